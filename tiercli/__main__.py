@@ -1,0 +1,5 @@
+"""`python -m tiercli`."""
+
+from tiercli.cli.main import run
+
+run()

@@ -1,0 +1,50 @@
+"""What every command shares: consoles that obey NO_COLOR and --no-color, and how an error is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from tiercli.errors import CheckFailed, InvalidInput, TiercliError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_COLOR = {"off": False}
+
+
+def turn_color_off() -> None:
+    """Print without colour from here on, as --no-color asks."""
+    _COLOR["off"] = True
+    os.environ["NO_COLOR"] = "1"  # programs that tiercli starts obey it too
+
+
+def output_console() -> Console:
+    """The console for what a command answers: standard output, in colour only on a terminal."""
+    from rich.console import Console
+
+    return Console(no_color=_COLOR["off"] or None, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def error_console() -> Console:
+    """The console for errors and progress: standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, no_color=_COLOR["off"] or None, highlight=False, soft_wrap=True)
+
+
+def print_error(error: TiercliError) -> None:
+    """Tell an expected failure: every problem on a line of its own, then what happened, then what to do."""
+    from rich.markup import escape
+
+    console = error_console()
+    if isinstance(error, InvalidInput):
+        for problem in error.problems:
+            console.print(escape(str(problem)))
+    if isinstance(error, CheckFailed):
+        for line in error.details:
+            console.print(escape(line))
+    console.print(f"[bold red]error:[/] {escape(error.message)}")
+    if error.hint:
+        console.print(f"[dim]hint:[/] {escape(error.hint)}")

@@ -1,0 +1,51 @@
+"""Every name that tiercli emits, in one place: labels, jobs, groups, uids, file names. Metrics: signals/contract.py;
+recorded series: signals/recorded.py."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+# Labels that name the catalog and the environment in every alert, group_by, inhibition and drill match.
+ESTATE_LABEL = "estate"
+ENV_LABEL = "env"
+SEVERITY_LABEL = "severity"
+OWNER_LABEL = "owner"
+SOURCE_LABEL = "source"
+SOURCE_GATEWAY = "gateway"  # alerts that rest on what the gateway reports: GatewayDown inhibits them
+
+SEVERITIES = ("page", "notify", "trend")
+HEARTBEAT = "heartbeat"  # the severity label of Watchdog: a route of its own, never a page
+WATCHDOG = "Watchdog"
+
+GROUP_PREFIX = "tiercli"  # rule groups: tiercli-provider, tiercli-gateway, …
+RECORD_PREFIX = "tier"  # recorded series: tier:level:metric
+THRESHOLD_PREFIX = "tier:threshold"
+DASHBOARD_UID_PREFIX = "tiercli"
+RECEIVER_PREFIX = "tiercli"  # receivers in the Alertmanager configuration: tiercli/<receiver>
+
+MANIFEST_FILE = "manifest.json"
+
+
+def snake_name(alarm: str) -> str:
+    """An alarm's name as a metric name part: "ProviderDown" gives "provider_down"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", alarm).lower()
+
+
+def threshold_series(alarm: str, threshold: str) -> str:
+    """The recorded series of an alarm's threshold, for example tier:threshold:provider_down_min_requests."""
+    return f"{THRESHOLD_PREFIX}:{snake_name(alarm)}_{threshold}"
+
+
+def dashboard_uid(name: str, estate: str) -> str:
+    """A stable uid of at most 40 characters from [a-z0-9-], as Grafana wants it, for an estate of any name."""
+    digest = hashlib.sha256(estate.encode()).hexdigest()[:8]
+    return f"{DASHBOARD_UID_PREFIX}-{name}-{digest}"
+
+
+def slug(text: str) -> str:
+    """`text` as a file name part: lower case letters, digits and dashes, and a short hash where anything was lost."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if plain == text:
+        return plain
+    return f"{plain[:40]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")

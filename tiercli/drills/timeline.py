@@ -1,0 +1,291 @@
+"""What a drill saw, in the order it saw it: one JSON object a line, on disk as it happens.
+
+Observation only. Whether the drill passed is decided by verdict.py from these events and the spec, now or years later.
+All times are Unix seconds of this machine's clock; durations are real seconds, not estate time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TextIO, TypeVar
+
+from tiercli.errors import InvalidInput, Location, Problem
+
+AlertState = Literal["pending", "firing", "inactive"]
+DeliveryState = Literal["active", "suppressed", "resolved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The base of everything that a drill can see. `at` is when, Unix seconds."""
+
+    KIND: ClassVar[str]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """The first event: what was to be done, and under which clock."""
+
+    KIND: ClassVar[str] = "run_started"
+    drill: str
+    estate: str
+    env: str
+    mode: Literal["sandbox", "live"]
+    factor: float
+    scrape_s: float
+    evaluation_s: float
+    group_wait_s: float
+    group_interval_s: float
+    bounds: list[str] = field(default_factory=list)
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification(Event):
+    """The verification record: versions of every part, runtime, machine, memory, what limits the result."""
+
+    KIND: ClassVar[str] = "verification"
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted(Event):
+    """A phase began; it is planned to last `planned_s`."""
+
+    KIND: ClassVar[str] = "phase_started"
+    phase: str
+    planned_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultApplied(Event):
+    """The injector confirmed that the fault is on."""
+
+    KIND: ClassVar[str] = "fault_applied"
+    fault: str
+    target: dict[str, str]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultCleared(Event):
+    """The injector confirmed that the fault is off."""
+
+    KIND: ClassVar[str] = "fault_cleared"
+    fault: str
+    target: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadWindow(Event):
+    """What Locust did in the `seconds` before `at`. Quantiles are of answers in that window; None without any."""
+
+    KIND: ClassVar[str] = "load"
+    seconds: float
+    started: int
+    succeeded: int
+    failed: int
+    p50_s: float | None = None
+    p95_s: float | None = None
+    ttft_p95_s: float | None = None
+    in_flight: int = 0
+    by_alias: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSeen(Event):
+    """An alert changed state in Prometheus, as polled while the drill ran."""
+
+    KIND: ClassVar[str] = "alert"
+    alert: str
+    labels: dict[str, str]
+    state: AlertState
+    active_at: float | None = None
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySeen(Event):
+    """An alert changed state in Alertmanager, as polled while the drill ran."""
+
+    KIND: ClassVar[str] = "delivery"
+    alert: str
+    labels: dict[str, str]
+    state: DeliveryState
+    receivers: list[str] = field(default_factory=list)
+    inhibited_by: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified(Event):
+    """An alert arrived at a receiver: one event an alert in the webhook's payload."""
+
+    KIND: ClassVar[str] = "notified"
+    receiver: str
+    status: Literal["firing", "resolved"]
+    alert: str
+    labels: dict[str, str]
+    annotations: dict[str, str] = field(default_factory=dict)
+    group_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSamples(Event):
+    """Prometheus' own record of an alert's state after the run: the evaluations at which it was pending or firing."""
+
+    KIND: ClassVar[str] = "alert_samples"
+    alert: str
+    labels: dict[str, str]
+    state: Literal["pending", "firing"]
+    times: list[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSamples(Event):
+    """Samples of one series that the report draws or the verdict measures, read from Prometheus after the run.
+
+    `role`: signal (what the alarm watches), threshold, baseline, departure (1 where the raw data has departed), raw.
+    """
+
+    KIND: ClassVar[str] = "signal_samples"
+    alert: str
+    role: Literal["signal", "threshold", "baseline", "departure", "raw"]
+    expr: str
+    labels: dict[str, str]
+    unit: str
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelSeen(Event):
+    """The answer of a dashboard panel's own query while its fault was on."""
+
+    KIND: ClassVar[str] = "panel"
+    dashboard: str
+    panel: str
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendLost(Event):
+    """A part of the environment died or stopped answering: nothing after this proves anything."""
+
+    KIND: ClassVar[str] = "backend_lost"
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aborted(Event):
+    """An abort condition of the spec was met; the faults were cleared."""
+
+    KIND: ClassVar[str] = "aborted"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted(Event):
+    """Ctrl-C or SIGTERM."""
+
+    KIND: ClassVar[str] = "interrupted"
+    signal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded(Event):
+    """The last event of a run that ended by itself."""
+
+    KIND: ClassVar[str] = "run_ended"
+
+
+EVENT_TYPES: Mapping[str, type[Event]] = {
+    event.KIND: event
+    for event in (
+        RunStarted,
+        Verification,
+        PhaseStarted,
+        FaultApplied,
+        FaultCleared,
+        LoadWindow,
+        AlertSeen,
+        DeliverySeen,
+        Notified,
+        AlertSamples,
+        SignalSamples,
+        PanelSeen,
+        BackendLost,
+        Aborted,
+        Interrupted,
+        RunEnded,
+    )
+}
+
+_E = TypeVar("_E", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The events of one run, oldest first."""
+
+    events: tuple[Event, ...]
+
+    def of(self, kind: type[_E]) -> Iterator[_E]:
+        """The events of one kind, oldest first."""
+        return (event for event in self.events if isinstance(event, kind))
+
+    def first(self, kind: type[_E]) -> _E | None:
+        """The first event of a kind, or None."""
+        return next(self.of(kind), None)
+
+
+def encode_event(event: Event) -> str:
+    """One line of a timeline file, without its line break."""
+    return json.dumps({"kind": event.KIND, **dataclasses.asdict(event)}, separators=(",", ":"), ensure_ascii=False)
+
+
+class TimelineWriter:
+    """Appends events to a file and flushes each, so that a run that dies leaves what it saw."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.events: list[Event] = []
+
+    def append(self, event: Event) -> None:
+        """Write one event. Raises OSError when the disk is full."""
+        self._stream.write(encode_event(event) + "\n")
+        self._stream.flush()
+        self.events.append(event)
+
+    def timeline(self) -> Timeline:
+        """What was written so far."""
+        return Timeline(tuple(self.events))
+
+
+def decode_events(lines: Iterable[str], file: str = "timeline.jsonl") -> Timeline:
+    """Events from the lines of a timeline file. A last line cut short by a crash is dropped; any other bad line is
+    an InvalidInput that names it."""
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    events: list[Event] = []
+    problems: list[Problem] = []
+    for position, (number, line) in enumerate(numbered):
+        try:
+            data = json.loads(line)
+            events.append(EVENT_TYPES[data.pop("kind")](**data))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if position == len(numbered) - 1 and not line.endswith("\n"):
+                break
+            problems.append(Problem(Location(file, number), f"not a timeline event: {error}"))
+    if problems:
+        raise InvalidInput(f"{file} is not a drill's timeline", problems)
+    return Timeline(tuple(events))
+
+
+def load_timeline(path: Path) -> Timeline:
+    """Read a run's timeline file."""
+    with path.open(encoding="utf-8") as stream:
+        return decode_events(stream, str(path))

@@ -1,0 +1,67 @@
+"""Estate time to configured time: the one function that every duration in generated configuration passes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tiercli.durations import format_duration, parse_duration
+
+# What a small machine can keep, and what rate() needs to be worth reading (drills.md).
+SHORTEST_INTERVAL_S = 0.25
+SCRAPES_PER_WINDOW = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Durations divided by `factor`; 1 in production. Intervals are those of the catalog, in estate seconds.
+
+    Latencies are real and are not divided; neither is a rate, which is per real second.
+    """
+
+    factor: float = 1.0
+    scrape_interval_s: float = 15.0
+    evaluation_interval_s: float = 15.0
+
+    def compress(self, seconds: float) -> float:
+        """`seconds` of estate time in configured seconds."""
+        return seconds / self.factor
+
+    @property
+    def scrape_s(self) -> float:
+        """Configured seconds from one scrape to the next, never shorter than a machine can keep."""
+        return self._interval(self.scrape_interval_s)
+
+    @property
+    def evaluation_s(self) -> float:
+        """Configured seconds from one rule evaluation to the next."""
+        return self._interval(self.evaluation_interval_s)
+
+    def duration(self, text: str) -> str:
+        """A Prometheus duration for the estate-time duration `text`: for, offset, group_wait, keep_firing_for."""
+        return format_duration(self.compress(parse_duration(text)))
+
+    def window_s(self, text: str) -> float:
+        """Configured seconds of a rate window, at least five scrapes long."""
+        return max(self.compress(parse_duration(text)), SCRAPES_PER_WINDOW * self.scrape_s)
+
+    def window(self, text: str) -> str:
+        """A range selector's duration for the estate-time window `text`, at least five scrapes long."""
+        return format_duration(self.window_s(text))
+
+    def bounds(self, windows: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Sentences for each bound that compression ran into, for the run to state; empty when none did."""
+        said = []
+        for name, interval in (("scrape", self.scrape_interval_s), ("evaluation", self.evaluation_interval_s)):
+            if self.factor > 1 and interval / self.factor < SHORTEST_INTERVAL_S:
+                said.append(f"the {name} interval is {SHORTEST_INTERVAL_S:g} s, not {interval / self.factor:.3g} s")
+        said.extend(
+            f"the {text} window is {self.window_s(text):.3g} s, not {self.compress(parse_duration(text)):.3g} s"
+            for text in windows
+            if self.window_s(text) > self.compress(parse_duration(text)) + 1e-9
+        )
+        return tuple(said)
+
+    def _interval(self, estate_seconds: float) -> float:
+        if self.factor == 1:
+            return estate_seconds
+        return max(estate_seconds / self.factor, SHORTEST_INTERVAL_S)
