@@ -1,0 +1,125 @@
+"""What a drill is: load, phases, faults, what must come of it, and what may. One YAML file a drill.
+
+All durations are estate time; a sandbox divides them by the factor. Cross references (alarms, targets, receivers) and
+times that contradict each other are checked in spec_check.py.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from tiercli.catalog.model import Duration, Model, Name, PlainName, Severity
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Weights = dict[Name, PositiveFloat]
+
+
+class Mix(Model):
+    """Relative weights. Not given: every alias, tenant or feature that the catalog allows, equally."""
+
+    aliases: Weights | None = None
+    tenants: Weights | None = None
+    features: Weights | None = None
+
+
+class LoadStep(Model):
+    """From `after` the start of the load, so many arrivals a second."""
+
+    after: Duration
+    arrivals_per_second: NonNegativeFloat
+
+
+class Load(Model):
+    """Open arrivals: a provider that stalls does not throttle the load that proves it stalled.
+
+    constant: `arrivals_per_second` throughout. ramp: from there to `peak_per_second` over `ramp_over`, then held.
+    spike: `peak_per_second` between `spike_from` and `spike_from` + `spike_for`. steps: as `steps` says.
+    """
+
+    shape: Literal["constant", "ramp", "spike", "steps"] = "constant"
+    arrivals_per_second: PositiveFloat
+    peak_per_second: PositiveFloat | None = None
+    ramp_over: Duration | None = None
+    spike_from: Duration | None = None
+    spike_for: Duration | None = None
+    steps: tuple[LoadStep, ...] = ()
+    users: PositiveInt = Field(default=20, description="Locust users that share the arrivals")
+    stream_share: Share = 0.3
+    mix: Mix = Mix()
+    prompt_tokens: PositiveInt = 300
+    max_tokens: PositiveInt = 400
+    locustfile: str | None = Field(default=None, description="your own Locust user classes, in place of tiercli's")
+
+
+class Phases(Model):
+    """How long each phase lasts. A drill without faults has only `steady`."""
+
+    steady: Duration
+    fault: Duration | None = None
+    recovery: Duration | None = None
+
+
+class FaultUse(Model):
+    """One fault on one target during the fault phase; `from` and `until` count from that phase's start."""
+
+    fault: PlainName
+    target: dict[str, Name] = Field(min_length=1)
+    settings: dict[str, Any] = {}
+    from_: Duration = Field(default="0s", alias="from")
+    until: Duration | None = None
+
+
+class Expectation(Model):
+    """An alert that must fire, arrive and resolve. Deadlines count from the fault, `resolved_within` from its end."""
+
+    alert: str
+    labels: dict[str, Name] = {}
+    severity: Severity
+    receiver: PlainName | None = Field(
+        default=None, description="None: it must be in Alertmanager and interrupt nobody"
+    )
+    firing_within: Duration
+    notified_within: Duration | None = None
+    resolved_within: Duration
+
+
+class Allowance(Model):
+    """An alert that may fire too. `suppressed`: only as long as Alertmanager inhibits it and no receiver hears of it."""
+
+    alert: str
+    labels: dict[str, Name] = {}
+    state: Literal["any", "suppressed"] = "any"
+
+
+class Evidence(Model):
+    """A panel that must show the fault: at least one row of its query's answer carries these labels."""
+
+    dashboard: PlainName
+    panel: str
+    row: dict[str, Name] = {}
+
+
+class Abort(Model):
+    """Past any of these the drill stops, clears its faults, and says so. `wall_clock` is real time."""
+
+    error_share: Share = 0.5
+    wall_clock: Duration = "10m"
+
+
+class DrillSpec(Model):
+    """One drill."""
+
+    name: PlainName
+    description: str
+    owner: PlainName
+    alarms: tuple[str, ...] = Field(default=(), description="the alarms that this drill is proof for")
+    factor: Annotated[float, Field(ge=1, le=1000)] = 30
+    load: Load
+    phases: Phases
+    faults: tuple[FaultUse, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    allow: tuple[Allowance, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    abort: Abort = Abort()
