@@ -86,7 +86,7 @@ class Expectation(Model):
 
 
 class Allowance(Model):
-    """An alert that may fire too. `suppressed`: only as long as Alertmanager inhibits it and no receiver hears of it."""
+    """An alert that may fire too. `suppressed`: only while Alertmanager inhibits it and no receiver hears of it."""
 
     alert: str
     labels: dict[str, Name] = {}

@@ -54,6 +54,25 @@ class Verification(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmFacts(Event):
+    """What the configuration of an expected alarm makes unavoidable; the verdict computes its floor from this.
+
+    `window_s` must fill to the share `fill_needs` of what the raw data shows (1 for a window that must drain);
+    `shortest_window_s` is the window in which the raw data's departure is seen. Configured (compressed) seconds.
+    """
+
+    KIND: ClassVar[str] = "alarm_facts"
+    alert: str
+    identity: list[str]
+    for_s: float
+    keep_firing_for_s: float
+    window_s: float
+    shortest_window_s: float
+    fill_needs: float
+    drains: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(Event):
     """A phase began; it is planned to last `planned_s`."""
 
@@ -149,12 +168,13 @@ class AlertSamples(Event):
 class SignalSamples(Event):
     """Samples of one series that the report draws or the verdict measures, read from Prometheus after the run.
 
-    `role`: signal (what the alarm watches), threshold, baseline, departure (1 where the raw data has departed), raw.
+    `role`: signal (what the alarm watches), threshold, baseline; departure (a sample wherever the raw data has
+    departed); share (how much of the raw data is past the threshold, 0 to 1).
     """
 
     KIND: ClassVar[str] = "signal_samples"
     alert: str
-    role: Literal["signal", "threshold", "baseline", "departure", "raw"]
+    role: Literal["signal", "threshold", "baseline", "departure", "share"]
     expr: str
     labels: dict[str, str]
     unit: str
@@ -208,6 +228,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     for event in (
         RunStarted,
         Verification,
+        AlarmFacts,
         PhaseStarted,
         FaultApplied,
         FaultCleared,
