@@ -113,5 +113,6 @@ class Result:
     expectations: tuple[ExpectationResult, ...] = ()
     unexpected: tuple[Unexpected, ...] = ()
     seen: tuple[Seen, ...] = ()
+    evidence: tuple[Step, ...] = ()
     load: LoadResult | None = None
     interrupted: bool = False

@@ -54,7 +54,7 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         return Result(
             drill=spec.name,
             outcome=Outcome.INCONCLUSIVE,
-            reasons=("the run ended before the drill began",) + tuple(_what_stopped(timeline)),
+            reasons=("the run ended before the drill began", *tuple(_what_stopped(timeline))),
             started_at=started_at,
             ended_at=ended_at,
             factor=spec.factor,
@@ -75,7 +75,10 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
             broken.append(f"the fault {applied.fault} was never on")
 
     failed = [
-        f"{result.alert}: {step.said}" for result in expectations for step in result.steps if step.outcome is Outcome.FAILED
+        f"{result.alert}: {step.said}"
+        for result in expectations
+        for step in result.steps
+        if step.outcome is Outcome.FAILED
     ]
     failed += [f"unexpected alert {other.alert}{_braces(other.labels)}: {other.said}" for other in unexpected]
     failed += [step.said for step in panels if step.outcome is Outcome.FAILED]
@@ -188,9 +191,9 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
         return stories.setdefault((alert, tuple(sorted(known.items()))), _Story(alert, known))
 
     for event in timeline.events:
-        if isinstance(event, AlertSeen) and event.state == "firing":
-            story(event.alert, event.labels).fired = True
-        elif isinstance(event, AlertSamples) and event.state == "firing":
+        if (isinstance(event, AlertSeen) and event.state == "firing") or (
+            isinstance(event, AlertSamples) and event.state == "firing"
+        ):
             story(event.alert, event.labels).fired = True
         elif isinstance(event, DeliverySeen):
             told = story(event.alert, event.labels)
@@ -212,7 +215,9 @@ def _judge_evidence(spec: DrillSpec, timeline: Timeline) -> tuple[Step, ...]:
     for wanted in spec.evidence:
         name = f"panel {wanted.dashboard}/{wanted.panel} shows it"
         panels = [
-            event for event in timeline.of(PanelSeen) if (event.dashboard, event.panel) == (wanted.dashboard, wanted.panel)
+            event
+            for event in timeline.of(PanelSeen)
+            if (event.dashboard, event.panel) == (wanted.dashboard, wanted.panel)
         ]
         rows = [row for panel in panels for row in panel.rows if _has(row.get("labels", {}), wanted.row)]
         if not panels:

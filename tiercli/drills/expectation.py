@@ -1,0 +1,218 @@
+"""One expected alert against the timeline: quiet before, fired in time, rightly labelled, delivered, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tiercli.conventions import SEVERITY_LABEL
+from tiercli.drills.floor import floor_parts, tolerance_s
+from tiercli.drills.result import Detection, ExpectationResult, Outcome, Step
+from tiercli.drills.spec import Expectation
+from tiercli.drills.timeline import (
+    AlarmFacts,
+    AlertSamples,
+    DeliverySeen,
+    FaultApplied,
+    FaultCleared,
+    Notified,
+    RunStarted,
+    SignalSamples,
+    Timeline,
+)
+from tiercli.durations import parse_duration
+
+# (step's name, when it came, since when it counts, deadline in estate time, what to say when it never came) → step
+_Judge = Callable[[str, float | None, float | None, str, str], Step]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sightings:
+    """When the expected alert was what, Unix seconds; None where it never was."""
+
+    fault_at: float | None
+    cleared_at: float | None
+    pending_at: float | None
+    firing_at: float | None
+    last_firing_at: float | None
+    firing_early_at: float | None
+    alertmanager_at: float | None
+    notified: tuple[Notified, ...]
+    resolved_at: float | None
+    departed_at: float | None
+    labels: dict[str, str]
+    suppressed: bool
+
+
+def judge_expectation(expected: Expectation, run: RunStarted, timeline: Timeline) -> ExpectationResult:
+    """What came of one expectation. Deadlines are estate time and are divided by the run's factor."""
+    saw = _sightings(expected, timeline)
+    steps: tuple[Step, ...]
+    if saw.fault_at is None:
+        steps = (Step(name="fault on", outcome=Outcome.INCONCLUSIVE, said="the fault was never on"),)
+    else:
+        steps = tuple(_steps(expected, saw, run.factor))
+    outcomes = [step.outcome for step in steps]
+    outcome = next((worst for worst in (Outcome.FAILED, Outcome.INCONCLUSIVE) if worst in outcomes), Outcome.PASSED)
+    return ExpectationResult(
+        alert=expected.alert,
+        labels=dict(expected.labels),
+        severity=expected.severity,
+        receiver=expected.receiver or "nobody",
+        outcome=outcome,
+        steps=steps,
+        detection=_detection(expected, saw, run, timeline),
+    )
+
+
+def _steps(expected: Expectation, saw: _Sightings, factor: float) -> Iterator[Step]:
+    fault_at = saw.fault_at or 0.0
+
+    def judged(name: str, at: float | None, since: float | None, within: str, missing: str) -> Step:
+        allowed_s = parse_duration(within) / factor
+        if at is None or since is None:
+            return Step(name=name, outcome=Outcome.FAILED, said=missing)
+        took = at - since
+        said = f"after {took:.1f} s of {allowed_s:.1f} s allowed ({within} of estate time)"
+        if took <= allowed_s:
+            return Step(name=name, outcome=Outcome.PASSED, said=f"{name} {said}")
+        return Step(name=name, outcome=Outcome.FAILED, said=f"{name} too late, {said}")
+
+    if saw.firing_early_at is not None:
+        said = f"it was firing {fault_at - saw.firing_early_at:.1f} s before the fault"
+        yield Step(name="quiet before the fault", outcome=Outcome.FAILED, said=said)
+    else:
+        yield Step(name="quiet before the fault", outcome=Outcome.PASSED, said="quiet before the fault")
+    yield judged("fired", saw.firing_at, fault_at, expected.firing_within, "it never fired")
+    if saw.firing_at is None:
+        return
+    found = saw.labels.get(SEVERITY_LABEL, "none")
+    yield Step(
+        name=f"severity {expected.severity}",
+        outcome=Outcome.PASSED if found == expected.severity else Outcome.FAILED,
+        said=f"severity is {found}" + ("" if found == expected.severity else f", not {expected.severity}"),
+    )
+    yield from _delivery_steps(expected, saw, judged)
+    if saw.cleared_at is None:
+        yield Step(
+            name="resolved", outcome=Outcome.INCONCLUSIVE, said="the fault was not cleared, so nothing could resolve"
+        )
+        return
+    yield judged("resolved", saw.resolved_at, saw.cleared_at, expected.resolved_within, "it did not resolve")
+
+
+def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> Iterator[Step]:
+    firing = [event for event in saw.notified if event.status == "firing"]
+    reached = sorted({event.receiver for event in firing})
+    if expected.receiver is None:
+        name = "interrupts nobody"
+        said = f"it reached {', '.join(reached)}" if reached else "it interrupted nobody"
+        yield Step(name=name, outcome=Outcome.FAILED if reached else Outcome.PASSED, said=said)
+        return
+    at = min((event.at for event in firing if event.receiver == expected.receiver), default=None)
+    missing = f"no notification reached {expected.receiver}"
+    if at is None and saw.suppressed:
+        missing += ": Alertmanager suppressed it"
+    elif at is None and saw.alertmanager_at is None:
+        missing += ": Alertmanager never had the alert"
+    within = expected.notified_within or expected.firing_within
+    step = judged("notified", at, saw.fault_at, within, missing)
+    said = f"{expected.receiver} {step.said}" if at is not None else step.said
+    yield Step(name=f"reached {expected.receiver}", outcome=step.outcome, said=said)
+    strays = [receiver for receiver in reached if receiver != expected.receiver]
+    if strays:
+        yield Step(name="reached nobody else", outcome=Outcome.FAILED, said=f"it also reached {', '.join(strays)}")
+    else:
+        yield Step(name="reached nobody else", outcome=Outcome.PASSED, said="nobody else was told")
+
+
+def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
+    def ours(alert: str, labels: Mapping[str, str]) -> bool:
+        return alert == expected.alert and all(labels.get(name) == value for name, value in expected.labels.items())
+
+    fault_at = min((event.at for event in timeline.of(FaultApplied)), default=None)
+    cleared_at = max((event.at for event in timeline.of(FaultCleared)), default=None)
+    began = fault_at if fault_at is not None else float("inf")
+    samples = [event for event in timeline.of(AlertSamples) if ours(event.alert, event.labels)]
+    firing = sorted(at for event in samples if event.state == "firing" for at in event.times)
+    pending = sorted(at for event in samples if event.state == "pending" for at in event.times if at >= began)
+    deliveries = [event for event in timeline.of(DeliverySeen) if ours(event.alert, event.labels)]
+    notified = tuple(event for event in timeline.of(Notified) if ours(event.alert, event.labels))
+    resolutions = [
+        event.at
+        for event in notified
+        if event.status == "resolved" and (expected.receiver is None or event.receiver == expected.receiver)
+    ]
+    # Where nobody is told, Alertmanager's own state is the end of the path.
+    if expected.receiver is None:
+        resolutions = [event.at for event in deliveries if event.state == "resolved"]
+    after_fault = [at for at in firing if at >= began]
+    ended = [at for at in resolutions if cleared_at is not None and at >= cleared_at]
+    still_firing = bool(ended) and any(at > ended[-1] for at in firing)
+    return _Sightings(
+        fault_at=fault_at,
+        cleared_at=cleared_at,
+        pending_at=pending[0] if pending else None,
+        firing_at=after_fault[0] if after_fault else None,
+        last_firing_at=after_fault[-1] if after_fault else None,
+        firing_early_at=next((at for at in firing if at < began), None) if fault_at is not None else None,
+        alertmanager_at=min((event.at for event in deliveries if event.state != "resolved"), default=None),
+        notified=notified,
+        resolved_at=ended[-1] if ended and not still_firing else None,
+        departed_at=_departure(expected, timeline, began),
+        labels=next((event.labels for event in samples if event.state == "firing"), {}),
+        suppressed=any(event.state == "suppressed" for event in deliveries),
+    )
+
+
+def _departure(expected: Expectation, timeline: Timeline, began: float) -> float | None:
+    return min(
+        (
+            at
+            for event in _signals(expected, timeline, "departure")
+            for at, value in event.points
+            if at >= began and value > 0
+        ),
+        default=None,
+    )
+
+
+def _signals(expected: Expectation, timeline: Timeline, role: str) -> Iterator[SignalSamples]:
+    """The samples of one role that belong to the expected alert: labels that both know must agree."""
+    for event in timeline.of(SignalSamples):
+        if event.alert == expected.alert and event.role == role:
+            shared = set(event.labels) & set(expected.labels)
+            if all(event.labels[name] == expected.labels[name] for name in shared):
+                yield event
+
+
+def _detection(expected: Expectation, saw: _Sightings, run: RunStarted, timeline: Timeline) -> Detection:
+    def since_fault(at: float | None) -> float | None:
+        return None if at is None or saw.fault_at is None else at - saw.fault_at
+
+    facts = next((event for event in timeline.of(AlarmFacts) if event.alert == expected.alert), None)
+    parts: dict[str, float] = {}
+    if facts is not None and saw.departed_at is not None and saw.firing_at is not None:
+        shares = [
+            value
+            for event in _signals(expected, timeline, "share")
+            for at, value in event.points
+            if saw.departed_at <= at <= saw.firing_at
+        ]
+        parts = floor_parts(facts, run.evaluation_s, shares)
+    notified_at = min(
+        (event.at for event in saw.notified if event.status == "firing" and event.receiver == expected.receiver),
+        default=None,
+    )
+    resolved_s = None if saw.resolved_at is None or saw.cleared_at is None else saw.resolved_at - saw.cleared_at
+    return Detection(
+        departed_s=since_fault(saw.departed_at),
+        pending_s=since_fault(saw.pending_at),
+        firing_s=since_fault(saw.firing_at),
+        alertmanager_s=since_fault(saw.alertmanager_at),
+        notified_s=since_fault(notified_at),
+        resolved_s=resolved_s,
+        floor_s=sum(parts.values()) if parts else None,
+        floor_parts=parts,
+        tolerance_s=tolerance_s(run.scrape_s, run.evaluation_s) if parts else None,
+    )
