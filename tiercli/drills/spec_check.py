@@ -1,0 +1,143 @@
+"""Whether a drill can be run on a catalog: its alarms, targets and receivers exist, its times can all hold.
+
+All problems at once, each at its place in the drill's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from tiercli.catalog.model import Catalog
+from tiercli.catalog.validation import unknown_name
+from tiercli.drills.load_plan import check_mix
+from tiercli.drills.spec import DrillSpec
+from tiercli.durations import parse_duration
+from tiercli.errors import Location, Problem
+from tiercli.faults import FAULTS_BY_NAME
+
+Locate = Callable[[tuple[str | int, ...]], Location]
+
+
+def check_spec(spec: DrillSpec, catalog: Catalog, alarms: Iterable[str], locate: Locate) -> list[Problem]:
+    """Every problem of `spec` on `catalog`, whose rules hold `alarms`; empty when it can be run."""
+    known = tuple(alarms)
+    return [
+        *_names(spec, catalog, known, locate),
+        *_faults(spec, catalog, locate),
+        *_times(spec, locate),
+        *check_mix(spec.load, catalog, locate),
+        *_shape(spec, locate),
+    ]
+
+
+def _names(spec: DrillSpec, catalog: Catalog, alarms: tuple[str, ...], locate: Locate) -> Iterator[Problem]:
+    if spec.owner not in catalog.owners:
+        yield unknown_name("owner", spec.owner, catalog.owners, locate(("owner",)))
+    for position, alarm in enumerate(spec.alarms):
+        if alarm not in alarms:
+            yield unknown_name("alarm", alarm, alarms, locate(("alarms", position)))
+        elif not any(expected.alert == alarm for expected in spec.expect):
+            yield Problem(locate(("alarms", position)), f"the drill claims to prove {alarm} and expects nothing of it")
+    for position, expected in enumerate(spec.expect):
+        if expected.alert not in alarms:
+            yield unknown_name("alarm", expected.alert, alarms, locate(("expect", position, "alert")))
+        if expected.receiver is not None and expected.receiver not in catalog.receivers:
+            yield unknown_name("receiver", expected.receiver, catalog.receivers, locate(("expect", position, "receiver")))
+    for position, allowed in enumerate(spec.allow):
+        if allowed.alert not in alarms:
+            yield unknown_name("alarm", allowed.alert, alarms, locate(("allow", position, "alert")))
+
+
+def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Problem]:
+    values = _target_values(catalog)
+    for position, use in enumerate(spec.faults):
+        place: tuple[str | int, ...] = ("faults", position)
+        if use.fault not in FAULTS_BY_NAME:
+            yield unknown_name("fault", use.fault, FAULTS_BY_NAME, locate((*place, "fault")))
+        else:
+            yield from (
+                Problem(locate((*place, "settings")), f"fault {use.fault}: {problem}")
+                for problem in FAULTS_BY_NAME[use.fault].check_settings(use.settings)
+            )
+        bad = False
+        for label, value in use.target.items():
+            if label not in values:
+                bad = True
+                yield unknown_name("target label", label, values, locate((*place, "target", label)))
+            elif value not in values[label]:
+                bad = True
+                yield unknown_name(label, value, values[label], locate((*place, "target", label)), f" in fault {use.fault}")
+        if not bad and not any(_matches(use.target, row) for row in _targets(catalog)):
+            said = ", ".join(f"{label}={value}" for label, value in use.target.items())
+            yield Problem(locate((*place, "target")), f"nothing in the catalog is {said}")
+
+
+def _targets(catalog: Catalog) -> Iterator[dict[str, str]]:
+    for name, provider in catalog.providers.items():
+        for region in provider.regions:
+            yield {"provider": name, "region": region, "tier": provider.tier}
+        for server_name, server in provider.servers.items():
+            yield {"provider": name, "region": server.region, "tier": provider.tier, "server": server_name}
+
+
+def _target_values(catalog: Catalog) -> Mapping[str, list[str]]:
+    values: dict[str, list[str]] = {"provider": [], "region": [], "tier": [], "server": []}
+    for target in _targets(catalog):
+        for label, value in target.items():
+            if value not in values[label]:
+                values[label].append(value)
+    return values
+
+
+def _matches(wanted: Mapping[str, str], row: Mapping[str, str]) -> bool:
+    return all(row.get(label) == value for label, value in wanted.items())
+
+
+def _times(spec: DrillSpec, locate: Locate) -> Iterator[Problem]:
+    phases = spec.phases
+    if parse_duration(phases.steady) <= 0:
+        yield Problem(locate(("phases", "steady")), "a drill without a steady phase cannot show that the alarm was quiet")
+    if spec.faults and (phases.fault is None or phases.recovery is None):
+        yield Problem(locate(("phases",)), "a drill with faults needs the phases fault and recovery")
+        return
+    if not spec.faults and spec.expect:
+        yield Problem(locate(("expect",)), "alerts are expected, and no fault is there to raise them")
+    if not spec.faults and (phases.fault or phases.recovery):
+        yield Problem(locate(("phases",)), "a drill without faults has only the phase steady")
+        return
+    fault_s, recovery_s = parse_duration(phases.fault or "0"), parse_duration(phases.recovery or "0")
+    for position, use in enumerate(spec.faults):
+        begin, end = parse_duration(use.from_), parse_duration(use.until) if use.until else fault_s
+        if not 0 <= begin < end <= fault_s:
+            said = f"from {use.from_} until {use.until or phases.fault} does not lie within the fault phase"
+            yield Problem(locate(("faults", position)), said, f"0s to {phases.fault}, from before until")
+    for position, expected in enumerate(spec.expect):
+        place: tuple[str | int, ...] = ("expect", position)
+        firing_s = parse_duration(expected.firing_within)
+        if firing_s > fault_s:
+            said = f"firing_within {expected.firing_within} is longer than the fault phase"
+            yield Problem(locate((*place, "firing_within")), said, f"at most {phases.fault}")
+        if expected.notified_within is not None and parse_duration(expected.notified_within) < firing_s:
+            said = f"notified_within {expected.notified_within} is shorter than firing_within {expected.firing_within}"
+            yield Problem(locate((*place, "notified_within")), said, f"at least {expected.firing_within}")
+        if parse_duration(expected.resolved_within) > recovery_s:
+            said = f"resolved_within {expected.resolved_within} is longer than the recovery phase"
+            yield Problem(locate((*place, "resolved_within")), said, f"at most {phases.recovery}")
+
+
+_SHAPE_NEEDS = {
+    "constant": (),
+    "ramp": ("peak_per_second", "ramp_over"),
+    "spike": ("peak_per_second", "spike_from", "spike_for"),
+    "steps": ("steps",),
+}
+
+
+def _shape(spec: DrillSpec, locate: Locate) -> Iterator[Problem]:
+    needs = _SHAPE_NEEDS[spec.load.shape]
+    for key in ("peak_per_second", "ramp_over", "spike_from", "spike_for", "steps"):
+        given = bool(getattr(spec.load, key))
+        if key in needs and not given:
+            yield Problem(locate(("load",)), f"a load of shape {spec.load.shape} needs {key}")
+        elif given and key not in needs:
+            yield Problem(locate(("load", key)), f"{key} means nothing for a load of shape {spec.load.shape}")
