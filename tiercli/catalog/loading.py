@@ -56,8 +56,9 @@ def parse_catalog(text: str, name: str) -> LoadedCatalog:
     if catalog is not None:
         problems += check_references(catalog, declared, document)
     if problems or catalog is None:
-        count = len(set(problems))
-        raise InvalidInput(f"{name}: {count} {'problem' if count == 1 else 'problems'}", set(problems))
+        problems = list(dict.fromkeys(problems))
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise InvalidInput(f"{name}: {count}", problems)
     return LoadedCatalog(catalog, document)
 
 

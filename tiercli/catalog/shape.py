@@ -66,9 +66,10 @@ def _value_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
     """pydantic's `loc` without the parts that name a key check or a union's branch, which are not in the document."""
     path: list[str | int] = []
     for part in loc:
-        if (isinstance(value, Mapping) and part in value) or (
-            isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value)
-        ):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+            path.append(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
             path.append(part)
         elif part != "[key]" and isinstance(value, Mapping) and part == loc[-1]:

@@ -52,6 +52,11 @@ class _References:
     def at(self, *path: str | int, key: bool = False) -> Location:
         return self.document.locate(path, key=key)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every declared provider is sound; if not, what its regions are is not known."""
+        return set(self.known("providers")) == set(self.catalog.providers)
+
     def known(self, section: str) -> list[str]:
         return self.declared.get(section, [])
 
@@ -189,7 +194,7 @@ class _References:
         regions = list(dict.fromkeys(region for _, region in self.catalog.provider_regions()))
         for name, zone in self.catalog.zones.items():
             for position, region in enumerate(zone.regions or ()):
-                if region not in regions:
+                if region not in regions and self.whole:
                     yield unknown_name(
                         "region", region, regions, self.at("zones", name, "regions", position), f" in zone {name!r}"
                     )
@@ -251,7 +256,7 @@ class _References:
                 if not said:
                     yield Problem(self.at(*path), "an override for nothing", "provider, region or model, or several")
                 matching = [offer for offer in self.catalog.offers() if _covers(said, offer._asdict())]
-                if said and not matching:
+                if said and not matching and self.whole:
                     text = ", ".join(f"{key} {value!r}" for key, value in said.items())
                     yield Problem(
                         self.at(*path),

@@ -103,7 +103,9 @@ async def watch_load(
         recent = [one for one in recent if one.at > window.at - ERROR_SHARE_OVER_S] + [window]
         failed, answered = sum(one.failed for one in recent), sum(one.failed + one.succeeded for one in recent)
         if answered >= 20 and failed / answered > error_share:
-            said = f"{failed / answered:.0%} of the calls failed, more than the {error_share:.0%} that the drill permits"
+            said = (
+                f"{failed / answered:.0%} of the calls failed, more than the {error_share:.0%} that the drill permits"
+            )
             stop.set(Aborted(at=time.time(), reason=said))
 
 

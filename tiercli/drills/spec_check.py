@@ -42,7 +42,9 @@ def _names(spec: DrillSpec, catalog: Catalog, alarms: tuple[str, ...], locate: L
         if expected.alert not in alarms:
             yield unknown_name("alarm", expected.alert, alarms, locate(("expect", position, "alert")))
         if expected.receiver is not None and expected.receiver not in catalog.receivers:
-            yield unknown_name("receiver", expected.receiver, catalog.receivers, locate(("expect", position, "receiver")))
+            yield unknown_name(
+                "receiver", expected.receiver, catalog.receivers, locate(("expect", position, "receiver"))
+            )
     for position, allowed in enumerate(spec.allow):
         if allowed.alert not in alarms:
             yield unknown_name("alarm", allowed.alert, alarms, locate(("allow", position, "alert")))
@@ -66,7 +68,9 @@ def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Probl
                 yield unknown_name("target label", label, values, locate((*place, "target", label)))
             elif value not in values[label]:
                 bad = True
-                yield unknown_name(label, value, values[label], locate((*place, "target", label)), f" in fault {use.fault}")
+                yield unknown_name(
+                    label, value, values[label], locate((*place, "target", label)), f" in fault {use.fault}"
+                )
         if not bad and not any(_matches(use.target, row) for row in _targets(catalog)):
             said = ", ".join(f"{label}={value}" for label, value in use.target.items())
             yield Problem(locate((*place, "target")), f"nothing in the catalog is {said}")
@@ -96,7 +100,9 @@ def _matches(wanted: Mapping[str, str], row: Mapping[str, str]) -> bool:
 def _times(spec: DrillSpec, locate: Locate) -> Iterator[Problem]:
     phases = spec.phases
     if parse_duration(phases.steady) <= 0:
-        yield Problem(locate(("phases", "steady")), "a drill without a steady phase cannot show that the alarm was quiet")
+        yield Problem(
+            locate(("phases", "steady")), "a drill without a steady phase cannot show that the alarm was quiet"
+        )
     if spec.faults and (phases.fault is None or phases.recovery is None):
         yield Problem(locate(("phases",)), "a drill with faults needs the phases fault and recovery")
         return

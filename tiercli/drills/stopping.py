@@ -13,7 +13,7 @@ from tiercli.drills.timeline import Event
 _T = TypeVar("_T")
 
 
-class Stopped(Exception):  # noqa: N818 - control flow, not an error
+class Stopped(Exception):
     """The run was asked to stop; `event` says why."""
 
     def __init__(self, event: Event) -> None:
