@@ -250,8 +250,8 @@ class AlertmanagerSettings(Model):
 class Links(Model):
     """Where people read: bases of the URLs in annotations. Both without a trailing slash."""
 
-    runbooks: Annotated[str, StringConstraints(pattern=r"^https?://\S+[^/\s]$")]
-    grafana: Annotated[str, StringConstraints(pattern=r"^https?://\S+[^/\s]$")]
+    runbooks: Annotated[str, StringConstraints(pattern=r"^https?://[^\s{}$]*[^/\s{}$]$")]
+    grafana: Annotated[str, StringConstraints(pattern=r"^https?://[^\s{}$]*[^/\s{}$]$")]
 
 
 class Catalog(Model):

@@ -77,6 +77,18 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:provider:latency_seconds:p95_5m:normal", _OFFER, "p95 while ProviderLatencyHigh is quiet.", "s"),
     Recorded("tier:provider:latency_seconds:p95_5m:baseline", _OFFER, "p95, moving average of what was normal.", "s"),
     Recorded(
+        "tier:provider:latency_seconds:p95_5m:threshold",
+        _OFFER,
+        "Above this p95 ProviderLatencyHigh is pending: the larger of its floor and its ratio times the baseline.",
+        "s",
+    ),
+    Recorded(
+        "tier:provider:error_ratio:rate5m:threshold",
+        _OFFER,
+        "Above this ratio ProviderErrorRateHigh is pending: the larger of its floor and its ratio times the baseline.",
+        "percentunit",
+    ),
+    Recorded(
         "tier:provider:error_ratio:rate5m:normal",
         _OFFER,
         "Error ratio while ProviderErrorRateHigh is quiet.",

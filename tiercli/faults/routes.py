@@ -1,0 +1,54 @@
+"""What the fault proxy stands in front of: its routes, where it is steered from, and the file that says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from tiercli.errors import InvalidInput, Location, Problem
+
+PLAN_KEY = "proxy"  # where a plan file, which may hold more than the proxy's part, keeps it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One listener and what lies behind it. `labels` is what a fault's target can name: provider, region, tier, server."""
+
+    name: str
+    port: int
+    upstream: str  # base URL, without a trailing slash
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def matches(self, target: Mapping[str, str]) -> bool:
+        """Whether every label of `target` is this route's; an empty target is every route."""
+        return all(self.labels.get(name) == value for name, value in target.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyPlan:
+    """Everything that a fault proxy needs to start. The control token stays in its file (mode 0600)."""
+
+    control_port: int
+    token_file: Path
+    routes: tuple[Route, ...]
+
+    @property
+    def control_url(self) -> str:
+        """The base URL of the control API."""
+        return f"http://127.0.0.1:{self.control_port}"
+
+
+def load_proxy_plan(path: Path) -> ProxyPlan:
+    """The proxy's part of a plan file: its key "proxy". Raises InvalidInput."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(ProxyPlan).validate_python(data[PLAN_KEY])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = f"{PLAN_KEY!r} is missing" if isinstance(error, KeyError) else str(error)
+        if isinstance(error, ValidationError):
+            said = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise InvalidInput(f"{path} is not a plan of a fault proxy", [Problem(Location(str(path)), said)]) from error

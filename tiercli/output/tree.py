@@ -1,0 +1,82 @@
+"""The generated tree: every file's path and text, a pure function of catalog and deployment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tiercli import __version__
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.conventions import MANIFEST_FILE
+from tiercli.dashboards import render_dashboards
+from tiercli.dashboards.provisioning import render_provisioning
+from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alerting import build_rule_groups
+from tiercli.rules.alertmanager import build_alertmanager
+from tiercli.rules.deployment import Deployment
+from tiercli.rules.fragments import build_alertmanager_fragment, build_scrape_fragment, render_fragments_readme
+from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus
+from tiercli.rules.runbooks import render_runbook
+from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
+
+PROMETHEUS_FILE = "prometheus/prometheus.yml"
+RULES_PATH = f"prometheus/{RULES_FILE}"
+TESTS_FOLDER = "prometheus/tests"
+ALERTMANAGER_FILE = "alertmanager/alertmanager.yml"
+
+
+def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders: Sequence[Path] = ()) -> dict[str, str]:
+    """The whole generated folder: text by path below it, sorted, the manifest included.
+
+    Raises InvalidInput when the catalog, the alarm files and the source binding do not fit together.
+    """
+    catalog = loaded.catalog
+    alarms = load_alarms(loaded, deployment.timing, template_folders)
+    tree = render_servers(loaded, deployment, alarms)
+    tree[f"{TESTS_FOLDER}/{ALERT_RULES_FILE}"] = to_yaml(build_tested_rules(catalog, alarms))
+    tree[f"{TESTS_FOLDER}/alerts_test.yml"] = to_yaml(build_unit_tests(catalog, alarms))
+    for alarm in alarms:
+        tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, deployment.timing)
+    tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
+    tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))
+    tree["fragments/README.md"] = render_fragments_readme(catalog, deployment)
+    tree |= render_dashboards(catalog)
+    tree |= render_provisioning(catalog)
+    tree = dict(sorted(tree.items()))
+    return tree | {MANIFEST_FILE: render_manifest(tree, catalog.estate, catalog.env)}
+
+
+def render_servers(loaded: LoadedCatalog, deployment: Deployment, alarms: tuple[Alarm, ...]) -> dict[str, str]:
+    """Only what Prometheus and Alertmanager read: what a sandbox starts with."""
+    catalog = loaded.catalog
+    return {
+        PROMETHEUS_FILE: to_yaml(build_prometheus(catalog, deployment)),
+        RULES_PATH: to_yaml(build_rule_groups(loaded, deployment.timing, alarms)),
+        ALERTMANAGER_FILE: to_yaml(build_alertmanager(catalog, alarms, deployment)),
+    }
+
+
+def render_manifest(tree: Mapping[str, str], estate: str, env: str) -> str:
+    """What was generated, with the SHA-256 of each file: how a later run knows a file that someone edited."""
+    files = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(tree.items())}
+    content = {"generator": f"tiercli {__version__}", "estate": estate, "env": env, "files": files}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """YAML without anchors: the same list twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(content: Any) -> str:
+    """`content` as YAML: keys in their order, one line a string, readable in any language."""
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1)
+    return text

@@ -1,0 +1,147 @@
+"""An alarm: what one file in templates/alerts/ says, rendered for a catalog and a timing."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from tiercli.catalog.model import Duration, Model
+
+AlarmSeverity = Literal["page", "notify", "trend", "heartbeat"]
+
+
+def on_one_line(text: str) -> str:
+    """`text` with every run of white space as one space: none of ours stands inside a string literal."""
+    return re.sub(r"\s+", " ", text).strip()
+
+
+class Threshold(Model):
+    """One number of an alarm that a catalog can change. `bounds_quantile`: a latency that a histogram must reach."""
+
+    default: Annotated[float, Field(ge=0)]
+    unit: str
+    meaning: str
+    bounds_quantile: bool = False
+
+
+class PanelLink(Model):
+    """The panel that shows the alarm: a dashboard's name and a panel's title."""
+
+    dashboard: str
+    panel: str
+
+
+class Inhibits(Model):
+    """What Alertmanager holds back while this alarm fires: alarms by name, or by the source that they rest on."""
+
+    alarms: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    equal: tuple[str, ...] = ()
+
+
+class Watch(Model):
+    """The recorded series that show the alarm: what a drill's report draws."""
+
+    unit: str
+    signal: str
+    baseline: str | None = None
+    threshold: str | None = None
+
+
+class WindowFill(Model):
+    """How the rate window fills before the expression can be true. `needs`: the share of the window's observations
+    that must be past the threshold; `share`: PromQL for the share that the raw data shows. `drains`: all of it."""
+
+    window: Duration
+    drains: bool = False
+    needs: Annotated[float, Field(ge=0, le=1)] = 1.0
+    share: str | None = None
+
+
+class CaseSeries(Model):
+    """One input series of a unit test, with values in promtool's notation, 15 seconds apart."""
+
+    series: str
+    values: str
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> str:
+        return str(value)
+
+
+class CaseAlert(Model):
+    """An alert that a unit test expects: identity labels and the value that its annotations quote."""
+
+    labels: dict[str, str]
+    value: float
+
+
+class Case(Model):
+    """One unit test at the alarm's boundary. Every alarm that it does not name must be silent at every `at`."""
+
+    name: str
+    series: tuple[CaseSeries, ...]
+    at: tuple[Duration, ...]
+    fires: tuple[CaseAlert, ...] = ()
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _as_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class Record(Model):
+    """One recording rule: a series of signals/recorded.py, or one of the alarm's own."""
+
+    record: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+    expr: str
+    labels: dict[str, str] = {}
+
+    @field_validator("expr")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return on_one_line(value)
+
+
+class RecordFile(Model):
+    """A file of templates/recording/."""
+
+    group: str
+    records: tuple[Record, ...]
+
+
+class Alarm(Model):
+    """One alarm. Durations are configured time, thresholds what this catalog says."""
+
+    alarm: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    condition: str
+    group: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]
+    severity: AlarmSeverity
+    owner: str = ""
+    source: str
+    identity: tuple[str, ...]
+    sla: str
+    action: str
+    panel: PanelLink
+    fault: str
+    thresholds: dict[str, Threshold] = {}
+    records: tuple[Record, ...] = Field(default=(), description="what only this alarm needs recorded, in its group")
+    expr: str
+    for_: Duration = Field(alias="for")
+    keep_firing_for: Duration | None = None
+    inhibits: Inhibits | None = None
+    summary: str
+    description: str
+    watch: Watch
+    departure: str
+    window_fill: WindowFill
+    runbook: str
+    cases: tuple[Case, ...] = Field(min_length=1)
+
+    @field_validator("expr", "departure", "summary", "description")
+    @classmethod
+    def _on_one_line(cls, value: str) -> str:
+        return on_one_line(value)

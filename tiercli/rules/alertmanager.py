@@ -1,0 +1,149 @@
+"""Alertmanager's configuration: who hears of what, how soon, and what is held back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiercli.catalog.model import Catalog, Receiver
+from tiercli.conventions import (
+    ENV_LABEL,
+    ESTATE_LABEL,
+    HEARTBEAT,
+    OWNER_LABEL,
+    SEVERITIES,
+    SEVERITY_LABEL,
+    SOURCE_LABEL,
+)
+from tiercli.rules.alarm import Alarm
+from tiercli.rules.deployment import Deployment
+
+_TITLE = "[{{ .Status | toUpper }}] {{ .CommonAnnotations.summary }}"
+
+
+def build_alertmanager(catalog: Catalog, alarms: tuple[Alarm, ...], deployment: Deployment) -> dict[str, Any]:
+    """A whole configuration. Receivers carry the catalog's own names."""
+    return {
+        "route": {
+            "receiver": catalog.routing.trend,
+            "group_by": group_labels(alarms),
+            **_waits(catalog, deployment),
+            "routes": severity_routes(catalog, deployment),
+        },
+        "receivers": [
+            build_receiver(name, receiver, deployment) for name, receiver in sorted(catalog.receivers.items())
+        ],
+        "inhibit_rules": inhibit_rules(catalog, alarms),
+    }
+
+
+def group_labels(alarms: tuple[Alarm, ...]) -> list[str]:
+    """The alarm's name and every label that says what it is about: a second provider's page waits for nobody."""
+    identity = sorted({label for alarm in alarms for label in alarm.identity})
+    return ["alertname", ESTATE_LABEL, ENV_LABEL, *identity]
+
+
+def severity_routes(catalog: Catalog, deployment: Deployment, prefix: str = "") -> list[dict[str, Any]]:
+    """A route a severity, in it a route for each owner who has a receiver of their own; the heartbeat first."""
+    timing = deployment.timing
+    routes: list[dict[str, Any]] = [
+        {
+            "receiver": prefix + catalog.routing.heartbeat,
+            "matchers": [f'{SEVERITY_LABEL}="{HEARTBEAT}"'],
+            "group_wait": timing.duration("0s"),
+            "group_interval": timing.duration("1m"),
+            "repeat_interval": timing.duration("1m"),
+        }
+    ]
+    for severity in SEVERITIES:
+        route: dict[str, Any] = {
+            "receiver": prefix + getattr(catalog.routing, severity),
+            "matchers": [f'{SEVERITY_LABEL}="{severity}"'],
+        }
+        own = [
+            {"receiver": prefix + receiver, "matchers": [f'{OWNER_LABEL}="{name}"']}
+            for name, owner in sorted(catalog.owners.items())
+            if (receiver := getattr(owner, severity)) is not None
+        ]
+        if own:
+            route["routes"] = own
+        routes.append(route)
+    return routes
+
+
+def inhibit_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> list[dict[str, Any]]:
+    """What each alarm holds back, within its own estate and environment only."""
+    ours = [f'{ESTATE_LABEL}="{catalog.estate}"', f'{ENV_LABEL}="{catalog.env}"']
+    rules = []
+    for alarm in alarms:
+        if alarm.inhibits is None:
+            continue
+        targets = []
+        if alarm.inhibits.alarms:
+            targets.append([f'alertname=~"{"|".join(alarm.inhibits.alarms)}"'])
+        if alarm.inhibits.sources:
+            sources = "|".join(alarm.inhibits.sources)
+            targets.append([f'{SOURCE_LABEL}=~"{sources}"', f'alertname!="{alarm.alarm}"'])
+        rules += [
+            {
+                "source_matchers": [f'alertname="{alarm.alarm}"', *ours],
+                "target_matchers": [*target, *ours],
+                "equal": [ESTATE_LABEL, ENV_LABEL, *alarm.inhibits.equal],
+            }
+            for target in targets
+        ]
+    return rules
+
+
+def build_receiver(name: str, receiver: Receiver, deployment: Deployment, prefix: str = "") -> dict[str, Any]:
+    """A receiver with its integrations; secrets are files where Alertmanager runs, never values.
+
+    In a sandbox each integration becomes one webhook to the drill's receiver; one that has none stays without.
+    """
+    built: dict[str, Any] = {"name": prefix + name}
+    has_any = receiver.webhook or receiver.slack or receiver.pagerduty
+    if deployment.receiver_base is not None:
+        if has_any:
+            built["webhook_configs"] = [{"url": f"{deployment.receiver_base}/{name}", "send_resolved": True}]
+        return built
+    if receiver.webhook is not None:
+        webhook: dict[str, Any] = {"url": receiver.webhook.url, "send_resolved": True}
+        if receiver.webhook.credentials_file is not None:
+            webhook["http_config"] = {"authorization": {"credentials_file": receiver.webhook.credentials_file}}
+        built["webhook_configs"] = [webhook]
+    if receiver.slack is not None:
+        built["slack_configs"] = [
+            {
+                "api_url_file": receiver.slack.api_url_file,
+                "channel": receiver.slack.channel.replace("{{", '{{"{{"}}'),
+                "send_resolved": True,
+                "title": _TITLE,
+                "title_link": "{{ .CommonAnnotations.runbook_url }}",
+                "text": (
+                    "{{ range .Alerts }}{{ .Annotations.description }}\n{{ .Annotations.action }}\n"
+                    "{{ .Annotations.dashboard_url }}\n{{ end }}"
+                ),
+            }
+        ]
+    if receiver.pagerduty is not None:
+        built["pagerduty_configs"] = [
+            {
+                "routing_key_file": receiver.pagerduty.routing_key_file,
+                "send_resolved": True,
+                "description": _TITLE,
+                "details": {
+                    "action": "{{ .CommonAnnotations.action }}",
+                    "runbook": "{{ .CommonAnnotations.runbook_url }}",
+                    "dashboard": "{{ .CommonAnnotations.dashboard_url }}",
+                },
+            }
+        ]
+    return built
+
+
+def _waits(catalog: Catalog, deployment: Deployment) -> dict[str, str]:
+    timing, settings = deployment.timing, catalog.alertmanager
+    return {
+        "group_wait": timing.duration(settings.group_wait),
+        "group_interval": timing.duration(settings.group_interval),
+        "repeat_interval": timing.duration(settings.repeat_interval),
+    }

@@ -1,0 +1,50 @@
+"""Parts for a stack that exists already: a team never has to replace its own configuration.
+
+Receivers are prefixed here and not in the whole configuration: here they join names that others chose.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiercli.catalog.model import Catalog
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, RECEIVER_PREFIX
+from tiercli.resources import resource_folder
+from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_templates import template_environment
+from tiercli.rules.alertmanager import build_alertmanager, build_receiver, group_labels, inhibit_rules, severity_routes
+from tiercli.rules.deployment import Deployment
+from tiercli.rules.prometheus_config import scrape_jobs
+
+
+def build_scrape_fragment(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
+    """Scrape jobs, with the intervals that the rules' windows count on."""
+    jobs = scrape_jobs(catalog, deployment)
+    return {"scrape_configs": [{**job, "scrape_interval": catalog.prometheus.scrape_interval} for job in jobs]}
+
+
+def build_alertmanager_fragment(catalog: Catalog, alarms: tuple[Alarm, ...], deployment: Deployment) -> dict[str, Any]:
+    """A sub-tree: one route matched on estate and env, the receivers it names, the inhibitions within it."""
+    prefix = f"{RECEIVER_PREFIX}/"
+    root = build_alertmanager(catalog, alarms, deployment)["route"]
+    route = {
+        "receiver": prefix + catalog.routing.trend,
+        "matchers": [f'{ESTATE_LABEL}="{catalog.estate}"', f'{ENV_LABEL}="{catalog.env}"'],
+        "group_by": group_labels(alarms),
+        **{key: root[key] for key in ("group_wait", "group_interval", "repeat_interval")},
+        "routes": severity_routes(catalog, deployment, prefix),
+    }
+    return {
+        "routes": [route],
+        "receivers": [
+            build_receiver(name, receiver, deployment, prefix) for name, receiver in sorted(catalog.receivers.items())
+        ],
+        "inhibit_rules": inhibit_rules(catalog, alarms),
+    }
+
+
+def render_fragments_readme(catalog: Catalog, deployment: Deployment) -> str:
+    """How to include each part."""
+    path = resource_folder("templates") / "runbooks" / "fragments.md.j2"
+    environment = template_environment(deployment.timing)
+    return environment.from_string(path.read_text(encoding="utf-8")).render(estate=catalog.estate, env=catalog.env)

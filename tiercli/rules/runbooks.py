@@ -1,0 +1,31 @@
+"""A runbook an alarm, in Markdown: what the person who was paged reads."""
+
+from __future__ import annotations
+
+from tiercli.catalog.model import AlarmSettings, Catalog
+from tiercli.resources import resource_folder
+from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_templates import template_environment
+from tiercli.rules.alerting import owner_of
+from tiercli.signals.timing import Timing
+
+
+def render_runbook(catalog: Catalog, alarm: Alarm, timing: Timing) -> str:
+    """The runbook of one alarm, with this catalog's thresholds, owner and contact."""
+    environment = template_environment(timing)
+    environment.lstrip_blocks = True
+    environment.filters["cell"] = markdown_cell
+    path = resource_folder("templates") / "runbooks" / "runbook.md.j2"
+    settings = catalog.alarms.get(alarm.alarm, AlarmSettings())
+    owner = owner_of(catalog, alarm)
+    limits = {name: one.default for name, one in alarm.thresholds.items()} | settings.thresholds
+    text = environment.from_string(path.read_text(encoding="utf-8")).render(
+        alarm=alarm, owner=owner, contact=catalog.owners[owner].contact, limits=limits
+    )
+    return text.rstrip("\n") + "\n"
+
+
+def markdown_cell(text: str) -> str:
+    """`text` inside a Markdown table: no character of it can end the cell or begin markup."""
+    escaped = "".join("\\" + char if char in "\\`*_{}[]<>#|!" else char for char in text)
+    return " ".join(escaped.split())

@@ -1,0 +1,62 @@
+"""Source bindings: per canonical signal, the PromQL that yields it from a source's own metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+
+from tiercli.catalog.document import read_document
+from tiercli.catalog.model import Model
+from tiercli.catalog.shape import load_model
+from tiercli.catalog.validation import unknown_name
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.resources import resource_folder
+from tiercli.signals.promql import matcher
+from tiercli.signals.timing import Timing
+
+
+class Binding(Model):
+    """One file of catalogs/sources/. `signals` holds the templates of expressions by recorded series; a signal that a
+    source does not have is not there. `discovery` says which label of which metric holds which names."""
+
+    source: str
+    description: str
+    signals: dict[str, str]
+    discovery: dict[str, dict[str, str]] = {}
+
+
+def binding_names() -> list[str]:
+    """The bindings that come with tiercli."""
+    return sorted(path.stem for path in (resource_folder("catalogs") / "sources").glob("*.yaml"))
+
+
+def load_binding(name: str, used_at: Location) -> Binding:
+    """The binding `name`. Raises InvalidInput, at the place where it is used, when there is none of that name."""
+    if name not in binding_names():
+        raise InvalidInput(
+            f"unknown source binding {name!r}", [unknown_name("source binding", name, binding_names(), used_at)]
+        )
+    return load_model(read_document(_path(name)), Binding)
+
+
+def bound_expressions(binding: Binding, timing: Timing, job: str) -> dict[str, str]:
+    """PromQL by recorded series, for the scrape job `job`, with windows under `timing`."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
+    environment.filters["duration"] = timing.duration
+    environment.filters["window"] = timing.window
+    expressions = {}
+    for record, template in binding.signals.items():
+        try:
+            rendered = environment.from_string(template).render(job=matcher("job", "=", job))
+        except (jinja2.TemplateError, ValueError) as error:
+            place = Location(str(_path(binding.source)))
+            raise InvalidInput(
+                f"binding {binding.source} cannot be rendered", [Problem(place, f"{record}: {error}")]
+            ) from error
+        expressions[record] = " ".join(rendered.split())
+    return expressions
+
+
+def _path(name: str) -> Path:
+    return resource_folder("catalogs") / "sources" / f"{name}.yaml"
