@@ -1,7 +1,75 @@
+"""`tiercli generate`: the whole monitoring of an estate from its catalog."""
+
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Literal
+
 import typer
+
+from tiercli.cli.terminal import output_console
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli generate catalogs/hybrid.yaml --out monitoring\n\n"
+    "  tiercli generate catalogs/hybrid.yaml --out monitoring --check      (in CI: exit 1 with a diff when out of date)\n\n"
+    "  tiercli generate my.yaml --out monitoring --templates our-alarms    (your own alarm files, searched first)"
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
+    app.command(epilog=_EPILOG)(generate)
+
+
+def generate(
+    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 with a diff when the folder differs.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
+    templates: Annotated[
+        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to say what was done.")] = "text",
+) -> None:
+    """Write Prometheus rules and their unit tests, Alertmanager routing, Grafana dashboards and runbooks.
+
+    The folder is written whole or not at all. Files that an earlier run wrote and this one does not are removed; a file
+    that somebody edited is not overwritten without --force; other files in the folder are not touched.
+    """
+    import json
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.errors import CheckFailed
+    from tiercli.output.tree import render_tree
+    from tiercli.output.writing import diff_lines, plan_changes, write_tree
+    from tiercli.rules.deployment import Deployment
+
+    loaded = load_catalog(catalog)
+    tree = render_tree(loaded, Deployment.production(loaded.catalog), templates or ())
+    if check:
+        changes = plan_changes(out, tree)
+        if changes.any:
+            count = len(changes.added) + len(changes.changed) + len(changes.removed)
+            raise CheckFailed(
+                f"{out} is not what {catalog} gives: {count} of {len(tree)} files differ",
+                details=[] if output == "json" else diff_lines(out, tree),
+                hint=f"run tiercli generate {catalog} --out {out}",
+            )
+    else:
+        changes = write_tree(out, tree, force=force)
+    console = output_console()
+    if output == "json":
+        parts = {name: list(getattr(changes, name)) for name in ("added", "changed", "removed", "unchanged")}
+        console.print_json(json.dumps({"folder": str(out), "checked": check, **parts}))
+        return
+    if check:
+        console.print(f"{out} is what {catalog} gives ({len(tree)} files)", markup=False)
+        return
+    for sign, paths in (("+", changes.added), ("~", changes.changed), ("-", changes.removed)):
+        for path in paths:
+            console.print(f"{sign} {out / path}", markup=False)
+    done = f"{len(changes.added)} added, {len(changes.changed)} changed, {len(changes.removed)} removed"
+    console.print(f"{len(tree)} files in {out}: {done}, {len(changes.unchanged)} as they were", markup=False)

@@ -1,0 +1,20 @@
+"""What can go wrong: the registry of faults. One file a fault; to add one, see docs/adding-a-fault.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiercli.faults.errors import ERRORS
+from tiercli.faults.gateway_down import GATEWAY_DOWN
+from tiercli.faults.interface import FaultKind
+from tiercli.faults.latency import LATENCY
+from tiercli.faults.outage import OUTAGE
+
+FAULTS: tuple[FaultKind[Any], ...] = (
+    OUTAGE,
+    LATENCY,
+    ERRORS,
+    GATEWAY_DOWN,
+)
+
+__all__ = ["FAULTS"]

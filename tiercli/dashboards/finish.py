@@ -1,0 +1,158 @@
+"""From grafanalib's model to Grafana's current schema: its defaults are those of Grafana 5."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from grafanalib import core as g
+from grafanalib._gen import DashboardEncoder
+
+from tiercli.catalog.model import Catalog
+from tiercli.conventions import dashboard_uid
+
+SCHEMA_VERSION = 39  # Grafana 10.4; later ones read it without a migration of panels
+TAG = "tiercli"
+_LEGACY = ("rows", "hideControls", "sharedCrosshair", "style", "__inputs", "gnetId", "version", "id")
+_LEGACY_PANEL = (
+    *("span", "editable", "error", "isNew", "height", "minSpan", "hideTimeOverride", "maxPerRow", "cacheTimeout"),
+    *("color", "columns", "mappings", "fontSize", "maxDataPoints", "transparent"),
+)
+_DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+def finish(
+    name: str, title: str, description: str, catalog: Catalog, panels: Sequence[Any], templates: list[dict[str, Any]]
+) -> str:
+    """The dashboard as JSON text that Grafana 10 and later load as it is; the same bytes from the same catalog."""
+    built = g.Dashboard(title=title, panels=list(panels), uid=dashboard_uid(name, catalog.estate), timezone="browser")
+    data: dict[str, Any] = json.loads(json.dumps(built.to_json_data(), cls=DashboardEncoder))
+    for key in _LEGACY:
+        data.pop(key, None)
+    data |= {
+        "schemaVersion": SCHEMA_VERSION,
+        "description": description,
+        "tags": [TAG, catalog.estate, catalog.env],
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "timepicker": {},
+        "fiscalYearStartMonth": 0,
+        "liveNow": False,
+        "weekStart": "",
+        "links": [_dashboard_link()],
+        "annotations": {"list": _annotations(catalog)},
+        "templating": {"list": [_datasource_variable(), *templates]},
+        "panels": [_panel(panel) for panel in data["panels"]],
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def query_variable(name: str, label: str, query: str) -> dict[str, Any]:
+    """A variable filled from Prometheus, of which several or all can be chosen."""
+    return {
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": _DATASOURCE,
+        "definition": query,
+        "query": {"query": query, "refId": f"variable-{name}", "qryType": 1},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        "hide": 0,
+        "options": [],
+        "regex": "",
+        "skipUrlSync": False,
+    }
+
+
+def _datasource_variable() -> dict[str, Any]:
+    return {
+        "name": "datasource",
+        "label": "Prometheus",
+        "type": "datasource",
+        "query": "prometheus",
+        "current": {},
+        "hide": 0,
+        "includeAll": False,
+        "multi": False,
+        "options": [],
+        "refresh": 1,
+        "regex": "",
+        "skipUrlSync": False,
+    }
+
+
+def _dashboard_link() -> dict[str, Any]:
+    return {
+        "title": "tiercli",
+        "type": "dashboards",
+        "tags": [TAG],
+        "asDropdown": True,
+        "includeVars": True,
+        "keepTime": True,
+        "targetBlank": False,
+        "icon": "external link",
+        "tooltip": "",
+        "url": "",
+    }
+
+
+def _annotations(catalog: Catalog) -> list[dict[str, Any]]:
+    ours = f'estate="{catalog.estate}", env="{catalog.env}"'
+    return [
+        {
+            "name": "Alerts",
+            "datasource": _DATASOURCE,
+            "enable": True,
+            "hide": False,
+            "iconColor": "red",
+            "expr": f'ALERTS{{alertstate="firing", severity=~"page|notify", {ours}}}',
+            "titleFormat": "{{alertname}}",
+            "textFormat": "{{severity}} {{provider}} {{model}} {{region}}",
+            "step": "15s",
+        },
+        {
+            "name": "Drills",
+            "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+            "enable": True,
+            "hide": False,
+            "iconColor": "purple",
+            "target": {"type": "tags", "tags": ["tiercli-drill"], "matchAny": False, "limit": 100},
+        },
+    ]
+
+
+def _panel(panel: dict[str, Any]) -> dict[str, Any]:
+    for key in _LEGACY_PANEL:
+        panel.pop(key, None)
+    panel["datasource"] = _DATASOURCE
+    for target in panel["targets"]:
+        target |= {"datasource": _DATASOURCE, "range": not target.get("instant"), "editorMode": "code"}
+        for key in ("query", "metric", "target", "step", "intervalFactor", "interval"):
+            target.pop(key, None)
+    defaults = panel["fieldConfig"]["defaults"]
+    if not defaults.get("thresholds", {}).get("steps"):
+        defaults["thresholds"] = {"mode": "absolute", "steps": [{"value": None, "color": "green"}]}
+    if defaults.get("custom", {}).pop("displayMode", None) is not None:
+        defaults["custom"]["cellOptions"] = {"type": "auto"}
+    cleaned: dict[str, Any] = _without_nulls(panel)
+    return cleaned
+
+
+def _without_nulls(value: Any) -> Any:
+    """`value` without keys that say nothing; a first threshold's null lower bound does say something."""
+    if isinstance(value, dict):
+        keep_null = "color" in value and "value" in value
+        return {
+            key: _without_nulls(one) for key, one in value.items() if one is not None or (keep_null and key == "value")
+        }
+    if isinstance(value, list):
+        return [_without_nulls(one) for one in value]
+    return value

@@ -1,0 +1,25 @@
+"""Latencies as they occur: a lognormal distribution, given by its median and its 95th percentile."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+_Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Lognormal:
+    """Seconds with median `p50` and 95th percentile `p95`. Equal: always that. Raises ValueError where p95 < p50."""
+
+    p50: float
+    p95: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p50 <= self.p95 < math.inf:
+            raise ValueError(f"p50 must be above 0 and at most p95: {self.p50}, {self.p95}")
+
+    def draw(self, source: random.Random) -> float:
+        """One latency, seconds."""
+        return self.p50 * math.exp(source.gauss(0, 1) * math.log(self.p95 / self.p50) / _Z95)
