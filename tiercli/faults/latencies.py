@@ -18,7 +18,7 @@ class Lognormal:
 
     def __post_init__(self) -> None:
         if not 0 < self.p50 <= self.p95 < math.inf:
-            raise ValueError(f"p50 must be above 0 and at most p95: {self.p50}, {self.p95}")
+            raise ValueError(f"a median of {self.p50:g} s and a 95th percentile of {self.p95:g} s are no distribution")
 
     def draw(self, source: random.Random) -> float:
         """One latency, seconds."""

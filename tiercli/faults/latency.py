@@ -31,22 +31,18 @@ class LatencySettings(FaultSettings):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        pair = (self.p50_seconds, self.p95_seconds)
-        if (self.seconds is None) == (pair == (None, None)):
+        if (self.seconds is None) == (self.p50_seconds is None and self.p95_seconds is None):
             raise ValueError("give either seconds, or p50_seconds and p95_seconds")
-        if self.p50_seconds is not None and self.p95_seconds is not None:
-            if self.p95_seconds < self.p50_seconds:
-                raise ValueError("p95_seconds cannot be below p50_seconds")
-        elif self.seconds is None:
-            raise ValueError("p50_seconds and p95_seconds go together")
+        self.distribution()
         return self
 
     def distribution(self) -> Lognormal:
         """What delays are drawn from; of one value where `seconds` is given."""
-        p50 = self.p50_seconds if self.seconds is None else self.seconds
-        p95 = self.p95_seconds if self.seconds is None else self.seconds
-        assert p50 is not None and p95 is not None  # noqa: S101 - _one_of_two holds
-        return Lognormal(p50, p95)
+        if self.seconds is not None:
+            return Lognormal(self.seconds, self.seconds)
+        if self.p50_seconds is None or self.p95_seconds is None:
+            raise ValueError("p50_seconds and p95_seconds go together")
+        return Lognormal(self.p50_seconds, self.p95_seconds)
 
 
 class Latency:
