@@ -1,18 +1,14 @@
-"""The gateway itself is gone. Injected by stopping its process, by whoever supervises it: there is no code here."""
+"""gateway-down: the gateway's process is stopped, and started again when the fault ends."""
 
 from __future__ import annotations
 
-from tiercli.faults.interface import FaultKind, FaultSettings
+from tiercli.faults.interface import FaultKind, Settings
 
 
-class GatewayDownSettings(FaultSettings):
-    """There is nothing to set: every instance is stopped, and started again when the fault is cleared."""
+class GatewayDownSettings(Settings):
+    """None."""
 
 
 GATEWAY_DOWN = FaultKind(
-    name="gateway-down",
-    summary="every instance of the gateway is stopped",
-    injector="process",
-    target_labels=(),
-    settings=GatewayDownSettings,
+    "gateway-down", "the gateway's process is stopped", injector="process", settings=GatewayDownSettings
 )
