@@ -1,6 +1,8 @@
-"""What can go wrong, one file a fault. To add one: its file, one line here (docs/adding-a-fault.md)."""
+"""What can go wrong: the registry of faults. One file a fault; to add one, see docs/adding-a-fault.md."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from tiercli.faults.errors import ERRORS
 from tiercli.faults.gateway_down import GATEWAY_DOWN
@@ -8,7 +10,11 @@ from tiercli.faults.interface import FaultKind
 from tiercli.faults.latency import LATENCY
 from tiercli.faults.outage import OUTAGE
 
-__all__ = ["FAULTS", "FAULTS_BY_NAME"]
+FAULTS: tuple[FaultKind[Any], ...] = (
+    OUTAGE,
+    LATENCY,
+    ERRORS,
+    GATEWAY_DOWN,
+)
 
-FAULTS: tuple[FaultKind, ...] = (ERRORS, GATEWAY_DOWN, LATENCY, OUTAGE)
-FAULTS_BY_NAME = {kind.name: kind for kind in FAULTS}
+__all__ = ["FAULTS"]

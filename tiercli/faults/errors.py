@@ -1,41 +1,51 @@
-"""errors: a share of the requests is answered with an error in the provider's place."""
+"""The endpoint answers a share of the calls with an error."""
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from pydantic import Field
 
-from tiercli.faults.interface import Exchange, FaultKind, Refusal, Settings
-
-_BODY = b'{"error": {"type": "server_error", "message": "injected by a fire drill"}}'
+from tiercli.faults.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
 
 
-class ErrorSettings(Settings):
-    """`share` of the requests, 0 to 1, gets one of `statuses` in turn."""
+class ErrorsSettings(FaultSettings):
+    """`share` of the calls, 0 to 1, are answered with one of `status_codes`, each as likely as the others."""
 
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    statuses: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(default=(500,), min_length=1)
+    share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    status_codes: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(default=(500,), min_length=1)
+    seed: int | None = None
 
 
 class Errors:
-    """Answers in the upstream's place. Seeded, so that two runs draw the same."""
+    """Answers in the endpoint's place, without asking it."""
 
-    def __init__(self, settings: ErrorSettings) -> None:
+    def __init__(self, settings: ErrorsSettings) -> None:
         self._settings = settings
-        self._random = random.Random("errors")  # noqa: S311 - a share, not a secret
-        self._turn = 0
+        self._random = random.Random(settings.seed)  # noqa: S311 - a simulation
 
-    async def on_request(self, exchange: Exchange) -> Refusal | None:
-        """An error for a share of the requests."""
+    async def exchange(self, call: Call, forward: Forward) -> Answer:
+        """An error, or what the endpoint answers."""
         if self._random.random() >= self._settings.share:
-            return None
-        self._turn += 1
-        status = self._settings.statuses[self._turn % len(self._settings.statuses)]
-        return Refusal(status, _BODY, {"Content-Type": "application/json"})
+            return await forward()
+        status = self._random.choice(self._settings.status_codes)
+        error = {"message": f"injected fault: status {status}", "type": "injected_fault", "code": None}
+        headers = (("content-type", "application/json"),)
+        return Answer(status, headers, _one_piece(json.dumps({"error": error}).encode()))
+
+
+async def _one_piece(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 ERRORS = FaultKind(
-    "errors", "a share of the requests is answered with an error", injector="proxy", settings=ErrorSettings, make=Errors
+    name="errors",
+    summary="a share of the calls is answered with an error status",
+    injector="proxy",
+    target_labels=ROUTE_LABELS,
+    settings=ErrorsSettings,
+    build=Errors,
 )

@@ -1,14 +1,18 @@
-"""gateway-down: the gateway's process is stopped, and started again when the fault ends."""
+"""The gateway itself is gone. Injected by stopping its process, by whoever supervises it: there is no code here."""
 
 from __future__ import annotations
 
-from tiercli.faults.interface import FaultKind, Settings
+from tiercli.faults.interface import FaultKind, FaultSettings
 
 
-class GatewayDownSettings(Settings):
-    """None."""
+class GatewayDownSettings(FaultSettings):
+    """There is nothing to set: every instance is stopped, and started again when the fault is cleared."""
 
 
 GATEWAY_DOWN = FaultKind(
-    "gateway-down", "the gateway's process is stopped", injector="process", settings=GatewayDownSettings
+    name="gateway-down",
+    summary="every instance of the gateway is stopped",
+    injector="process",
+    target_labels=(),
+    settings=GatewayDownSettings,
 )

@@ -1,74 +1,106 @@
-"""What a fault is. One required method; the rest is optional, and most faults do without.
+"""What a fault is.
 
-class Fault:
-    async def on_request(self, exchange) -> Refusal | None    before a request is passed on: wait, or answer in place
-    refuses_connections = True                                optional: the route's port stops listening meanwhile
+A fault of the proxy has one required method, `exchange`: it stands between a request and its answer, and may wait, answer
+itself, pass on, or break off. Everything else is optional, as an interface of its own (HoldsListener). A fault of
+another injector has no code here: its name and settings only, so that a drill that names it can be checked.
+
+This module and the faults import no HTTP library: a drill's spec is checked without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request on its way through the fault proxy."""
-
-    method: str
-    path: str
-    labels: Mapping[str, str]
+Injector = Literal["proxy", "process"]
+ROUTE_LABELS = ("provider", "region", "tier", "server")
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What the proxy answers in the upstream's place."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] | None = None
-
-
-class Fault(Protocol):
-    """A fault that is on."""
-
-    async def on_request(self, exchange: Exchange) -> Refusal | None:
-        """Called before each request is passed on; it may wait. What it returns is answered in place of the upstream."""
-
-
-class Settings(BaseModel):
-    """The base of a fault's settings: immutable, and an unknown key is an error."""
+class FaultSettings(BaseModel):
+    """The base of every fault's settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
-class FaultKind:
-    """A kind of fault as drills name it. `injector`: who makes it happen; for "process" `make` is None."""
+class Call:
+    """A request that a route received: what a fault may decide by. `received_at` is the event loop's clock, seconds."""
+
+    method: str
+    path: str
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to the client. `headers` are end-to-end headers; `body` yields it piece by piece, unbuffered."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: AsyncIterator[bytes]
+
+    @property
+    def streams(self) -> bool:
+        """Whether this is a stream of server-sent events."""
+        return any(
+            name.lower() == "content-type" and value.startswith("text/event-stream") for name, value in self.headers
+        )
+
+    def with_body(self, body: AsyncIterator[bytes]) -> Answer:
+        """This answer with another body."""
+        return replace(self, body=body)
+
+
+class BrokenOff(Exception):
+    """Raised by a fault: the client's connection is to be reset, and no answer given."""
+
+
+Forward = Callable[[], Awaitable[Answer]]
+
+
+class Fault(Protocol):
+    """A fault that the proxy injects while it is on."""
+
+    async def exchange(self, call: Call, forward: Forward) -> Answer:
+        """The answer to `call`. `await forward()` gives what would have come without this fault. Raises BrokenOff."""
+
+
+class Listener(Protocol):
+    """A route's listening socket, as a fault may steer it. Each `refuse` is undone by one `accept`."""
+
+    async def refuse(self) -> None:
+        """Refuse new connections (ECONNREFUSED) and reset those that are open. The port stays reserved."""
+
+    async def accept(self) -> None:
+        """Accept connections again, once nobody else refuses them."""
+
+
+@runtime_checkable
+class HoldsListener(Protocol):
+    """Optional: a fault of connections rather than of calls."""
+
+    async def applied(self, listener: Listener) -> None:
+        """The fault is on for this route."""
+
+    async def cleared(self, listener: Listener) -> None:
+        """The fault is off for this route."""
+
+
+S = TypeVar("S", bound=FaultSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultKind(Generic[S]):
+    """A fault that a drill can name: who injects it, what its target and settings may be, and what makes it.
+
+    `build` is None where the injector is not the proxy."""
 
     name: str
-    says: str
-    injector: Literal["proxy", "process"]
-    settings: type[Settings]
-    make: Callable[[Any], Fault] | None = None
-
-    def check_settings(self, settings: Mapping[str, Any]) -> list[str]:
-        """What is wrong with `settings`, a sentence each; empty when nothing is."""
-        try:
-            self.settings.model_validate(dict(settings))
-        except ValidationError as error:
-            accepted = ", ".join(self.settings.model_fields) or "no settings"
-            return [
-                f"{'.'.join(str(part) for part in one['loc']) or 'settings'}: {one['msg']} (settings: {accepted})"
-                for one in error.errors(include_url=False)
-            ]
-        return []
-
-    def build(self, settings: Mapping[str, Any]) -> Fault:
-        """The fault with these settings, which check_settings found sound."""
-        if self.make is None:
-            raise ValueError(f"the fault {self.name} is not made by the proxy")
-        return self.make(self.settings.model_validate(dict(settings)))
+    summary: str
+    injector: Injector
+    target_labels: tuple[str, ...]
+    settings: type[S]
+    build: Callable[[S], Fault] | None = None

@@ -1,59 +1,88 @@
-"""latency: every request waits before it is passed on, a fixed time or one drawn from a lognormal distribution."""
+"""The endpoint answers, but late."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import random
-from typing import Annotated, Self
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tiercli.faults.interface import Exchange, FaultKind, Refusal, Settings
+from tiercli.faults.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.latencies import Lognormal
 
-_Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
-_LONGEST_S = 60.0
-
-Seconds = Annotated[float, Field(gt=0, le=_LONGEST_S)]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
-class LatencySettings(Settings):
-    """`seconds` added to every request, or a distribution by its median and 95th percentile. Real seconds."""
+class LatencySettings(FaultSettings):
+    """Real seconds: either `seconds`, or `p50_seconds` and `p95_seconds` of a lognormal distribution.
 
+    `add`: that much on top of what the endpoint takes. `target`: the answer takes at least that in all; the first token
+    of a stream comes no sooner than `first_token_share` of it.
+    """
+
+    mode: Literal["add", "target"] = "add"
     seconds: Seconds | None = None
     p50_seconds: Seconds | None = None
     p95_seconds: Seconds | None = None
+    first_token_share: Annotated[float, Field(ge=0, le=1)] = 0.35
+    seed: int | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        drawn = self.p50_seconds is not None and self.p95_seconds is not None
-        partly = self.p50_seconds is not None or self.p95_seconds is not None
-        if (self.seconds is not None) == partly or partly != drawn:
+        if (self.seconds is None) == (self.p50_seconds is None and self.p95_seconds is None):
             raise ValueError("give either seconds, or p50_seconds and p95_seconds")
-        if self.p50_seconds is not None and self.p95_seconds is not None and self.p95_seconds < self.p50_seconds:
-            raise ValueError("p95_seconds is below p50_seconds")
+        self.distribution()
         return self
+
+    def distribution(self) -> Lognormal:
+        """What delays are drawn from; of one value where `seconds` is given."""
+        if self.seconds is not None:
+            return Lognormal(self.seconds, self.seconds)
+        if self.p50_seconds is None or self.p95_seconds is None:
+            raise ValueError("p50_seconds and p95_seconds go together")
+        return Lognormal(self.p50_seconds, self.p95_seconds)
 
 
 class Latency:
-    """Adds the delay. Seeded, so that two runs draw the same."""
+    """Holds answers back."""
 
     def __init__(self, settings: LatencySettings) -> None:
         self._settings = settings
-        self._random = random.Random("latency")  # noqa: S311 - delays, not secrets
+        self._distribution = settings.distribution()
+        self._random = random.Random(settings.seed)  # noqa: S311 - a simulation
 
-    async def on_request(self, exchange: Exchange) -> Refusal | None:
-        """Wait, then let the request pass."""
-        await asyncio.sleep(self.delay_s())
-        return None
+    async def exchange(self, call: Call, forward: Forward) -> Answer:
+        """The endpoint's own answer, later."""
+        delay = self._distribution.draw(self._random)
+        answer = await forward()
+        if self._settings.mode == "add":
+            await asyncio.sleep(delay)
+            return answer
+        end = call.received_at + delay
+        first = call.received_at + delay * self._settings.first_token_share if answer.streams else end
+        await _sleep_until(first)
+        return answer.with_body(_ends_at(answer.body, end)) if answer.streams else answer
 
-    def delay_s(self) -> float:
-        """The next delay."""
-        settings = self._settings
-        if settings.seconds is not None:
-            return settings.seconds
-        p50, p95 = settings.p50_seconds or 0.0, settings.p95_seconds or 0.0
-        return min(self._random.lognormvariate(math.log(p50), math.log(p95 / p50) / _Z95), _LONGEST_S)
+
+async def _sleep_until(at: float) -> None:
+    left = at - asyncio.get_running_loop().time()
+    if left > 0:
+        await asyncio.sleep(left)
 
 
-LATENCY = FaultKind("latency", "every request takes longer", injector="proxy", settings=LatencySettings, make=Latency)
+async def _ends_at(body: AsyncIterator[bytes], at: float) -> AsyncIterator[bytes]:
+    async for piece in body:
+        yield piece
+    await _sleep_until(at)
+
+
+LATENCY = FaultKind(
+    name="latency",
+    summary="answers come late, by a fixed time or a distribution",
+    injector="proxy",
+    target_labels=ROUTE_LABELS,
+    settings=LatencySettings,
+    build=Latency,
+)

@@ -1,27 +1,53 @@
-"""outage: the provider refuses every connection, and resets those that are open."""
+"""The endpoint is gone: it refuses connections, or resets every one."""
 
 from __future__ import annotations
 
-from tiercli.faults.interface import Exchange, FaultKind, Refusal, Settings
+from typing import Literal
+
+from tiercli.faults.interface import (
+    ROUTE_LABELS,
+    Answer,
+    BrokenOff,
+    Call,
+    FaultKind,
+    FaultSettings,
+    Forward,
+    Listener,
+)
 
 
-class OutageSettings(Settings):
-    """None: a refused connection is refused."""
+class OutageSettings(FaultSettings):
+    """`refused`: connecting gives ECONNREFUSED. `reset`: a connection is accepted and reset at its first request."""
+
+    mode: Literal["refused", "reset"] = "refused"
 
 
 class Outage:
-    """While it is on the route's port does not listen, so nothing arrives here but what was under way."""
+    """No call is answered. In mode `refused` the listener is closed too."""
 
-    refuses_connections = True
+    def __init__(self, settings: OutageSettings) -> None:
+        self._refuses = settings.mode == "refused"
 
-    def __init__(self, _: OutageSettings) -> None:
-        pass
+    async def exchange(self, call: Call, forward: Forward) -> Answer:
+        """Never answers."""
+        raise BrokenOff
 
-    async def on_request(self, exchange: Exchange) -> Refusal | None:
-        """A request that slipped in while the port closed."""
-        return Refusal(503)
+    async def applied(self, listener: Listener) -> None:
+        """Close the listener."""
+        if self._refuses:
+            await listener.refuse()
+
+    async def cleared(self, listener: Listener) -> None:
+        """Open it again."""
+        if self._refuses:
+            await listener.accept()
 
 
 OUTAGE = FaultKind(
-    "outage", "connections are refused, open ones are reset", injector="proxy", settings=OutageSettings, make=Outage
+    name="outage",
+    summary="the endpoint refuses or resets every connection",
+    injector="proxy",
+    target_labels=ROUTE_LABELS,
+    settings=OutageSettings,
+    build=Outage,
 )

@@ -1,185 +1,151 @@
-"""The fault proxy: `python -m tiercli.faults.proxy PLAN`. One listener a route, and a control API of its own.
+"""The fault proxy: a reverse proxy that passes calls and streams through, and injects faults under a lease.
 
-    PUT    /faults/{id}         {"fault": …, "target": {…}, "settings": {…}, "lease_s": N}   on, or on again
-    POST   /faults/{id}/renew   {"lease_s": N}
-    DELETE /faults/{id}
-    GET    /faults, GET /health
-
-Every call but /health carries the token. A fault whose lease is not renewed ends by itself.
+As a process: python -m tiercli.faults.proxy --plan FILE
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import hmac
-import json
+import functools
+import signal
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import aiohttp
+import uvloop
 from aiohttp import web
 
-from tiercli.faults import FAULTS_BY_NAME
-from tiercli.faults.route import Route, RoutePlan
-
-_CHECK_LEASES_S = 0.1
-LONGEST_LEASE_S = 300.0
-
-
-@dataclass(slots=True)
-class _Applied:
-    fault: str
-    target: dict[str, str]
-    settings: dict[str, Any]
-    routes: list[Route]
-    ends_at: float
+from tiercli.errors import BackendError, ExitCode, InvalidInput, TiercliError
+from tiercli.faults.control_api import ControlApi
+from tiercli.faults.forwarding import Forwarder, open_session, reset
+from tiercli.faults.interface import BrokenOff, Call, Fault, Forward
+from tiercli.faults.leases import InjectionPoint, Leases
+from tiercli.faults.listener import RouteListener
+from tiercli.faults.routes import Route, load_proxy_plan
 
 
 class FaultProxy:
-    """Routes and what is on for them. `start` and `close` it from a running loop."""
+    """One listener a route, and a control API. `start`, then `close`; nothing runs outside the running event loop."""
 
-    def __init__(self, routes: Sequence[RoutePlan], control_port: int, token: str) -> None:
-        self._plans = routes
-        self._control_port = control_port
+    def __init__(self, routes: Sequence[Route], *, control_port: int, token: str) -> None:
+        """A port of 0 lets the system choose; see `ports` and `control_port` after `start`."""
+        self._routes = tuple(routes)
         self._token = token
-        self._routes: list[Route] = []
-        self._applied: dict[str, _Applied] = {}
+        self._control_port = control_port
+        self._listeners: dict[str, RouteListener] = {}
+        self._leases = Leases()
         self._session: aiohttp.ClientSession | None = None
-        self._runner: web.AppRunner | None = None
-        self._leases: asyncio.Task[None] | None = None
+        self._control: web.AppRunner | None = None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of each route, by the route's name."""
+        return {name: listener.port for name, listener in self._listeners.items()}
+
+    @property
+    def control_port(self) -> int:
+        """The control API's port."""
+        if self._control is None:
+            return self._control_port
+        return int(self._control.addresses[0][1])
 
     async def start(self) -> None:
-        """Listen on every route and on the control port."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-        )
-        for plan in self._plans:
-            route = Route(plan, self._session)
-            await route.settle()
-            self._routes.append(route)
-        app = web.Application(middlewares=[self._authorise])
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/faults", self._list)
-        app.router.add_put("/faults/{id}", self._apply)
-        app.router.add_post("/faults/{id}/renew", self._renew)
-        app.router.add_delete("/faults/{id}", self._clear)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._control_port).start()
-        self._leases = asyncio.create_task(self._end_leases())
+        """Listen everywhere. Raises BackendError where a port is taken; then nothing listens."""
+        self._session = open_session()
+        points = []
+        try:
+            for route in self._routes:
+                points.append((route, await self._open(route, self._session)))
+            api = ControlApi(self._token, self._leases, points)
+            self._control = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1)
+            await self._control.setup()
+            await web.TCPSite(self._control, "127.0.0.1", self._control_port).start()
+        except OSError as error:
+            await self.close()
+            raise BackendError(f"cannot listen on 127.0.0.1:{self._control_port}: {error.strerror}") from error
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Stop everything."""
-        if self._leases is not None:
-            self._leases.cancel()
-        for route in self._routes:
-            await route.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        """Turn every fault off, reset what is open, give the ports back."""
+        await self._leases.clear_all()
+        if self._control is not None:
+            await self._control.cleanup()
+        for listener in self._listeners.values():
+            await listener.close()
         if self._session is not None:
             await self._session.close()
 
-    @web.middleware
-    async def _authorise(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if request.path != "/health" and not hmac.compare_digest(given.encode(), self._token.encode()):
-            return _said(401, "the token is missing or wrong")
-        answer: web.StreamResponse = await handler(request)
-        return answer
+    async def _open(self, route: Route, session: aiohttp.ClientSession) -> InjectionPoint:
+        forwarder = Forwarder(session, route.upstream)
 
-    async def _health(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            if not point.faults:
+                return await forwarder.relay(request)
+            return await _answer_with_faults(request, forwarder, point.faults)
 
-    async def _list(self, _: web.Request) -> web.Response:
-        now = time.monotonic()
-        return web.json_response(
-            {
-                identity: {
-                    "fault": one.fault,
-                    "target": one.target,
-                    "settings": one.settings,
-                    "routes": [route.plan.name for route in one.routes],
-                    "lease_s": round(one.ends_at - now, 3),
-                }
-                for identity, one in self._applied.items()
-            }
+        server = web.Server(
+            answer,
+            handler_cancellation=True,  # a client that hangs up ends its upstream call too
+            access_log=None,
+            auto_decompress=False,
         )
+        listener = RouteListener(server, route.port)
+        self._listeners[route.name] = listener
+        point = InjectionPoint(route.name, listener)
+        await listener.open()
+        return point
 
-    async def _apply(self, request: web.Request) -> web.Response:
-        identity = request.match_info["id"]
+
+async def _answer_with_faults(
+    request: web.BaseRequest, forwarder: Forwarder, faults: Sequence[Fault]
+) -> web.StreamResponse:
+    call = Call(request.method, request.raw_path, asyncio.get_running_loop().time())
+    async with AsyncExitStack() as opened:
+        forward: Forward = functools.partial(forwarder.fetch, request, opened)
+        for fault in faults:
+            forward = functools.partial(fault.exchange, call, forward)
         try:
-            body = await request.json()
-            fault, target, settings = str(body["fault"]), dict(body["target"]), dict(body.get("settings") or {})
-            lease_s = float(body["lease_s"])
-        except (ValueError, KeyError, TypeError):
-            return _said(422, "expected fault, target, lease_s and perhaps settings")
-        kind = FAULTS_BY_NAME.get(fault)
-        if kind is None or kind.make is None:
-            known = ", ".join(name for name, one in FAULTS_BY_NAME.items() if one.make is not None)
-            return _said(422, f"unknown fault {fault!r}; known here: {known}")
-        problems = kind.check_settings(settings)
-        if problems:
-            return _said(422, "; ".join(problems))
-        if not 0 < lease_s <= LONGEST_LEASE_S:
-            return _said(422, f"lease_s must lie between 0 and {LONGEST_LEASE_S:g}")
-        routes = [route for route in self._routes if all(route.plan.labels.get(k) == v for k, v in target.items())]
-        if not routes:
-            return _said(422, f"no route matches {target}; routes: {', '.join(r.plan.name for r in self._routes)}")
-        await self._end(identity)
-        self._applied[identity] = _Applied(fault, target, settings, routes, time.monotonic() + lease_s)
-        for route in routes:
-            route.faults[identity] = kind.build(settings)
-            await route.settle()
-        return web.json_response({"routes": [route.plan.name for route in routes]})
-
-    async def _renew(self, request: web.Request) -> web.Response:
-        applied = self._applied.get(request.match_info["id"])
-        if applied is None:
-            return _said(404, "no such fault is on; its lease may have ended")
-        try:
-            lease_s = float((await request.json())["lease_s"])
-        except (ValueError, KeyError, TypeError):
-            return _said(422, "expected lease_s")
-        applied.ends_at = time.monotonic() + min(lease_s, LONGEST_LEASE_S)
-        return web.json_response({})
-
-    async def _clear(self, request: web.Request) -> web.Response:
-        await self._end(request.match_info["id"])
-        return web.json_response({})
-
-    async def _end(self, identity: str) -> None:
-        applied = self._applied.pop(identity, None)
-        for route in applied.routes if applied else ():
-            route.faults.pop(identity, None)
-            await route.settle()
-
-    async def _end_leases(self) -> None:
-        while True:
-            await asyncio.sleep(_CHECK_LEASES_S)
-            now = time.monotonic()
-            for identity in [identity for identity, one in self._applied.items() if one.ends_at <= now]:
-                await self._end(identity)
+            answer = await forward()
+        except BrokenOff:
+            reset(request.transport)
+            return web.Response(status=502)
+        return await forwarder.reply(request, answer)
 
 
-def _said(status: int, message: str) -> web.Response:
-    return web.json_response({"error": message}, status=status)
-
-
-async def serve(path: Path) -> None:
-    """Serve the proxy of a plan: a JSON file with routes, control_port and token_file."""
-    plan = json.loads(path.read_text(encoding="utf-8"))
-    token = Path(plan["token_file"]).read_text(encoding="utf-8").strip()
-    routes = [RoutePlan(one["name"], one["port"], one["upstream"], one["labels"]) for one in plan["routes"]]
-    proxy = FaultProxy(routes, plan["control_port"], token)
+async def serve(plan_file: Path) -> None:
+    """Run the proxy of a plan file until SIGTERM or SIGINT. Raises InvalidInput, BackendError."""
+    plan = load_proxy_plan(plan_file)
+    try:
+        token = plan.token_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidInput(f"cannot read the control token in {plan.token_file}: {error.strerror}") from error
+    if not token:
+        raise InvalidInput(f"the control token in {plan.token_file} is empty")
+    proxy = FaultProxy(plan.routes, control_port=plan.control_port, token=token)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await proxy.start()
-    await asyncio.Event().wait()
+    await stopped.wait()
+    await proxy.close()
+
+
+def main() -> int:
+    """The process. Errors go to standard error, in one line; the exit code is that of errors.py."""
+    parser = argparse.ArgumentParser(prog="python -m tiercli.faults.proxy", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help='a JSON file with the key "proxy"')
+    try:
+        uvloop.run(serve(parser.parse_args().plan))
+    except TiercliError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return error.exit_code
+    return ExitCode.OK
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    sys.exit(main())

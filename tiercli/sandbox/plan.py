@@ -1,153 +1,268 @@
-"""The simulated estate as its processes read it: one JSON file in the sandbox's folder."""
+"""What the simulated estate consists of, decided once: every process of the sandbox reads it from one JSON file.
+
+The file holds names, ports and paths, and no secret: the fault proxy's token stays in a file of its own.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tiercli.catalog.model import Catalog
-from tiercli.sandbox.ports import LOOPBACK
+from pydantic import TypeAdapter, ValidationError
 
-GATEWAY_TIMEOUT_S = 3.0
-# Attempts a second that a provider's quota allows here: far above a drill's load, so that headroom is a real figure.
-QUOTA_PER_SECOND = 500.0
+from tiercli.catalog.model import Catalog, Price, Provider, Tier, Typical
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.faults.routes import ProxyPlan, Route
+
+GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One simulated provider in one region, or one local server; reached through its own port of the fault proxy."""
+    """One place that answers: a cloud provider in a region, or one server of the local tier."""
 
     key: str
     provider: str
     region: str
-    tier: str
-    server: str
+    tier: Tier
+    server: str | None
     models: tuple[str, ...]
     p50_seconds: float
     p95_seconds: float
     error_ratio: float
-    concurrency: int
-    gpus: int
-    port: int
+    concurrency: int | None
+    upstream_port: int
     proxy_port: int
 
     @property
-    def labels(self) -> dict[str, str]:
-        """What a fault's target is matched with."""
-        labels = {"provider": self.provider, "region": self.region, "tier": self.tier}
-        return labels | ({"server": self.server} if self.server else {})
+    def url(self) -> str:
+        """Where the gateway finds it: through the fault proxy."""
+        return f"http://127.0.0.1:{self.proxy_port}"
+
+    @property
+    def metrics_address(self) -> str:
+        """host:port of its own /metrics (local tier), past the fault proxy."""
+        return f"127.0.0.1:{self.upstream_port}"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedTenant:
-    """A tenant as the gateway enforces it; `regions` None is anywhere."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidatePlan:
+    """One place that an alias can be served from, and the keys of the endpoints that serve it there."""
 
+    provider: str
+    model: str
+    region: str
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasPlan:
+    """An alias: its candidates, the primary first."""
+
+    name: str
+    candidates: tuple[CandidatePlan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantPlan:
+    """A tenant. `zone_regions` None: its calls may be served anywhere."""
+
+    name: str
     features: tuple[str, ...]
     aliases: tuple[str, ...]
-    regions: tuple[str, ...] | None
+    zone: str
+    zone_regions: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricePlan:
+    """US dollars per million tokens of one model."""
+
+    provider: str
+    model: str
+    input: float
+    output: float
+    cache_read: float | None
+    cache_write: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPlan:
+    """One instance of the gateway."""
+
+    port: int
+    audit_log: Path
+
+    @property
+    def address(self) -> str:
+        """host:port, as a scrape target."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return f"http://{self.address}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EstatePlan:
-    """Everything that the simulated providers, the gateway and the fault proxy need to know."""
+    """The whole simulated estate. `gpu_hours_priced`: the local tier's cost is counted by GPU hours, not by tokens."""
 
-    gateway_port: int
-    control_port: int
-    token_file: str
-    audit_log: str
-    timeout_s: float
-    quota_per_second: float
+    folder: Path
+    gateways: tuple[GatewayPlan, ...]
+    gateway_timeout_s: float
+    proxy: ProxyPlan
     endpoints: tuple[Endpoint, ...]
-    aliases: dict[str, tuple[tuple[str, str, str], ...]]  # candidates: provider, model, region
-    tenants: dict[str, PlannedTenant]
-    prices: dict[str, dict[str, dict[str, float]]]  # provider, model, direction: USD per million tokens
+    aliases: tuple[AliasPlan, ...]
+    tenants: tuple[TenantPlan, ...]
+    prices: tuple[PricePlan, ...]
     price_book_version: str
-    gpu_usd_per_hour: float
+    gpu_hours_priced: bool
+    seed: int = 1
 
 
-def plan_estate(catalog: Catalog, *, folder: Path, token_file: Path, allocate: Callable[[], int]) -> EstatePlan:
-    """The plan of a catalog's simulated estate, its ports from `allocate`."""
+def plan_estate(
+    catalog: Catalog, *, folder: Path, allocate: Callable[[], int], token_file: Path, seed: int = 1
+) -> EstatePlan:
+    """The simulated estate of `catalog`: one gateway per target that the catalog names, one endpoint per cloud provider
+    and region and per local server. `allocate` gives a free loopback port at each call; `folder` will hold the audit
+    logs. Raises InvalidInput where an alias names a place that no endpoint serves. Writes nothing."""
+    endpoints = tuple(_endpoints(catalog, allocate))
+    gateways = tuple(
+        GatewayPlan(port=allocate(), audit_log=folder / f"audit-{number}.jsonl")
+        for number in range(len(catalog.gateway.targets))
+    )
     return EstatePlan(
-        gateway_port=allocate(),
-        control_port=allocate(),
-        token_file=str(token_file),
-        audit_log=str(folder / "audit.jsonl"),
-        timeout_s=GATEWAY_TIMEOUT_S,
-        quota_per_second=QUOTA_PER_SECOND,
-        endpoints=tuple(_endpoints(catalog, allocate)),
-        aliases={
-            name: tuple((one.provider, one.model, one.region) for one in alias.candidates)
-            for name, alias in catalog.aliases.items()
-        },
-        tenants={
-            name: PlannedTenant(tenant.features, catalog.tenant_aliases(tenant), catalog.zones[tenant.zone].regions)
+        folder=folder,
+        gateways=gateways,
+        gateway_timeout_s=GATEWAY_TIMEOUT_S,
+        proxy=ProxyPlan(control_port=allocate(), token_file=token_file, routes=tuple(map(_route, endpoints))),
+        endpoints=endpoints,
+        aliases=_aliases(catalog, endpoints),
+        tenants=tuple(
+            TenantPlan(
+                name=name,
+                features=tenant.features,
+                aliases=catalog.tenant_aliases(tenant),
+                zone=tenant.zone,
+                zone_regions=catalog.zones[tenant.zone].regions,
+            )
             for name, tenant in catalog.tenants.items()
-        },
-        prices={
-            provider: {model: price.model_dump(exclude_none=True) for model, price in models.items()}
+        ),
+        prices=tuple(
+            _price(provider, model, price)
             for provider, models in catalog.price_book.models.items()
-        },
+            for model, price in models.items()
+        ),
         price_book_version=catalog.price_book.version,
-        gpu_usd_per_hour=catalog.price_book.gpu_usd_per_hour or 0.0,
+        gpu_hours_priced=catalog.price_book.gpu_usd_per_hour is not None,
+        seed=seed,
     )
 
 
-def _endpoints(catalog: Catalog, allocate: Callable[[], int]) -> list[Endpoint]:
-    endpoints = []
-    for name, provider in catalog.providers.items():
-        for region, settings in provider.regions.items():
-            offered = tuple(
-                offer.model for offer in catalog.offers() if (offer.provider, offer.region) == (name, region)
-            )
-            here = {server: one for server, one in provider.servers.items() if one.region == region}
-            for server, models, gpus in [(key, one.models, one.gpus) for key, one in here.items()] or [
-                ("", offered, 0)
-            ]:
-                endpoints.append(
-                    Endpoint(
-                        key="/".join(part for part in (name, region, server) if part),
-                        provider=name,
-                        region=region,
-                        tier=provider.tier,
-                        server=server,
-                        models=models,
-                        p50_seconds=settings.typical.p50_seconds,
-                        p95_seconds=settings.typical.p95_seconds,
-                        error_ratio=settings.typical.error_ratio,
-                        concurrency=settings.typical.concurrency or 0,
-                        gpus=gpus,
-                        port=allocate(),
-                        proxy_port=allocate(),
-                    )
-                )
-    return endpoints
-
-
 def write_plan(plan: EstatePlan, path: Path) -> None:
-    """Write the plan where its processes read it."""
-    path.write_text(json.dumps(dataclasses.asdict(plan), ensure_ascii=False), encoding="utf-8")
+    """Write `plan` as JSON, readable by its owner only. Raises OSError."""
+    content = TypeAdapter(EstatePlan).dump_json(plan, indent=1)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(content)
 
 
 def load_plan(path: Path) -> EstatePlan:
-    """Read a plan that write_plan wrote."""
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    data["endpoints"] = tuple(Endpoint(**{**one, "models": tuple(one["models"])}) for one in data["endpoints"])
-    data["aliases"] = {
-        name: tuple((c[0], c[1], c[2]) for c in candidates) for name, candidates in data["aliases"].items()
-    }
-    data["tenants"] = {
-        name: PlannedTenant(
-            tuple(one["features"]), tuple(one["aliases"]), None if one["regions"] is None else tuple(one["regions"])
-        )
-        for name, one in data["tenants"].items()
-    }
-    return EstatePlan(**data)
+    """Read what write_plan wrote. Raises InvalidInput where it cannot be read or is something else."""
+    try:
+        return TypeAdapter(EstatePlan).validate_json(path.read_bytes())
+    except ValidationError as error:
+        problems = [
+            Problem(Location(str(path)), f"{'.'.join(map(str, item['loc']))}: {item['msg']}") for item in error.errors()
+        ]
+    except OSError as error:
+        problems = [Problem(Location(str(path)), str(error))]
+    raise InvalidInput(f"{path} is not the plan of a simulated estate", problems)
 
 
-def base_url(port: int) -> str:
-    """The URL of a server of the sandbox."""
-    return f"http://{LOOPBACK}:{port}"
+def _endpoints(catalog: Catalog, allocate: Callable[[], int]) -> Iterator[Endpoint]:
+    offered: dict[tuple[str, str], list[str]] = {}
+    for offer in catalog.offers():
+        offered.setdefault((offer.provider, offer.region), []).append(offer.model)
+    for (provider_name, region), models in offered.items():
+        provider = catalog.providers[provider_name]
+        typical = provider.regions[region].typical if region in provider.regions else Typical()
+        for server, served in _servers(provider, region, models):
+            yield Endpoint(
+                key=_key(provider_name, region, *([server] if server is not None else [])),
+                provider=provider_name,
+                region=region,
+                tier=provider.tier,
+                server=server,
+                models=tuple(served),
+                p50_seconds=typical.p50_seconds,
+                p95_seconds=max(typical.p50_seconds, typical.p95_seconds),
+                error_ratio=typical.error_ratio,
+                concurrency=typical.concurrency,
+                upstream_port=allocate(),
+                proxy_port=allocate(),
+            )
+
+
+def _servers(provider: Provider, region: str, models: list[str]) -> Iterator[tuple[str | None, list[str]]]:
+    servers = {name: server for name, server in provider.servers.items() if server.region == region}
+    if provider.tier == "cloud" or not servers:
+        yield None, models
+        return
+    for name, server in servers.items():
+        yield name, list(server.models)
+
+
+def _key(*parts: str) -> str:
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def _route(endpoint: Endpoint) -> Route:
+    labels: Mapping[str, str] = {"provider": endpoint.provider, "region": endpoint.region, "tier": endpoint.tier}
+    if endpoint.server is not None:
+        labels = {**labels, "server": endpoint.server}
+    return Route(
+        name=endpoint.key,
+        port=endpoint.proxy_port,
+        upstream=f"http://127.0.0.1:{endpoint.upstream_port}",
+        labels=labels,
+    )
+
+
+def _aliases(catalog: Catalog, endpoints: tuple[Endpoint, ...]) -> tuple[AliasPlan, ...]:
+    problems = []
+    aliases = []
+    for name, alias in catalog.aliases.items():
+        candidates = []
+        for candidate in alias.candidates:
+            place = (candidate.provider, candidate.region)
+            keys = tuple(
+                endpoint.key
+                for endpoint in endpoints
+                if (endpoint.provider, endpoint.region) == place and candidate.model in endpoint.models
+            )
+            if not keys:
+                said = f"alias {name!r} is served nowhere by {candidate.provider}/{candidate.model}/{candidate.region}"
+                problems.append(Problem(Location("catalog"), said, accepted=", ".join(item.key for item in endpoints)))
+            candidates.append(
+                CandidatePlan(
+                    provider=candidate.provider, model=candidate.model, region=candidate.region, endpoints=keys
+                )
+            )
+        aliases.append(AliasPlan(name=name, candidates=tuple(candidates)))
+    if problems:
+        raise InvalidInput("the catalog's aliases name places that cannot be simulated", problems)
+    return tuple(aliases)
+
+
+def _price(provider: str, model: str, price: Price) -> PricePlan:
+    return PricePlan(
+        provider=provider,
+        model=model,
+        input=price.input,
+        output=price.output,
+        cache_read=price.cache_read,
+        cache_write=price.cache_write,
+    )
