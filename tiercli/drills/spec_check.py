@@ -12,8 +12,8 @@ from tiercli.catalog.validation import unknown_name
 from tiercli.drills.load_plan import check_mix
 from tiercli.drills.spec import DrillSpec
 from tiercli.durations import parse_duration
-from tiercli.errors import Location, Problem
-from tiercli.faults import FAULTS_BY_NAME
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.faults.validation import check_fault
 
 Locate = Callable[[tuple[str | int, ...]], Location]
 
@@ -54,13 +54,11 @@ def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Probl
     values = _target_values(catalog)
     for position, use in enumerate(spec.faults):
         place: tuple[str | int, ...] = ("faults", position)
-        if use.fault not in FAULTS_BY_NAME:
-            yield unknown_name("fault", use.fault, FAULTS_BY_NAME, locate((*place, "fault")))
-        else:
-            yield from (
-                Problem(locate((*place, "settings")), f"fault {use.fault}: {problem}")
-                for problem in FAULTS_BY_NAME[use.fault].check_settings(use.settings)
-            )
+        try:
+            check_fault(use.fault, use.target, use.settings, locate(place))
+        except InvalidInput as error:
+            yield from error.problems
+            continue
         bad = False
         for label, value in use.target.items():
             if label not in values:

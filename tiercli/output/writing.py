@@ -33,7 +33,9 @@ class Changes:
 
 def plan_changes(folder: Path, tree: Mapping[str, str]) -> Changes:
     """What writing `tree` into `folder` would change. Writes nothing."""
-    added, changed, unchanged = [], [], []
+    added: list[str] = []
+    changed: list[str] = []
+    unchanged: list[str] = []
     for path, text in tree.items():
         now = _read(folder, path)
         (added if now is None else unchanged if now == text.encode() else changed).append(path)

@@ -1,4 +1,4 @@
-"""The simulated gateway: `python -m tiercli.sandbox.gateway PLAN`.
+"""The simulated gateway: `python -m tiercli.sandbox.gateway PLAN [INSTANCE]`.
 
 OpenAI's chat completions where `model` is an alias; headers x-tenant and x-feature say who calls. Falls back down the
 alias's candidates, counts the canonical contract, and writes one audit record a call. Small, but what it counts is true.
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import uvloop
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from tiercli.sandbox.audit_log import AuditLog
 from tiercli.sandbox.gateway_metrics import ContractMetrics
 from tiercli.sandbox.gateway_routing import Route, Router
-from tiercli.sandbox.plan import EstatePlan, base_url, load_plan
+from tiercli.sandbox.plan import EstatePlan, PricePlan, load_plan
 from tiercli.sandbox.ports import LOOPBACK
 from tiercli.signals.contract import FAILURE, SUCCESS
 
@@ -66,11 +67,14 @@ class Call:
 class Gateway:
     """The gateway's state and handlers."""
 
-    def __init__(self, plan: EstatePlan) -> None:
+    def __init__(self, plan: EstatePlan, instance: int = 0) -> None:
         self.plan = plan
+        self._aliases = {alias.name for alias in plan.aliases}
+        self._tenants = {tenant.name: tenant for tenant in plan.tenants}
+        self._prices = {(price.provider, price.model): price for price in plan.prices}
         self.metrics = ContractMetrics()
         self.router = Router(plan)
-        self.audit = AuditLog(Path(plan.audit_log))
+        self.audit = AuditLog(plan.gateways[instance].audit_log)
         self._session: aiohttp.ClientSession | None = None
         self.metrics.set("ai_gateway_up", 1)
         self.metrics.set("ai_gateway_price_book_info", 1, version=plan.price_book_version)
@@ -85,7 +89,9 @@ class Gateway:
         return app
 
     async def _client(self, _: web.Application) -> Any:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.plan.timeout_s, sock_read=self.plan.timeout_s)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self.plan.gateway_timeout_s, sock_read=self.plan.gateway_timeout_s
+        )
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
             self._session = session
             yield
@@ -110,11 +116,11 @@ class Gateway:
         except (ValueError, KeyError, TypeError):
             return _error(400, "INVALID_REQUEST", "not a chat completion request")
         tenant, feature = request.headers.get("x-tenant", ""), request.headers.get("x-feature", "")
-        if alias not in self.plan.aliases:
+        if alias not in self._aliases:
             return _error(404, "INVALID_REQUEST", f"no alias {alias!r}")
-        if tenant not in self.plan.tenants:
+        if tenant not in self._tenants:
             return _error(403, "INVALID_REQUEST", "unknown tenant")
-        if alias not in self.plan.tenants[tenant].aliases:
+        if alias not in self._tenants[tenant].aliases:
             self.metrics.count("ai_gateway_scope_denials_total", tenant=tenant)
             return _error(403, "INVALID_REQUEST", f"{tenant!r} may not call {alias!r}")
         call = Call(alias, tenant, feature, body, began)
@@ -138,7 +144,7 @@ class Gateway:
             attempt.code = "RATE_LIMITED"
             return attempt
         assert self._session is not None  # noqa: S101 - set before the first request is served
-        url = base_url(route.endpoint.proxy_port) + "/v1/chat/completions"
+        url = route.endpoint.url + "/v1/chat/completions"
         body = call.body | {"model": route.model}
         if body.get("stream"):
             body["stream_options"] = {"include_usage": True}
@@ -219,20 +225,16 @@ class Gateway:
         if self.audit.write(_audit_record(call, cost, self.plan.price_book_version)):
             self.metrics.count("ai_gateway_audit_records_total")
 
-    def _price(self, route: Route) -> dict[str, float] | None:
-        return self.plan.prices.get(route.provider, {}).get(route.model)
+    def _price(self, route: Route) -> PricePlan | None:
+        return self._prices.get((route.provider, route.model))
 
     def _cost(self, attempt: Attempt) -> float:
-        """US dollars: tokens by the price book; on the local tier the GPU time that the call held."""
-        endpoint = attempt.route.endpoint
-        if endpoint.tier == "local":
-            share = attempt.seconds / max(1, endpoint.concurrency)
-            return endpoint.gpus * self.plan.gpu_usd_per_hour / 3600 * share
-        price = self._price(attempt.route) or {}
-        return (
-            attempt.usage.get("prompt_tokens", 0) * price.get("input", 0.0)
-            + attempt.usage.get("completion_tokens", 0) * price.get("output", 0.0)
-        ) / 1e6
+        """US dollars by the price book; nothing for the local tier, whose cost is GPU hours and not tokens."""
+        price = self._price(attempt.route)
+        if price is None:
+            return 0.0
+        usage = attempt.usage
+        return (usage.get("prompt_tokens", 0) * price.input + usage.get("completion_tokens", 0) * price.output) / 1e6
 
 
 def _offer(route: Route) -> dict[str, str]:
@@ -301,14 +303,13 @@ def _error(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
-async def serve(path: Path) -> None:
-    """Serve a plan's gateway until cancelled."""
-    plan = load_plan(path)
-    runner = web.AppRunner(Gateway(plan).app(), access_log=None)
+async def serve(plan: EstatePlan, instance: int) -> None:
+    """Serve one of a plan's gateways until cancelled."""
+    runner = web.AppRunner(Gateway(plan, instance).app(), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, plan.gateway_port, backlog=1024).start()
+    await web.TCPSite(runner, LOOPBACK, plan.gateways[instance].port, backlog=1024).start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    uvloop.run(serve(load_plan(Path(sys.argv[1])), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

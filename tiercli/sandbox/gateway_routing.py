@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from tiercli.sandbox.plan import Endpoint, EstatePlan
 
+# Attempts a second that a provider's quota allows here: far above a drill's load, so that headroom is a real figure.
+QUOTA_PER_SECOND = 500.0
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -56,26 +59,23 @@ class Router:
     """Resolves aliases for tenants."""
 
     def __init__(self, plan: EstatePlan) -> None:
-        self._plan = plan
+        self._aliases = {alias.name: alias.candidates for alias in plan.aliases}
+        self._tenants = {tenant.name: tenant for tenant in plan.tenants}
+        self._endpoints = {endpoint.key: endpoint for endpoint in plan.endpoints}
         self._turn = 0
         self.quotas: dict[tuple[str, str, str], Quota] = {}
 
     def routes(self, alias: str, tenant: str) -> Iterator[Route]:
         """The candidates of `alias` that `tenant`'s zone permits, in order; never one outside it."""
-        permitted = self._plan.tenants[tenant].regions
-        for step, (provider, model, region) in enumerate(self._plan.aliases[alias]):
-            if permitted is not None and region not in permitted:
+        permitted = self._tenants[tenant].zone_regions
+        for step, candidate in enumerate(self._aliases[alias]):
+            if permitted is not None and candidate.region not in permitted:
                 continue
-            serving = [
-                endpoint
-                for endpoint in self._plan.endpoints
-                if (endpoint.provider, endpoint.region) == (provider, region) and model in endpoint.models
-            ]
-            if serving:
-                self._turn += 1
-                yield Route(step, provider, model, region, serving[self._turn % len(serving)])
+            self._turn += 1
+            endpoint = self._endpoints[candidate.endpoints[self._turn % len(candidate.endpoints)]]
+            yield Route(step, candidate.provider, candidate.model, candidate.region, endpoint)
 
     def quota(self, route: Route) -> Quota:
         """The quota of a route's provider, model and region."""
         key = (route.provider, route.model, route.region)
-        return self.quotas.setdefault(key, Quota(self._plan.quota_per_second))
+        return self.quotas.setdefault(key, Quota(QUOTA_PER_SECOND))

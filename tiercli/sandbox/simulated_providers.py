@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from aiohttp import web
 
-from tiercli.sandbox.plan import Endpoint, load_plan
+from tiercli.sandbox.plan import Endpoint, EstatePlan, load_plan
 from tiercli.sandbox.ports import LOOPBACK
 
 _FIRST_TOKEN_SHARE = 0.35
@@ -129,7 +130,7 @@ class SimulatedEndpoint:
         for name, value in (("vllm:num_requests_running", self.running), ("vllm:num_requests_waiting", self.waiting)):
             Gauge(name, "As vLLM counts them.", ["model_name"], registry=registry).labels(model).set(value)
         depth = Gauge("ai_gateway_local_queue_depth", "Requests waiting.", ["model", "server"], registry=registry)
-        depth.labels(model, self.endpoint.server).set(self.waiting)
+        depth.labels(model, self.endpoint.server or "").set(self.waiting)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -137,14 +138,14 @@ def _error(status: int, kind: str, message: str) -> web.Response:
     return web.json_response({"error": {"type": kind, "message": message}}, status=status)
 
 
-async def serve(path: Path) -> None:
+async def serve(plan: EstatePlan) -> None:
     """Serve every endpoint of a plan until cancelled."""
-    for endpoint in load_plan(path).endpoints:
+    for endpoint in plan.endpoints:
         runner = web.AppRunner(SimulatedEndpoint(endpoint).app(), access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, LOOPBACK, endpoint.port, backlog=1024).start()
+        await web.TCPSite(runner, LOOPBACK, endpoint.upstream_port, backlog=1024).start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    uvloop.run(serve(load_plan(Path(sys.argv[1]))))
