@@ -1,7 +1,201 @@
+"""`tiercli drill`: fire drills, and what came of them."""
+
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
 import typer
+
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from tiercli.drills.runner import DrillRun
+
+DEFAULT_CATALOG = "hybrid.yaml"
+
+Catalog = Annotated[
+    Path | None,
+    typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. [default: hybrid.yaml of tiercli]"),
+]
+Drills = Annotated[list[Path] | None, typer.Option("--drills", help="A folder of your own drills; may be repeated.")]
+Templates = Annotated[
+    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
+    group = typer.Typer(
+        help="Fire drills: prove that the right alarm fires, in time, and reaches the right people.",
+        no_args_is_help=True,
+    )
+    group.command("list", epilog="Example:\n\n  tiercli drill list --output json")(list_drills)
+    group.command("show", epilog="Example:\n\n  tiercli drill show provider-outage")(show_drill)
+    group.command("run", epilog=_RUN_EPILOG)(run)
+    group.command("report", epilog="Example:\n\n  tiercli drill report runs/20260101-120000-provider-outage")(report)
+    app.add_typer(group, name="drill")
+
+
+_RUN_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli drill run provider-outage\n\n"
+    "  tiercli drill run provider-outage provider-degraded quiet\n\n"
+    "  tiercli drill run my-drill --drills ./drills --catalog my.yaml --output json > result.json\n\n"
+    "Exit code: 0 passed, 1 failed, 3 the environment failed and nothing was proven, 4 a fault may still be on, 130 Ctrl-C."
+)
+
+
+def list_drills(
+    drills: Drills = None,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+) -> None:
+    """List the drills, what each is proof for, and how long it takes in a sandbox."""
+    import json
+
+    from rich.table import Table
+
+    from tiercli.drills.spec_files import drill_files, load_drill
+    from tiercli.durations import parse_duration
+
+    rows = []
+    for name, path in drill_files(drills or ()).items():
+        spec, _ = load_drill(path)
+        lengths = [spec.phases.steady, spec.phases.fault, spec.phases.recovery]
+        seconds = sum(parse_duration(length) for length in lengths if length) / spec.factor
+        rows.append(
+            {"name": name, "alarms": list(spec.alarms), "seconds": round(seconds), "description": spec.description}
+        )
+    console = output_console()
+    if output == "json":
+        console.print_json(json.dumps(rows))
+        return
+    table = Table("drill", "proof for", "at most", "what happens", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for row in rows:
+        alarms = ", ".join(row["alarms"]) if isinstance(row["alarms"], list) else ""
+        table.add_row(str(row["name"]), alarms or "silence", f"{row['seconds']} s", str(row["description"]))
+    console.print(table)
+
+
+def show_drill(
+    name: Annotated[str, typer.Argument(help="A drill's name, or its file.")], drills: Drills = None
+) -> None:
+    """Print a drill's spec."""
+    from rich.syntax import Syntax
+
+    from tiercli.drills.spec_files import find_drill, load_drill
+
+    path = find_drill(name, drills or ())
+    load_drill(path)
+    console = output_console()
+    text = path.read_text(encoding="utf-8")
+    if console.is_terminal:
+        console.print(Syntax(text, "yaml", background_color="default", word_wrap=True))
+    else:
+        console.print(text, end="", markup=False)
+
+
+def run(
+    names: Annotated[
+        list[str], typer.Argument(help="Drills by name, or their files; run one after another.", show_default=False)
+    ],
+    catalog: Catalog = None,
+    drills: Drills = None,
+    templates: Templates = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")] = Path("runs"),
+    factor: Annotated[
+        float | None, typer.Option("--factor", help="Compress time by this instead of the drill's own factor.", min=1)
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
+) -> None:
+    """Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.
+
+    Everything runs on loopback and ends with the command. Time is compressed by the drill's factor.
+    """
+    import asyncio
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.drills.estate import build_estate
+    from tiercli.drills.live_view import PlainView, TerminalView, summary_lines
+    from tiercli.drills.result_json import encode_result
+    from tiercli.drills.run_folder import REPORT
+    from tiercli.drills.runner import DrillOrder, run_drill
+    from tiercli.drills.spec_check import check_spec
+    from tiercli.drills.spec_files import find_drill, load_drill
+    from tiercli.errors import ExitCode, InvalidInput
+    from tiercli.sandbox.binaries import find_stack
+
+    loaded = load_catalog(catalog or default_catalog())
+    orders = []
+    problems = []
+    for name in names:
+        spec, document = load_drill(find_drill(name, drills or ()))
+        estate = build_estate(loaded, factor or spec.factor, templates or ())
+        problems += check_spec(spec, loaded.catalog, [alarm.alarm for alarm in estate.alarms], document.locate)
+        orders.append((spec, estate))
+    if problems:
+        raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
+    binaries = find_stack()
+    errors, out = error_console(), output_console()
+    worst = ExitCode.OK
+    for spec, estate in orders:
+        view = TerminalView(errors, spec) if errors.is_terminal else PlainView(errors)
+        with view:
+            done = asyncio.run(run_drill(DrillOrder(spec, estate, binaries, runs), view))
+        if output == "json":
+            typer.echo(encode_result(done.result), nl=False)
+        else:
+            out.print()
+            for line in summary_lines(done.result):
+                out.print(line)
+            out.print(f"report: {done.folder / REPORT}", markup=False)
+        worst = worse(worst, exit_code_of(done))
+        if done.result.interrupted:
+            break
+    raise typer.Exit(worst)
+
+
+def exit_code_of(done: DrillRun) -> int:
+    """The exit code of a run; an error that the run met is told on the way."""
+    from tiercli.cli.terminal import print_error
+    from tiercli.errors import ExitCode
+
+    if done.error is not None:
+        print_error(done.error)
+        return done.error.exit_code
+    return ExitCode.INTERRUPTED if done.result.interrupted else done.result.outcome.exit_code
+
+
+def worse(one: int, other: int) -> int:
+    """The exit code that matters more: a fault that is still on, Ctrl-C, failed, nothing proven, all good."""
+    order = [4, 130, 70, 1, 3, 0]
+    return min(one, other, key=order.index)
+
+
+def report(folder: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)]) -> None:
+    """Judge a finished run again from its timeline, and draw its report again."""
+    from tiercli.drills.run_folder import REPORT, TIMELINE, write_files
+    from tiercli.drills.runner import result_files
+    from tiercli.drills.spec_files import load_run_spec
+    from tiercli.drills.timeline import load_timeline
+    from tiercli.drills.verdict import judge
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    if not (folder / TIMELINE).is_file():
+        place = Location(str(folder))
+        raise InvalidInput(
+            f"{folder} is not a run's folder", [Problem(place, f"no {TIMELINE} in it", "a folder below runs/")]
+        )
+    spec = load_run_spec(folder)
+    timeline = load_timeline(folder / TIMELINE)
+    result = judge(spec, timeline)
+    write_files(folder, result_files(spec, result, timeline))
+    output_console().print(f"{result.outcome.value}: {folder / REPORT}", markup=False)
+    raise typer.Exit(result.outcome.exit_code)
+
+
+def default_catalog() -> Path:
+    """The catalog that comes with tiercli."""
+    from tiercli.resources import resource_folder
+
+    return resource_folder("catalogs") / DEFAULT_CATALOG

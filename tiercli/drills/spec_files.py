@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tiercli.catalog.document import Document, read_document
 from tiercli.catalog.shape import load_model
+from tiercli.drills.run_folder import SPEC
 from tiercli.drills.spec import DrillSpec
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
@@ -49,3 +50,8 @@ def load_drill(path: Path) -> tuple[DrillSpec, Document]:
             [Problem(document.locate(("name",)), f"name is {spec.name!r}", f"{path.stem!r}, as the file is named")],
         )
     return spec, document
+
+
+def load_run_spec(folder: Path) -> DrillSpec:
+    """The spec that a run was made with, as its folder keeps it."""
+    return load_model(read_document(folder / SPEC), DrillSpec)

@@ -1,0 +1,191 @@
+"""Locust's side of a drill: run by `locust -f`, in a process of its own, with TIERCLI_LOAD_PLAN naming its plan.
+
+Arrivals are open. A user does not wait for an answer before it starts the next request, so an upstream that stalls does
+not throttle the load that proves it stalled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from bisect import bisect
+from itertools import accumulate
+
+import gevent
+from gevent.pool import Pool
+from locust import FastHttpUser, LoadTestShape, events, task
+
+with open(os.environ["TIERCLI_LOAD_PLAN"], encoding="utf-8") as _stream:
+    PLAN = json.load(_stream)
+
+WINDOW_S = 0.5
+# Requests under way at once, over all users. Past it arrivals are not started, and so not counted as started.
+MOST_IN_FLIGHT = 2000
+ANSWER_WITHIN_S = 30.0
+_SHARES = list(accumulate(part["share"] for part in PLAN["mix"]))
+_PROMPT = "word " * PLAN["prompt_tokens"]
+
+
+def rate_at(at_s: float) -> float:
+    """Arrivals per second, linear between the plan's points."""
+    before = PLAN["points"][0]
+    for point in PLAN["points"]:
+        if point[0] > at_s:
+            return before[1] + (point[1] - before[1]) * (at_s - before[0]) / (point[0] - before[0])
+        before = point
+    return before[1]
+
+
+class Windows:
+    """Counts what happens, and writes a line every half second. Quantiles come from the requests themselves: Locust's
+    own lag by ten seconds."""
+
+    def __init__(self) -> None:
+        self.stream = open(PLAN["windows_file"], "a", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+        self.in_flight = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self.at = time.time()
+        self.started = self.succeeded = self.failed = 0
+        self.seconds: list[float] = []
+        self.first_tokens: list[float] = []
+        self.by_alias: dict[str, int] = {}
+
+    def write(self) -> None:
+        now = time.time()
+        line = {
+            "at": now,
+            "seconds": now - self.at,
+            "started": self.started,
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "p50_s": quantile(self.seconds, 0.5),
+            "p95_s": quantile(self.seconds, 0.95),
+            "ttft_p95_s": quantile(self.first_tokens, 0.95),
+            "in_flight": self.in_flight,
+            "by_alias": self.by_alias,
+        }
+        self.stream.write(json.dumps(line) + "\n")
+        self.stream.flush()
+        self.begin()
+
+    def run(self) -> None:
+        while True:
+            gevent.sleep(WINDOW_S)
+            self.write()
+
+
+def quantile(values: list[float], share: float) -> float | None:
+    """The value that `share` of `values` do not exceed, or None without any."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+WINDOWS = Windows()
+
+
+@events.test_start.add_listener
+def _begin(**_: object) -> None:
+    WINDOWS.begin()
+    gevent.spawn(WINDOWS.run)
+
+
+@events.request.add_listener
+def _count(response_time: float, exception: object, context: dict[str, float], **_: object) -> None:
+    WINDOWS.seconds.append(response_time / 1000)
+    if exception is None:
+        WINDOWS.succeeded += 1
+    else:
+        WINDOWS.failed += 1
+
+
+class Shape(LoadTestShape):
+    """All users at once, for as long as the process lives; the rate is theirs to keep, by the plan's points."""
+
+    def tick(self) -> tuple[int, float]:
+        return PLAN["users"], PLAN["users"] * 10
+
+
+class Caller(FastHttpUser):
+    """Starts its part of the arrivals, with exponential gaps."""
+
+    host = PLAN["base_url"]
+    concurrency = 256
+    network_timeout = ANSWER_WITHIN_S
+    connection_timeout = ANSWER_WITHIN_S
+    max_retries = 0
+    _number = 0
+
+    def on_start(self) -> None:
+        Caller._number += 1
+        self.random = random.Random(f"{PLAN['seed']}-{Caller._number}")
+        self.pool = Pool()
+        self.began = time.monotonic()
+        self.next_at = self.began
+
+    @task
+    def arrive(self) -> None:
+        rate = rate_at(time.monotonic() - self.began) / PLAN["users"]
+        if rate <= 0:
+            gevent.sleep(0.05)
+            self.next_at = time.monotonic()
+            return
+        self.next_at += self.random.expovariate(rate)
+        gevent.sleep(max(0.0, self.next_at - time.monotonic()))
+        if WINDOWS.in_flight < MOST_IN_FLIGHT:
+            part = PLAN["mix"][min(bisect(_SHARES, self.random.random()), len(_SHARES) - 1)]
+            self.pool.spawn(self.call, part, self.random.random() < PLAN["stream_share"])
+
+    def call(self, part: dict[str, str], stream: bool) -> None:
+        WINDOWS.started += 1
+        WINDOWS.in_flight += 1
+        alias = part["alias"]
+        WINDOWS.by_alias[alias] = WINDOWS.by_alias.get(alias, 0) + 1
+        body = {
+            "model": alias,
+            "max_tokens": PLAN["max_tokens"],
+            "stream": stream,
+            "messages": [{"role": "user", "content": _PROMPT}],
+        }
+        headers = {"x-tenant": part["tenant"], "x-feature": part["feature"]}
+        try:
+            if stream:
+                self.stream(body, headers, alias)
+            else:
+                self.client.post("/v1/chat/completions", json=body, headers=headers, name=alias)
+        finally:
+            WINDOWS.in_flight -= 1
+
+    def stream(self, body: dict[str, object], headers: dict[str, str], alias: str) -> None:
+        """A streamed call: the time to its first token, and a failure where it ends without [DONE]."""
+        began = time.monotonic()
+        with self.client.post(
+            "/v1/chat/completions", json=body, headers=headers, name=alias, stream=True, catch_response=True
+        ) as response:
+            first, done = None, False
+            try:
+                for line in response.iter_lines() if response.status_code == 200 else ():
+                    if first is None and line:
+                        first = time.monotonic() - began
+                    done = done or b"[DONE]" in bytes(line if isinstance(line, bytes) else str(line).encode())
+            except Exception as error:
+                response.failure(f"the stream broke: {error}")
+                return
+            if response.status_code != 200:
+                response.failure(f"HTTP {response.status_code}")
+            elif not done:
+                response.failure("the stream ended without [DONE]")
+            else:
+                if first is not None:
+                    WINDOWS.first_tokens.append(first)
+                response.success()
+
+
+if not PLAN["mix"]:
+    sys.exit("the load plan has no mix")

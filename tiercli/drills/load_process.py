@@ -1,0 +1,51 @@
+"""Locust as a process of its own (gevent stays out of ours), and the lines that it writes while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tiercli.drills.load_plan import LoadPlan, write_load_plan
+from tiercli.drills.timeline import LoadWindow
+from tiercli.resources import resource_folder
+from tiercli.sandbox.processes import ProcessSpec
+
+LOCUST = "locust"
+_POLL_S = 0.1
+
+
+def locust_process(plan: LoadPlan, plan_file: Path, log: Path, locustfile: str | None = None) -> ProcessSpec:
+    """Write the plan and say how Locust is started on it. An operator's own locustfile takes the place of ours."""
+    write_load_plan(plan, plan_file)
+    file = Path(locustfile) if locustfile else resource_folder("drills") / "locustfile.py"
+    argv = [
+        *(sys.executable, "-m", "locust", "-f", str(file)),
+        *("--headless", "--host", plan.base_url, "--only-summary", "--loglevel", "WARNING"),
+    ]
+    if locustfile is not None:  # ours has a LoadTestShape, which --users would contradict
+        argv += ["--users", str(plan.users), "--spawn-rate", str(plan.users * 10)]
+    return ProcessSpec(LOCUST, tuple(argv), log, {"TIERCLI_LOAD_PLAN": str(plan_file)})
+
+
+async def tail_windows(path: Path) -> AsyncIterator[LoadWindow]:
+    """What Locust wrote, as it is written, until cancelled; a line that is not whole yet is waited for."""
+    position, rest = 0, ""
+    while True:
+        text = _read_from(path, position)
+        position += len(text)
+        *lines, rest = (rest + text.decode()).split("\n")
+        for line in lines:
+            yield LoadWindow(**json.loads(line))
+        await asyncio.sleep(_POLL_S)
+
+
+def _read_from(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(position)
+            return stream.read()
+    except FileNotFoundError:
+        return b""

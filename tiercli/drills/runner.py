@@ -1,0 +1,349 @@
+"""Running a drill in a sandbox: start, load, phases, faults, observation; then the verdict and its files."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import yaml
+
+from tiercli.clients.alertmanager import AlertmanagerClient
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.conventions import WATCHDOG
+from tiercli.drills.estate import EditTree, Estate, start_sandbox
+from tiercli.drills.evidence import alarm_facts, read_panels, read_samples
+from tiercli.drills.injection import applied_fault
+from tiercli.drills.junit import render_junit
+from tiercli.drills.load_plan import build_load_plan
+from tiercli.drills.load_process import LOCUST, locust_process, tail_windows
+from tiercli.drills.observation import watch_alertmanager, watch_load, watch_prometheus
+from tiercli.drills.report import render_report
+from tiercli.drills.result import Result
+from tiercli.drills.result_json import encode_result
+from tiercli.drills.run_folder import JUNIT, REPORT, RESULT, SPEC, TIMELINE, disk_error, make_run_folder, write_files
+from tiercli.drills.spec import DrillSpec, FaultUse
+from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
+from tiercli.drills.timeline import (
+    Aborted,
+    BackendLost,
+    Event,
+    Interrupted,
+    LoadWindow,
+    Notified,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+    Timeline,
+    TimelineWriter,
+    Verification,
+)
+from tiercli.drills.verdict import judge
+from tiercli.drills.verification import verification_facts
+from tiercli.durations import parse_duration
+from tiercli.errors import BackendError, FaultNotReverted
+from tiercli.faults.control import FaultControl
+from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.receiver import Notification, WebhookReceiver
+from tiercli.sandbox.sandbox import Sandbox
+
+LOAD_WITHIN_S = 15.0
+_READ_WITHIN_S = 10.0
+
+
+class View(Protocol):
+    """Something that shows a run while it lasts."""
+
+    def show(self, event: Event) -> None:
+        """An event happened."""
+
+    def say(self, text: str) -> None:
+        """Progress outside the run itself: starting, reading, stopping."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOrder:
+    """What to run: the spec, the estate under the drill's factor, and where runs are kept."""
+
+    spec: DrillSpec
+    estate: Estate
+    binaries: StackBinaries
+    runs: Path
+    edit_tree: EditTree | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRun:
+    """A run that ended: its folder and its verdict; what could not be undone or written, if anything."""
+
+    folder: Path
+    result: Result
+    error: BackendError | FaultNotReverted | None = None
+
+
+async def run_drill(order: DrillOrder, view: View) -> DrillRun:
+    """Run a drill in a sandbox of its own. Ctrl-C and SIGTERM stop it: faults are cleared, the report is written.
+
+    Raises BackendError when the run's folder cannot be made; everything later is in the result.
+    """
+    folder = make_run_folder(order.runs, order.spec.name)
+    stream = (folder / TIMELINE).open("w", encoding="utf-8")
+    run = _Run(order, folder, TimelineWriter(stream), view)
+    try:
+        with signals_stop(run.stop, Interrupted):
+            await run.drive()
+        timeline = run.writer.timeline()
+        result = judge(order.spec, timeline)
+        view.say("writing the report")
+        try:
+            write_files(folder, result_files(order.spec, result, timeline))
+        except BackendError as error:
+            run.error = run.error or error
+    finally:
+        stream.close()
+    return DrillRun(folder, result, run.error)
+
+
+def result_files(spec: DrillSpec, result: Result, timeline: Timeline) -> dict[str, str]:
+    """The files that say what a run concluded, by name."""
+    return {
+        SPEC: yaml.safe_dump(spec.model_dump(mode="json", by_alias=True, exclude_none=True), sort_keys=False),
+        RESULT: encode_result(result),
+        JUNIT: render_junit(result),
+        REPORT: render_report(result, timeline),
+    }
+
+
+class _Run:
+    """One run while it lasts."""
+
+    def __init__(self, order: DrillOrder, folder: Path, writer: TimelineWriter, view: View) -> None:
+        self.order = order
+        self.folder = folder
+        self.writer = writer
+        self.view = view
+        self.stop = StopSignal()
+        self.error: BackendError | FaultNotReverted | None = None
+        self._begun = asyncio.Event()
+
+    def observe(self, event: Event) -> None:
+        """Note an event; a disk that refuses it stops the run."""
+        try:
+            self.writer.append(event)
+        except OSError as error:
+            self.error = self.error or disk_error(error, self.folder)
+            self.stop.set(BackendLost(at=time.time(), name="the run's folder", reason=self.error.message))
+        self.view.show(event)
+
+    async def drive(self) -> None:
+        """The whole run. Nothing is raised: what went wrong is in the timeline and in `error`."""
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    await self._drive_in(stack)
+                except Stopped as stopped:
+                    self.observe(stopped.event)
+                self.view.say("stopping the sandbox")
+        except FaultNotReverted as error:
+            self.error = error
+        except BackendError as error:
+            self.error = self.error or error
+            self.observe(
+                BackendLost(at=time.time(), name="the sandbox", reason=f"{error.message} {error.hint}".strip())
+            )
+
+    async def _drive_in(self, stack: AsyncExitStack) -> None:
+        order, estate = self.order, self.order.estate
+        self.view.say("starting the sandbox")
+        sandbox = await stack.enter_async_context(
+            Sandbox(estate.loaded.catalog, order.binaries, estate.timing, on_exit=self._on_exit)
+        )
+        await stack.enter_async_context(WebhookReceiver(sandbox.addresses.receiver, self._on_notification))
+        tree = await self.stop.race(start_sandbox(estate, sandbox, order.edit_tree))
+        write_files(self.folder, {f"configuration/{path}": text for path, text in tree.items()})
+        prometheus = await stack.enter_async_context(PrometheusClient(sandbox.addresses.prometheus_url))
+        alertmanager = await stack.enter_async_context(AlertmanagerClient(sandbox.addresses.alertmanager_url))
+        control = await stack.enter_async_context(FaultControl(sandbox.plan.proxy.control_url, sandbox.token))
+        self._say_what_runs()
+        await stack.enter_async_context(self._watching(sandbox, prometheus, alertmanager))
+        try:
+            await self.stop.race(self._wait_for_load())
+            limit_s = parse_duration(self.order.spec.abort.wall_clock)
+            await self.stop.race(self._within(limit_s, self._phases(sandbox, prometheus, control)))
+        finally:
+            await self._read(prometheus)
+        self.observe(RunEnded(at=time.time()))
+
+    def _say_what_runs(self) -> None:
+        spec, estate = self.order.spec, self.order.estate
+        timing, catalog = estate.timing, estate.loaded.catalog
+        self.observe(
+            RunStarted(
+                at=time.time(),
+                drill=spec.name,
+                estate=catalog.estate,
+                env=catalog.env,
+                mode="sandbox",
+                factor=timing.factor,
+                scrape_s=timing.scrape_s,
+                evaluation_s=timing.evaluation_s,
+                group_wait_s=timing.compress(parse_duration(catalog.alertmanager.group_wait)),
+                group_interval_s=timing.compress(parse_duration(catalog.alertmanager.group_interval)),
+                bounds=list(timing.bounds(estate.windows())),
+                spec=spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+            )
+        )
+        facts = verification_facts(estate, self.order.binaries, self.folder, estate.loaded.document.name)
+        self.observe(Verification(at=time.time(), facts=facts))
+        expected = {expectation.alert for expectation in spec.expect}
+        for alarm in estate.alarms:
+            if alarm.alarm in expected:
+                self.observe(alarm_facts(alarm, estate))
+
+    @asynccontextmanager
+    async def _watching(
+        self, sandbox: Sandbox, prometheus: PrometheusClient, alertmanager: AlertmanagerClient
+    ) -> AsyncIterator[None]:
+        """Load on, and everything watched, inside."""
+        catalog, spec = self.order.estate.loaded.catalog, self.order.spec
+        names = {"estate": catalog.estate, "env": catalog.env}
+        windows = sandbox.folder / "load.jsonl"
+        plan = build_load_plan(
+            spec.load,
+            catalog,
+            base_url=sandbox.plan.gateways[0].url,
+            windows_file=windows,
+            factor=self.order.estate.timing.factor,
+        )
+        process = locust_process(
+            plan, sandbox.folder / "load.json", sandbox.folder / "locust.log", spec.load.locustfile
+        )
+        await sandbox.warden.start(process)
+        tasks = [
+            asyncio.create_task(watch_prometheus(prometheus, self.observe, self.stop, **names)),
+            asyncio.create_task(watch_alertmanager(alertmanager, self.observe, self.stop, **names)),
+            asyncio.create_task(
+                watch_load(tail_windows(windows), self._on_load, self.stop, error_share=spec.abort.error_share)
+            ),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await sandbox.warden.stop(LOCUST)
+
+    async def _wait_for_load(self) -> None:
+        self.view.say("waiting for the load")
+        try:
+            await asyncio.wait_for(self._begun.wait(), LOAD_WITHIN_S)
+        except TimeoutError:
+            said = f"no load arrived within {LOAD_WITHIN_S:g} s: Locust started no request"
+            self.stop.set(Aborted(at=time.time(), reason=said))
+            await asyncio.sleep(1)  # the stop ends this wait
+
+    async def _within(self, limit_s: float, work: Coroutine[None, None, None]) -> None:
+        try:
+            await asyncio.wait_for(work, limit_s)
+        except TimeoutError:
+            said = f"the drill was not over within {limit_s:g} s, its abort condition"
+            self.stop.set(Aborted(at=time.time(), reason=said))
+            await asyncio.sleep(1)
+
+    async def _phases(self, sandbox: Sandbox, prometheus: PrometheusClient, control: FaultControl) -> None:
+        phases = self.order.spec.phases
+        await self._phase("steady", phases.steady)
+        if phases.fault is None or phases.recovery is None:
+            return
+        length_s = self._begin_phase("fault", phases.fault)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, use in enumerate(self.order.spec.faults):
+                    group.create_task(self._one_fault(use, number, length_s, control, sandbox))
+                group.create_task(self._evidence(length_s, prometheus))
+        except ExceptionGroup as failed:
+            # A fault that may still be on matters more than anything else that went wrong.
+            reverted = failed.subgroup(FaultNotReverted)
+            raise (reverted or failed).exceptions[0] from None
+        await self._phase("recovery", phases.recovery, self._all_resolved)
+
+    def _begin_phase(self, name: str, length: str) -> float:
+        seconds = parse_duration(length) / self.order.estate.timing.factor
+        self.observe(PhaseStarted(at=time.time(), phase=name, planned_s=seconds))
+        return seconds
+
+    async def _phase(self, name: str, length: str, over: Callable[[], bool] | None = None) -> None:
+        """Wait a phase out; with `over`, no longer than until it is true and has stayed so for a while."""
+        end = time.monotonic() + self._begin_phase(name, length)
+        settled = 0.0
+        while time.monotonic() < end:
+            await asyncio.sleep(min(0.25, max(0.0, end - time.monotonic())))
+            if over is not None:
+                settled = settled + 0.25 if over() else 0.0
+                if settled >= 2.0:
+                    return
+
+    def _all_resolved(self) -> bool:
+        """Whether every receiver was told last that what it had heard of is over, and heard of all that is expected."""
+        last: dict[tuple[str, str, str], str] = {}
+        for event in self.writer.timeline().of(Notified):
+            if event.alert != WATCHDOG:
+                last[event.receiver, event.alert, str(sorted(event.labels.items()))] = event.status
+        over = all(status == "resolved" for status in last.values())
+        told = {(receiver, alert) for receiver, alert, _ in last}
+        return over and all(
+            expected.receiver is None or (expected.receiver, expected.alert) in told
+            for expected in self.order.spec.expect
+        )
+
+    async def _one_fault(
+        self, use: FaultUse, number: int, length_s: float, control: FaultControl, sandbox: Sandbox
+    ) -> None:
+        factor = self.order.estate.timing.factor
+        begin = parse_duration(use.from_) / factor
+        end = parse_duration(use.until) / factor if use.until else length_s
+        await asyncio.sleep(begin)
+        async with applied_fault(use, number, control, sandbox, self.observe):
+            await asyncio.sleep(end - begin)
+
+    async def _evidence(self, length_s: float, prometheus: PrometheusClient) -> None:
+        await asyncio.sleep(max(length_s * 0.6, length_s - 2.0))
+        await read_panels(self.order.spec, self.order.estate, prometheus, self.observe)
+
+    async def _read(self, prometheus: PrometheusClient) -> None:
+        """What Prometheus recorded; what is not there any more is simply missing from the report."""
+        self.view.say("reading Prometheus' own record")
+        try:
+            work = read_samples(self.order.spec, self.order.estate, prometheus, self.writer.timeline(), self.observe)
+            await asyncio.wait_for(work, _READ_WITHIN_S)
+        except (BackendError, TimeoutError) as error:
+            if self.stop.reason is None:
+                self.observe(
+                    BackendLost(at=time.time(), name="prometheus", reason=str(error) or "it answers too slowly")
+                )
+
+    def _on_load(self, event: Event) -> None:
+        self.observe(event)
+        if isinstance(event, LoadWindow) and event.started:
+            self._begun.set()
+
+    def _on_exit(self, name: str, code: int) -> None:
+        self.stop.set(BackendLost(at=time.time(), name=name, reason=f"it ended by itself with code {code}"))
+
+    def _on_notification(self, notification: Notification) -> None:
+        self.observe(
+            Notified(
+                at=notification.at,
+                receiver=notification.receiver,
+                status="resolved" if notification.status == "resolved" else "firing",
+                alert=notification.labels.get("alertname", ""),
+                labels=dict(notification.labels),
+                annotations=dict(notification.annotations),
+                group_key=notification.group_key,
+            )
+        )

@@ -1,0 +1,73 @@
+"""The verification record: with which parts, on which machine, under which limits a result was had."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tiercli import __version__
+from tiercli.drills.estate import Estate
+from tiercli.sandbox.binaries import StackBinaries
+
+_LIBRARIES = ("locust", "aiohttp", "prometheus-client", "grafanalib", "promql-parser")
+
+
+def verification_facts(estate: Estate, binaries: StackBinaries, data_path: Path, catalog_path: str) -> dict[str, str]:
+    """Facts by name, in the order in which a reader wants them."""
+    timing = estate.timing
+    bounds = timing.bounds(estate.windows())
+    return {
+        "tiercli": __version__,
+        **binaries.versions(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        **{name: _installed(name) for name in _LIBRARIES},
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": f"{len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}",
+        "memory": _memory(),
+        "gpu": _gpu(),
+        "catalog": catalog_path,
+        "data path": f"Locust → gateway (simulated) → fault proxy → providers (simulated); data in {data_path.name}",
+        "compression": f"×{timing.factor:g}: 1 s here is {timing.factor:g} s of estate time",
+        "scrape and evaluation": f"every {timing.scrape_s:.3g} s and {timing.evaluation_s:.3g} s",
+        "real, not simulated": "prometheus, alertmanager, the generated rules and routes, HTTP, Locust",
+        "limits": "; ".join(
+            (
+                *bounds,
+                "latencies are real seconds and not compressed",
+                "providers and gateway are simulated: this proves the alarms, not the providers",
+            )
+        ),
+    }
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _memory() -> str:
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return "unknown"
+    kilobytes = int(next(line.split()[1] for line in text.splitlines() if line.startswith("MemTotal")))
+    return f"{kilobytes / 1024 / 1024:.1f} GiB"
+
+
+def _gpu() -> str:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        names = [
+            pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())
+        ]
+        pynvml.nvmlShutdown()
+    except Exception:  # noqa: BLE001 - no driver, no library, no permission: there is no GPU to speak of
+        return "none used"
+    return ", ".join(str(name) for name in names) or "none"
