@@ -1,0 +1,159 @@
+"""The client of the fault proxy's control API: faults on, their leases renewed, off again."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from tiercli.errors import BackendError, BackendUnreachable, FaultNotReverted, InvalidInput, Location, Problem
+
+LEASE_S = 5.0  # long enough for a busy machine to renew it, short enough for a dead drill
+_TIMEOUT_S = 3.0
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFault:
+    """A fault that the proxy confirmed to be on, and the names of the routes it is on for."""
+
+    id: str
+    fault: str
+    target: Mapping[str, str]
+    routes: tuple[str, ...]
+    lease_s: float
+
+
+class FaultControl:
+    """Steers one fault proxy. An async context manager; leaving it clears what it applied.
+
+    The caller renews: a lease must end by itself when the caller does, so nothing here renews in the background.
+    """
+
+    def __init__(self, url: str, token: str, *, token_file: str = "<token file>") -> None:
+        """`token_file` is only named in the words of FaultNotReverted, to undo a fault by hand."""
+        self.url = url
+        self._token_file = token_file
+        self._client = httpx.AsyncClient(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
+        )
+        self._applied: dict[str, AppliedFault] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            if self._applied:
+                await self.clear_all()
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection; faults stay on until their leases end."""
+        await self._client.aclose()
+
+    async def apply(
+        self,
+        fault: str,
+        target: Mapping[str, str],
+        settings: Mapping[str, Any] | None = None,
+        lease_s: float = LEASE_S,
+    ) -> AppliedFault:
+        """Turn a fault on for every route whose labels include `target`, for `lease_s` seconds unless renewed.
+
+        Raises InvalidInput where the proxy knows no such fault, setting or target; BackendUnreachable; BackendError."""
+        name = f"{fault}-{secrets.token_hex(4)}"
+        body = {"fault": fault, "target": dict(target), "settings": dict(settings or {}), "lease_s": lease_s}
+        answer = await self._ask("PUT", f"/faults/{name}", body)
+        if answer.status_code == 422:
+            said = _json(answer)
+            problems = [
+                Problem(Location(fault), item["found"], item.get("accepted", ""), item.get("suggestion", ""))
+                for item in said.get("problems", [])
+            ]
+            raise InvalidInput(f"the fault proxy refuses {fault}: {said.get('error', '')}", problems)
+        if answer.status_code != 201:
+            raise _refused(self.url, answer)
+        applied = AppliedFault(name, fault, dict(target), tuple(_json(answer)["routes"]), lease_s)
+        self._applied[name] = applied
+        return applied
+
+    async def renew_all(self) -> None:
+        """Begin the lease of every fault applied here anew. Raises BackendError where one has ended already,
+        BackendUnreachable where the proxy does not answer."""
+        for applied in list(self._applied.values()):
+            answer = await self._ask("POST", f"/faults/{applied.id}/renew")
+            if answer.status_code == 404:
+                del self._applied[applied.id]
+                raise BackendError(
+                    f"the fault {applied.fault} ended by itself: its lease of {applied.lease_s:g} s was not renewed in time"
+                )
+            if answer.status_code != 200:
+                raise _refused(self.url, answer)
+
+    async def clear(self, applied: AppliedFault) -> None:
+        """Turn a fault off; one that is off already is as good. Raises FaultNotReverted when that is not confirmed."""
+        said = ""
+        for _ in range(_TRIES):
+            try:
+                answer = await self._ask("DELETE", f"/faults/{applied.id}")
+            except BackendUnreachable as error:
+                said = error.message
+                continue
+            if answer.status_code == 200:
+                self._applied.pop(applied.id, None)
+                return
+            said = f"the fault proxy at {self.url} answered {answer.status_code}"
+        raise FaultNotReverted(
+            f"the fault {applied.fault} on {', '.join(applied.routes)} may still be on: {said}",
+            hint=f"it ends by itself {applied.lease_s:g} s after its last renewal. By hand: curl -X DELETE "
+            f'-H "Authorization: Bearer $(cat {self._token_file})" {self.url}/faults/{applied.id}',
+        )
+
+    async def clear_all(self) -> None:
+        """Turn off every fault applied here, the newest first; one that fails does not keep the others on.
+        Raises the first FaultNotReverted."""
+        failed: FaultNotReverted | None = None
+        for applied in reversed(list(self._applied.values())):
+            try:
+                await self.clear(applied)
+            except FaultNotReverted as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    async def active(self) -> tuple[AppliedFault, ...]:
+        """Every fault that is on at the proxy, whoever applied it. Raises BackendError, BackendUnreachable."""
+        answer = await self._ask("GET", "/faults")
+        if answer.status_code != 200:
+            raise _refused(self.url, answer)
+        return tuple(
+            AppliedFault(item["id"], item["fault"], item["target"], tuple(item["routes"]), item["lease_s"])
+            for item in _json(answer)["faults"]
+        )
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        try:
+            return await self._client.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+            raise BackendUnreachable(
+                f"the fault proxy at {self.url} does not answer: {said}", hint="is it running, and on this port?"
+            ) from error
+
+
+def _refused(url: str, answer: httpx.Response) -> BackendError:
+    return BackendError(f"the fault proxy at {url} answered {answer.status_code}: {_json(answer).get('error', '')}")
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        data = answer.json()
+    except json.JSONDecodeError:
+        data = None
+    return data if isinstance(data, dict) else {"error": answer.text[:200]}
