@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -34,10 +35,10 @@ class FaultControl:
     The caller renews: a lease must end by itself when the caller does, so nothing here renews in the background.
     """
 
-    def __init__(self, url: str, token: str, *, token_file: str = "<token file>") -> None:
-        """`token_file` is only named in the words of FaultNotReverted, to undo a fault by hand."""
+    def __init__(self, url: str, token: str, *, token_file: Path | None = None) -> None:
+        """`token_file`, where the token is kept, is only named in the words of FaultNotReverted: to undo by hand."""
         self.url = url
-        self._token_file = token_file
+        self._token_file = token_file or "TOKEN_FILE"
         self._client = httpx.AsyncClient(
             base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
         )
@@ -88,6 +89,8 @@ class FaultControl:
         BackendUnreachable where the proxy does not answer."""
         for applied in list(self._applied.values()):
             answer = await self._ask("POST", f"/faults/{applied.id}/renew")
+            if applied.id not in self._applied:  # cleared while we asked
+                continue
             if answer.status_code == 404:
                 del self._applied[applied.id]
                 raise BackendError(
