@@ -137,7 +137,7 @@ def run(
         raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
     binaries = find_stack()
     errors, out = error_console(), output_console()
-    worst = ExitCode.OK
+    worst: int = ExitCode.OK
     for spec, estate in orders:
         view = TerminalView(errors, spec) if errors.is_terminal else PlainView(errors)
         with view:

@@ -9,38 +9,57 @@ from contextlib import asynccontextmanager
 
 from tiercli.drills.observation import Observe
 from tiercli.drills.spec import FaultUse
-from tiercli.drills.timeline import FaultApplied, FaultCleared
-from tiercli.errors import FaultNotReverted, TiercliError
-from tiercli.faults import FAULTS
-from tiercli.faults.control import FaultControl
+from tiercli.drills.stopping import StopSignal
+from tiercli.drills.timeline import BackendLost, FaultApplied, FaultCleared
+from tiercli.errors import BackendError, FaultNotReverted, TiercliError
+from tiercli.faults import FAULTS_BY_NAME
+from tiercli.faults.control import LEASE_S, AppliedFault, FaultControl
 from tiercli.sandbox.sandbox import Sandbox
-
-_INJECTOR = {kind.name: kind.injector for kind in FAULTS}
 
 
 @asynccontextmanager
 async def applied_fault(
-    use: FaultUse, number: int, control: FaultControl, sandbox: Sandbox, observe: Observe
+    use: FaultUse, control: FaultControl, sandbox: Sandbox, observe: Observe
 ) -> AsyncIterator[None]:
     """The fault is on inside. Raises BackendError when it cannot be turned on, FaultNotReverted when not off again."""
-    identity = f"{use.fault}-{number}"
-    by_process = _INJECTOR[use.fault] == "process"
-    if by_process:
+    applied = None
+    if FAULTS_BY_NAME[use.fault].injector == "process":
         for name in sandbox.gateway_names:
             await sandbox.stop_process(name)
     else:
-        await control.apply(identity, use.fault, use.target, use.settings)
+        applied = await control.apply(use.fault, use.target, use.settings)
     observe(FaultApplied(at=time.time(), fault=use.fault, target=dict(use.target), settings=dict(use.settings)))
     try:
         yield
     finally:
-        await asyncio.shield(_clear(use, identity, by_process, control, sandbox))
+        # Shielded: what cancels the run must not cancel the end of its faults.
+        await asyncio.shield(_clear(use, applied, control, sandbox))
         observe(FaultCleared(at=time.time(), fault=use.fault, target=dict(use.target)))
 
 
-async def _clear(use: FaultUse, identity: str, by_process: bool, control: FaultControl, sandbox: Sandbox) -> None:
-    if not by_process:
-        await control.clear(identity)
+@asynccontextmanager
+async def renewed_leases(control: FaultControl, stop: StopSignal) -> AsyncIterator[None]:
+    """Inside, the leases of faults that are on are renewed; a fault that ended by itself stops the run."""
+    task = asyncio.create_task(_renew(control, stop))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _renew(control: FaultControl, stop: StopSignal) -> None:
+    while True:
+        await asyncio.sleep(LEASE_S / 5)
+        try:
+            await control.renew_all()
+        except BackendError as error:
+            stop.set(BackendLost(at=time.time(), name="the fault proxy", reason=error.message))
+
+
+async def _clear(use: FaultUse, applied: AppliedFault | None, control: FaultControl, sandbox: Sandbox) -> None:
+    if applied is not None:
+        await control.clear(applied)
         return
     try:
         for name in sandbox.gateway_names:

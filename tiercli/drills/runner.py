@@ -17,7 +17,7 @@ from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import WATCHDOG
 from tiercli.drills.estate import EditTree, Estate, start_sandbox
 from tiercli.drills.evidence import alarm_facts, read_panels, read_samples
-from tiercli.drills.injection import applied_fault
+from tiercli.drills.injection import applied_fault, renewed_leases
 from tiercli.drills.junit import render_junit
 from tiercli.drills.load_plan import build_load_plan
 from tiercli.drills.load_process import LOCUST, locust_process, tail_windows
@@ -168,6 +168,7 @@ class _Run:
         prometheus = await stack.enter_async_context(PrometheusClient(sandbox.addresses.prometheus_url))
         alertmanager = await stack.enter_async_context(AlertmanagerClient(sandbox.addresses.alertmanager_url))
         control = await stack.enter_async_context(FaultControl(sandbox.plan.proxy.control_url, sandbox.token))
+        await stack.enter_async_context(renewed_leases(control, self.stop))
         self._say_what_runs()
         await stack.enter_async_context(self._watching(sandbox, prometheus, alertmanager))
         try:
@@ -263,8 +264,8 @@ class _Run:
         length_s = self._begin_phase("fault", phases.fault)
         try:
             async with asyncio.TaskGroup() as group:
-                for number, use in enumerate(self.order.spec.faults):
-                    group.create_task(self._one_fault(use, number, length_s, control, sandbox))
+                for use in self.order.spec.faults:
+                    group.create_task(self._one_fault(use, length_s, control, sandbox))
                 group.create_task(self._evidence(length_s, prometheus))
         except ExceptionGroup as failed:
             # A fault that may still be on matters more than anything else that went wrong.
@@ -301,14 +302,12 @@ class _Run:
             for expected in self.order.spec.expect
         )
 
-    async def _one_fault(
-        self, use: FaultUse, number: int, length_s: float, control: FaultControl, sandbox: Sandbox
-    ) -> None:
+    async def _one_fault(self, use: FaultUse, length_s: float, control: FaultControl, sandbox: Sandbox) -> None:
         factor = self.order.estate.timing.factor
         begin = parse_duration(use.from_) / factor
         end = parse_duration(use.until) / factor if use.until else length_s
         await asyncio.sleep(begin)
-        async with applied_fault(use, number, control, sandbox, self.observe):
+        async with applied_fault(use, control, sandbox, self.observe):
             await asyncio.sleep(end - begin)
 
     async def _evidence(self, length_s: float, prometheus: PrometheusClient) -> None:

@@ -16,5 +16,6 @@ FAULTS: tuple[FaultKind[Any], ...] = (
     ERRORS,
     GATEWAY_DOWN,
 )
+FAULTS_BY_NAME: dict[str, FaultKind[Any]] = {kind.name: kind for kind in FAULTS}
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "FAULTS_BY_NAME"]

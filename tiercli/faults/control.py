@@ -1,92 +1,162 @@
-"""The client of the fault proxy's control API: faults on, renewed while we live, off again."""
+"""The client of the fault proxy's control API: faults on, their leases renewed, off again."""
 
 from __future__ import annotations
 
-import asyncio
+import json
+import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
-from tiercli.errors import BackendError, BackendUnreachable, FaultNotReverted
+from tiercli.errors import BackendError, BackendUnreachable, FaultNotReverted, InvalidInput, Location, Problem
 
-LEASE_S = 5.0
-RENEW_EVERY_S = 1.0
+LEASE_S = 5.0  # long enough for a busy machine to renew it, short enough for a dead drill
+_TIMEOUT_S = 3.0
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFault:
+    """A fault that the proxy confirmed to be on, and the names of the routes it is on for."""
+
+    id: str
+    fault: str
+    target: Mapping[str, str]
+    routes: tuple[str, ...]
+    lease_s: float
 
 
 class FaultControl:
-    """An async context manager. Faults that are on are renewed until cleared; leaving it stops renewing."""
+    """Steers one fault proxy. An async context manager; leaving it clears what it applied.
 
-    def __init__(self, url: str, token: str, lease_s: float = LEASE_S) -> None:
+    The caller renews: a lease must end by itself when the caller does, so nothing here renews in the background.
+    """
+
+    def __init__(self, url: str, token: str, *, token_file: Path | None = None) -> None:
+        """`token_file`, where the token is kept, is only named in the words of FaultNotReverted: to undo by hand."""
         self.url = url
-        self._lease_s = lease_s
-        headers = {"Authorization": f"Bearer {token}"}
-        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=3.0, trust_env=False)
-        self._on: dict[str, str] = {}
-        self._renewer: asyncio.Task[None] | None = None
+        self._token_file = token_file or "TOKEN_FILE"
+        self._client = httpx.AsyncClient(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
+        )
+        self._applied: dict[str, AppliedFault] = {}
 
     async def __aenter__(self) -> Self:
-        self._renewer = asyncio.create_task(self._renew())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._renewer is not None:
-            self._renewer.cancel()
+        try:
+            if self._applied:
+                await self.clear_all()
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection; faults stay on until their leases end."""
         await self._client.aclose()
 
     async def apply(
-        self, identity: str, fault: str, target: Mapping[str, str], settings: Mapping[str, Any]
-    ) -> list[str]:
-        """Turn a fault on; the routes that it is on for. Raises BackendError when the proxy refuses or is gone."""
-        body = {"fault": fault, "target": dict(target), "settings": dict(settings), "lease_s": self._lease_s}
-        try:
-            answer = await self._client.put(f"/faults/{identity}", json=body)
-        except httpx.HTTPError as error:
-            raise BackendUnreachable(f"the fault proxy at {self.url} does not answer: {error}") from error
-        if answer.status_code != 201:
-            raise BackendError(f"the fault proxy refused {fault}: {_reason(answer)}")
-        self._on[identity] = fault
-        return [str(route) for route in answer.json().get("routes", ())]
+        self,
+        fault: str,
+        target: Mapping[str, str],
+        settings: Mapping[str, Any] | None = None,
+        lease_s: float = LEASE_S,
+    ) -> AppliedFault:
+        """Turn a fault on for every route whose labels include `target`, for `lease_s` seconds unless renewed.
 
-    async def clear(self, identity: str) -> None:
-        """Turn a fault off. Raises FaultNotReverted when that cannot be confirmed."""
-        fault = self._on.pop(identity, identity)
+        Raises InvalidInput where the proxy knows no such fault, setting or target; BackendUnreachable; BackendError."""
+        name = f"{fault}-{secrets.token_hex(4)}"
+        body = {"fault": fault, "target": dict(target), "settings": dict(settings or {}), "lease_s": lease_s}
+        answer = await self._ask("PUT", f"/faults/{name}", body)
+        if answer.status_code == 422:
+            said = _json(answer)
+            problems = [
+                Problem(Location(fault), item["found"], item.get("accepted", ""), item.get("suggestion", ""))
+                for item in said.get("problems", [])
+            ]
+            raise InvalidInput(f"the fault proxy refuses {fault}: {said.get('error', '')}", problems)
+        if answer.status_code != 201:
+            raise _refused(self.url, answer)
+        applied = AppliedFault(name, fault, dict(target), tuple(_json(answer)["routes"]), lease_s)
+        self._applied[name] = applied
+        return applied
+
+    async def renew_all(self) -> None:
+        """Begin the lease of every fault applied here anew. Raises BackendError where one has ended already,
+        BackendUnreachable where the proxy does not answer."""
+        for applied in list(self._applied.values()):
+            answer = await self._ask("POST", f"/faults/{applied.id}/renew")
+            if applied.id not in self._applied:  # cleared while we asked
+                continue
+            if answer.status_code == 404:
+                del self._applied[applied.id]
+                raise BackendError(
+                    f"the fault {applied.fault} ended by itself: its lease of {applied.lease_s:g} s was not renewed in time"
+                )
+            if answer.status_code != 200:
+                raise _refused(self.url, answer)
+
+    async def clear(self, applied: AppliedFault) -> None:
+        """Turn a fault off; one that is off already is as good. Raises FaultNotReverted when that is not confirmed."""
         said = ""
-        for _ in range(3):
+        for _ in range(_TRIES):
             try:
-                answer = await self._client.delete(f"/faults/{identity}")
-                if answer.status_code == 200:
-                    return
-                said = f"HTTP {answer.status_code}"
-            except httpx.HTTPError as error:
-                said = str(error) or type(error).__name__
-            await asyncio.sleep(0.2)
+                answer = await self._ask("DELETE", f"/faults/{applied.id}")
+            except BackendUnreachable as error:
+                said = error.message
+                continue
+            if answer.status_code == 200:
+                self._applied.pop(applied.id, None)
+                return
+            said = f"the fault proxy at {self.url} answered {answer.status_code}"
         raise FaultNotReverted(
-            f"the fault {fault} may still be on: {said}",
-            hint=f"its lease ends by itself within {self._lease_s:g} s; by hand: DELETE {self.url}/faults/{identity} with the token",
+            f"the fault {applied.fault} on {', '.join(applied.routes)} may still be on: {said}",
+            hint=f"it ends by itself {applied.lease_s:g} s after its last renewal. By hand: curl -X DELETE "
+            f'-H "Authorization: Bearer $(cat {self._token_file})" {self.url}/faults/{applied.id}',
         )
 
-    async def active(self) -> list[dict[str, Any]]:
-        """What is on."""
+    async def clear_all(self) -> None:
+        """Turn off every fault applied here, the newest first; one that fails does not keep the others on.
+        Raises the first FaultNotReverted."""
+        failed: FaultNotReverted | None = None
+        for applied in reversed(list(self._applied.values())):
+            try:
+                await self.clear(applied)
+            except FaultNotReverted as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    async def active(self) -> tuple[AppliedFault, ...]:
+        """Every fault that is on at the proxy, whoever applied it. Raises BackendError, BackendUnreachable."""
+        answer = await self._ask("GET", "/faults")
+        if answer.status_code != 200:
+            raise _refused(self.url, answer)
+        return tuple(
+            AppliedFault(item["id"], item["fault"], item["target"], tuple(item["routes"]), item["lease_s"])
+            for item in _json(answer)["faults"]
+        )
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
-            answer = await self._client.get("/faults")
+            return await self._client.request(method, path, json=body)
         except httpx.HTTPError as error:
-            raise BackendUnreachable(f"the fault proxy at {self.url} does not answer: {error}") from error
-        return list(answer.json()["faults"])
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(min(RENEW_EVERY_S, self._lease_s / 4))
-            for identity in list(self._on):
-                try:
-                    await self._client.post(f"/faults/{identity}/renew")
-                except httpx.HTTPError:
-                    continue  # clear() will say so if it stays away
+            said = str(error) or type(error).__name__
+            raise BackendUnreachable(
+                f"the fault proxy at {self.url} does not answer: {said}", hint="is it running, and on this port?"
+            ) from error
 
 
-def _reason(answer: httpx.Response) -> str:
+def _refused(url: str, answer: httpx.Response) -> BackendError:
+    return BackendError(f"the fault proxy at {url} answered {answer.status_code}: {_json(answer).get('error', '')}")
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
     try:
-        body = answer.json()
-        return "; ".join([str(body["error"]), *(str(problem["found"]) for problem in body.get("problems", ()))])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}"
+        data = answer.json()
+    except json.JSONDecodeError:
+        data = None
+    return data if isinstance(data, dict) else {"error": answer.text[:200]}

@@ -9,11 +9,11 @@ This module and the faults import no HTTP library: a drill's spec is checked wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 Injector = Literal["proxy", "process"]
 ROUTE_LABELS = ("provider", "region", "tier", "server")
@@ -104,3 +104,22 @@ class FaultKind(Generic[S]):
     target_labels: tuple[str, ...]
     settings: type[S]
     build: Callable[[S], Fault] | None = None
+
+    def check_settings(self, settings: Mapping[str, Any]) -> list[str]:
+        """What is wrong with `settings`, a sentence each; empty when nothing is."""
+        try:
+            self.settings.model_validate(dict(settings))
+        except ValidationError as error:
+            accepted = ", ".join(self.settings.model_fields) or "no settings"
+            return [f"{_said(item)} (accepted: {accepted})" for item in error.errors(include_url=False)]
+        return []
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        return f"unknown setting {place!r}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not place:
+        return message
+    return f"{place}: {message}" if item["type"] == "missing" else f"{place}: {message}, found {item['input']!r}"

@@ -1,315 +1,258 @@
-"""The simulated gateway: `python -m tiercli.sandbox.gateway PLAN [INSTANCE]`.
+"""The simulated gateway: python -m tiercli.sandbox.gateway --plan FILE [--instance N]
 
-OpenAI's chat completions where `model` is an alias; headers x-tenant and x-feature say who calls. Falls back down the
-alias's candidates, counts the canonical contract, and writes one audit record a call. Small, but what it counts is true.
+OpenAI's chat completions where `model` is an alias. The headers x-tenant and x-feature say who calls, percent-encoded where
+a name is not plain ASCII or holds a percent sign. It falls back down the alias's candidates, counts the canonical
+contract, and writes one audit record a call. Simulated in that it authenticates nobody; what it counts is true.
 """
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import json
 import sys
 import time
+import urllib.parse
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import uvloop
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
+from tiercli.errors import BackendError
 from tiercli.sandbox.audit_log import AuditLog
+from tiercli.sandbox.gateway_accounts import CLIENT_CLOSED, Accounts, Call
 from tiercli.sandbox.gateway_metrics import ContractMetrics
-from tiercli.sandbox.gateway_routing import Route, Router
-from tiercli.sandbox.plan import EstatePlan, PricePlan, load_plan
-from tiercli.sandbox.ports import LOOPBACK
-from tiercli.signals.contract import FAILURE, SUCCESS
+from tiercli.sandbox.gateway_quota import Quota
+from tiercli.sandbox.gateway_routing import Considered, Denied, Router, Step
+from tiercli.sandbox.gateway_upstream import FALLS_BACK, Attempt, ClientGone, Upstream
+from tiercli.sandbox.plan import EstatePlan, load_plan
+from tiercli.sandbox.serving import listen, run_process
 
-# Errors that another candidate may not have; an invalid request is invalid everywhere.
-_FALLS_BACK = frozenset(
-    {
-        "CONNECTION_FAILED",
-        "UPSTREAM_TIMEOUT",
-        "UPSTREAM_ERROR",
-        "RATE_LIMITED",
-        "UPSTREAM_UNCLASSIFIED",
-        "POSTCONDITION_FAILED",
-    }
-)
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One try of one candidate, and what came of it. `code` is empty for success."""
-
-    route: Route
-    code: str = ""
-    body: dict[str, Any] | None = None
-    response: web.StreamResponse | None = None
-    usage: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class Call:
-    """One client call."""
-
-    alias: str
-    tenant: str
-    feature: str
-    body: dict[str, Any]
-    began: float
-    attempts: list[Attempt] = field(default_factory=list)
+_LARGEST_BODY = 16 << 20
+_STATUS = {"RATE_LIMITED": 429, "UPSTREAM_TIMEOUT": 504, "INVALID_REQUEST": 400}
 
 
 class Gateway:
-    """The gateway's state and handlers."""
+    """One instance: its counters, its quotas, its audit log and its handlers."""
 
-    def __init__(self, plan: EstatePlan, instance: int = 0) -> None:
-        self.plan = plan
-        self._aliases = {alias.name for alias in plan.aliases}
-        self._tenants = {tenant.name: tenant for tenant in plan.tenants}
-        self._prices = {(price.provider, price.model): price for price in plan.prices}
+    def __init__(self, plan: EstatePlan, audit: AuditLog) -> None:
         self.metrics = ContractMetrics()
-        self.router = Router(plan)
-        self.audit = AuditLog(plan.gateways[instance].audit_log)
-        self._session: aiohttp.ClientSession | None = None
-        self.metrics.set("ai_gateway_up", 1)
-        self.metrics.set("ai_gateway_price_book_info", 1, version=plan.price_book_version)
+        self._plan = plan
+        self._audit = audit
+        self._router = Router(plan)
+        self._accounts = Accounts(plan, self.metrics, audit)
+        self._offers: dict[str, Quota] = {}
+        self._buckets: dict[tuple[str, str], Quota] = {}
+        self._upstream: Upstream | None = None
 
-    def app(self) -> web.Application:
-        """The gateway's HTTP surface."""
-        app = web.Application(client_max_size=16 * 1024 * 1024)
-        app.router.add_post("/v1/chat/completions", self.complete)
-        app.router.add_get("/metrics", self.expose)
-        app.router.add_get("/health", self.health)
-        app.cleanup_ctx.append(self._client)
-        return app
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        application = web.Application(client_max_size=_LARGEST_BODY)
+        application.add_routes(
+            [
+                web.post("/v1/chat/completions", self._complete),
+                web.get("/v1/models", self._models),
+                web.get("/metrics", self._expose),
+                web.get("/health", self._health),
+            ]
+        )
+        application.cleanup_ctx.append(self._client)
+        return application
 
     async def _client(self, _: web.Application) -> Any:
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self.plan.gateway_timeout_s, sock_read=self.plan.gateway_timeout_s
-        )
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
-            self._session = session
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        timeout = aiohttp.ClientTimeout(total=None)
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
+            self._upstream = Upstream(session, self._plan.gateway_timeout_s)
             yield
 
-    async def health(self, _: web.Request) -> web.Response:
-        """GET /health."""
-        return web.Response(text="ok\n")
+    async def _health(self, _: web.Request) -> web.Response:
+        status = "ok" if self._audit.healthy else "audit records are lost"
+        return web.json_response({"status": status}, status=200 if self._audit.healthy else 503)
 
-    async def expose(self, _: web.Request) -> web.Response:
-        """GET /metrics."""
-        for (provider, model, region), quota in self.router.quotas.items():
-            labels = {"provider": provider, "model": model, "region": region}
-            self.metrics.set("ai_gateway_quota_headroom_ratio", quota.headroom(), **labels)
-        return web.Response(body=generate_latest(self.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def _models(self, _: web.Request) -> web.Response:
+        models = [{"id": name, "object": "model", "owned_by": "gateway"} for name in self._router.aliases]
+        return web.json_response({"object": "list", "data": models})
 
-    async def complete(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/chat/completions."""
-        began = time.monotonic()
+    async def _expose(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        call = Call(uuid.uuid4().hex, began=time.monotonic())
+        tenant, feature = _header(request, "x-tenant"), _header(request, "x-feature")
+        known = self._router.tenants.get(tenant)
+        call.tenant = tenant if known else ""
+        call.feature = feature if known and feature in known.features else ""
         try:
-            body = await request.json()
-            alias = body["model"]
-        except (ValueError, KeyError, TypeError):
-            return _error(400, "INVALID_REQUEST", "not a chat completion request")
-        tenant, feature = request.headers.get("x-tenant", ""), request.headers.get("x-feature", "")
-        if alias not in self._aliases:
-            return _error(404, "INVALID_REQUEST", f"no alias {alias!r}")
-        if tenant not in self._tenants:
-            return _error(403, "INVALID_REQUEST", "unknown tenant")
-        if alias not in self._tenants[tenant].aliases:
-            self.metrics.count("ai_gateway_scope_denials_total", tenant=tenant)
-            return _error(403, "INVALID_REQUEST", f"{tenant!r} may not call {alias!r}")
-        call = Call(alias, tenant, feature, body, began)
-        for route in self.router.routes(alias, tenant):
-            if call.attempts:
-                last = call.attempts[-1]
-                labels = {"alias": alias, "from": last.route.name, "to": route.name, "reason": last.code}
-                self.metrics.count("ai_gateway_fallbacks_total", **labels)
-            attempt = await self._attempt(call, route, request)
-            call.attempts.append(attempt)
-            self._count_attempt(attempt)
-            if not attempt.code or attempt.response is not None or attempt.code not in _FALLS_BACK:
-                break
-        self._count_call(call)
-        return _answer(call)
+            body = await _read_body(request)
+            call.alias = body["model"] if body["model"] in self._router.aliases else ""
+            steps, outside = self._router.resolve(body["model"], tenant, feature)
+        except Denied as denied:
+            if denied.scope:
+                self.metrics.count("ai_gateway_scope_denials_total", tenant=call.tenant)
+            return self._refuse(call, denied.status, denied.code, denied.message)
+        call.considered.extend(outside)
+        names = {"alias": call.alias, "feature": call.feature}
+        body = {**body, "metadata": {**_mapping(body.get("metadata")), **names}}
+        client = _Client(request, call.request_id)
+        await self._try(call, steps, body, client)
+        return await self._answer(call, client)
 
-    async def _attempt(self, call: Call, route: Route, request: web.Request) -> Attempt:
-        attempt = Attempt(route)
-        began = time.monotonic()
-        if not self.router.quota(route).take():
-            attempt.code = "RATE_LIMITED"
-            return attempt
-        assert self._session is not None  # noqa: S101 - set before the first request is served
-        url = route.endpoint.url + "/v1/chat/completions"
-        body = call.body | {"model": route.model}
-        if body.get("stream"):
-            body["stream_options"] = {"include_usage": True}
-        try:
-            async with self._session.post(url, json=body) as upstream:
-                attempt.code = _code(upstream.status)
-                if attempt.code:
-                    await upstream.read()
-                elif body.get("stream"):
-                    await self._pass_stream(attempt, upstream, request, began)
-                else:
-                    attempt.body = await upstream.json(content_type=None)
-                    attempt.usage = attempt.body["usage"]
-                    _ = attempt.body["choices"][0]["message"]["content"]
-        except TimeoutError:
-            attempt.code = "UPSTREAM_TIMEOUT"
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError):
-            attempt.code = "CONNECTION_FAILED"
-        except (ValueError, KeyError, TypeError, IndexError):
-            attempt.code = "POSTCONDITION_FAILED"
-            labels = {"provider": route.provider, "model": route.model, "alias": call.alias}
-            self.metrics.count("ai_gateway_postcondition_violations_total", **labels)
-        attempt.seconds = time.monotonic() - began
-        return attempt
+    async def _try(self, call: Call, steps: tuple[Step, ...], body: Mapping[str, Any], client: _Client) -> None:
+        """Go down the candidates until one answers; `call` holds what happened."""
+        assert self._upstream is not None  # noqa: S101 - opened before the first request is served
+        failed: tuple[Step, str] | None = None
+        for step in steps:
+            if failed is not None:
+                self._accounts.count_fallback(call.alias, failed[0], step, failed[1])
+            if not self._within_quota(call.tenant, step):
+                call.considered.append(Considered(step, "the gateway's own quota is exhausted"))
+                failed = (step, "RATE_LIMITED")
+                continue
+            for endpoint in self._router.endpoints(step.candidate):
+                attempt = await self._upstream.attempt(step, endpoint, body, client.send)
+                call.attempts.append(attempt)
+                self._accounts.count_attempt(call.alias, attempt)
+                if attempt.code != "CONNECTION_FAILED" or attempt.started:
+                    break  # only a server that is not there is passed over for its neighbour
+            if not attempt.code or attempt.started or attempt.code not in FALLS_BACK:
+                return
+            failed = (step, attempt.code)
 
-    async def _pass_stream(
-        self, attempt: Attempt, upstream: aiohttp.ClientResponse, request: web.Request, began: float
-    ) -> None:
-        """Pass a stream through. Once its first byte is on its way to the client there is no falling back."""
-        done = False
-        async for line in upstream.content:
-            if attempt.response is None:
-                seconds = time.monotonic() - began
-                self.metrics.observe("ai_gateway_time_to_first_token_seconds", seconds, **_offer(attempt.route))
-                attempt.response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-                await attempt.response.prepare(request)
-            if b'"usage"' in line:
-                attempt.usage = json.loads(line.removeprefix(b"data: "))["usage"]
-            done = done or line.startswith(b"data: [DONE]")
-            await attempt.response.write(line)
-        if not done:
-            raise aiohttp.ClientPayloadError("the stream ended early")
-        if attempt.response is not None:
-            await attempt.response.write_eof()
-
-    def _count_attempt(self, attempt: Attempt) -> None:
-        offer = _offer(attempt.route)
-        status = FAILURE if attempt.code else SUCCESS
-        self.metrics.count("ai_gateway_requests_total", **offer, status=status)
-        self.metrics.observe("ai_gateway_request_duration_seconds", attempt.seconds, **offer)
-        if attempt.code:
-            self.metrics.count("ai_gateway_errors_total", **offer, code=attempt.code)
-        for direction, key in (("input", "prompt_tokens"), ("output", "completion_tokens")):
-            if attempt.usage:
-                self.metrics.count("ai_gateway_tokens_total", attempt.usage[key], **offer, direction=direction)
-        if not attempt.code and attempt.route.endpoint.tier == "cloud" and self._price(attempt.route) is None:
-            self.metrics.count("ai_gateway_unpriced_requests_total", **offer)
-
-    def _count_call(self, call: Call) -> None:
-        last = call.attempts[-1] if call.attempts else None
-        served = last is not None and not last.code
-        region = last.route.region if last else ""
-        status = SUCCESS if served else FAILURE
-        self.metrics.count("ai_gateway_tenant_requests_total", tenant=call.tenant, region=region, status=status)
-        cost = sum(self._cost(attempt) for attempt in call.attempts)
-        if served and last is not None:
-            step = str(last.route.step)
-            self.metrics.count(
-                "ai_gateway_alias_requests_total", alias=call.alias, **_offer(last.route), fallback_step=step
+    def _within_quota(self, tenant: str, step: Step) -> bool:
+        offer = self._offers.get(step.name)
+        if offer is None:
+            offer = self._offers[step.name] = Quota(self._plan.provider_calls_per_10s)
+            self.metrics.set_function("ai_gateway_quota_headroom_ratio", offer.headroom_ratio, **step.offer)
+        key = (tenant, step.candidate.provider)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Quota(self._plan.tenant_calls_per_10s)
+            self.metrics.set_function(
+                "ai_gateway_quota_bucket_fill_ratio", bucket.fill_ratio, tenant=tenant, provider=step.candidate.provider
             )
-            labels = {"tenant": call.tenant, "feature": call.feature, "alias": call.alias}
-            self.metrics.count("ai_gateway_cost_usd_total", cost, **labels)
-            output = last.usage.get("completion_tokens", 0)
-            self.metrics.observe("ai_gateway_response_tokens", output, alias=call.alias, feature=call.feature)
-            for direction, key in (("input", "prompt_tokens"), ("output", "completion_tokens")):
-                tokens = last.usage.get(key, 0)
-                self.metrics.count("ai_gateway_tenant_tokens_total", tokens, tenant=call.tenant, direction=direction)
-        if self.audit.write(_audit_record(call, cost, self.plan.price_book_version)):
-            self.metrics.count("ai_gateway_audit_records_total")
+        return bucket.take() and offer.take()
 
-    def _price(self, route: Route) -> PricePlan | None:
-        return self._prices.get((route.provider, route.model))
+    async def _answer(self, call: Call, client: _Client) -> web.StreamResponse:
+        last = call.attempts[-1] if call.attempts else None
+        if last is None:
+            rate_limited = any("quota" in item.reason for item in call.considered)
+            if rate_limited:
+                return self._refuse(call, 429, "RATE_LIMITED", "the gateway's own quota is exhausted")
+            self.metrics.count("ai_gateway_refusals_total", alias=call.alias, kind="routing")
+            return self._refuse(call, 403, "INVALID_REQUEST", "no candidate lies within the tenant's zone")
+        if last.client_gone:
+            call.code = CLIENT_CLOSED
+        elif last.code:
+            call.code = last.code
+        response = client.response
+        if response is None and call.code:
+            status = _STATUS.get(call.code, 502)
+            return self._refuse(call, status, call.code, "no candidate answered")
+        self._finish(call, last)
+        if response is None:
+            return web.Response(body=last.body, content_type="application/json", headers=client.headers(last))
+        if call.code:
+            client.break_off()
+        else:
+            await client.end()
+        return response
 
-    def _cost(self, attempt: Attempt) -> float:
-        """US dollars by the price book; nothing for the local tier, whose cost is GPU hours and not tokens."""
-        price = self._price(attempt.route)
-        if price is None:
-            return 0.0
-        usage = attempt.usage
-        return (usage.get("prompt_tokens", 0) * price.input + usage.get("completion_tokens", 0) * price.output) / 1e6
+    def _refuse(self, call: Call, status: int, code: str, message: str) -> web.Response:
+        call.status, call.code = status, code
+        self._finish(call, call.attempts[-1] if call.attempts else None)
+        error = {"message": message, "type": "gateway_error", "code": code, "request_id": call.request_id}
+        return web.json_response({"error": error}, status=status, headers={"x-request-id": call.request_id})
 
-
-def _offer(route: Route) -> dict[str, str]:
-    return {"provider": route.provider, "model": route.model, "region": route.region}
-
-
-def _code(status: int) -> str:
-    if status < 300:
-        return ""
-    if status == 429:
-        return "RATE_LIMITED"
-    if status in (400, 404, 422):
-        return "INVALID_REQUEST"
-    return "UPSTREAM_ERROR" if status >= 500 else "UPSTREAM_UNCLASSIFIED"
-
-
-def _answer(call: Call) -> web.StreamResponse:
-    last = call.attempts[-1] if call.attempts else None
-    if last is None:
-        return _error(403, "INVALID_REQUEST", "no candidate lies within the tenant's zone")
-    if last.response is not None:
-        if last.code and call.attempts[-1].response is not None:
-            last.response.force_close()
-        return last.response
-    if not last.code and last.body is not None:
-        return web.json_response(last.body | {"model": call.alias})
-    return _error(429 if last.code == "RATE_LIMITED" else 502, last.code, "every candidate failed")
+    def _finish(self, call: Call, last: Attempt | None) -> None:
+        in_zone = last is None or bool(last.code) or self._router.in_zone(call.tenant, last.served_region)
+        self._accounts.finish(call, in_zone=in_zone)
 
 
-def _audit_record(call: Call, cost: float, price_book_version: str) -> dict[str, Any]:
-    last = call.attempts[-1] if call.attempts else None
-    used = None
-    if last is not None and not last.code:
-        used = {"provider": last.route.provider, "model_version": last.route.model, "region": last.route.region}
-    usage = last.usage if last else {}
-    return {
-        "at": round(time.time(), 3),
-        "request_id": uuid.uuid4().hex,
-        "tenant": call.tenant,
-        "feature": call.feature,
-        "model_alias": call.alias,
-        "model_used": used,
-        "status": SUCCESS if used else FAILURE,
-        "code": "" if used else (last.code if last else "INVALID_REQUEST"),
-        "latency_s": round(time.monotonic() - call.began, 4),
-        "usage": {
-            "input_tokens": usage.get("prompt_tokens", 0),
-            "output_tokens": usage.get("completion_tokens", 0),
-            "cache_read_tokens": 0,
-            "cache_write_tokens": 0,
-        },
-        "cost_usd": round(cost, 8),
-        "price_book_version": price_book_version,
-        "cache_status": "none",
-        "fallback_step": last.route.step if last else None,
-        "degraded": len(call.attempts) > 1,
-        "primary_failure_reason": call.attempts[0].code if len(call.attempts) > 1 else "",
-        "route_resolution": [
-            {"candidate": attempt.route.name, "model": attempt.route.model, "outcome": attempt.code or "selected"}
-            for attempt in call.attempts
-        ],
-    }
+class _Client:
+    """The client's side of a stream: the answer begins with its first piece."""
+
+    def __init__(self, request: web.Request, request_id: str) -> None:
+        self._request = request
+        self._request_id = request_id
+        self.response: web.StreamResponse | None = None
+
+    def headers(self, attempt: Attempt) -> dict[str, str]:
+        return {"x-request-id": self._request_id, "x-fallback-step": str(attempt.step.number)}
+
+    async def send(self, piece: bytes) -> None:
+        try:
+            if self.response is None:
+                headers = {"Content-Type": "text/event-stream", "x-request-id": self._request_id}
+                self.response = web.StreamResponse(headers=headers)
+                await self.response.prepare(self._request)
+            await self.response.write(piece)
+        except ConnectionError as error:
+            raise ClientGone from error
+
+    async def end(self) -> None:
+        if self.response is not None:
+            try:
+                await self.response.write_eof()
+            except ConnectionError:
+                return  # it has had everything
+
+    def break_off(self) -> None:
+        """A stream that failed must not look like one that ended."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
 
-def _error(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+async def _read_body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Denied(413, "INVALID_REQUEST", f"the body is longer than {_LARGEST_BODY} bytes") from error
+    except ValueError as error:
+        raise Denied(400, "INVALID_REQUEST", f"the body is not JSON: {error}") from error
+    if (
+        not isinstance(body, dict)
+        or not isinstance(body.get("model"), str)
+        or not isinstance(body.get("messages"), list)
+    ):
+        raise Denied(400, "INVALID_REQUEST", "the body is no chat completion request: it needs model and messages")
+    return body
 
 
-async def serve(plan: EstatePlan, instance: int) -> None:
-    """Serve one of a plan's gateways until cancelled."""
-    runner = web.AppRunner(Gateway(plan, instance).app(), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, plan.gateways[instance].port, backlog=1024).start()
-    await asyncio.Event().wait()
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _header(request: web.Request, name: str) -> str:
+    return urllib.parse.unquote(request.headers.get(name, ""))
+
+
+async def start(plan_file: Path, instance: int = 0) -> list[web.AppRunner]:
+    """Begin to serve one instance of a plan's gateway. Raises InvalidInput, BackendError."""
+    plan = load_plan(plan_file)
+    if not 0 <= instance < len(plan.gateways):
+        raise BackendError(f"the plan has {len(plan.gateways)} gateways, none with number {instance}")
+    own = plan.gateways[instance]
+    try:
+        audit = AuditLog(own.audit_log)
+    except OSError as error:
+        raise BackendError(f"cannot write the audit log {own.audit_log}: {error.strerror}") from error
+    return [await listen(Gateway(plan, audit).application(), own.port)]
+
+
+def main() -> int:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="python -m tiercli.sandbox.gateway")
+    parser.add_argument("--plan", type=Path, required=True, help="the plan of a simulated estate")
+    parser.add_argument("--instance", type=int, default=0, help="which of the plan's gateways to be")
+    arguments = parser.parse_args()
+    return run_process(lambda: start(arguments.plan, arguments.instance))
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(load_plan(Path(sys.argv[1])), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    sys.exit(main())

@@ -1,54 +1,88 @@
-"""The contract's metrics as prometheus-client objects, built from the contract itself."""
+"""The metrics of the simulated gateway, made from the contract: the names, types, labels and buckets are not said twice."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from tiercli.signals.contract import CONTRACT, METRICS_BY_NAME, MetricType
+from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+# What this gateway can truthfully know. It hands out no credentials, keeps no cache and runs no evals; queue depth is
+# known to the local servers.
+EMITTED = (
+    "ai_gateway_requests_total",
+    "ai_gateway_errors_total",
+    "ai_gateway_request_duration_seconds",
+    "ai_gateway_time_to_first_token_seconds",
+    "ai_gateway_tokens_total",
+    "ai_gateway_cost_usd_total",
+    "ai_gateway_unpriced_requests_total",
+    "ai_gateway_price_book_info",
+    "ai_gateway_tenant_tokens_total",
+    "ai_gateway_alias_requests_total",
+    "ai_gateway_fallbacks_total",
+    "ai_gateway_tenant_requests_total",
+    "ai_gateway_quota_bucket_fill_ratio",
+    "ai_gateway_quota_headroom_ratio",
+    "ai_gateway_scope_denials_total",
+    "ai_gateway_zone_violations_total",
+    "ai_gateway_refusals_total",
+    "ai_gateway_response_tokens",
+    "ai_gateway_postcondition_violations_total",
+    "ai_gateway_audit_records_total",
+    "ai_gateway_up",
+)
+
+Collector = Counter | Gauge | Histogram
+
 
 class ContractMetrics:
-    """One object a metric of the contract, in a registry of its own; a metric that is never set exposes nothing."""
+    """prometheus-client objects for some metrics of the contract, in a registry of their own: no process, platform or
+    `_created` series beside them."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: tuple[str, ...] = EMITTED) -> None:
         self.registry = CollectorRegistry()
-        self._objects: dict[str, Counter | Gauge | Histogram] = {}
-        for metric in CONTRACT:
-            # An unlabelled object would expose 0 at once, whether the gateway knows the figure or not.
-            if metric.labels:
-                self._make(metric.name)
+        self._collectors = {name: _collector(METRICS_BY_NAME[name], self.registry) for name in names}
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
-        """Increase a counter."""
-        made = self._child(name, labels)
-        assert isinstance(made, Counter)  # noqa: S101 - the contract says so
-        made.inc(amount)
+        """Increase a counter by `amount`."""
+        counter = self._child(name, labels)
+        if not isinstance(counter, Counter):
+            raise TypeError(f"{name} is not a counter")
+        counter.inc(amount)
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
-        """Observe a value in a histogram."""
-        made = self._child(name, labels)
-        assert isinstance(made, Histogram)  # noqa: S101 - the contract says so
-        made.observe(value)
+        """Observe `value` in a histogram."""
+        histogram = self._child(name, labels)
+        if not isinstance(histogram, Histogram):
+            raise TypeError(f"{name} is not a histogram")
+        histogram.observe(value)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge."""
-        made = self._child(name, labels)
-        assert isinstance(made, Gauge)  # noqa: S101 - the contract says so
-        made.set(value)
+        self._gauge(name, labels).set(value)
 
-    def _child(self, name: str, labels: dict[str, str]) -> Counter | Gauge | Histogram:
-        made = self._objects.get(name) or self._make(name)
-        return made.labels(**labels) if labels else made
+    def set_function(self, name: str, value: Callable[[], float], /, **labels: str) -> None:
+        """Let a gauge ask `value` at every scrape."""
+        self._gauge(name, labels).set_function(value)
 
-    def _make(self, name: str) -> Counter | Gauge | Histogram:
-        metric = METRICS_BY_NAME[name]
-        if metric.type is MetricType.COUNTER:
-            made: Counter | Gauge | Histogram = Counter(name, metric.help, metric.labels, registry=self.registry)
-        elif metric.type is MetricType.GAUGE:
-            made = Gauge(name, metric.help, metric.labels, registry=self.registry)
-        else:
-            made = Histogram(name, metric.help, metric.labels, registry=self.registry, buckets=metric.buckets)
-        self._objects[name] = made
-        return made
+    def _gauge(self, name: str, labels: dict[str, str]) -> Gauge:
+        gauge = self._child(name, labels)
+        if not isinstance(gauge, Gauge):
+            raise TypeError(f"{name} is not a gauge")
+        return gauge
+
+    def _child(self, name: str, labels: dict[str, str]) -> Collector:
+        collector = self._collectors[name]
+        return collector.labels(**labels) if labels else collector
+
+
+def _collector(metric: Metric, registry: CollectorRegistry) -> Collector:
+    if metric.type is MetricType.COUNTER:
+        return Counter(metric.name, metric.help, metric.labels, registry=registry)
+    if metric.type is MetricType.GAUGE:
+        return Gauge(metric.name, metric.help, metric.labels, registry=registry)
+    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)

@@ -1,81 +1,92 @@
-"""How the simulated gateway chooses: candidates in order within the tenant's zone, local servers in turn, quotas."""
+"""How the simulated gateway chooses: whether a call is allowed, which candidates may serve it, which server is next."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tiercli.sandbox.plan import Endpoint, EstatePlan
+from tiercli.sandbox.plan import AliasPlan, CandidatePlan, Endpoint, EstatePlan, TenantPlan
 
-# Attempts a second that a provider's quota allows here: far above a drill's load, so that headroom is a real figure.
-QUOTA_PER_SECOND = 500.0
+
+class Denied(Exception):
+    """A call that is not routed. `scope`: it asked for more than its tenant may have."""
+
+    def __init__(self, status: int, code: str, message: str, *, scope: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.scope = scope
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One candidate of an alias: its place in the alias's order, and the endpoint that will be tried."""
+class Step:
+    """A candidate that may serve a call, and its place in the alias's order."""
 
-    step: int
-    provider: str
-    model: str
-    region: str
-    endpoint: Endpoint
+    number: int
+    candidate: CandidatePlan
 
     @property
     def name(self) -> str:
-        """provider/region, as fallbacks are counted."""
-        return f"{self.provider}/{self.region}"
+        """provider/model/region, as fallbacks are counted."""
+        return f"{self.candidate.provider}/{self.candidate.model}/{self.candidate.region}"
+
+    @property
+    def offer(self) -> dict[str, str]:
+        """The labels that attempts are counted by."""
+        return {
+            "provider": self.candidate.provider,
+            "model": self.candidate.model,
+            "region": self.candidate.region,
+        }
 
 
-class Quota:
-    """A token bucket: `per_second` tokens flow in, one second's worth fit in."""
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What the audit log says of a candidate: tried in this order, or left out and why."""
 
-    def __init__(self, per_second: float) -> None:
-        self.per_second = per_second
-        self._tokens = per_second
-        self._at = time.monotonic()
-
-    def take(self) -> bool:
-        """Take a token; False when there is none."""
-        self._refill()
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-    def headroom(self) -> float:
-        """What is left, 0 to 1."""
-        self._refill()
-        return self._tokens / self.per_second
-
-    def _refill(self) -> None:
-        now = time.monotonic()
-        self._tokens = min(self.per_second, self._tokens + (now - self._at) * self.per_second)
-        self._at = now
+    step: Step
+    reason: str
 
 
 class Router:
-    """Resolves aliases for tenants."""
+    """Resolves aliases for tenants, within the tenant's zone."""
 
     def __init__(self, plan: EstatePlan) -> None:
-        self._aliases = {alias.name: alias.candidates for alias in plan.aliases}
-        self._tenants = {tenant.name: tenant for tenant in plan.tenants}
+        self.aliases: dict[str, AliasPlan] = {alias.name: alias for alias in plan.aliases}
+        self.tenants: dict[str, TenantPlan] = {tenant.name: tenant for tenant in plan.tenants}
         self._endpoints = {endpoint.key: endpoint for endpoint in plan.endpoints}
-        self._turn = 0
-        self.quotas: dict[tuple[str, str, str], Quota] = {}
+        self._turns: dict[tuple[str, ...], int] = {}
 
-    def routes(self, alias: str, tenant: str) -> Iterator[Route]:
-        """The candidates of `alias` that `tenant`'s zone permits, in order; never one outside it."""
-        permitted = self._tenants[tenant].zone_regions
-        for step, candidate in enumerate(self._aliases[alias]):
-            if permitted is not None and candidate.region not in permitted:
-                continue
-            self._turn += 1
-            endpoint = self._endpoints[candidate.endpoints[self._turn % len(candidate.endpoints)]]
-            yield Route(step, candidate.provider, candidate.model, candidate.region, endpoint)
+    def resolve(self, alias: str, tenant: str, feature: str) -> tuple[tuple[Step, ...], tuple[Considered, ...]]:
+        """The candidates that may serve this call, in order, and those that may not. Raises Denied."""
+        known = self.tenants.get(tenant)
+        if known is None:
+            raise Denied(403, "INVALID_REQUEST", f"unknown tenant {tenant!r}: who calls is in the header x-tenant")
+        if alias not in self.aliases:
+            raise Denied(404, "INVALID_REQUEST", f"no alias {alias!r}")
+        if alias not in known.aliases:
+            raise Denied(403, "INVALID_REQUEST", f"{tenant!r} may not call {alias!r}", scope=True)
+        if feature not in known.features:
+            raise Denied(403, "INVALID_REQUEST", f"{tenant!r} has no feature {feature!r} (x-feature)", scope=True)
+        permitted, outside = [], []
+        for number, candidate in enumerate(self.aliases[alias].candidates):
+            step = Step(number, candidate)
+            if known.zone_regions is None or candidate.region in known.zone_regions:
+                permitted.append(step)
+            else:
+                outside.append(Considered(step, "outside the tenant's zone"))
+        return tuple(permitted), tuple(outside)
 
-    def quota(self, route: Route) -> Quota:
-        """The quota of a route's provider, model and region."""
-        key = (route.provider, route.model, route.region)
-        return self.quotas.setdefault(key, Quota(QUOTA_PER_SECOND))
+    def in_zone(self, tenant: str, region: str) -> bool:
+        """Whether `tenant`'s calls may be served in `region`."""
+        regions = self.tenants[tenant].zone_regions
+        return regions is None or region in regions
+
+    def endpoints(self, candidate: CandidatePlan) -> Iterator[Endpoint]:
+        """Every endpoint of a candidate, beginning with the one whose turn it is."""
+        keys = candidate.endpoints
+        turn = self._turns.get(keys, 0)
+        self._turns[keys] = (turn + 1) % len(keys)
+        for position in range(len(keys)):
+            yield self._endpoints[keys[(turn + position) % len(keys)]]

@@ -17,6 +17,9 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.routes import ProxyPlan, Route
 
 GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)
+# Quotas that the gateway keeps and enforces: above what a drill sends, so that they are figures and not faults.
+PROVIDER_CALLS_PER_10S = 5000  # to one provider, model and region
+TENANT_CALLS_PER_10S = 4000  # of one tenant to one provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class Endpoint:
     p95_seconds: float
     error_ratio: float
     concurrency: int | None
+    gpus: int  # 0 for the cloud
     upstream_port: int
     proxy_port: int
 
@@ -108,18 +112,20 @@ class GatewayPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstatePlan:
-    """The whole simulated estate. `gpu_hours_priced`: the local tier's cost is counted by GPU hours, not by tokens."""
+    """The whole simulated estate. `gpu_usd_per_hour` None: the local tier has no price."""
 
     folder: Path
     gateways: tuple[GatewayPlan, ...]
     gateway_timeout_s: float
+    provider_calls_per_10s: int
+    tenant_calls_per_10s: int
     proxy: ProxyPlan
     endpoints: tuple[Endpoint, ...]
     aliases: tuple[AliasPlan, ...]
     tenants: tuple[TenantPlan, ...]
     prices: tuple[PricePlan, ...]
     price_book_version: str
-    gpu_hours_priced: bool
+    gpu_usd_per_hour: float | None
     seed: int = 1
 
 
@@ -138,6 +144,8 @@ def plan_estate(
         folder=folder,
         gateways=gateways,
         gateway_timeout_s=GATEWAY_TIMEOUT_S,
+        provider_calls_per_10s=PROVIDER_CALLS_PER_10S,
+        tenant_calls_per_10s=TENANT_CALLS_PER_10S,
         proxy=ProxyPlan(control_port=allocate(), token_file=token_file, routes=tuple(map(_route, endpoints))),
         endpoints=endpoints,
         aliases=_aliases(catalog, endpoints),
@@ -157,7 +165,7 @@ def plan_estate(
             for model, price in models.items()
         ),
         price_book_version=catalog.price_book.version,
-        gpu_hours_priced=catalog.price_book.gpu_usd_per_hour is not None,
+        gpu_usd_per_hour=catalog.price_book.gpu_usd_per_hour,
         seed=seed,
     )
 
@@ -190,6 +198,7 @@ def _endpoints(catalog: Catalog, allocate: Callable[[], int]) -> Iterator[Endpoi
         provider = catalog.providers[provider_name]
         typical = provider.regions[region].typical if region in provider.regions else Typical()
         for server, served in _servers(provider, region, models):
+            gpus = provider.servers[server].gpus if server is not None else 0
             yield Endpoint(
                 key=_key(provider_name, region, *([server] if server is not None else [])),
                 provider=provider_name,
@@ -201,6 +210,7 @@ def _endpoints(catalog: Catalog, allocate: Callable[[], int]) -> Iterator[Endpoi
                 p95_seconds=max(typical.p50_seconds, typical.p95_seconds),
                 error_ratio=typical.error_ratio,
                 concurrency=typical.concurrency,
+                gpus=gpus,
                 upstream_port=allocate(),
                 proxy_port=allocate(),
             )

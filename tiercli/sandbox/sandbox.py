@@ -11,7 +11,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +79,7 @@ class Sandbox:
         self._timing = timing
         self._on_exit = on_exit
         self._asked = ports or {}
+        self._died: dict[str, int] = {}
         self._stack = AsyncExitStack()
         self._specs: dict[str, ProcessSpec] = {}
         self.token = secrets.token_urlsafe(24)
@@ -101,7 +102,7 @@ class Sandbox:
             write_plan(self.plan, self.folder / "plan.json")
         finally:
             # From here on the folder is the warden's to delete.
-            self.warden = await self._stack.enter_async_context(Warden(self.folder, self._on_exit))
+            self.warden = await self._stack.enter_async_context(Warden(self.folder, self._note_exit))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -133,18 +134,20 @@ class Sandbox:
         names = ["providers", "proxy", *self.gateway_names, "alertmanager", "prometheus"]
         specs = dict(zip(names, self._process_specs(data), strict=True))
         self._specs = specs
-        await asyncio.gather(*(self.warden.start(spec) for spec in specs.values()))
         urls = {
             "proxy": f"{self.plan.proxy.control_url}/health",
             "alertmanager": f"{self.addresses.alertmanager_url}/-/ready",
-            "prometheus": f"{self.addresses.prometheus_url}/-/ready",
             "providers": f"http://{LOOPBACK}:{self.plan.endpoints[-1].upstream_port}/health",
             **{
                 name: f"{gateway.url}/health"
                 for name, gateway in zip(self.gateway_names, self.plan.gateways, strict=True)
             },
+            "prometheus": f"{self.addresses.prometheus_url}/-/ready",
         }
-        await asyncio.gather(*(self._wait_until_ready(name, url) for name, url in urls.items()))
+        # Prometheus comes last: rules that ran before the first scrape would see a gateway that is not there.
+        for together in ([name for name in names if name != "prometheus"], ["prometheus"]):
+            await asyncio.gather(*(self.warden.start(specs[name]) for name in together))
+            await asyncio.gather(*(self._wait_until_ready(name, urls[name]) for name in together))
 
     @property
     def gateway_names(self) -> list[str]:
@@ -193,11 +196,11 @@ class Sandbox:
             "--log.level=warn",
         )
         specs = [
-            self._spec("providers", (*module, "tiercli.sandbox.simulated_providers", plan)),
+            self._spec("providers", (*module, "tiercli.sandbox.simulated_providers", "--plan", plan)),
             self._spec("proxy", (*module, "tiercli.faults.proxy", "--plan", plan)),
         ]
         specs += [
-            self._spec(name, (*module, "tiercli.sandbox.gateway", plan, str(number)))
+            self._spec(name, (*module, "tiercli.sandbox.gateway", "--plan", plan, "--instance", str(number)))
             for number, name in enumerate(self.gateway_names)
         ]
         return [*specs, self._spec("alertmanager", alertmanager), self._spec("prometheus", prometheus)]
@@ -217,26 +220,24 @@ class Sandbox:
         if done.returncode:
             raise BackendError(f"promtool could not backfill the history: {output.decode(errors='replace')[-400:]}")
 
+    def _note_exit(self, name: str, code: int) -> None:
+        self._died[name] = code
+        if self._on_exit is not None:
+            self._on_exit(name, code)
+
     async def _wait_until_ready(self, name: str, url: str) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline and name not in self._died:
                 try:
                     if (await client.get(url)).status_code == 200:
                         return
                 except httpx.HTTPError:
                     pass
                 await asyncio.sleep(0.05)
-        raise BackendError(
-            f"{name} was not ready within {READY_WITHIN_S:g} s", hint=f"the end of its log: {self.log_tail(name)}"
+        said = (
+            f"ended with code {self._died[name]}"
+            if name in self._died
+            else f"was not ready within {READY_WITHIN_S:g} s"
         )
-
-
-async def until(check: Callable[[], Awaitable[bool]], seconds: float, every_s: float = 0.1) -> bool:
-    """Whether `check` came true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if await check():
-            return True
-        await asyncio.sleep(every_s)
-    return False
+        raise BackendError(f"{name} {said}", hint=f"the end of its log: {self.log_tail(name)}")

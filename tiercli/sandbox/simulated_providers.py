@@ -1,151 +1,251 @@
-"""Simulated providers and local servers: `python -m tiercli.sandbox.simulated_providers PLAN`.
+"""The simulated providers and local servers: python -m tiercli.sandbox.simulated_providers --plan FILE
 
-Fakes, and named so: no provider can be had in a sandbox. They speak OpenAI's chat completions, streaming included, with
-latencies drawn from the catalog's `typical`; local servers queue what exceeds their concurrency and expose it as vLLM does.
+Simulated, because no real provider can be had in a sandbox; real on the wire: OpenAI's chat completions, streaming
+included, one port an endpoint. Latencies are drawn from what the catalog calls typical. A local server serves as many
+calls at once as its concurrency allows, queues the others, and exposes both as vLLM does.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import hashlib
 import json
-import math
 import random
 import sys
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvloop
 from aiohttp import web
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import choose_encoder
 
+from tiercli.faults.latencies import Lognormal
 from tiercli.sandbox.plan import Endpoint, EstatePlan, load_plan
-from tiercli.sandbox.ports import LOOPBACK
+from tiercli.sandbox.serving import listen, run_process
 
-_FIRST_TOKEN_SHARE = 0.35
-_CHUNKS = 6
-_Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
-_MEAN_OUTPUT_TOKENS = 180
+FIRST_TOKEN_SHARE = 0.35  # of an answer's time, until its first token
+_MOST_PIECES = 8  # of a stream: enough to drip, few enough to be cheap
+_MEAN_TOKENS = (60, 420)
+_TEXT = "the quick brown fox jumps over the lazy dog and runs on through the quiet evening wood " * 400
+_WORDS = _TEXT.split(" ")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a chat completion request asks for, as far as a simulation cares."""
+
+    model: str
+    stream: bool
+    usage_wanted: bool
+    prompt_tokens: int
+    output_tokens: int
 
 
 class SimulatedEndpoint:
-    """One endpoint's behaviour."""
+    """One endpoint: a cloud provider in a region, or a local server. `seed` makes its latencies repeatable."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, seed: int) -> None:
         self.endpoint = endpoint
-        self.running = 0
-        self.waiting = 0
-        self._random = random.Random(endpoint.key)  # noqa: S311 - latencies, not secrets
-        self._mu = math.log(endpoint.p50_seconds)
-        self._sigma = max(1e-6, math.log(endpoint.p95_seconds / endpoint.p50_seconds) / _Z95)
+        self._latency = Lognormal(endpoint.p50_seconds, endpoint.p95_seconds)
+        self._random = random.Random(f"{seed}/{endpoint.key}")  # noqa: S311 - a simulation
         self._slots = asyncio.Semaphore(endpoint.concurrency) if endpoint.concurrency else None
+        self.running = dict.fromkeys(endpoint.models, 0)
+        self.waiting = dict.fromkeys(endpoint.models, 0)
 
-    def app(self) -> web.Application:
-        """The endpoint's HTTP surface."""
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self.complete)
-        app.router.add_get("/v1/models", self.models)
-        app.router.add_get("/health", self.health)
-        app.router.add_get("/metrics", self.metrics)
-        return app
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        application = web.Application(client_max_size=16 << 20)
+        application.add_routes(
+            [
+                web.post("/v1/chat/completions", self._complete),
+                web.get("/v1/models", self._models),
+                web.get("/health", self._health),
+            ]
+        )
+        if self.endpoint.tier == "local":
+            application.add_routes([web.get("/metrics", self._expose)])
+        return application
 
-    def latency_s(self) -> float:
-        """A draw from the lognormal distribution with the catalog's p50 and p95, no longer than three times p95."""
-        return min(self._random.lognormvariate(self._mu, self._sigma), 3 * self.endpoint.p95_seconds)
-
-    async def complete(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/chat/completions."""
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = await request.json()
-            model, stream = body["model"], bool(body.get("stream"))
-            prompt = sum(len(str(message["content"])) for message in body["messages"])
-        except (ValueError, KeyError, TypeError):
-            return _error(400, "invalid_request_error", "not a chat completion request")
-        if model not in self.endpoint.models:
-            return _error(404, "model_not_found", f"no model {model!r} here")
+            asked = self._read(await request.read())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return _error(400, "invalid_request_error", f"not a chat completion request: {error!r}")
+        if asked.model not in self.endpoint.models:
+            return _error(404, "model_not_found", f"no model {asked.model!r} here")
         if self._slots is None:
-            return await self._serve(request, body, model, stream, prompt)
-        self.waiting += 1
-        async with self._slots:
-            self.waiting -= 1
-            return await self._serve(request, body, model, stream, prompt)
-
-    async def _serve(
-        self, request: web.Request, body: dict[str, Any], model: str, stream: bool, prompt: int
-    ) -> web.StreamResponse:
-        self.running += 1
+            with self._counted(self.running, asked.model):
+                return await self._serve(request, asked)
+        with self._counted(self.waiting, asked.model):
+            await self._slots.acquire()
         try:
-            latency = self.latency_s()
-            if self._random.random() < self.endpoint.error_ratio:
-                await asyncio.sleep(latency / 2)
-                return _error(500, "server_error", "simulated failure")
-            output = max(
-                1, min(int(self._random.expovariate(1 / _MEAN_OUTPUT_TOKENS)), int(body.get("max_tokens", 4096)))
-            )
-            usage = {"prompt_tokens": max(1, prompt // 4), "completion_tokens": output}
-            usage["total_tokens"] = usage["prompt_tokens"] + output
-            if stream:
-                return await self._stream(request, model, latency, usage)
-            await asyncio.sleep(latency)
-            message = {"role": "assistant", "content": "simulated"}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            return web.json_response(
-                {"id": "sim", "object": "chat.completion", "model": model, "choices": [choice], "usage": usage}
-            )
+            with self._counted(self.running, asked.model):
+                return await self._serve(request, asked)
         finally:
-            self.running -= 1
+            self._slots.release()
 
-    async def _stream(
-        self, request: web.Request, model: str, latency: float, usage: dict[str, int]
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await asyncio.sleep(latency * _FIRST_TOKEN_SHARE)
-        await response.prepare(request)
-        chunk = {"id": "sim", "object": "chat.completion.chunk", "model": model}
-        for number in range(_CHUNKS):
-            delta = {"choices": [{"index": 0, "delta": {"content": "simulated "}, "finish_reason": None}]}
-            await response.write(b"data: " + json.dumps(chunk | delta).encode() + b"\n\n")
-            if number < _CHUNKS - 1:
-                await asyncio.sleep(latency * (1 - _FIRST_TOKEN_SHARE) / (_CHUNKS - 1))
-        await response.write(b"data: " + json.dumps(chunk | {"choices": [], "usage": usage}).encode() + b"\n\n")
-        await response.write(b"data: [DONE]\n\n")
-        await response.write_eof()
+    async def _serve(self, request: web.Request, asked: Request) -> web.StreamResponse:
+        seconds = self._latency.draw(self._random)
+        if self._random.random() < self.endpoint.error_ratio:
+            await asyncio.sleep(seconds * FIRST_TOKEN_SHARE)
+            return _error(500, "server_error", "simulated failure")
+        if asked.stream:
+            return await self._stream(request, asked, seconds)
+        await asyncio.sleep(seconds)
+        message = {"role": "assistant", "content": _text(asked.output_tokens)}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        content = {**_head(asked, "chat.completion"), "choices": [choice], "usage": _usage(asked)}
+        return web.json_response(content, headers=self._headers())
+
+    async def _stream(self, request: web.Request, asked: Request, seconds: float) -> web.StreamResponse:
+        head = _head(asked, "chat.completion.chunk")
+        response = web.StreamResponse(headers={**self._headers(), "Content-Type": "text/event-stream"})
+        await asyncio.sleep(seconds * FIRST_TOKEN_SHARE)
+        try:
+            await response.prepare(request)
+            pieces = _pieces(asked.output_tokens)
+            for number, piece in enumerate(pieces):
+                delta = {"role": "assistant", "content": piece} if number == 0 else {"content": piece}
+                await response.write(_event({**head, "choices": [_delta(delta)]}))
+                if number < len(pieces) - 1:
+                    await asyncio.sleep(seconds * (1 - FIRST_TOKEN_SHARE) / (len(pieces) - 1))
+            last = _event({**head, "choices": [_delta({}, "stop")]})
+            if asked.usage_wanted:
+                last += _event({**head, "choices": [], "usage": _usage(asked)})
+            await response.write(last + b"data: [DONE]\n\n")
+            await response.write_eof()
+        except ConnectionError:
+            return response  # the caller hung up; nobody is left to tell
         return response
 
-    async def models(self, _: web.Request) -> web.Response:
-        """GET /v1/models."""
-        return web.json_response(
-            {"object": "list", "data": [{"id": name, "object": "model"} for name in self.endpoint.models]}
+    async def _models(self, _: web.Request) -> web.Response:
+        models = [{"id": name, "object": "model", "owned_by": self.endpoint.provider} for name in self.endpoint.models]
+        return web.json_response({"object": "list", "data": models})
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _expose(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry()), headers={"Content-Type": content_type})
+
+    def _registry(self) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        running = Gauge("vllm:num_requests_running", "Calls being served.", ["model_name"], registry=registry)
+        waiting = Gauge("vllm:num_requests_waiting", "Calls in the queue.", ["model_name"], registry=registry)
+        depth = Gauge(
+            "ai_gateway_local_queue_depth",
+            "Requests waiting at a local inference server.",
+            ["model", "server"],
+            registry=registry,
+        )
+        for model in self.endpoint.models:
+            running.labels(model).set(self.running[model])
+            waiting.labels(model).set(self.waiting[model])
+            depth.labels(model, self.endpoint.server or self.endpoint.key).set(self.waiting[model])
+        return registry
+
+    @contextmanager
+    def _counted(self, counts: dict[str, int], model: str) -> Iterator[None]:
+        counts[model] += 1
+        try:
+            yield
+        finally:
+            counts[model] -= 1
+
+    def _headers(self) -> dict[str, str]:
+        # Header values are latin-1 on the wire; the gateway decodes what is percent-encoded.
+        return {"x-served-region": urllib.parse.quote(self.endpoint.region, safe="")}
+
+    def _read(self, content: bytes) -> Request:
+        body = json.loads(content)
+        prompt = sum(len(str(message["content"])) for message in body["messages"])
+        metadata = body.get("metadata") or {}
+        mean = mean_output_tokens(str(metadata.get("alias", "")), str(metadata.get("feature", "")))
+        drawn = max(1, round(Lognormal(mean, 2 * mean).draw(self._random)))
+        limit = int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
+        return Request(
+            model=body["model"],
+            stream=body.get("stream") is True,
+            usage_wanted=bool((body.get("stream_options") or {}).get("include_usage")),
+            prompt_tokens=max(1, prompt // 4),
+            output_tokens=max(1, min(drawn, limit)),
         )
 
-    async def health(self, _: web.Request) -> web.Response:
-        """GET /health."""
-        return web.Response(text="ok\n")
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        """GET /metrics: vLLM's names, and the contract's for the queue."""
-        from prometheus_client import CollectorRegistry, Gauge
-        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-
-        registry = CollectorRegistry()
-        model = self.endpoint.models[0]
-        for name, value in (("vllm:num_requests_running", self.running), ("vllm:num_requests_waiting", self.waiting)):
-            Gauge(name, "As vLLM counts them.", ["model_name"], registry=registry).labels(model).set(value)
-        depth = Gauge("ai_gateway_local_queue_depth", "Requests waiting.", ["model", "server"], registry=registry)
-        depth.labels(model, self.endpoint.server or "").set(self.waiting)
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+def mean_output_tokens(alias: str, feature: str) -> int:
+    """How long answers are on average, by alias and feature: always the same for the same two names."""
+    least, most = _MEAN_TOKENS
+    digest = hashlib.sha256(f"{alias}\0{feature}".encode()).digest()
+    return least + int.from_bytes(digest[:4]) % (most - least)
 
 
-def _error(status: int, kind: str, message: str) -> web.Response:
-    return web.json_response({"error": {"type": kind, "message": message}}, status=status)
+def _text(tokens: int) -> str:
+    return " ".join(_WORDS[: min(tokens, len(_WORDS))])
 
 
-async def serve(plan: EstatePlan) -> None:
-    """Serve every endpoint of a plan until cancelled."""
-    for endpoint in plan.endpoints:
-        runner = web.AppRunner(SimulatedEndpoint(endpoint).app(), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, LOOPBACK, endpoint.upstream_port, backlog=1024).start()
-    await asyncio.Event().wait()
+def _pieces(tokens: int) -> Sequence[str]:
+    words = _WORDS[: min(tokens, len(_WORDS))]
+    size = -(-len(words) // _MOST_PIECES)
+    return [" ".join(words[start : start + size]) + " " for start in range(0, len(words), size)]
+
+
+def _head(asked: Request, kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-simulated", "object": kind, "created": int(time.time()), "model": asked.model}
+
+
+def _usage(asked: Request) -> dict[str, int]:
+    return {
+        "prompt_tokens": asked.prompt_tokens,
+        "completion_tokens": asked.output_tokens,
+        "total_tokens": asked.prompt_tokens + asked.output_tokens,
+    }
+
+
+def _delta(delta: Mapping[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": finish_reason}
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    error = {"message": message, "type": code, "code": code}
+    return web.json_response({"error": error}, status=status)
+
+
+async def start(plan: EstatePlan) -> list[web.AppRunner]:
+    """Begin to serve every endpoint of a plan. Raises BackendError where a port is taken; then nothing is served."""
+    runners: list[web.AppRunner] = []
+    try:
+        for endpoint in plan.endpoints:
+            application = SimulatedEndpoint(endpoint, plan.seed).application()
+            runners.append(await listen(application, endpoint.upstream_port))
+    except BaseException:
+        for runner in runners:
+            await runner.cleanup()
+        raise
+    return runners
+
+
+async def _start_file(path: Path) -> list[web.AppRunner]:
+    return await start(load_plan(path))
+
+
+def main() -> int:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="python -m tiercli.sandbox.simulated_providers")
+    parser.add_argument("--plan", type=Path, required=True, help="the plan of a simulated estate")
+    arguments = parser.parse_args()
+    return run_process(lambda: _start_file(arguments.plan))
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(load_plan(Path(sys.argv[1]))))
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""What the simulated gateway says of its calls: the contract's metrics, the cost, and the audit record.
+
+Attempts are counted as they end, a call once, when it has ended; its audit record is counted where it was written.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiercli.sandbox.audit_log import AuditLog
+from tiercli.sandbox.gateway_metrics import ContractMetrics
+from tiercli.sandbox.gateway_routing import Considered, Step
+from tiercli.sandbox.gateway_upstream import Attempt, Usage
+from tiercli.sandbox.plan import EstatePlan, PricePlan
+from tiercli.signals.contract import FAILURE, SUCCESS
+
+CLIENT_CLOSED = "CLIENT_CLOSED"
+
+
+@dataclass(slots=True)
+class Call:
+    """A client call. `tenant`, `feature` and `alias` are empty where the estate has none of that name: a caller's free
+    text becomes no label and no record."""
+
+    request_id: str
+    tenant: str = ""
+    feature: str = ""
+    alias: str = ""
+    began: float = 0.0
+    considered: list[Considered] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    status: int = 200
+    code: str = ""  # of the call: empty for success
+
+    @property
+    def answered(self) -> Attempt | None:
+        """The attempt that answered, or None."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and not last.code and not self.code else None
+
+
+class Accounts:
+    """Counts into `metrics` and writes to `audit`."""
+
+    def __init__(self, plan: EstatePlan, metrics: ContractMetrics, audit: AuditLog) -> None:
+        self._plan = plan
+        self._metrics = metrics
+        self._audit = audit
+        self._prices: dict[tuple[str, str], PricePlan] = {(one.provider, one.model): one for one in plan.prices}
+        metrics.set("ai_gateway_price_book_info", 1, version=plan.price_book_version)
+        metrics.set_function("ai_gateway_up", lambda: float(audit.healthy))
+
+    def count_attempt(self, alias: str, attempt: Attempt) -> None:
+        """Count one upstream attempt: result, duration, first token, tokens, price."""
+        metrics, offer = self._metrics, attempt.step.offer
+        metrics.count("ai_gateway_requests_total", **offer, status=FAILURE if attempt.code else SUCCESS)
+        metrics.observe("ai_gateway_request_duration_seconds", attempt.seconds, **offer)
+        if attempt.ttft_s is not None:
+            metrics.observe("ai_gateway_time_to_first_token_seconds", attempt.ttft_s, **offer)
+        if attempt.code:
+            metrics.count("ai_gateway_errors_total", **offer, code=attempt.code)
+        if attempt.code == "POSTCONDITION_FAILED":
+            labels = {"provider": offer["provider"], "model": offer["model"], "alias": alias}
+            metrics.count("ai_gateway_postcondition_violations_total", **labels)
+        for direction, tokens in _directions(attempt.usage):
+            metrics.count("ai_gateway_tokens_total", tokens, **offer, direction=direction)
+        if not attempt.code and self.cost(attempt) is None:
+            metrics.count("ai_gateway_unpriced_requests_total", **offer)
+
+    def count_fallback(self, alias: str, last: Step, to: Step, reason: str) -> None:
+        """Count a fall from one candidate to the next."""
+        labels = {"alias": alias, "from": last.name, "to": to.name, "reason": reason}
+        self._metrics.count("ai_gateway_fallbacks_total", **labels)
+
+    def finish(self, call: Call, *, in_zone: bool = True) -> None:
+        """Count a call that has ended, and write its audit record. `in_zone`: it was served where it may be."""
+        metrics, answered = self._metrics, call.answered
+        region = call.attempts[-1].served_region if call.attempts else ""
+        status = FAILURE if call.code else SUCCESS
+        metrics.count("ai_gateway_tenant_requests_total", tenant=call.tenant, region=region, status=status)
+        if not in_zone:
+            metrics.count("ai_gateway_zone_violations_total", tenant=call.tenant, region=region)
+        cost = sum(self.cost(attempt) or 0.0 for attempt in call.attempts)
+        if cost:
+            labels = {"tenant": call.tenant, "feature": call.feature, "alias": call.alias}
+            metrics.count("ai_gateway_cost_usd_total", cost, **labels)
+        for attempt in call.attempts:
+            for direction, tokens in _directions(attempt.usage):
+                metrics.count("ai_gateway_tenant_tokens_total", tokens, tenant=call.tenant, direction=direction)
+        if answered is not None:
+            labels = {"alias": call.alias, **answered.step.offer, "fallback_step": str(answered.step.number)}
+            metrics.count("ai_gateway_alias_requests_total", **labels)
+            if answered.refused:
+                metrics.count("ai_gateway_refusals_total", alias=call.alias, kind="model")
+            if answered.usage is not None:
+                labels = {"alias": call.alias, "feature": call.feature}
+                metrics.observe("ai_gateway_response_tokens", answered.usage.output, **labels)
+        if self._audit.write(self._record(call, region, cost)):
+            metrics.count("ai_gateway_audit_records_total")
+
+    def cost(self, attempt: Attempt) -> float | None:
+        """US dollars of one attempt: tokens by the price book; for a local server without a token price the share of its
+        GPU time that the attempt held. None where neither is known."""
+        offer = attempt.step.candidate
+        price = self._prices.get((offer.provider, offer.model))
+        if price is not None:
+            used = attempt.usage or Usage()
+            cached = price.input if price.cache_read is None else price.cache_read
+            written = price.input if price.cache_write is None else price.cache_write
+            return (
+                used.input * price.input
+                + used.output * price.output
+                + used.cache_read * cached
+                + used.cache_write * written
+            ) / 1e6
+        endpoint = attempt.endpoint
+        if endpoint.tier == "local" and self._plan.gpu_usd_per_hour is not None:
+            per_second = max(1, endpoint.gpus) * self._plan.gpu_usd_per_hour / 3600
+            return per_second * attempt.seconds / (endpoint.concurrency or 1)
+        return None
+
+    def _record(self, call: Call, region: str, cost: float) -> dict[str, Any]:
+        answered = call.answered
+        usage = (answered.usage if answered else None) or Usage()
+        first = call.attempts[0] if call.attempts else None
+        step = answered.step if answered else None
+        return {
+            "at": round(time.time(), 3),
+            "request_id": call.request_id,
+            "tenant": call.tenant or None,
+            "feature": call.feature or None,
+            "model_alias": call.alias or None,
+            "model_used": {
+                "provider": step.candidate.provider,
+                "model_version": step.candidate.model,
+                "region": region,
+            }
+            if step
+            else None,
+            "usage": {
+                "input_tokens": usage.input,
+                "output_tokens": usage.output,
+                "cache_read_tokens": usage.cache_read,
+                "cache_write_tokens": usage.cache_write,
+            },
+            "cost_usd": round(cost, 9),
+            "price_book_version": self._plan.price_book_version,
+            "cache_status": "none",
+            "fallback_step": step.number if step else None,
+            "degraded": step is not None and step.number > 0,
+            "primary_failure_reason": first.code or None if first else None,
+            "route_resolution": _resolution(call),
+            "status": FAILURE if call.code else SUCCESS,
+            "code": call.code or None,
+            "http_status": call.status,
+            "latency_s": round(time.monotonic() - call.began, 4),
+        }
+
+
+def _resolution(call: Call) -> dict[str, Any]:
+    answered = call.answered
+    tried = [
+        {"candidate": attempt.step.name, "endpoint": attempt.endpoint.key, "result": attempt.code or "answered"}
+        for attempt in call.attempts
+    ]
+    left_out = [{"candidate": item.step.name, "result": item.reason} for item in call.considered]
+    if answered is None:
+        reason = "no candidate answered" if call.attempts else "no candidate was tried"
+    elif answered.step is call.attempts[0].step:
+        reason = "first candidate in the tenant's zone"
+    else:
+        reason = "the candidates before it failed"
+    return {"considered": tried + left_out, "selected": answered.step.name if answered else None, "reason": reason}
+
+
+def _directions(usage: Usage | None) -> list[tuple[str, int]]:
+    if usage is None:
+        return []
+    pairs = (
+        ("input", usage.input),
+        ("output", usage.output),
+        ("cache_read", usage.cache_read),
+        ("cache_write", usage.cache_write),
+    )
+    return [(direction, tokens) for direction, tokens in pairs if tokens]
