@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH = 1040
-LEFT, RIGHT = 150, 20
+LEFT, RIGHT = 200, 20
 _PLOT = WIDTH - LEFT - RIGHT
 
 Points = Sequence[tuple[float, float]]
@@ -82,11 +82,11 @@ class Figure:
 def draw(figure: Figure) -> str:
     """The figure as an SVG element."""
     body: list[str] = []
-    y = 30.0
-    top = y
+    y = 48.0
+    top = y - 18
     for track in figure.tracks:
         body += _track(figure, track, y)
-        y += track.height + 34
+        y += track.height + 52
     for lane in figure.lanes:
         body += _lane(figure, lane, y)
         y += 46
@@ -109,7 +109,7 @@ def _x(figure: Figure, at: float) -> float:
 def _track(figure: Figure, track: Track, y: float) -> list[str]:
     values = [value for line in track.lines for _, value in line.points if math.isfinite(value)]
     top = _nice_top(max(values, default=1.0))
-    out = [f'<text class="title" x="{LEFT - 12}" y="{y + 14}" text-anchor="end">{escape(track.title)}</text>']
+    out = [f'<text class="title" x="{LEFT}" y="{y - 8}">{escape(track.title)}</text>']
     for share in (0.0, 0.5, 1.0):
         line_y = y + track.height * (1 - share)
         out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{line_y:.1f}" y2="{line_y:.1f}"/>')
@@ -151,7 +151,7 @@ def _path(figure: Figure, points: Points, y: float, height: float, top: float) -
 def _lane(figure: Figure, lane: Lane, y: float) -> list[str]:
     out = [
         f'<text class="title" x="{LEFT - 12}" y="{y + 15}" text-anchor="end">{escape(_short(lane.title))}</text>',
-        f'<text class="tick" x="{LEFT - 12}" y="{y + 29}" text-anchor="end">{escape(_short(lane.subtitle, 24))}</text>',
+        f'<text class="tick" x="{LEFT - 12}" y="{y + 29}" text-anchor="end">{escape(_short(lane.subtitle, 34))}</text>',
         f'<rect class="lane" x="{LEFT}" y="{y + 4}" width="{_PLOT}" height="20" rx="3"/>',
     ]
     for bar in lane.bars:
@@ -225,5 +225,5 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value:.3g}" + (f" {unit}" if unit not in ("short", "") else "")
 
 
-def _short(text: str, most: int = 20) -> str:
+def _short(text: str, most: int = 26) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"

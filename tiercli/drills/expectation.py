@@ -134,7 +134,7 @@ def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
     cleared_at = max((event.at for event in timeline.of(FaultCleared)), default=None)
     began = fault_at if fault_at is not None else float("inf")
     samples = [event for event in timeline.of(AlertSamples) if ours(event.alert, event.labels)]
-    firing = sorted(at for event in samples if event.state == "firing" for at in event.times)
+    firing = sorted(at for event in samples if event.state == "firing" for at in event.times if at >= timeline.began)
     pending = sorted(at for event in samples if event.state == "pending" for at in event.times if at >= began)
     deliveries = [event for event in timeline.of(DeliverySeen) if ours(event.alert, event.labels)]
     notified = tuple(event for event in timeline.of(Notified) if ours(event.alert, event.labels))

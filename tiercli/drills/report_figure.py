@@ -84,6 +84,8 @@ def _lanes(result: Result, timeline: Timeline, step: float, end: float) -> Itera
     seen: dict[tuple[str, str], dict[str, str]] = {}
     for event in timeline.events:
         if isinstance(event, AlertSamples | DeliverySeen | Notified) and event.alert != WATCHDOG:
+            if isinstance(event, AlertSamples) and max(event.times) < timeline.began:
+                continue  # warm-up
             seen.setdefault((event.alert, _identity(event.labels)), event.labels)
     expected = [one.alert for one in result.expectations]
     order = sorted(seen, key=lambda key: (expected.index(key[0]) if key[0] in expected else len(expected), key))
@@ -99,7 +101,7 @@ def _lanes(result: Result, timeline: Timeline, step: float, end: float) -> Itera
 def _bars(timeline: Timeline, alert: str, identity: str, step: float, end: float) -> Iterator[Bar]:
     for event in timeline.of(AlertSamples):
         if event.alert == alert and _identity(event.labels) == identity:
-            for begin, over in _stretches(event.times, step):
+            for begin, over in _stretches([at for at in event.times if at >= timeline.began], step):
                 yield Bar(begin, over, event.state, event.state)
     held: float | None = None
     for delivery in timeline.of(DeliverySeen):

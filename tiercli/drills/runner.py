@@ -52,6 +52,7 @@ from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
 
 LOAD_WITHIN_S = 15.0
+WARM_UP_S = 15.0
 _READ_WITHIN_S = 10.0
 
 
@@ -173,6 +174,7 @@ class _Run:
         await stack.enter_async_context(self._watching(sandbox, prometheus, alertmanager))
         try:
             await self.stop.race(self._wait_for_load())
+            await self.stop.race(self._warm_up(prometheus))
             limit_s = parse_duration(self.order.spec.abort.wall_clock)
             await self.stop.race(self._within(limit_s, self._phases(sandbox, prometheus, control)))
         finally:
@@ -247,6 +249,25 @@ class _Run:
             said = f"no load arrived within {LOAD_WITHIN_S:g} s: Locust started no request"
             self.stop.set(Aborted(at=time.time(), reason=said))
             await asyncio.sleep(1)  # the stop ends this wait
+
+    async def _warm_up(self, prometheus: PrometheusClient) -> None:
+        """Wait until every target was scraped and nothing is pending any more.
+
+        Prometheus finds its targets up to 5 real seconds after it starts and evaluates rules before that, so rules
+        that look for something missing are true for a moment: minutes of compressed time. What stays is judged.
+        """
+        self.view.say("waiting for the first scrapes")
+        deadline = time.monotonic() + WARM_UP_S
+        while time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
+            try:
+                down = await prometheus.query("up == 0")
+                up = await prometheus.query("up == 1")
+                quiet = all(alert.labels.get("alertname") == WATCHDOG for alert in await prometheus.alerts())
+            except BackendError:
+                continue
+            if up and not down and quiet:
+                return
 
     async def _within(self, limit_s: float, work: Coroutine[None, None, None]) -> None:
         try:

@@ -259,6 +259,12 @@ class Timeline:
         """The events of one kind, oldest first."""
         return (event for event in self.events if isinstance(event, kind))
 
+    @property
+    def began(self) -> float:
+        """When the first phase began, Unix seconds; before it is warm-up, which nothing is judged by."""
+        phase = self.first(PhaseStarted)
+        return phase.at if phase is not None else float("inf")
+
     def first(self, kind: type[_E]) -> _E | None:
         """The first event of a kind, or None."""
         return next(self.of(kind), None)

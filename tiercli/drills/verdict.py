@@ -191,10 +191,12 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
         return stories.setdefault((alert, tuple(sorted(known.items()))), _Story(alert, known))
 
     for event in timeline.events:
-        if (isinstance(event, AlertSeen) and event.state == "firing") or (
-            isinstance(event, AlertSamples) and event.state == "firing"
-        ):
-            story(event.alert, event.labels).fired = True
+        if isinstance(event, AlertSeen):
+            if event.state == "firing" and event.at >= timeline.began:
+                story(event.alert, event.labels).fired = True
+        elif isinstance(event, AlertSamples):
+            if event.state == "firing" and any(at >= timeline.began for at in event.times):
+                story(event.alert, event.labels).fired = True
         elif isinstance(event, DeliverySeen):
             told = story(event.alert, event.labels)
             told.active = told.active or event.state == "active"

@@ -144,10 +144,8 @@ class Sandbox:
             },
             "prometheus": f"{self.addresses.prometheus_url}/-/ready",
         }
-        # Prometheus comes last: rules that ran before the first scrape would see a gateway that is not there.
-        for together in ([name for name in names if name != "prometheus"], ["prometheus"]):
-            await asyncio.gather(*(self.warden.start(specs[name]) for name in together))
-            await asyncio.gather(*(self._wait_until_ready(name, urls[name]) for name in together))
+        await asyncio.gather(*(self.warden.start(spec) for spec in specs.values()))
+        await asyncio.gather(*(self._wait_until_ready(name, url) for name, url in urls.items()))
 
     @property
     def gateway_names(self) -> list[str]:

@@ -64,4 +64,4 @@ class Timing:
     def _interval(self, estate_seconds: float) -> float:
         if self.factor == 1:
             return estate_seconds
-        return max(estate_seconds / self.factor, SHORTEST_INTERVAL_S)
+        return max(round(estate_seconds / self.factor, 3), SHORTEST_INTERVAL_S)  # what a configuration can say
