@@ -27,6 +27,7 @@ FALLS_BACK = frozenset(
     }
 )
 _DONE = b"[DONE]"
+_HEADERS = {"Content-Type": "application/json"}
 
 # Sends one piece of a stream to the client; the first call begins the answer. Raises ClientGone.
 Send = Callable[[bytes], Awaitable[None]]
@@ -121,7 +122,9 @@ class Upstream:
         content = _upstream_body(body, attempt.step.candidate.model)
         url = f"{attempt.endpoint.url}/v1/chat/completions"
         async with asyncio.timeout(self._timeout_s) as limit:
-            async with self._session.post(url, data=content, headers={"Content-Type": "application/json"}) as answer:
+            # A redirect is no answer: following it would take a tenant's prompt to a place that nobody chose.
+            asking = self._session.post(url, data=content, headers=_HEADERS, allow_redirects=False)
+            async with asking as answer:
                 attempt.served_region = _served_region(answer, attempt.endpoint)
                 attempt.code = code_of(answer.status)
                 if attempt.code:

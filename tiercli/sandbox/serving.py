@@ -11,8 +11,8 @@ import uvloop
 from aiohttp import web
 
 from tiercli.errors import BackendError, ExitCode, TiercliError
+from tiercli.sandbox.ports import LOOPBACK
 
-LOOPBACK = "127.0.0.1"
 _BACKLOG = 1024
 _SHUTDOWN_S = 0.5
 
