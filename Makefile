@@ -1,0 +1,61 @@
+# `make drill` and `make test` do everything from a bare checkout, set-up included. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS ?= runs
+
+.DEFAULT_GOAL := help
+.PHONY: help setup drill drills demo test test-fast golden lint bench clean
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.stack ## Virtual environment, tiercli, prometheus, alertmanager
+
+$(VENV)/.tiercli: pyproject.toml .ci/venv
+	@PYTHON="$(PYTHON)" sh .ci/venv $(VENV)
+	@echo "installing tiercli into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.tiercli
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(VENV)/.stack: $(VENV)/.tiercli
+	@$(BIN)/tiercli stack install
+	@touch $@
+
+drill: setup ## The provider-outage drill, live, to a verdict and a report
+	@$(BIN)/tiercli drill run provider-outage --runs $(RUNS)
+
+drills: setup ## Every drill that comes with tiercli, one after another
+	@$(BIN)/tiercli drill run provider-outage provider-degraded quiet --runs $(RUNS)
+
+demo: setup ## The sandbox under load, kept up until Ctrl-C
+	@$(BIN)/tiercli stack up --load
+
+test: setup $(VENV)/.dev ## Lint, types and all tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest
+
+test-fast: setup $(VENV)/.dev ## Tests that start no drill
+	@$(BIN)/python -m pytest -m "not drill"
+
+golden: setup $(VENV)/.dev ## Rewrite the golden files, then test against them
+	@TIERCLI_GOLDEN=update $(BIN)/python -m pytest -q -k "golden or transcript" || true
+	@$(BIN)/python -m pytest -q -k "golden or transcript"
+
+lint: $(VENV)/.dev ## Format and check the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/mypy
+
+bench: setup $(VENV)/.dev ## Measure what README states
+	@$(BIN)/python tests/bench/bench_startup.py
+	@$(BIN)/python tests/bench/bench_fault_proxy.py
+
+clean: ## Remove the virtual environment, caches and runs
+	@rm -rf $(VENV) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
