@@ -1,7 +1,140 @@
+"""`tiercli stack`: Prometheus and Alertmanager: install them, say where they are, run a sandbox of them."""
+
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Literal
+
 import typer
+
+from tiercli.cli.drill import default_catalog
+from tiercli.cli.terminal import error_console, output_console
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
+    group = typer.Typer(
+        help="Prometheus and Alertmanager: install them, find them, run a sandbox.", no_args_is_help=True
+    )
+    group.command("install", epilog=_INSTALL_EPILOG)(install)
+    group.command("status", epilog="Example:\n\n  tiercli stack status --output json")(status)
+    group.command("up", epilog=_UP_EPILOG)(up)
+    app.add_typer(group, name="stack")
+
+
+_INSTALL_EPILOG = "Examples:\n\n  tiercli stack install\n\n  tiercli stack install --method archive --mirror https://mirror.example.com"
+_UP_EPILOG = "Examples:\n\n  tiercli stack up --load\n\n  tiercli stack up --catalog my.yaml --prometheus-port 9090"
+
+
+def install(
+    method: Annotated[
+        Literal["auto", "apt", "archive"], typer.Option("--method", help="How to get what is missing.")
+    ] = "auto",
+    mirror: Annotated[
+        str | None, typer.Option("--mirror", help="Where release archives are, in place of GitHub.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Get prometheus, promtool, alertmanager and amtool, unless they are here already.
+
+    Debian's packages where apt and the right to use it are there; else upstream's release archives for this platform,
+    pinned by SHA-256, into your cache. No service is left running.
+    """
+    from tiercli.errors import ToolMissing
+    from tiercli.sandbox import installer
+    from tiercli.sandbox.archives import ARCHIVES
+    from tiercli.sandbox.binaries import cache_folder, find_stack, locate_programs
+
+    console = output_console()
+    if all(locate_programs().values()):
+        stack = find_stack()
+        said = ", ".join(f"{name} {version}" for name, version in stack.versions().items())
+        console.print(f"nothing to do: {said}", markup=False)
+        return
+    chosen = installer.default_method() if method == "auto" else method
+    if dry_run:
+        if chosen == "apt":
+            for command in installer.apt_commands():
+                console.print(" ".join(command), markup=False)
+        for archive in ARCHIVES if chosen == "archive" else ():
+            url = archive.url(mirror or installer.MIRROR, installer.this_platform())
+            console.print(f"{url} → {cache_folder() / 'bin'}", markup=False)
+        return
+    say = error_console().print
+    if chosen == "apt":
+        installer.install_with_apt(say)
+    else:
+        installer.install_archives(cache_folder(), ARCHIVES, mirror or installer.MIRROR, say)
+    try:
+        stack = find_stack()
+    except ToolMissing as error:
+        raise ToolMissing(f"after the installation: {error.message}", hint=error.hint) from error
+    said = ", ".join(f"{name} {version}" for name, version in stack.versions().items())
+    console.print(f"installed: {said}", markup=False)
+
+
+def status(
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print it.")] = "text",
+) -> None:
+    """Say which programs are found, where, and by which way. Exit 3 when one is missing."""
+    import json
+
+    from rich.table import Table
+
+    from tiercli.errors import ExitCode
+    from tiercli.sandbox.binaries import locate_programs
+
+    found = locate_programs()
+    if output == "json":
+        rows = {
+            name: None if one is None else {"path": str(one.path), "version": one.version, "found_by": one.found_by}
+            for name, one in found.items()
+        }
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        table = Table("program", "version", "found by", "path", box=None, header_style="bold", padding=(0, 2, 0, 0))
+        for name, one in found.items():
+            if one is None:
+                table.add_row(name, "[red]missing[/]", "", "tiercli stack install")
+            else:
+                table.add_row(name, one.version, one.found_by, str(one.path))
+        output_console().print(table)
+    if not all(found.values()):
+        raise typer.Exit(ExitCode.ENVIRONMENT_FAILED)
+
+
+def up(
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. [default: hybrid.yaml of tiercli]"
+        ),
+    ] = None,
+    load: Annotated[bool, typer.Option("--load", help="Put the estate under ordinary load.")] = False,
+    factor: Annotated[float, typer.Option("--factor", min=1, help="Compress time by this.")] = 30,
+    out: Annotated[Path, typer.Option("--out", help="Where the dashboards for your Grafana are written.")] = Path(
+        "runs/demo"
+    ),
+    prometheus_port: Annotated[
+        int | None, typer.Option("--prometheus-port", help="Any free port, when not given.")
+    ] = None,
+    alertmanager_port: Annotated[
+        int | None, typer.Option("--alertmanager-port", help="Any free port, when not given.")
+    ] = None,
+) -> None:
+    """Start the sandbox and keep it up until Ctrl-C: a real Prometheus and Alertmanager around a simulated estate.
+
+    Prints where everything listens, all of it on loopback, and each notification as it arrives.
+    """
+    import asyncio
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.drills.demo import run_demo
+    from tiercli.drills.estate import build_estate
+    from tiercli.sandbox.binaries import find_stack
+
+    estate = build_estate(load_catalog(catalog or default_catalog()), factor)
+    asked = {"prometheus": prometheus_port, "alertmanager": alertmanager_port}
+    ports = {name: port for name, port in asked.items() if port is not None}
+    console = output_console()
+    asyncio.run(run_demo(estate, find_stack(), out, ports, load, lambda text: console.print(text, markup=False)))

@@ -43,9 +43,6 @@ class Archive:
         return f"{mirror.rstrip('/')}/{self.path.format(version=self.version, system=system)}"
 
 
-ARCHIVES: tuple[Archive, ...] = ()
-
-
 def this_platform() -> str:
     """This machine as upstream names it: linux-amd64, linux-arm64, darwin-arm64, …"""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine().lower())

@@ -1,0 +1,104 @@
+"""The sandbox kept up for a person to look at: where everything is, and what receivers are told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tiercli.conventions import WATCHDOG, dashboard_uid
+from tiercli.dashboards import render_dashboards
+from tiercli.dashboards.provisioning import render_provisioning
+from tiercli.drills.estate import Estate, start_sandbox
+from tiercli.drills.load_plan import build_load_plan
+from tiercli.drills.load_process import locust_process
+from tiercli.drills.spec import Load
+from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
+from tiercli.drills.timeline import BackendLost, Interrupted
+from tiercli.errors import BackendError
+from tiercli.output.writing import write_tree
+from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.receiver import Notification, WebhookReceiver
+from tiercli.sandbox.sandbox import Sandbox
+
+DEMO_LOAD = Load(arrivals_per_second=60)
+
+
+async def run_demo(
+    estate: Estate, binaries: StackBinaries, out: Path, ports: Mapping[str, int], load: bool, say: Callable[[str], None]
+) -> None:
+    """Start the sandbox, say where it is, and wait for Ctrl-C. Raises BackendError when a part of it dies."""
+    stop = StopSignal()
+
+    def on_exit(name: str, code: int) -> None:
+        stop.set(BackendLost(at=0.0, name=name, reason=f"it ended by itself with code {code}"))
+
+    with signals_stop(stop, Interrupted):
+        try:
+            async with AsyncExitStack() as stack:
+                catalog = estate.loaded.catalog
+                sandbox = await stack.enter_async_context(
+                    Sandbox(catalog, binaries, estate.timing, on_exit=on_exit, ports=ports)
+                )
+                await stack.enter_async_context(WebhookReceiver(sandbox.addresses.receiver, _teller(say)))
+                await stop.race(start_sandbox(estate, sandbox))
+                if load:
+                    plan = build_load_plan(
+                        DEMO_LOAD,
+                        catalog,
+                        base_url=sandbox.plan.gateways[0].url,
+                        windows_file=sandbox.folder / "load.jsonl",
+                        factor=estate.timing.factor,
+                    )
+                    log = sandbox.folder / "locust.log"
+                    await sandbox.warden.start(locust_process(plan, sandbox.folder / "load.json", log))
+                write_tree(out, render_dashboards(catalog) | render_provisioning(catalog), force=True)
+                for line in describe(estate, sandbox, out, load):
+                    say(line)
+                await stop.race(asyncio.Event().wait())
+        except Stopped as stopped:
+            if isinstance(stopped.event, BackendLost):
+                raise BackendError(f"{stopped.event.name} failed: {stopped.event.reason}") from stopped
+    say("stopped; nothing is left running")
+
+
+def describe(estate: Estate, sandbox: Sandbox, out: Path, load: bool) -> list[str]:
+    """Where everything listens, and how to look at it."""
+    catalog, plan = estate.loaded.catalog, sandbox.plan
+    tenant = plan.tenants[0]
+    body = json.dumps({"model": tenant.aliases[0], "messages": [{"role": "user", "content": "hello"}]})
+    call = (
+        f"curl {plan.gateways[0].url}/v1/chat/completions -H 'x-tenant: {tenant.name}' "
+        f"-H 'x-feature: {tenant.features[0]}' -H 'content-type: application/json' -d '{body}'"
+    )
+    return [
+        "",
+        f"prometheus    {sandbox.addresses.prometheus_url}/alerts",
+        f"alertmanager  {sandbox.addresses.alertmanager_url}",
+        f"gateway       {plan.gateways[0].url}/metrics",
+        "",
+        f"time is compressed ×{estate.timing.factor:g}: 1 s here is {estate.timing.factor:g} s of estate time",
+        f"load: {DEMO_LOAD.arrivals_per_second:g} requests/s" if load else "no load; --load puts the estate under it",
+        "",
+        "a call of your own:",
+        f"  {call}",
+        "",
+        "your own Grafana, on this machine (10 or later):",
+        f"  1. add a Prometheus data source with the URL {sandbox.addresses.prometheus_url}",
+        f"  2. import {out / 'grafana' / 'dashboards' / 'home.json'} and provider.json beside it",
+        f"  3. open /d/{dashboard_uid('home', catalog.estate)}",
+        "",
+        "notifications, as they arrive (Ctrl-C stops everything):",
+    ]
+
+
+def _teller(say: Callable[[str], None]) -> Callable[[Notification], None]:
+    def tell(notification: Notification) -> None:
+        name = notification.labels.get("alertname", "")
+        if name != WATCHDOG:
+            summary = notification.annotations.get("summary", "")
+            say(f"  {notification.receiver}: {name} {notification.status}: {summary}")
+
+    return tell
