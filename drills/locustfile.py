@@ -13,6 +13,7 @@ import sys
 import time
 from bisect import bisect
 from itertools import accumulate
+from urllib.parse import quote
 
 import gevent
 from gevent.pool import Pool
@@ -153,7 +154,8 @@ class Caller(FastHttpUser):
             "stream": stream,
             "messages": [{"role": "user", "content": _PROMPT}],
         }
-        headers = {"x-tenant": part["tenant"], "x-feature": part["feature"]}
+        # Header values are ASCII: names of any script travel percent-encoded.
+        headers = {"x-tenant": quote(part["tenant"], safe=""), "x-feature": quote(part["feature"], safe="")}
         try:
             if stream:
                 self.stream(body, headers, alias)

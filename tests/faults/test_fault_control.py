@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+
 from tiercli.errors import BackendError, BackendUnreachable, ExitCode, FaultNotReverted, InvalidInput
 from tiercli.faults.control import AppliedFault, FaultControl
 from tiercli.faults.proxy import FaultProxy

@@ -14,11 +14,12 @@ import aiohttp
 import pytest
 import uvloop
 from aiohttp import web
+from yarl import URL
+
 from tiercli.errors import BackendError
 from tiercli.faults.control import FaultControl
 from tiercli.faults.proxy import FaultProxy
 from tiercli.faults.routes import Route
-from yarl import URL
 
 TOKEN = "a-token-of-this-test"
 MUMBAI = {"provider": "anthropic", "region": "ap-south-1", "tier": "cloud"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import tiercli.faults
 from tiercli.faults import FAULTS, FAULTS_BY_NAME
 from tiercli.faults.interface import ROUTE_LABELS

@@ -16,6 +16,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
+
 from tiercli.catalog.model import Catalog
 from tiercli.resources import resource_folder
 from tiercli.sandbox.audit_log import AuditLog

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from gateway_stand import DONE, GatewayStand, chunk, completion, gateway_stand
 from prometheus_client.parser import text_string_to_metric_families
+
 from tiercli.catalog.model import Catalog
 from tiercli.errors import ExitCode
 from tiercli.resources import resource_folder

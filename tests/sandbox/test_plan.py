@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from tiercli.catalog.model import Catalog
 from tiercli.errors import InvalidInput
 from tiercli.faults.routes import load_proxy_plan

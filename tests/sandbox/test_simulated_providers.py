@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
 from tiercli.sandbox.plan import Endpoint
 from tiercli.sandbox.serving import listen
 from tiercli.sandbox.simulated_providers import SimulatedEndpoint, mean_output_tokens

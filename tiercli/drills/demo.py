@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 from tiercli.conventions import WATCHDOG, dashboard_uid
 from tiercli.dashboards import render_dashboards
@@ -70,8 +71,8 @@ def describe(estate: Estate, sandbox: Sandbox, out: Path, load: bool) -> list[st
     tenant = plan.tenants[0]
     body = json.dumps({"model": tenant.aliases[0], "messages": [{"role": "user", "content": "hello"}]})
     call = (
-        f"curl {plan.gateways[0].url}/v1/chat/completions -H 'x-tenant: {tenant.name}' "
-        f"-H 'x-feature: {tenant.features[0]}' -H 'content-type: application/json' -d '{body}'"
+        f"curl {plan.gateways[0].url}/v1/chat/completions -H 'x-tenant: {quote(tenant.name, safe='')}' "
+        f"-H 'x-feature: {quote(tenant.features[0], safe='')}' -H 'content-type: application/json' -d '{body}'"
     )
     return [
         "",

@@ -1,0 +1,72 @@
+"""A provider outage as short as its alarm allows, for tests that run whole drills."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.drills.estate import EditTree, build_estate
+from tiercli.drills.runner import DrillOrder, DrillRun, run_drill
+from tiercli.drills.spec import DrillSpec
+from tiercli.drills.timeline import Event
+from tiercli.sandbox.binaries import find_stack
+
+SHORT: dict[str, Any] = {
+    "name": "short-outage",
+    "description": "The primary region refuses every connection, no longer than the alarm needs.",
+    "owner": "platform",
+    "alarms": ["ProviderDown"],
+    "load": {"arrivals_per_second": 60, "mix": {"aliases": {"smart-reasoner": 1}}},
+    "phases": {"steady": "1m", "fault": "3m", "recovery": "11m"},
+    "faults": [{"fault": "outage", "target": {"provider": "anthropic", "region": "ap-south-1"}}],
+    "expect": [
+        {
+            "alert": "ProviderDown",
+            "labels": {"provider": "anthropic", "region": "ap-south-1"},
+            "severity": "page",
+            "receiver": "platform-pager",
+            "firing_within": "3m",
+            "notified_within": "4m",
+            "resolved_within": "11m",
+        }
+    ],
+}
+
+
+class Recorder:
+    """A view that remembers, and calls back on each event."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None = None) -> None:
+        self.events: list[Event] = []
+        self._on_event = on_event
+
+    def show(self, event: Event) -> None:
+        self.events.append(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def say(self, text: str) -> None:
+        pass
+
+
+def short_spec(**changes: Any) -> DrillSpec:
+    """The short drill with some of its entries changed."""
+    return DrillSpec.model_validate(SHORT | changes)
+
+
+def run_short(
+    loaded: LoadedCatalog,
+    runs: Path,
+    *,
+    edit_tree: EditTree | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    templates: tuple[Path, ...] = (),
+    **changes: Any,
+) -> DrillRun:
+    """Run the short drill for real, with `changes` to its spec."""
+    spec = short_spec(**changes)
+    order = DrillOrder(spec, build_estate(loaded, 30, templates), find_stack(), runs, edit_tree)
+    return asyncio.run(run_drill(order, Recorder(on_event)))
