@@ -176,6 +176,10 @@ def _shortened(value: Any) -> str:
 def _pattern_in_words(pattern: str) -> str:
     if pattern.startswith("^[A-Za-z0-9][A-Za-z0-9._-]"):
         return "letters, digits, dots, dashes and underscores, beginning with a letter or digit, at most 63"
+    if pattern.endswith(":[0-9]{1,5}$"):
+        return "host:port, such as gateway-1.internal:9100"
+    if pattern.startswith("^/"):
+        return "a path that begins with /, in letters, digits and ._~%-/"
     if "https?" in pattern:
         return "an http or https URL without credentials, query or trailing slash"
     return f"text that matches {pattern}"

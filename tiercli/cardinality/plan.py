@@ -1,0 +1,150 @@
+"""The plan: how many series each metric can have at most, by what the catalog allows, and the verdict on its budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tiercli.cardinality.combinations import CONTRACT_COUNTS, RECORDED_COUNTS
+from tiercli.cardinality.estate import EstateCounts
+from tiercli.catalog.model import Catalog, Offer, SeriesBudget
+from tiercli.errors import InvalidInput
+from tiercli.signals.contract import CONTRACT, Metric, MetricType
+from tiercli.signals.recorded import RECORDED
+
+Kind = Literal["contract", "recorded", "threshold", "alerts", "scrape"]
+
+# up, scrape_duration_seconds, scrape_samples_scraped, scrape_samples_post_metric_relabeling, scrape_series_added.
+SERIES_PER_TARGET = 5
+# ALERTS once as pending and once as firing, ALERTS_FOR_STATE once.
+SERIES_PER_ALERT = {"ALERTS": 2, "ALERTS_FOR_STATE": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSeries:
+    """What the generated rules add. `recorded`: the names of signals/recorded.py that they record; `constants`: how
+    many rules record each threshold; `identities`: the labels that tell one alert of an alarm from another."""
+
+    recorded: frozenset[str] = frozenset(series.name for series in RECORDED)
+    constants: Mapping[str, int] = field(default_factory=dict)
+    identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric: `label_sets` of one instance, each of `series_per_set` series, on `instances` instances."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    label_sets: int
+    series_per_set: int = 1
+    instances: int = 1
+    budget: SeriesBudget | None = None
+
+    @property
+    def series(self) -> int:
+        """The most series that this metric can have."""
+        return self.label_sets * self.series_per_set * self.instances
+
+    @property
+    def over(self) -> bool:
+        """Whether there can be more than its budget allows."""
+        return self.budget is not None and self.series > self.budget.series
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every metric, most series first, and the budget of them all."""
+
+    lines: tuple[Line, ...]
+    budget: SeriesBudget
+
+    @property
+    def series(self) -> int:
+        """The most series that the estate can have in Prometheus."""
+        return sum(line.series for line in self.lines)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of them together exceed the budget of all."""
+        return self.series > self.budget.series
+
+    @property
+    def breaches(self) -> tuple[Line, ...]:
+        """The metrics that exceed budgets of their own."""
+        return tuple(line for line in self.lines if line.over)
+
+    @property
+    def within(self) -> bool:
+        """The verdict: no budget is exceeded."""
+        return not self.over and not self.breaches
+
+
+def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
+    """Count the series that `catalog` allows, with those of `rules`. Pure; it counts and builds no combination.
+
+    What local inference servers expose under names of their own is not in it: only the five series of their scrape.
+    Raises InvalidInput for an alarm whose identity holds a label that cannot be counted.
+    """
+    estate = EstateCounts(catalog)
+    rules = rules or RuleSeries()
+    budgets = catalog.cardinality.metrics
+    instances = len(set(catalog.gateway.targets))
+    lines = [
+        Line(
+            metric.name,
+            "contract",
+            metric.labels,
+            CONTRACT_COUNTS[metric.name](estate),
+            series_per_label_set(metric),
+            instances,
+            budgets.get(metric.name),
+        )
+        for metric in CONTRACT
+    ]
+    lines += [
+        Line(
+            series.name, "recorded", series.labels, RECORDED_COUNTS[series.name](estate), 1, 1, budgets.get(series.name)
+        )
+        for series in RECORDED
+        if series.name in rules.recorded
+    ]
+    lines += [Line(name, "threshold", (), count) for name, count in sorted(rules.constants.items())]
+    alerts = sum(_identities(estate, alarm, labels) for alarm, labels in rules.identities.items())
+    if alerts:
+        lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
+    servers = {
+        server.metrics
+        for provider in catalog.providers.values()
+        for server in provider.servers.values()
+        if server.metrics
+    }
+    targets = instances + len(servers)
+    lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), targets, SERIES_PER_TARGET))
+    lines.sort(key=lambda line: (-line.series, line.name))
+    return Plan(tuple(lines), catalog.cardinality.total)
+
+
+def series_per_label_set(metric: Metric) -> int:
+    """Series that one label set of a metric has: for a histogram its buckets, +Inf, the sum and the count. The
+    `_created` series of some clients are not in the contract."""
+    if metric.type is not MetricType.HISTOGRAM:
+        return 1
+    return len(metric.buckets) + 1 + 2
+
+
+def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> int:
+    """The most alerts that an alarm can be at once: combinations of the labels that tell them apart."""
+    known = {"tenant": estate.tenants, "alias": estate.aliases}
+    of_offers = [label for label in labels if label in Offer._fields]
+    count = estate.projections(of_offers) if of_offers else 1
+    for label in labels:
+        if label in Offer._fields:
+            continue
+        if label not in known:
+            accepted = ", ".join((*Offer._fields, *known))
+            raise InvalidInput(f"alerts of {alarm} by {label!r} cannot be counted", hint=f"counted are: {accepted}")
+        count *= known[label]
+    return count
