@@ -214,6 +214,17 @@ def test_a_taken_port_is_said_and_nothing_is_left_listening() -> None:
     asyncio.run(scenario())
 
 
+def test_a_second_proxy_does_not_share_the_port_of_the_first() -> None:
+    async def scenario() -> None:
+        async with standing() as stand:
+            route = Route(name="same", port=stand.proxy.ports["mumbai"], upstream="http://127.0.0.1:1")
+            with pytest.raises(BackendError, match="cannot listen"):
+                await FaultProxy([route], control_port=0, token=TOKEN).start()
+            assert {await stand.status() for _ in range(10)} == {200}
+
+    asyncio.run(scenario())
+
+
 async def _connects(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)

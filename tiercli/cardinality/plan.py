@@ -1,215 +1,150 @@
-"""How many series the estate makes: counted from the combinations that the catalog allows, never by building them."""
+"""The plan: how many series each metric can have at most, by what the catalog allows, and the verdict on its budgets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
-from tiercli.catalog.model import Catalog, SeriesBudget
-from tiercli.signals.contract import CONTRACT, ERROR_CODES, Metric, MetricType
-from tiercli.signals.recorded import RECORDED, Recorded
+from tiercli.cardinality.combinations import CONTRACT_COUNTS, RECORDED_COUNTS
+from tiercli.cardinality.estate import EstateCounts
+from tiercli.catalog.model import Catalog, Offer, SeriesBudget
+from tiercli.errors import InvalidInput
+from tiercli.signals.contract import CONTRACT, Metric, MetricType
+from tiercli.signals.recorded import RECORDED
 
-STATUSES = 2
-DIRECTIONS = 4
-TENANT_DIRECTIONS = 2
-CACHE_KINDS, CACHE_RESULTS = 2, 2
-REFUSAL_KINDS = 2
-SCRAPE_SERIES = 5  # up and scrape_*: what Prometheus adds a target
+Kind = Literal["contract", "recorded", "threshold", "alerts", "scrape"]
+
+# up, scrape_duration_seconds, scrape_samples_scraped, scrape_samples_post_metric_relabeling, scrape_series_added.
+SERIES_PER_TARGET = 5
+# ALERTS once as pending and once as firing, ALERTS_FOR_STATE once.
+SERIES_PER_ALERT = {"ALERTS": 2, "ALERTS_FOR_STATE": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class MetricPlan:
-    """How many series one metric has in Prometheus at the most."""
+class RuleSeries:
+    """What the generated rules add. `recorded`: the names of signals/recorded.py that they record; `constants`: how
+    many rules record each threshold; `identities`: the labels that tell one alert of an alarm from another."""
+
+    recorded: frozenset[str] = frozenset(series.name for series in RECORDED)
+    constants: Mapping[str, int] = field(default_factory=dict)
+    identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric: `label_sets` of one instance, each of `series_per_set` series, on `instances` instances."""
 
     name: str
+    kind: Kind
     labels: tuple[str, ...]
-    series: int
-    recorded: bool = False
+    label_sets: int
+    series_per_set: int = 1
+    instances: int = 1
+    budget: SeriesBudget | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a catalog has of everything that becomes a label value, allowed combinations only."""
-
-    offers: int
-    provider_regions: int
-    providers: int
-    tenants: int
-    aliases: int
-    tenant_features: int
-    tenant_feature_aliases: int
-    tenant_regions: int
-    tenant_providers: int
-    alias_candidates: int
-    alias_offers: int
-    alias_features: int
-    alias_models: int
-    fallbacks: int
-    servers: int
-    instances: int
-
-
-def count_catalog(catalog: Catalog) -> Counts:
-    """Count once; every metric's series follow from these."""
-    candidates = {name: len(alias.candidates) for name, alias in catalog.aliases.items()}
-    regions_of, providers_of, features_of = _reach(catalog)
-    callers = [catalog.tenant_aliases(tenant) for tenant in catalog.tenants.values()]
-    return Counts(
-        offers=sum(1 for _ in catalog.offers()),
-        provider_regions=sum(1 for _ in catalog.provider_regions()),
-        providers=len(catalog.providers),
-        tenants=len(catalog.tenants),
-        aliases=len(catalog.aliases),
-        tenant_features=sum(len(tenant.features) for tenant in catalog.tenants.values()),
-        tenant_feature_aliases=sum(
-            len(tenant.features) * len(aliases)
-            for tenant, aliases in zip(catalog.tenants.values(), callers, strict=True)
-        ),
-        tenant_regions=sum(regions_of.values()),
-        tenant_providers=sum(providers_of.values()),
-        alias_candidates=sum(candidates.values()),
-        alias_offers=sum(candidates.values()),
-        alias_features=sum(features_of.values()),
-        alias_models=sum(
-            len({(one.provider, one.model) for one in alias.candidates}) for alias in catalog.aliases.values()
-        ),
-        fallbacks=sum(count * (count - 1) // 2 for count in candidates.values()),
-        servers=sum(
-            len(server.models) for provider in catalog.providers.values() for server in provider.servers.values()
-        ),
-        instances=len(catalog.gateway.targets),
-    )
-
-
-def _reach(catalog: Catalog) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Regions and providers that each tenant can be served in, features that each alias can be called from."""
-    regions = {name: {one.region for one in alias.candidates} for name, alias in catalog.aliases.items()}
-    providers = {name: {one.provider for one in alias.candidates} for name, alias in catalog.aliases.items()}
-    features: dict[str, set[str]] = {name: set() for name in catalog.aliases}
-    by_aliases: dict[tuple[str, ...], tuple[int, int]] = {}
-    tenant_regions, tenant_providers = {}, {}
-    for name, tenant in catalog.tenants.items():
-        called = catalog.tenant_aliases(tenant)
-        if called not in by_aliases:
-            by_aliases[called] = (
-                len(set().union(*(regions[alias] for alias in called))),
-                len(set().union(*(providers[alias] for alias in called))),
-            )
-        tenant_regions[name], tenant_providers[name] = by_aliases[called]
-        for alias in called:
-            features[alias].update(tenant.features)
-    return tenant_regions, tenant_providers, {name: len(found) for name, found in features.items()}
-
-
-def plan_series(catalog: Catalog) -> list[MetricPlan]:
-    """Every metric of the contract and every recorded series, largest first."""
-    counts = count_catalog(catalog)
-    combinations = _combinations(counts)
-    plans = []
-    for metric in CONTRACT:
-        instances = 1 if metric.name == "ai_gateway_local_queue_depth" else counts.instances
-        series = combinations[metric.name] * _samples(metric) * instances
-        plans.append(MetricPlan(metric.name, metric.labels, series))
-    plans += [MetricPlan(one.name, one.labels, _recorded(one, counts), recorded=True) for one in RECORDED]
-    targets = counts.instances + counts.servers
-    plans.append(MetricPlan("up and scrape_*", ("job", "instance"), SCRAPE_SERIES * targets))
-    return sorted(plans, key=lambda plan: (-plan.series, plan.name))
-
-
-def _samples(metric: Metric) -> int:
-    """Series a label set: one, or for a histogram its buckets, +Inf, sum and count."""
-    return len(metric.buckets) + 3 if metric.type is MetricType.HISTOGRAM else 1
-
-
-def _combinations(counts: Counts) -> Mapping[str, int]:
-    """Label sets a gateway instance can expose, by metric."""
-    return {
-        "ai_gateway_requests_total": counts.offers * STATUSES,
-        "ai_gateway_errors_total": counts.offers * len(ERROR_CODES),
-        "ai_gateway_request_duration_seconds": counts.offers,
-        "ai_gateway_time_to_first_token_seconds": counts.offers,
-        "ai_gateway_tokens_total": counts.offers * DIRECTIONS,
-        "ai_gateway_cost_usd_total": counts.tenant_feature_aliases,
-        "ai_gateway_unpriced_requests_total": counts.offers,
-        "ai_gateway_price_book_info": 1,
-        "ai_gateway_tenant_tokens_total": counts.tenants * TENANT_DIRECTIONS,
-        "ai_gateway_alias_requests_total": counts.alias_candidates,
-        "ai_gateway_fallbacks_total": counts.fallbacks * len(ERROR_CODES),
-        "ai_gateway_cache_lookups_total": counts.aliases * CACHE_KINDS * CACHE_RESULTS,
-        "ai_gateway_tenant_requests_total": counts.tenant_regions * STATUSES,
-        "ai_gateway_quota_bucket_fill_ratio": counts.tenant_providers,
-        "ai_gateway_quota_headroom_ratio": counts.offers,
-        "ai_gateway_credentials_issued_total": counts.providers,
-        "ai_gateway_scope_denials_total": counts.tenants,
-        "ai_gateway_zone_violations_total": counts.tenant_regions,
-        "ai_gateway_refusals_total": counts.aliases * REFUSAL_KINDS,
-        "ai_gateway_eval_score": counts.aliases,
-        "ai_gateway_response_tokens": counts.alias_features,
-        "ai_gateway_postcondition_violations_total": counts.alias_models,
-        "ai_gateway_audit_records_total": 1,
-        "ai_gateway_up": 1,
-        "ai_gateway_local_queue_depth": counts.servers,
-    }
-
-
-_EXTRA = {"status": STATUSES, "code": len(ERROR_CODES), "direction": DIRECTIONS}
-
-
-def _recorded(series: Recorded, counts: Counts) -> int:
-    labels = set(series.labels)
-    if not labels:
-        return 1
-    extra = 1
-    for label in labels & set(_EXTRA):
-        extra *= _EXTRA[label]
-    base = labels - set(_EXTRA)
-    if "alias" in base:
-        return counts.alias_offers * extra
-    if "tenant" in base:
-        return counts.tenant_regions * extra
-    if "model" in base:
-        return counts.offers * extra
-    return counts.provider_regions * extra
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetLine:
-    """A metric against its budget; `budget` None where it has none of its own."""
-
-    plan: MetricPlan
-    budget: SeriesBudget | None
+    @property
+    def series(self) -> int:
+        """The most series that this metric can have."""
+        return self.label_sets * self.series_per_set * self.instances
 
     @property
     def over(self) -> bool:
-        """Whether it exceeds its budget."""
-        return self.budget is not None and self.plan.series > self.budget.series
+        """Whether there can be more than its budget allows."""
+        return self.budget is not None and self.series > self.budget.series
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetVerdict:
-    """A plan against its budgets."""
+class Plan:
+    """Every metric, most series first, and the budget of them all."""
 
-    lines: tuple[BudgetLine, ...]
-    total: int
+    lines: tuple[Line, ...]
     budget: SeriesBudget
 
     @property
-    def over(self) -> tuple[str, ...]:
-        """What exceeds its budget, a sentence each."""
-        said = [
-            f"{line.plan.name}: {line.plan.series} series, budget {line.budget.series} ({line.budget.owner}: {line.budget.reason})"
-            for line in self.lines
-            if line.over and line.budget is not None
-        ]
-        if self.total > self.budget.series:
-            said.append(
-                f"total: {self.total} series, budget {self.budget.series} ({self.budget.owner}: {self.budget.reason})"
-            )
-        return tuple(said)
+    def series(self) -> int:
+        """The most series that the estate can have in Prometheus."""
+        return sum(line.series for line in self.lines)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of them together exceed the budget of all."""
+        return self.series > self.budget.series
+
+    @property
+    def breaches(self) -> tuple[Line, ...]:
+        """The metrics that exceed budgets of their own."""
+        return tuple(line for line in self.lines if line.over)
+
+    @property
+    def within(self) -> bool:
+        """The verdict: no budget is exceeded."""
+        return not self.over and not self.breaches
 
 
-def judge_budgets(catalog: Catalog) -> BudgetVerdict:
-    """The plan of a catalog against the budgets that it states."""
+def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
+    """Count the series that `catalog` allows, with those of `rules`. Pure; it counts and builds no combination.
+
+    What local inference servers expose under names of their own is not in it: only the five series of their scrape.
+    Raises InvalidInput for an alarm whose identity holds a label that cannot be counted.
+    """
+    estate = EstateCounts(catalog)
+    rules = rules or RuleSeries()
     budgets = catalog.cardinality.metrics
-    lines = tuple(BudgetLine(plan, budgets.get(plan.name)) for plan in plan_series(catalog))
-    return BudgetVerdict(lines, sum(line.plan.series for line in lines), catalog.cardinality.total)
+    instances = len(set(catalog.gateway.targets))
+    lines = [
+        Line(
+            metric.name,
+            "contract",
+            metric.labels,
+            CONTRACT_COUNTS[metric.name](estate),
+            series_per_label_set(metric),
+            instances,
+            budgets.get(metric.name),
+        )
+        for metric in CONTRACT
+    ]
+    lines += [
+        Line(
+            series.name, "recorded", series.labels, RECORDED_COUNTS[series.name](estate), 1, 1, budgets.get(series.name)
+        )
+        for series in RECORDED
+        if series.name in rules.recorded
+    ]
+    lines += [Line(name, "threshold", (), count) for name, count in sorted(rules.constants.items())]
+    alerts = sum(_identities(estate, alarm, labels) for alarm, labels in rules.identities.items())
+    if alerts:
+        lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
+    servers = {
+        server.metrics
+        for provider in catalog.providers.values()
+        for server in provider.servers.values()
+        if server.metrics
+    }
+    targets = instances + len(servers)
+    lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), targets, SERIES_PER_TARGET))
+    lines.sort(key=lambda line: (-line.series, line.name))
+    return Plan(tuple(lines), catalog.cardinality.total)
+
+
+def series_per_label_set(metric: Metric) -> int:
+    """Series that one label set of a metric has: for a histogram its buckets, +Inf, the sum and the count. The
+    `_created` series of some clients are not in the contract."""
+    if metric.type is not MetricType.HISTOGRAM:
+        return 1
+    return len(metric.buckets) + 1 + 2
+
+
+def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> int:
+    """The most alerts that an alarm can be at once: combinations of the labels that tell them apart."""
+    known = {"tenant": estate.tenants, "alias": estate.aliases}
+    of_offers = [label for label in labels if label in Offer._fields]
+    count = estate.projections(of_offers) if of_offers else 1
+    for label in labels:
+        if label in Offer._fields:
+            continue
+        if label not in known:
+            accepted = ", ".join((*Offer._fields, *known))
+            raise InvalidInput(f"alerts of {alarm} by {label!r} cannot be counted", hint=f"counted are: {accepted}")
+        count *= known[label]
+    return count

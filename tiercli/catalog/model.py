@@ -16,6 +16,8 @@ from tiercli.durations import parse_duration
 Tier = Literal["local", "cloud"]
 Severity = Literal["page", "notify", "trend"]
 
+LONGEST_DURATION_S = 365 * 86_400
+
 
 def _check_name(value: str) -> str:
     if value != value.strip():
@@ -26,7 +28,14 @@ def _check_name(value: str) -> str:
 
 
 def _check_duration(value: str) -> str:
-    parse_duration(value)
+    if parse_duration(value) > LONGEST_DURATION_S:
+        raise ValueError(f"{value!r} is longer than a year")
+    return value
+
+
+def _check_interval(value: str) -> str:
+    if parse_duration(_check_duration(value)) <= 0:
+        raise ValueError(f"{value!r} is not longer than nothing")
     return value
 
 
@@ -35,6 +44,12 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 # A name that becomes an identifier in somebody else's configuration, some of which expands $ and {{.
 PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Duration = Annotated[str, AfterValidator(_check_duration), Field(description="a Prometheus duration: 30s, 5m, 1h30m")]
+Interval = Annotated[str, AfterValidator(_check_interval), Field(description="a Prometheus duration above 0")]
+# One line of printable text.
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_check_name)]
+HostPort = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
+]
 
 
 class Model(BaseModel):
@@ -78,18 +93,22 @@ class Server(Model):
     """One inference server of the local tier."""
 
     region: Name
-    models: tuple[Name, ...] = Field(min_length=1)
+    models: tuple[Name, ...] = Field(min_length=1, description="what it serves")
     gpus: PositiveInt = 1
-    metrics: str | None = Field(default=None, description="host:port of the server's own /metrics")
+    metrics: HostPort | None = Field(default=None, description="host:port of the server's own /metrics")
 
 
 class Provider(Model):
     """A cloud provider, or one kind of inference server of one's own."""
 
-    tier: Tier
+    tier: Tier = Field(description="local: servers of one's own; cloud: somebody else's")
     owner: PlainName
-    regions: dict[Name, Region] = Field(min_length=1)
-    models: dict[Name, ModelOffer] = Field(min_length=1)
+    regions: dict[Name, Region] = Field(
+        min_length=1, description="where it serves, by the name that the gateway reports"
+    )
+    models: dict[Name, ModelOffer] = Field(
+        min_length=1, description="what it serves, by the name that the gateway reports"
+    )
     servers: dict[Name, Server] = Field(default={}, description="local tier only: the servers, by name")
 
 
@@ -105,7 +124,7 @@ class Alias(Model):
     """A name that clients call; the first candidate is the primary, the others are fallback steps 1, 2, …"""
 
     owner: PlainName
-    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    candidates: tuple[Candidate, ...] = Field(min_length=1, description="in the order of falling back")
 
 
 class Zone(Model):
@@ -117,7 +136,7 @@ class Zone(Model):
 class Tenant(Model):
     """Who calls, from which features, for how much a month, and where their data may go."""
 
-    features: tuple[Name, ...] = Field(min_length=1)
+    features: tuple[Name, ...] = Field(min_length=1, description="what it calls for")
     aliases: tuple[Name, ...] | None = Field(default=None, description="the aliases it may call; all, when not given")
     budget_usd_per_month: PositiveFloat
     zone: Name
@@ -144,7 +163,7 @@ class Webhook(Model):
     """A webhook. Its URL is written into the configuration, so it must not hold a secret."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s?#]+$")]
-    credentials_file: str | None = Field(
+    credentials_file: Line | None = Field(
         default=None, description="a file with a bearer token, where Alertmanager runs"
     )
 
@@ -152,14 +171,14 @@ class Webhook(Model):
 class Slack(Model):
     """A Slack channel."""
 
-    api_url_file: str
-    channel: str
+    api_url_file: Line = Field(description="a file with the webhook's URL, where Alertmanager runs")
+    channel: Line = Field(description="with its #")
 
 
 class PagerDuty(Model):
     """A PagerDuty service."""
 
-    routing_key_file: str
+    routing_key_file: Line = Field(description="a file with the routing key, where Alertmanager runs")
 
 
 class Receiver(Model):
@@ -182,18 +201,20 @@ class Routing(Model):
 class Owner(Model):
     """A team. Severities that it does not name go where `routing` says."""
 
-    contact: str
-    page: PlainName | None = None
-    notify: PlainName | None = None
-    trend: PlainName | None = None
+    contact: Line = Field(description="where to reach the team, as runbooks say it")
+    page: PlainName | None = Field(default=None, description="the receiver of its pages")
+    notify: PlainName | None = Field(default=None, description="the receiver of its notifications")
+    trend: PlainName | None = Field(default=None, description="the receiver of its trends")
 
 
 class Source(Model):
     """Something that exposes metrics, and the binding (catalogs/sources/) that says what they mean."""
 
     binding: PlainName
-    targets: tuple[str, ...] = Field(min_length=1, description="host:port of each instance")
-    path: str = "/metrics"
+    targets: tuple[HostPort, ...] = Field(min_length=1, description="host:port of each instance")
+    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~%/-]*$")] = Field(
+        default="/metrics", description="where its metrics are"
+    )
     scheme: Literal["http", "https"] = "http"
 
 
@@ -219,9 +240,9 @@ class AlarmSettings(Model):
 class SeriesBudget(Model):
     """How many series a metric may have, who says so, and why. Zero is not a budget."""
 
-    series: PositiveInt
-    owner: PlainName
-    reason: str
+    series: PositiveInt = Field(description="the most series that there may be")
+    owner: PlainName = Field(description="the team that answers for it")
+    reason: Line = Field(description="why that many")
 
 
 class Cardinality(Model):
@@ -234,17 +255,17 @@ class Cardinality(Model):
 class PrometheusSettings(Model):
     """How often Prometheus scrapes and evaluates."""
 
-    scrape_interval: Duration = "15s"
-    evaluation_interval: Duration = "15s"
+    scrape_interval: Interval = "15s"
+    evaluation_interval: Interval = "15s"
 
 
 class AlertmanagerSettings(Model):
     """How long Alertmanager waits and how often it repeats."""
 
-    targets: tuple[str, ...] = ("localhost:9093",)
+    targets: tuple[HostPort, ...] = Field(default=("localhost:9093",), description="host:port of each Alertmanager")
     group_wait: Duration = "10s"
-    group_interval: Duration = "1m"
-    repeat_interval: Duration = "4h"
+    group_interval: Interval = "1m"
+    repeat_interval: Interval = "4h"
 
 
 class Links(Model):
@@ -257,24 +278,30 @@ class Links(Model):
 class Catalog(Model):
     """One estate in one environment: everything that tiercli generates, plans and drills comes from this."""
 
-    version: Literal[1]
-    estate: PlainName
-    env: PlainName
-    time_zone: str = "UTC"
-    links: Links
-    owners: dict[PlainName, Owner] = Field(min_length=1)
-    receivers: dict[PlainName, Receiver] = Field(min_length=1)
-    routing: Routing
-    providers: dict[Name, Provider] = Field(min_length=1)
-    aliases: dict[Name, Alias] = Field(min_length=1)
-    zones: dict[Name, Zone] = Field(min_length=1)
-    tenants: dict[Name, Tenant] = Field(min_length=1)
-    price_book: PriceBook
-    gateway: Source
-    alarms: dict[str, AlarmSettings] = {}
-    cardinality: Cardinality
-    prometheus: PrometheusSettings = PrometheusSettings()
-    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
+    version: Literal[1] = Field(description="the version of this format")
+    estate: PlainName = Field(description="what this catalog describes: a label of every alert")
+    env: PlainName = Field(description="the environment: a label of every alert")
+    time_zone: str = Field(default="UTC", description="an IANA time zone: days and months are its")
+    links: Links = Field(description="where annotations point")
+    owners: dict[PlainName, Owner] = Field(min_length=1, description="the teams, by name")
+    receivers: dict[PlainName, Receiver] = Field(min_length=1, description="where notifications can go, by name")
+    routing: Routing = Field(description="the receiver of each severity")
+    providers: dict[Name, Provider] = Field(
+        min_length=1, description="cloud providers and the local tier, by the name that the gateway reports"
+    )
+    aliases: dict[Name, Alias] = Field(min_length=1, description="what clients call, by name")
+    zones: dict[Name, Zone] = Field(min_length=1, description="privacy zones, by name")
+    tenants: dict[Name, Tenant] = Field(min_length=1, description="who calls, by name")
+    price_book: PriceBook = Field(description="what tokens and GPU hours cost")
+    gateway: Source = Field(description="what exposes the metrics of the estate")
+    alarms: dict[str, AlarmSettings] = Field(default={}, description="changes to alarms, by the alarm's name")
+    cardinality: Cardinality = Field(description="how many series there may be")
+    prometheus: PrometheusSettings = Field(
+        default=PrometheusSettings(), description="intervals of the generated Prometheus configuration"
+    )
+    alertmanager: AlertmanagerSettings = Field(
+        default=AlertmanagerSettings(), description="timing of the generated Alertmanager configuration"
+    )
 
     def offers(self) -> Iterator[Offer]:
         """Every (provider, model, region) that the catalog allows, in the catalog's order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 import typing
@@ -17,6 +18,16 @@ from tiercli.errors import InvalidInput, Problem
 
 _M = TypeVar("_M", bound=BaseModel)
 
+# Values that stand here can be secrets put in the wrong place: no message quotes them.
+SECRET_SECTIONS = ("receivers",)
+_CREDENTIALS = re.compile(r"://[^\s/@]*@")
+
+_BOUNDS = {
+    "greater_than": ("a number above", "gt"),
+    "greater_than_equal": ("a number of at least", "ge"),
+    "less_than": ("a number below", "lt"),
+    "less_than_equal": ("a number of at most", "le"),
+}
 _WANTED = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -35,31 +46,37 @@ _WANTED = {
 
 
 def load_model(document: Document, model: type[_M]) -> _M:
-    """`document` as a `model`. Raises InvalidInput with every problem of its shape."""
+    """`document` as a `model`. Raises InvalidInput with every problem of its form and shape."""
     loaded, problems = check_shape(document, model)
     if loaded is None or problems:
         raise InvalidInput(f"{document.name} is not valid", problems)
     return loaded
 
 
-def check_shape(document: Document, model: type[_M], value: Any = None) -> tuple[_M | None, list[Problem]]:
-    """`document` as a `model`, and every problem of its shape; the model is None when there are problems.
-
-    With `value`, that is checked in place of the document's own: a copy from which bad entries were taken out.
-    """
+def check_shape(document: Document, model: type[_M]) -> tuple[_M | None, list[Problem]]:
+    """`document` as a `model`, and every problem of its form and shape; the model is None when its shape is wrong."""
     try:
-        return model.model_validate(document.value if value is None else value), []
+        return validate_strictly(model, document.value), list(document.problems)
     except ValidationError as error:
-        return None, [_problem(details, document, model) for details in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+    return None, [*document.problems, *dict.fromkeys(_problem(one, document, model) for one in details)]
 
 
 def error_paths(model: type[BaseModel], value: Any) -> list[KeyPath]:
     """Where `value` does not have the shape of `model`."""
     try:
-        model.model_validate(value)
+        validate_strictly(model, value)
     except ValidationError as error:
         return [_value_path(details["loc"], value) for details in error.errors(include_url=False)]
     return []
+
+
+def validate_strictly(model: type[_M], value: Any) -> _M:
+    """`value` as a `model`: "5" is not a number and true is not 1. Raises pydantic's ValidationError.
+
+    By way of JSON, because there a strict model takes a list where it wants a tuple.
+    """
+    return model.model_validate_json(json.dumps(value), strict=True)
 
 
 def _value_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
@@ -80,33 +97,50 @@ def _value_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
 def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
     kind, context = details["type"], details.get("ctx") or {}
     path = _value_path(details["loc"], document.value)
+    of_key = "[key]" in details["loc"]
     name = path[-1] if path else document.name
-    found = details["input"]
+    found = _said(details["input"], path)
+    place = document.locate(path, key=of_key)
     if kind == "extra_forbidden":
         known = _keys_at(model, path[:-1])
         near = get_close_matches(str(name), known, n=1)
-        said = f"unknown key {name!r}{_within(path)}"
+        said = f"unknown key {_shortened(str(name))}{_within(path)}"
         return Problem(document.locate(path, key=True), said, ", ".join(known), near[0] if near else "")
     if kind == "missing":
         return Problem(document.locate(path[:-1]), f"{name!r} is missing{_within(path)}", "")
     if kind == "literal_error":
         accepted = [part.strip("'") for part in re.split(r", | or ", str(context.get("expected", "")))]
-        near = get_close_matches(str(found), accepted, n=1)
-        return Problem(document.locate(path), f"{name} is {found!r}", ", ".join(accepted), near[0] if near else "")
+        near = get_close_matches(str(details["input"]), accepted, n=1)
+        return Problem(place, f"{_dotted(path)} is {found}", ", ".join(accepted), near[0] if near else "")
     if kind == "value_error":
-        said = str(context.get("error", details["msg"]))
-        return Problem(document.locate(path, key="[key]" in details["loc"]), f"{name!r}: {said}")
-    if kind == "string_pattern_mismatch":
-        accepted_text = _pattern_in_words(str(context.get("pattern", "")))
-        return Problem(
-            document.locate(path, key="[key]" in details["loc"]), f"{found!r} is not accepted", accepted_text
-        )
+        about = f"the name {_shortened(str(name))}" if of_key else _dotted(path)
+        return Problem(place, f"{about}: {context.get('error', details['msg'])}")
+    subject = f"the name {found}" if of_key else f"{_dotted(path)} is {found}"
+    accepted_text = _wanted(kind, context, details["msg"])
+    if kind == "string_type" and isinstance(details["input"], (bool, int, float)):
+        accepted_text = "text: put it in quotes"
+    if of_key and kind == "string_too_short":
+        subject = "an empty name"
+    elif of_key:
+        subject += " is not accepted"
+    return Problem(place, subject, accepted_text)
+
+
+def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
+    """What would be accepted, for an error of pydantic's type `kind`."""
     if kind in _WANTED:
-        return Problem(document.locate(path), f"{_dotted(path)} is {_said(found)}", _WANTED[kind])
-    message = details["msg"].removeprefix("Input should ").removeprefix("Value should ")
-    message = message.replace("Tuple should", "a list should").replace("Dictionary should", "a mapping should")
-    message = message.replace(" after validation", "").replace("String should", "text should")
-    return Problem(document.locate(path), f"{_dotted(path)} is {_said(found)}", message)
+        return _WANTED[kind]
+    if kind == "string_pattern_mismatch":
+        return _pattern_in_words(str(context.get("pattern", "")))
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"{words} {context[key]:g}"
+    if kind == "too_short":
+        return f"at least {context['min_length']} of them"
+    if kind in ("string_too_short", "string_too_long"):
+        length = context.get("min_length") or context.get("max_length")
+        return f"text of at {'least' if kind == 'string_too_short' else 'most'} {length} characters"
+    return message.removeprefix("Input should be ")
 
 
 def _within(path: KeyPath) -> str:
@@ -120,7 +154,7 @@ def _dotted(path: KeyPath) -> str:
     return text or "the document"
 
 
-def _said(value: Any) -> str:
+def _said(value: Any, path: KeyPath = ()) -> str:
     if value is None:
         return "empty"
     if isinstance(value, bool):
@@ -129,13 +163,23 @@ def _said(value: Any) -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, (list, tuple)):
         return "a list" if value else "an empty list"
-    text = repr(value)
+    if isinstance(value, str) and path and path[0] in SECRET_SECTIONS:
+        return "text"
+    return _shortened(value)
+
+
+def _shortened(value: Any) -> str:
+    text = repr(_CREDENTIALS.sub("://…@", value) if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _pattern_in_words(pattern: str) -> str:
     if pattern.startswith("^[A-Za-z0-9][A-Za-z0-9._-]"):
         return "letters, digits, dots, dashes and underscores, beginning with a letter or digit, at most 63"
+    if pattern.endswith(":[0-9]{1,5}$"):
+        return "host:port, such as gateway-1.internal:9100"
+    if pattern.startswith("^/"):
+        return "a path that begins with /, in letters, digits and ._~%-/"
     if "https?" in pattern:
         return "an http or https URL without credentials, query or trailing slash"
     return f"text that matches {pattern}"

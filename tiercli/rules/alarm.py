@@ -89,8 +89,8 @@ class Case(Model):
 
     @field_validator("at", mode="before")
     @classmethod
-    def _as_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
+    def _as_tuple(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 class Record(Model):

@@ -8,8 +8,6 @@ from typing import Any
 
 import promql_parser
 
-from tiercli.catalog.loading import LoadedCatalog
-from tiercli.catalog.validation import unknown_name
 from tiercli.errors import Location, Problem
 from tiercli.signals.contract import CONTRACT
 from tiercli.signals.recorded import RECORDED
@@ -79,15 +77,3 @@ def selectors(parsed: Any) -> Iterator[tuple[str, list[str]]]:
 
 def _every_label(known: Mapping[str, frozenset[str]]) -> frozenset[str]:
     return frozenset(label for labels in known.values() for label in labels)
-
-
-def check_budget_names(loaded: LoadedCatalog) -> list[Problem]:
-    """Budgets of metrics that the contract does not have."""
-    known = [metric.name for metric in CONTRACT] + [series.name for series in RECORDED]
-    return [
-        unknown_name(
-            "metric", name, known, loaded.document.locate(("cardinality", "metrics", name), key=True), " in a budget"
-        )
-        for name in loaded.catalog.cardinality.metrics
-        if name not in known
-    ]

@@ -1,0 +1,40 @@
+"""Names: the problem of one that nothing has, and of two that a reader takes for one."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from tiercli.errors import Location, Problem
+
+SHOWN_NAMES = 12
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], location: Location, where: str = "") -> Problem:
+    """The problem of a name that nothing has: what is accepted, and the near miss if there is one."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    accepted = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
+    return Problem(
+        location, f"unknown {kind} {name!r}{where}", accepted or f"no {kind} is declared", near[0] if near else ""
+    )
+
+
+def look_alikes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(name, an earlier one) for each that differs from an earlier one in case or encoding alone."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        first = seen.setdefault(folded, name)
+        if first != name:
+            yield name, first
+
+
+def repeated(values: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """(position, value) for each value that stands earlier in the list too."""
+    seen: set[str] = set()
+    for position, value in enumerate(values):
+        if value in seen:
+            yield position, value
+        seen.add(value)

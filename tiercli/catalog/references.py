@@ -1,0 +1,178 @@
+"""Every name that an entry of the catalog uses must be declared by another; no two names may be taken for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from zoneinfo import available_timezones
+
+from tiercli.catalog.model import Candidate, Provider
+from tiercli.catalog.names import look_alikes, repeated, unknown_name
+from tiercli.catalog.view import CatalogView
+from tiercli.errors import Problem
+
+_NAMED_SECTIONS = ("owners", "receivers", "providers", "aliases", "tenants", "zones")
+
+
+def check_names(view: CatalogView) -> Iterator[Problem]:
+    """Unknown names, names said twice, and names that look alike."""
+    yield from _time_zone(view)
+    yield from _look_alikes(view)
+    yield from _owners_and_receivers(view)
+    for name, provider in view.catalog.providers.items():
+        yield from _provider(view, name, provider)
+    yield from _aliases(view)
+    yield from _tenants(view)
+    yield from _zones(view)
+    yield from _targets(view)
+
+
+def _time_zone(view: CatalogView) -> Iterator[Problem]:
+    zones = available_timezones() | {"UTC"}
+    name = view.catalog.time_zone
+    if name not in zones:
+        problem = unknown_name("time zone", name, sorted(zones), view.at("time_zone"))
+        accepted = "an IANA time zone, such as UTC or Asia/Kolkata"
+        yield Problem(problem.location, problem.found, accepted, problem.suggestion)
+
+
+def _look_alikes(view: CatalogView) -> Iterator[Problem]:
+    places = [((section,), view.declared(section)) for section in _NAMED_SECTIONS]
+    for name, provider in view.catalog.providers.items():
+        for part in ("regions", "models", "servers"):
+            places.append((("providers", name, part), dict.fromkeys(getattr(provider, part))))  # type: ignore[arg-type]
+    for path, names in places:
+        for name, first in look_alikes(names):
+            said = f"{name!r} and {first!r} differ only in case or in how they are encoded"
+            yield Problem(view.at(*path, name, key=True), said, "names that cannot be taken for each other")
+    regions: dict[str, tuple[str, ...]] = {}
+    for provider_name, region in view.catalog.provider_regions():
+        regions.setdefault(region, ("providers", provider_name, "regions", region))
+    for region, first in look_alikes(regions):
+        if regions[region][1] != regions[first][1]:
+            said = f"region {region!r} differs from {first!r} of another provider only in case or encoding"
+            yield Problem(view.at(*regions[region], key=True), said, "one spelling for one region")
+
+
+def _owners_and_receivers(view: CatalogView) -> Iterator[Problem]:
+    catalog = view.catalog
+    if "routing" not in view.missing:
+        for severity in ("page", "notify", "trend", "heartbeat"):
+            receiver = getattr(catalog.routing, severity)
+            yield from view.reference("receivers", "receiver", receiver, ("routing", severity), f" for {severity}")
+    for name, owner in catalog.owners.items():
+        for severity in ("page", "notify", "trend"):
+            receiver = getattr(owner, severity)
+            if receiver is not None:
+                path = ("owners", name, severity)
+                yield from view.reference("receivers", "receiver", receiver, path, f" of owner {name!r}")
+    owned = [("providers", "provider", name, entry.owner) for name, entry in catalog.providers.items()]
+    owned += [("aliases", "alias", name, entry.owner) for name, entry in catalog.aliases.items()]
+    owned += [("alarms", "alarm", name, entry.owner) for name, entry in catalog.alarms.items() if entry.owner]
+    for section, kind, name, owner_name in owned:
+        path = (section, name, "owner")
+        yield from view.reference("owners", "owner", owner_name, path, f" of {kind} {name!r}")
+    if "cardinality" in view.missing:
+        return
+    budgets = [(("cardinality", "total", "owner"), catalog.cardinality.total)]
+    budgets += [
+        (("cardinality", "metrics", metric, "owner"), budget)  # type: ignore[misc]
+        for metric, budget in catalog.cardinality.metrics.items()
+    ]
+    for place, budget in budgets:
+        yield from view.reference("owners", "owner", budget.owner, place, " of a series budget")
+
+
+def _provider(view: CatalogView, name: str, provider: Provider) -> Iterator[Problem]:
+    where = f" in provider {name!r}"
+    for model, offer in provider.models.items():
+        path = ("providers", name, "models", model, "regions")
+        yield from view.each("region", offer.regions or (), provider.regions, path, where)
+        yield from _twice(view, offer.regions or (), path, f"regions of model {model!r}")
+        if offer.regions == ():
+            said = f"model {model!r} of provider {name!r} is offered nowhere"
+            yield Problem(view.at(*path), said, "at least one region, or no `regions` for all of them")
+    for server_name, server in provider.servers.items():
+        place = ("providers", name, "servers", server_name)
+        if server.region not in provider.regions:
+            yield unknown_name("region", server.region, provider.regions, view.at(*place, "region"), where)
+        of = f" of server {server_name!r}"
+        yield from view.each("model", server.models, provider.models, (*place, "models"), of)
+        yield from _twice(view, server.models, (*place, "models"), f"models{of}")
+
+
+def _aliases(view: CatalogView) -> Iterator[Problem]:
+    for name, alias in view.catalog.aliases.items():
+        seen: set[Candidate] = set()
+        for position, candidate in enumerate(alias.candidates):
+            path = ("aliases", name, "candidates", position)
+            if candidate in seen:
+                yield Problem(view.at(*path), f"the same candidate twice in alias {name!r}", "each candidate once")
+            seen.add(candidate)
+            yield from _candidate(view, candidate, path, f" in alias {name!r}")
+
+
+def _candidate(view: CatalogView, candidate: Candidate, path: tuple[str | int, ...], where: str) -> Iterator[Problem]:
+    yield from view.reference("providers", "provider", candidate.provider, (*path, "provider"), where)
+    provider = view.catalog.providers.get(candidate.provider)
+    if provider is None:
+        return
+    of = f" of provider {candidate.provider!r}{where}"
+    if candidate.region not in provider.regions:
+        yield unknown_name("region", candidate.region, provider.regions, view.at(*path, "region"), of)
+    if candidate.model not in provider.models:
+        yield unknown_name("model", candidate.model, provider.models, view.at(*path, "model"), of)
+    elif candidate.region in provider.regions:
+        offered = provider.models[candidate.model].regions
+        if offered is not None and candidate.region not in offered:
+            said = f"model {candidate.model!r} is not offered in {candidate.region!r}{of}"
+            yield Problem(view.at(*path, "region"), said, ", ".join(offered))
+
+
+def _tenants(view: CatalogView) -> Iterator[Problem]:
+    for name, tenant in view.catalog.tenants.items():
+        where = f" of tenant {name!r}"
+        yield from view.reference("zones", "zone", tenant.zone, ("tenants", name, "zone"), where)
+        path = ("tenants", name, "aliases")
+        for position, alias in enumerate(tenant.aliases or ()):
+            yield from view.reference("aliases", "alias", alias, (*path, position), where)
+        yield from _twice(view, tenant.aliases or (), path, f"aliases{where}")
+        features = ("tenants", name, "features")
+        yield from _twice(view, tenant.features, features, f"features{where}")
+        for feature, first in look_alikes(tenant.features):
+            said = f"features {feature!r} and {first!r}{where} differ only in case or in how they are encoded"
+            place = view.at(*features, tenant.features.index(feature))
+            yield Problem(place, said, "names that cannot be taken for each other")
+
+
+def _zones(view: CatalogView) -> Iterator[Problem]:
+    regions = dict.fromkeys(region for _, region in view.catalog.provider_regions())
+    for name, zone in view.catalog.zones.items():
+        path = ("zones", name, "regions")
+        if view.all_providers_sound and "providers" not in view.missing:
+            yield from view.each("region", zone.regions or (), regions, path, f" in zone {name!r}")
+        yield from _twice(view, zone.regions or (), path, f"regions of zone {name!r}")
+        if zone.regions == ():
+            accepted = "at least one region, or no `regions` for anywhere"
+            yield Problem(view.at(*path), f"zone {name!r} allows no region", accepted)
+
+
+def _targets(view: CatalogView) -> Iterator[Problem]:
+    if "gateway" not in view.missing:
+        yield from _twice(view, view.catalog.gateway.targets, ("gateway", "targets"), "targets of the gateway")
+    targets = view.catalog.alertmanager.targets
+    yield from _twice(view, targets, ("alertmanager", "targets"), "targets of Alertmanager")
+    seen: dict[str, str] = {}
+    for provider_name, provider in view.catalog.providers.items():
+        for name, server in provider.servers.items():
+            if server.metrics is None:
+                continue
+            if server.metrics in seen:
+                said = f"{server.metrics} is scraped for server {seen[server.metrics]!r} too"
+                at = view.at("providers", provider_name, "servers", name, "metrics")
+                yield Problem(at, said, "each server's own address")
+            seen.setdefault(server.metrics, name)
+
+
+def _twice(view: CatalogView, values: tuple[str, ...], path: tuple[str | int, ...], where: str) -> Iterator[Problem]:
+    for position, value in repeated(values):
+        yield Problem(view.at(*path, position), f"{value!r} twice in {where}", "each once")

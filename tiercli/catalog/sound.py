@@ -1,0 +1,72 @@
+"""What is left of a catalog when its misshapen entries are taken out: enough to check the rest in the same pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from tiercli.catalog.document import KeyPath
+from tiercli.catalog.model import Catalog
+from tiercli.catalog.shape import error_paths, validate_strictly
+
+# How deep the entries of a section lie that can be taken out alone; elsewhere the whole section goes.
+_ENTRY_DEPTH = {
+    ("owners",): 2,
+    ("receivers",): 2,
+    ("providers",): 2,
+    ("aliases",): 2,
+    ("zones",): 2,
+    ("tenants",): 2,
+    ("alarms",): 2,
+    ("cardinality", "metrics"): 3,
+    ("price_book", "models"): 4,
+}
+
+_BUDGET = {"series": 1, "owner": "x", "reason": "x"}
+# Stands for a required section that is wrong or not there, so that the model can be built; nothing in it is checked.
+_STAND_INS: Mapping[str, Any] = {
+    "version": 1,
+    "estate": "x",
+    "env": "x",
+    "links": {"runbooks": "http://localhost", "grafana": "http://localhost"},
+    "owners": {"x": {"contact": "x"}},
+    "receivers": {"x": {}},
+    "routing": {"page": "x", "notify": "x", "trend": "x", "heartbeat": "x"},
+    "providers": {"x": {"tier": "cloud", "owner": "x", "regions": {"x": {}}, "models": {"x": {}}}},
+    "aliases": {"x": {"owner": "x", "candidates": [{"provider": "x", "model": "x", "region": "x"}]}},
+    "zones": {"x": {}},
+    "tenants": {"x": {"features": ["x"], "budget_usd_per_month": 1, "zone": "x"}},
+    "price_book": {"version": "x", "models": {}},
+    "gateway": {"binding": "x", "targets": ["x:1"]},
+    "cardinality": {"total": _BUDGET},
+}
+_MAPPINGS = ("owners", "receivers", "providers", "aliases", "zones", "tenants")
+
+
+def what_is_sound(value: dict[str, Any]) -> tuple[Catalog, frozenset[str]]:
+    """The catalog without what has the wrong shape, and the sections of which nothing is left."""
+    rest = deepcopy(value)
+    missing: set[str] = set()
+    while paths := error_paths(Catalog, rest):
+        for path in sorted(set(paths), key=len, reverse=True):
+            _take_out(rest, path, missing)
+    catalog = validate_strictly(Catalog, rest)
+    nothing: dict[str, Any] = {section: {} for section in _MAPPINGS if section in missing}
+    return catalog.model_copy(update=nothing), frozenset(missing)
+
+
+def _take_out(rest: dict[str, Any], path: KeyPath, missing: set[str]) -> None:
+    """Remove the smallest thing around `path` that can be removed; the whole section at the last."""
+    section = str(path[0])
+    for prefix, depth in _ENTRY_DEPTH.items():
+        if path[: len(prefix)] == prefix and len(path) >= depth:
+            holder: Any = rest
+            for part in path[: depth - 1]:
+                holder = holder[part]
+            holder.pop(path[depth - 1], None)
+            return
+    rest.pop(section, None)
+    if section in _STAND_INS:
+        rest[section] = deepcopy(_STAND_INS[section])
+        missing.add(section)

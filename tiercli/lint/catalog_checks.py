@@ -1,0 +1,42 @@
+"""What the later stages know of a catalog, as checks that run in the same pass as its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tiercli.cardinality.budgets import check_budgets
+from tiercli.catalog.loading import Check, LoadedCatalog
+from tiercli.errors import InvalidInput, Problem
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.deployment import timing_of
+from tiercli.signals.bindings import load_binding
+
+
+def further_checks(template_folders: Sequence[Path] = ()) -> tuple[Check, ...]:
+    """The checks of metric names, source bindings, and alarms with their thresholds. `template_folders` hold an
+    operator's own alarm files."""
+
+    def check_metrics(loaded: LoadedCatalog) -> list[Problem]:
+        return check_budgets(loaded.catalog, loaded.document)
+
+    def check_binding(loaded: LoadedCatalog) -> list[Problem]:
+        name, written = loaded.catalog.gateway.binding, loaded.document.value.get("gateway")
+        if not isinstance(written, dict) or written.get("binding") != name:
+            return []  # misshapen, and reported as that
+        try:
+            load_binding(name, loaded.document.locate(("gateway", "binding")))
+        except InvalidInput as error:
+            return list(error.problems)
+        return []
+
+    def check_alarms(loaded: LoadedCatalog) -> list[Problem]:
+        if not any(loaded.catalog.offers()):
+            return []  # alarms are rendered about an offer, and none is sound
+        try:
+            load_alarms(loaded, timing_of(loaded.catalog), template_folders)
+        except InvalidInput as error:
+            return list(error.problems)
+        return []
+
+    return (check_metrics, check_binding, check_alarms)

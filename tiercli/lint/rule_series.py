@@ -1,0 +1,30 @@
+"""What the generated rules add to the series that a catalog allows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tiercli.cardinality.plan import RuleSeries
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.conventions import THRESHOLD_PREFIX
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.deployment import timing_of
+from tiercli.rules.recording import build_records
+from tiercli.signals.recorded import RECORDED_BY_NAME
+
+
+def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = ()) -> RuleSeries:
+    """The series that rules generated from `loaded` record, and the alerts that they can raise.
+
+    Raises InvalidInput when the catalog, the alarm files and the source binding do not fit together.
+    """
+    timing = timing_of(loaded.catalog)
+    alarms = load_alarms(loaded, timing, template_folders)
+    names = Counter(record.record for group in build_records(loaded, timing, alarms).values() for record in group)
+    return RuleSeries(
+        recorded=frozenset(name for name in names if name in RECORDED_BY_NAME),
+        constants={name: count for name, count in names.items() if name.startswith(f"{THRESHOLD_PREFIX}:")},
+        identities={alarm.alarm: alarm.identity for alarm in alarms},
+    )
