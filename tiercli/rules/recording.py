@@ -25,7 +25,7 @@ def build_records(loaded: LoadedCatalog, timing: Timing, alarms: tuple[Alarm, ..
     """Recording rules by group, in the order in which they read each other."""
     groups: dict[str, list[Record]] = {"meta": [], "gateway": [], "provider": []}
     groups["meta"] += _constants(loaded.catalog)
-    groups["meta"] += _thresholds(loaded.catalog, alarms)
+    groups["meta"] += threshold_records(loaded.catalog, alarms)
     binding = load_binding(loaded.catalog.gateway.binding, loaded.document.locate(("gateway", "binding")))
     for record, expr in bound_expressions(binding, timing, GATEWAY_JOB).items():
         group = "provider" if record.startswith("tier:provider:") else "gateway"
@@ -48,7 +48,7 @@ def _constants(catalog: Catalog) -> Iterator[Record]:
     yield Record(record="tier:gateway:expected_instances:count", expr=f"vector({count})")
 
 
-def _thresholds(catalog: Catalog, alarms: tuple[Alarm, ...]) -> Iterator[Record]:
+def threshold_records(catalog: Catalog, alarms: tuple[Alarm, ...]) -> Iterator[Record]:
     """A constant for each identity that an override covers: alert rules do not grow with the catalog."""
     for alarm in alarms:
         settings = catalog.alarms.get(alarm.alarm)

@@ -14,6 +14,8 @@ from tiercli.catalog.model import Catalog
 from tiercli.conventions import GROUP_PREFIX
 from tiercli.rules.alarm import Alarm, Case, CaseAlert
 from tiercli.rules.alerting import alert_annotations, alert_labels, build_alert_rule
+from tiercli.rules.recording import threshold_records
+from tiercli.signals.promql import selector
 
 ALERT_RULES_FILE = "alerts.yml"
 INTERVAL = "15s"
@@ -29,16 +31,22 @@ def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> dict[str,
 
 
 def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...]) -> dict[str, Any]:
-    """promtool's test file: every case of every alarm."""
+    """promtool's test file: every case of every alarm. Recorded thresholds are there, as in production."""
+    overrides = [
+        {"series": selector(record.record, record.labels), "values": f"{_constant(record.expr)}x120"}
+        for record in threshold_records(catalog, alarms)
+    ]
     return {
         "rule_files": [ALERT_RULES_FILE],
         "evaluation_interval": INTERVAL,
         "group_eval_order": list(dict.fromkeys(f"{GROUP_PREFIX}-{alarm.group}" for alarm in alarms)),
-        "tests": [_test(catalog, alarms, alarm, case) for alarm in alarms for case in alarm.cases],
+        "tests": [_test(catalog, alarms, alarm, case, overrides) for alarm in alarms for case in alarm.cases],
     }
 
 
-def _test(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm, case: Case) -> dict[str, Any]:
+def _test(
+    catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm, case: Case, overrides: list[dict[str, str]]
+) -> dict[str, Any]:
     checks = []
     for at in case.at:
         for alarm in alarms:
@@ -49,9 +57,13 @@ def _test(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm, case: Cas
     return {
         "name": f"{subject.alarm} {case.name}",
         "interval": INTERVAL,
-        "input_series": [{"series": one.series, "values": one.values} for one in case.series],
+        "input_series": [*({"series": one.series, "values": one.values} for one in case.series), *overrides],
         "alert_rule_test": checks,
     }
+
+
+def _constant(expr: str) -> str:
+    return expr.removeprefix("vector(").removesuffix(")")
 
 
 def _expected(catalog: Catalog, alarm: Alarm, alert: CaseAlert) -> dict[str, Any]:
