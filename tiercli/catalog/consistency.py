@@ -53,12 +53,18 @@ def _typical(view: CatalogView) -> Iterator[Problem]:
 def _zones(view: CatalogView) -> Iterator[Problem]:
     """Candidates that a tenant may be served from by its aliases, and may not be by its zone."""
     catalog = view.catalog
+    offers = set(catalog.offers())
     outside: dict[tuple[str, str], list[int]] = {}
     for zone_name, zone in catalog.zones.items():
         if zone.regions is None:
             continue
         for alias_name, alias in catalog.aliases.items():
-            positions = [at for at, candidate in enumerate(alias.candidates) if candidate.region not in zone.regions]
+            positions = [
+                position
+                for position, candidate in enumerate(alias.candidates)
+                if candidate.region not in zone.regions
+                and (candidate.provider, candidate.model, candidate.region) in offers  # else it is wrong already
+            ]
             if positions:
                 outside[zone_name, alias_name] = positions
     for name, tenant in catalog.tenants.items():

@@ -1,136 +1,243 @@
-"""A first catalog as text: the starter, and a draft of what was discovered, with every guess marked."""
+"""A first draft of a catalog from the names that a running Prometheus sees. What it cannot know is a marked guess."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
-# Words in a provider's name that tell one's own inference servers from a cloud.
-LOCAL_WORDS = ("vllm", "ollama", "sglang", "tgi", "llama", "triton", "local", "lmstudio", "huggingface")
+import yaml
+from pydantic import TypeAdapter, ValidationError
 
+from tiercli.catalog.model import HostPort, Name, Offer
+from tiercli.catalog.names import folded
+from tiercli.errors import InvalidInput
 
-@dataclass(slots=True)
-class Discovered:
-    """What a Prometheus sees. `aliases`: (provider, model, region) by fallback step; `tenants`: features and aliases."""
+T = TypeVar("T")
 
-    offers: list[tuple[str, str, str]] = field(default_factory=list)
-    aliases: dict[str, dict[tuple[int, str, str, str], None]] = field(default_factory=dict)
-    tenants: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
-    targets: list[str] = field(default_factory=list)
-
-
-def starter_catalog() -> str:
-    """A small valid catalog: one cloud provider, one local server, one alias, one tenant."""
-    seen = Discovered(
-        offers=[("my-cloud", "my-model", "my-region"), ("my-servers", "my-local-model", "my-datacentre")],
-        aliases={
-            "assistant": {
-                (0, "my-cloud", "my-model", "my-region"): None,
-                (1, "my-servers", "my-local-model", "my-datacentre"): None,
-            }
-        },
-        tenants={"my-team": ({"chat"}, {"assistant"})},
-        targets=["gateway.internal:9100"],
-    )
-    return draft_catalog(
-        seen, "native", "A first catalog. Put your own names in place of these.", {"my-servers": "local"}
-    )
+LOCAL_SERVERS = ("vllm", "sglang", "ollama", "tgi", "llama.cpp", "llamacpp", "triton", "local")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_NOT_PLAIN = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_HOST_PORT: TypeAdapter[str] = TypeAdapter(HostPort)
 
 
-def draft_catalog(seen: Discovered, binding: str, comment: str, tiers: Mapping[str, str] | None = None) -> str:
-    """The text of a catalog that holds what was seen. What could only be guessed is marked with `# guess`."""
-    models: dict[str, dict[str, list[str]]] = {}
-    regions: dict[str, list[str]] = {}
-    for provider, model, region in seen.offers:
-        models.setdefault(provider, {}).setdefault(model, []).append(region)
-        if region not in regions.setdefault(provider, []):
-            regions[provider].append(region)
-    tier = {name: (tiers or {}).get(name) or guess_tier(name) for name in models}
+class SeenStep(NamedTuple):
+    """An offer that answered for an alias, and the fallback step that it was."""
+
+    step: int
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTenant:
+    """What a tenant was seen to use."""
+
+    features: Sequence[str]
+    aliases: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEstate:
+    """What the metrics of a source show. A label that the source does not have is an empty text."""
+
+    source: str
+    offers: Sequence[Offer]
+    aliases: Mapping[str, Sequence[SeenStep]] = field(default_factory=dict)
+    tenants: Mapping[str, SeenTenant] = field(default_factory=dict)
+    targets: Sequence[str] = ()
+
+
+def draft_text(seen: SeenEstate) -> str:
+    """A catalog as YAML text that loads, with "# guess:" at everything that the metrics do not say.
+
+    Names that a catalog cannot hold (control characters, two that differ in case alone) are left out and listed. Raises
+    InvalidInput when nothing is left.
+    """
+    names = _Names()
+    steps = {alias: sorted(found) for alias, found in sorted(seen.aliases.items())}
+    offers = sorted({*seen.offers, *(step.offer for found in steps.values() for step in found)})
+    offers = [offer for offer in map(_placed, offers) if names.keep_offer(offer)]
+    if not offers:
+        found = "; ".join(names.left_out) or "no provider and model"
+        raise InvalidInput(f"nothing that was seen can stand in a catalog: {found}")
+    aliases = {
+        alias: [offer for offer in dict.fromkeys(_placed(step.offer) for step in found) if offer in offers]
+        for alias, found in steps.items()
+    }
+    aliases = {alias: found for alias, found in names.kept("alias", aliases).items() if found}
+    guessed_aliases = not aliases
+    if guessed_aliases:
+        aliases = {"default": offers}
     lines = [
-        f"# {comment}",
-        "# What is marked `# guess` could not be seen: check it. Then: tiercli catalog validate",
+        '# A draft from what Prometheus sees. Every line with "guess:" is yours to correct.',
         "version: 1",
-        "estate: my-estate   # guess",
-        "env: production   # guess",
-        "",
-        "links:   # guess",
-        "  runbooks: https://wiki.example.com/runbooks",
-        "  grafana: https://grafana.example.com",
-        "",
+        "estate: my-estate  # guess: a name of yours",
+        "env: production  # guess: the environment",
+        "time_zone: UTC  # guess: whose days and months budgets are counted in",
+        "links:",
+        "  runbooks: https://wiki.example.com/llm-gateway/runbooks  # guess: where your runbooks are",
+        "  grafana: https://grafana.example.com  # guess: your Grafana",
         "owners:",
-        '  platform: {contact: "#platform"}   # guess',
-        "",
-        "receivers:   # guess: where pages, tickets and the heartbeat go",
-        "  pager: {pagerduty: {routing_key_file: /etc/alertmanager/secrets/pagerduty}}",
-        '  channel: {slack: {api_url_file: /etc/alertmanager/secrets/slack, channel: "#platform"}}',
-        "  dashboards: {}   # no integration: a trend interrupts nobody",
-        '  heartbeat: {webhook: {url: "http://heartbeat.internal:8080/tiercli"}}',
-        "",
-        "routing: {page: pager, notify: channel, trend: dashboards, heartbeat: heartbeat}",
-        "",
-        "providers:",
-    ]
-    for provider, offered in models.items():
-        lines += [
-            f"  {_text(provider)}:",
-            f"    tier: {tier[provider]}   # guess",
-            "    owner: platform   # guess",
-            "    regions:",
-            *(f"      {_text(region)}: {{}}" for region in regions[provider]),
-            "    models:",
-        ]
-        for model, here in offered.items():
-            everywhere = set(here) == set(regions[provider])
-            limited = "{}" if everywhere else f"{{regions: [{', '.join(map(_text, here))}]}}"
-            lines.append(f"      {_text(model)}: {limited}")
-        if tier[provider] == "local":
-            lines.append("    servers:   # guess: one a region; name each server that you run")
-            for region in regions[provider]:
-                served = ", ".join(_text(model) for model, here in offered.items() if region in here)
-                lines.append(f"      {_text(f'{provider}-{region}')}: {{region: {_text(region)}, models: [{served}]}}")
-    lines += ["", "aliases:"]
-    for alias, candidates in seen.aliases.items():
-        lines += [f"  {_text(alias)}:", "    owner: platform   # guess", "    candidates:"]
-        for _, provider, model, region in sorted(candidates):
-            lines.append(f"      - {{provider: {_text(provider)}, model: {_text(model)}, region: {_text(region)}}}")
-    lines += ["", "zones:", "  anywhere: {}   # guess", "", "tenants:"]
-    for tenant, (features, aliases) in seen.tenants.items():
-        lines += [
-            f"  {_text(tenant)}:",
-            f"    features: [{', '.join(map(_text, sorted(features)))}]",
-            f"    aliases: [{', '.join(map(_text, sorted(aliases)))}]",
-            "    budget_usd_per_month: 1000   # guess",
-            "    zone: anywhere   # guess",
-        ]
-    lines += ["", "price_book:", '  version: "1"   # guess', "  models:   # guess: US dollars per million tokens"]
-    cloud = [provider for provider in models if tier[provider] == "cloud"]
-    for provider in cloud:
-        prices = ", ".join(f"{_text(model)}: {{input: 1, output: 5}}" for model in models[provider])
-        lines.append(f"    {_text(provider)}: {{{prices}}}")
-    if not cloud:
-        lines[-1] = "  models: {}"
-    if len(cloud) < len(models):
-        lines.append("  gpu_usd_per_hour: 2   # guess")
-    lines += [
-        "",
-        f"gateway: {{binding: {binding}, targets: [{', '.join(map(_text, seen.targets))}]}}",
-        "",
+        '  platform: {contact: "#llm-platform"}  # guess: the team that answers for it',
+        "receivers:",
+        "  nobody: {}  # guess: no integration yet, so that notifications interrupt nobody",
+        "routing: {page: nobody, notify: nobody, trend: nobody, heartbeat: nobody}  # guess: who is told",
+        *_providers(offers),
+        *_aliases(aliases, guessed_aliases),
+        "zones:",
+        "  anywhere: {}  # guess: no zone is known",
+        *_tenants(names, seen, aliases),
+        *_prices(offers),
+        *_gateway(seen),
         "cardinality:",
-        '  total: {series: 10000, owner: platform, reason: "a first budget"}   # guess',
-        "",
+        '  total: {series: 20000, owner: platform, reason: "a first bound"}  # guess: see tiercli budget',
     ]
-    return "\n".join(lines)
+    lines[1:1] = [f"# left out: {note}" for note in names.left_out]
+    return "\n".join(lines) + "\n"
 
 
-def guess_tier(provider: str) -> str:
-    """local for a name that sounds like an inference server of one's own, cloud otherwise."""
-    return "local" if any(word in provider.lower() for word in LOCAL_WORDS) else "cloud"
+def _placed(offer: Offer) -> Offer:
+    return offer if offer.region else offer._replace(region="unknown-region")
 
 
-def _text(name: str) -> str:
-    """A YAML scalar that is text, whatever the name is: JSON's strings are YAML's."""
-    plain = name.replace("-", "").replace("_", "").replace(".", "")
-    if plain.isalnum() and plain.isascii() and plain[0].isalpha() and name.lower() not in ("true", "false", "null"):
-        return name
-    return json.dumps(name, ensure_ascii=False)
+class _Names:
+    """Sorts out what a catalog cannot hold, and remembers what it was."""
+
+    def __init__(self) -> None:
+        self.left_out: list[str] = []
+        self._seen: dict[str, dict[str, str]] = {}
+
+    def keep(self, kind: str, name: str) -> bool:
+        """Whether `name` can stand in a catalog beside the names of its kind so far."""
+        known = self._seen.setdefault(kind, {})
+        reason = ""
+        try:
+            _NAME.validate_python(name)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        first = name if reason else known.setdefault(folded(name), name)
+        if first != name:
+            reason = f"it differs from {_text(first)} in case or encoding alone"
+        if reason:
+            note = f"{kind} {_text(name[:80])}: {reason}"
+            self.left_out += [note] if note not in self.left_out else []
+            return False
+        return True
+
+    def keep_offer(self, offer: Offer) -> bool:
+        """Whether all three names of an offer can stand."""
+        return (
+            self.keep("provider", offer.provider)
+            and self.keep("region", offer.region)
+            and self.keep(f"model of {_text(offer.provider)}", offer.model)
+        )
+
+    def kept(self, kind: str, entries: Mapping[str, T]) -> dict[str, T]:
+        """The entries whose names can stand."""
+        return {name: entry for name, entry in entries.items() if self.keep(kind, name)}
+
+
+def _providers(offers: Sequence[Offer]) -> Iterable[str]:
+    yield "providers:"
+    for provider in dict.fromkeys(offer.provider for offer in offers):
+        own = [offer for offer in offers if offer.provider == provider]
+        regions = list(dict.fromkeys(offer.region for offer in own))
+        models = list(dict.fromkeys(offer.model for offer in own))
+        local = _is_local(provider)
+        yield f"  {_text(provider)}:"
+        yield f"    tier: {'local' if local else 'cloud'}  # guess: by its name"
+        yield "    owner: platform  # guess: the team that answers for it"
+        yield "    regions:"
+        for region in regions:
+            unknown = "  # guess: the source does not say where" if region == "unknown-region" else ""
+            yield f"      {_text(region)}: {{}}{unknown}"
+        yield "    models:"
+        for model in models:
+            places = [region for region in regions if Offer(provider, model, region) in own]
+            where = "" if places == regions else f"regions: [{', '.join(map(_text, places))}]"
+            yield f"      {_text(model)}: {{{where}}}"
+        if local:
+            yield "    servers:"
+            for number, region in enumerate(regions, 1):
+                served = [model for model in models if Offer(provider, model, region) in own]
+                inside = f"region: {_text(region)}, models: [{', '.join(map(_text, served))}]"
+                yield f"      server-{number}: {{{inside}}}  # guess: one server a region; GPUs, metrics address"
+
+
+def _is_local(provider: str) -> bool:
+    return any(word in provider.lower() for word in LOCAL_SERVERS)
+
+
+def _aliases(aliases: Mapping[str, Sequence[Offer]], guessed: bool) -> Iterable[str]:
+    yield "aliases:"
+    for alias, offers in aliases.items():
+        note = "the source names no aliases" if guessed else "those that have answered, by their step"
+        yield f"  {_text(alias)}:"
+        yield "    owner: platform  # guess: the team that answers for it"
+        yield f"    candidates:  # guess: {note}"
+        for offer in offers:
+            places = ", ".join(f"{key}: {_text(value)}" for key, value in offer._asdict().items())
+            yield f"      - {{{places}}}"
+
+
+def _tenants(names: _Names, seen: SeenEstate, aliases: Mapping[str, object]) -> Iterable[str]:
+    yield "tenants:"
+    tenants = names.kept("tenant", dict(sorted(seen.tenants.items())))
+    if not tenants:
+        yield "  default:  # guess: no tenant was seen"
+        yield "    features: [default]  # guess: no feature was seen"
+        yield from _spending()
+    for name, tenant in tenants.items():
+        of = f"feature of {_text(name)}"
+        features = [feature for feature in sorted(set(tenant.features)) if names.keep(of, feature)]
+        called = [alias for alias in sorted(set(tenant.aliases)) if alias in aliases]
+        yield f"  {_text(name)}:"
+        if features:
+            yield f"    features: [{', '.join(map(_text, features))}]"
+        else:
+            yield "    features: [default]  # guess: no feature was seen"
+        if called:
+            yield f"    aliases: [{', '.join(map(_text, called))}]  # guess: those that it has called"
+        yield from _spending()
+
+
+def _spending() -> Iterable[str]:
+    yield "    budget_usd_per_month: 1000  # guess: what it may spend"
+    yield "    zone: anywhere  # guess: where its calls may be served"
+
+
+def _prices(offers: Sequence[Offer]) -> Iterable[str]:
+    priced = sorted({(offer.provider, offer.model) for offer in offers if not _is_local(offer.provider)})
+    yield "price_book:"
+    yield '  version: "draft"  # guess: the version that your gateway reports'
+    yield "  models:" if priced else "  models: {}"
+    for provider in dict.fromkeys(provider for provider, _ in priced):
+        yield f"    {_text(provider)}:"
+        for model in (model for owner, model in priced if owner == provider):
+            yield f"      {_text(model)}: {{input: 1, output: 1}}  # guess: US dollars per million tokens"
+    if any(_is_local(offer.provider) for offer in offers):
+        yield "  gpu_usd_per_hour: 1  # guess: what a GPU of the local tier costs"
+
+
+def _gateway(seen: SeenEstate) -> Iterable[str]:
+    targets = []
+    for target in sorted(set(seen.targets)):
+        try:
+            targets.append(_HOST_PORT.validate_python(target))
+        except ValidationError:
+            continue  # an instance label that was relabelled to something else than an address
+    yield "gateway:"
+    yield f"  binding: {_text(seen.source)}"
+    if targets:
+        yield f"  targets: [{', '.join(_text(target) for target in targets)}]"
+    else:
+        yield '  targets: ["localhost:9100"]  # guess: no address was seen'
+
+
+def _text(value: str) -> str:
+    """`value` as a YAML scalar that is text wherever it stands."""
+    if _PLAIN.fullmatch(value) and value.lower() not in _NOT_PLAIN:
+        return value
+    return str(yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))).rstrip("\n")

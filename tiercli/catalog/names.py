@@ -21,12 +21,16 @@ def unknown_name(kind: str, name: str, known: Iterable[str], location: Location,
     )
 
 
+def folded(name: str) -> str:
+    """What two names that a reader takes for one have in common."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
 def look_alikes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(name, an earlier one) for each that differs from an earlier one in case or encoding alone."""
     seen: dict[str, str] = {}
     for name in names:
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-        first = seen.setdefault(folded, name)
+        first = seen.setdefault(folded(name), name)
         if first != name:
             yield name, first
 

@@ -110,7 +110,7 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
         return Problem(document.locate(path[:-1]), f"{name!r} is missing{_within(path)}", "")
     if kind == "literal_error":
         accepted = [part.strip("'") for part in re.split(r", | or ", str(context.get("expected", "")))]
-        near = get_close_matches(str(details["input"]), accepted, n=1)
+        near = [one for one in get_close_matches(str(details["input"]), accepted, n=1) if one != details["input"]]
         return Problem(place, f"{_dotted(path)} is {found}", ", ".join(accepted), near[0] if near else "")
     if kind == "value_error":
         about = f"the name {_shortened(str(name))}" if of_key else _dotted(path)

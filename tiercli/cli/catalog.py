@@ -1,4 +1,4 @@
-"""`tiercli catalog`: what the estate is."""
+"""`tiercli catalog`: begin, check, show and describe a catalog."""
 
 from __future__ import annotations
 
@@ -8,168 +8,173 @@ from typing import Annotated, Literal
 import typer
 
 from tiercli.cli.terminal import output_console
+from tiercli.errors import InvalidInput, Problem
 
-CatalogFile = Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)]
+_CATALOG = Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    group = typer.Typer(help="The catalog: providers, regions, models, aliases, tenants.", no_args_is_help=True)
-    group.command("init", epilog=_INIT_EPILOG)(init)
-    group.command("validate", epilog="Example:\n\n  tiercli catalog validate catalogs/hybrid.yaml --format github")(
+    group = typer.Typer(help="The catalog: what your estate is. Everything else comes from it.", no_args_is_help=True)
+    group.command(
+        epilog=_examples("init my.yaml", "init my.yaml --from-prometheus http://localhost:9090 --source native")
+    )(init)
+    group.command(epilog=_examples("validate my.yaml", "validate my.yaml --format github      (annotations in CI)"))(
         validate
     )
-    group.command("show", epilog="Example:\n\n  tiercli catalog show catalogs/hybrid.yaml --output json")(show)
-    group.command("schema", epilog="Example:\n\n  tiercli catalog schema > catalog.schema.json")(schema)
+    group.command(epilog=_examples("show my.yaml", "show my.yaml --output json | jq .aliases"))(show)
+    group.command(epilog=_examples("schema > catalog.schema.json"))(schema)
     app.add_typer(group, name="catalog")
 
 
-_INIT_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli catalog init --out catalog.yaml\n\n"
-    "  tiercli catalog init --from-prometheus http://localhost:9090 --source native --out catalog.yaml"
-)
+def _examples(*lines: str) -> str:
+    return "Examples:\n\n" + "\n\n".join(f"  tiercli catalog {line}" for line in lines)
 
 
 def init(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; - is standard output.")] = Path(
-        "catalog.yaml"
-    ),
+    path: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")] = Path("catalog.yaml"),
     from_prometheus: Annotated[
         str | None,
-        typer.Option("--from-prometheus", metavar="URL", help="Draft it from what a running Prometheus sees."),
+        typer.Option("--from-prometheus", metavar="URL", help="Draft it from what this Prometheus already sees."),
     ] = None,
     source: Annotated[
-        str, typer.Option("--source", help="The source binding that knows the metrics there.")
+        str, typer.Option("--source", metavar="NAME", help="The binding that says which metrics to read there.")
     ] = "native",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
 ) -> None:
-    """Write a first catalog: a small one that is valid, or a draft of what Prometheus already sees, its guesses marked."""
+    """Write a small catalog to begin with, or a draft from a running Prometheus with every guess marked.
+
+    What a draft cannot know (owners, prices, budgets, zones, tiers) is filled in and marked "# guess:".
+    """
     import asyncio
 
-    from tiercli.catalog.draft import starter_catalog
-    from tiercli.errors import BackendError, InvalidInput, Location, Problem
-    from tiercli.output.discovery import draft_from_prometheus
+    from tiercli.catalog.starter import starter_text
 
-    if str(out) != "-" and out.exists() and not force:
-        place = Location(str(out))
-        raise InvalidInput(f"{out} is there already", [Problem(place, "it exists", "another --out, or --force")])
-    text = starter_catalog() if from_prometheus is None else asyncio.run(draft_from_prometheus(from_prometheus, source))
-    if str(out) == "-":
+    if from_prometheus is None:
+        text = starter_text()
+    else:
+        from tiercli.catalog.draft import draft_text
+        from tiercli.clients.discovery import fetch_estate
+
+        text = draft_text(asyncio.run(fetch_estate(from_prometheus, source)))
+    if str(path) == "-":
         typer.echo(text, nl=False)
         return
     try:
-        out.write_text(text, encoding="utf-8")
+        with path.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        hint = "--force overwrites it; another name leaves it alone"
+        raise InvalidInput(f"{path} is there already", hint=hint) from error
     except OSError as error:
-        raise BackendError(f"cannot write {out}: {(error.strerror or str(error)).lower()}") from error
-    guesses = text.count("# guess")
-    said = f", {guesses} guesses in it marked `# guess`" if guesses else ""
-    output_console().print(f"wrote {out}{said}; next: tiercli catalog validate {out}", markup=False)
+        raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from error
+    guesses = text.count("# guess:")
+    note = f"; look at its {guesses} guesses" if guesses else ""
+    output_console().print(f"wrote {path}{note}, then: tiercli catalog validate {path}", markup=False)
 
 
 def validate(
-    catalog: CatalogFile,
-    output: Annotated[
-        Literal["text", "json", "github"], typer.Option("--format", help="How to say what is wrong.")
+    catalog: _CATALOG,
+    form: Annotated[
+        Literal["text", "json", "github"],
+        typer.Option("--format", help="How to say it: lines, one JSON object, or annotations for GitHub."),
     ] = "text",
+    templates: Annotated[
+        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+    ] = None,
 ) -> None:
-    """Check a catalog. Every problem at once, each with file, line and column; exit code 2 when there is one."""
+    """Check a catalog whole: its shape, every reference in it, zones, prices, budgets, and what it says of alarms.
+
+    Everything found wrong is reported at once with file, line and column. Exit code 2 when anything is.
+    """
     import json
+    import sys
 
     from tiercli.catalog.loading import load_catalog
-    from tiercli.errors import ExitCode, InvalidInput
-    from tiercli.rules.alarm_files import load_alarms
-    from tiercli.rules.deployment import timing_of
-    from tiercli.signals.bindings import load_binding
+    from tiercli.lint.catalog_checks import further_checks
 
     try:
-        loaded = load_catalog(catalog)
-        load_binding(loaded.catalog.gateway.binding, loaded.document.locate(("gateway", "binding")))
-        load_alarms(loaded, timing_of(loaded.catalog))
+        loaded = load_catalog(catalog, further_checks(templates or ()))
     except InvalidInput as error:
-        if output == "text":
+        if form == "text" or not error.problems:
             raise
-        for problem in error.problems:
-            at = problem.location
-            if output == "github":
-                message = str(problem).removeprefix(f"{at}: ").replace("%", "%25").replace("\n", "%0A")
-                typer.echo(f"::error file={at.file},line={at.line},col={at.column}::{message}")
-        if output == "json":
-            problems = [
-                {
-                    "file": problem.location.file,
-                    "line": problem.location.line,
-                    "column": problem.location.column,
-                    "found": problem.found,
-                    "accepted": problem.accepted,
-                    "suggestion": problem.suggestion,
-                }
-                for problem in error.problems
-            ]
-            typer.echo(json.dumps({"valid": False, "problems": problems}, indent=2, ensure_ascii=False))
-        raise typer.Exit(ExitCode.INVALID_INPUT) from error
-    if output == "json":
-        typer.echo(json.dumps({"valid": True, "problems": []}, indent=2))
-        return
-    told = loaded.catalog
-    offers = len(list(told.offers()))
-    output_console().print(
-        f"{catalog}: {told.estate} / {told.env} is valid: {len(told.providers)} providers, {offers} offers, "
-        f"{len(told.aliases)} aliases, {len(told.tenants)} tenants",
-        markup=False,
-    )
+        if form == "json":
+            problems = [_as_json(problem) for problem in error.problems]
+            sys.stdout.write(json.dumps({"valid": False, "problems": problems}, indent=2, ensure_ascii=False) + "\n")
+        else:
+            sys.stdout.writelines(f"{_annotation(problem)}\n" for problem in error.problems)
+        raise typer.Exit(error.exit_code) from error
+    if form == "json":
+        sys.stdout.write(json.dumps({"valid": True, "problems": []}, indent=2) + "\n")
+    elif form == "text":
+        known = loaded.catalog
+        counts = (
+            _count(known.providers, "provider"),
+            _count(known.aliases, "alias", "aliases"),
+            _count(known.tenants, "tenant"),
+            _count(list(known.offers()), "offer"),
+        )
+        output_console().print(f"{catalog}: valid ({', '.join(counts)})", markup=False)
 
 
 def show(
-    catalog: CatalogFile,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print it.")] = "text",
+    catalog: _CATALOG,
+    output: Annotated[
+        Literal["text", "json", "yaml"], typer.Option("--output", help="For reading, or whole for a program.")
+    ] = "text",
 ) -> None:
-    """Show what a catalog says: tiers, regions, models, aliases with their fallbacks, tenants."""
-    from rich.markup import escape
-    from rich.table import Table
+    """Show what a catalog says, defaults filled in."""
+    import json
+    import sys
 
     from tiercli.catalog.loading import load_catalog
 
-    told = load_catalog(catalog).catalog
-    console = output_console()
-    if output == "json":
-        typer.echo(told.model_dump_json(indent=2, by_alias=True, exclude_none=True))
+    known = load_catalog(catalog).catalog
+    if output == "text":
+        from tiercli.cli.catalog_view import catalog_view
+
+        output_console().print(catalog_view(known))
         return
-    console.print(f"[bold]{told.estate}[/] / {told.env}")
-    providers = Table(
-        "provider", "tier", "region", "model", "servers", box=None, header_style="bold", padding=(0, 2, 0, 0)
-    )
-    for offer in told.offers():
-        provider = told.providers[offer.provider]
-        servers = ", ".join(name for name, server in provider.servers.items() if server.region == offer.region)
-        providers.add_row(
-            *(escape(text) for text in (offer.provider, provider.tier, offer.region, offer.model, servers))
-        )
-    console.print("\n", providers)
-    aliases = Table("alias", "owner", "candidates, in order", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name, alias in told.aliases.items():
-        steps = " → ".join(f"{one.provider}/{one.region}" for one in alias.candidates)
-        aliases.add_row(escape(name), alias.owner, escape(steps))
-    console.print("\n", aliases)
-    tenants = Table(
-        "tenant", "budget a month", "zone", "aliases", "features", box=None, header_style="bold", padding=(0, 2, 0, 0)
-    )
-    for name, tenant in told.tenants.items():
-        row = (
-            name,
-            f"${tenant.budget_usd_per_month:,.0f}",
-            tenant.zone,
-            ", ".join(told.tenant_aliases(tenant)),
-            ", ".join(tenant.features),
-        )
-        tenants.add_row(*(escape(text) for text in row))
-    console.print("\n", tenants)
+    resolved = known.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if output == "json":
+        sys.stdout.write(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
+        return
+    import yaml
+
+    sys.stdout.write(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
 
 
 def schema() -> None:
-    """Print the catalog's JSON Schema, for editors."""
+    """Print the JSON Schema of catalogs: completion and checks as you type, in any editor that reads one."""
     import json
+    import sys
 
     from tiercli.catalog.schema import build_schema
 
-    typer.echo(json.dumps(build_schema(), indent=2, ensure_ascii=False))
+    sys.stdout.write(json.dumps(build_schema(), indent=2) + "\n")
+
+
+def _count(things: object, one: str, many: str = "") -> str:
+    count = len(things)  # type: ignore[arg-type]
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _as_json(problem: Problem) -> dict[str, str | int]:
+    place = problem.location
+    where: dict[str, str | int] = {"file": place.file, "line": place.line, "column": place.column}
+    return {**where, "found": problem.found, "accepted": problem.accepted, "suggestion": problem.suggestion}
+
+
+def _annotation(problem: Problem) -> str:
+    """A problem as a workflow command of GitHub Actions, which has escapes of its own."""
+    place = problem.location
+    said = str(problem).removeprefix(f"{place}: ")
+    where = {"file": place.file, "line": place.line, "col": place.column}
+    parts = ",".join(f"{key}={_escaped(str(value), ',:')}" for key, value in where.items() if value)
+    return f"::error {parts}::{_escaped(said)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    for char in "%\r\n" + also:
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text

@@ -123,9 +123,10 @@ def run(
     from tiercli.drills.spec_check import check_spec
     from tiercli.drills.spec_files import find_drill, load_drill
     from tiercli.errors import ExitCode, InvalidInput
+    from tiercli.lint.catalog_checks import further_checks
     from tiercli.sandbox.binaries import find_stack
 
-    loaded = load_catalog(catalog or default_catalog())
+    loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
     orders = []
     problems = []
     for name in names:

@@ -43,11 +43,12 @@ def generate(
 
     from tiercli.catalog.loading import load_catalog
     from tiercli.errors import CheckFailed
+    from tiercli.lint.catalog_checks import further_checks
     from tiercli.output.tree import render_tree
     from tiercli.output.writing import diff_lines, plan_changes, write_tree
     from tiercli.rules.deployment import Deployment
 
-    loaded = load_catalog(catalog)
+    loaded = load_catalog(catalog, further_checks(templates or ()))
     tree = render_tree(loaded, Deployment.production(loaded.catalog), templates or ())
     if check:
         changes = plan_changes(out, tree)

@@ -32,24 +32,27 @@ class AlertmanagerClient(ApiClient):
     async def alerts(self) -> list[GettableAlert]:
         """Every alert that it holds, the inhibited and silenced ones too."""
         answer = await self.get_json("/api/v2/alerts")
-        return [
-            GettableAlert(
-                labels=one["labels"],
-                annotations=one.get("annotations", {}),
-                state=one["status"]["state"],
-                receivers=tuple(receiver["name"] for receiver in one.get("receivers", ())),
-                inhibited_by=tuple(one["status"].get("inhibitedBy") or ()),
-                silenced_by=tuple(one["status"].get("silencedBy") or ()),
-                starts_at=_unix(one["startsAt"]),
-                ends_at=_unix(one["endsAt"]) if one.get("endsAt") else None,
-                fingerprint=one["fingerprint"],
-            )
-            for one in answer
-        ]
+        with self.reading():
+            return [
+                GettableAlert(
+                    labels=one["labels"],
+                    annotations=one.get("annotations", {}),
+                    state=one["status"]["state"],
+                    receivers=tuple(receiver["name"] for receiver in one.get("receivers", ())),
+                    inhibited_by=tuple(one["status"].get("inhibitedBy") or ()),
+                    silenced_by=tuple(one["status"].get("silencedBy") or ()),
+                    starts_at=_unix(one["startsAt"]),
+                    ends_at=_unix(one["endsAt"]) if one.get("endsAt") else None,
+                    fingerprint=one["fingerprint"],
+                )
+                for one in answer
+            ]
 
     async def version(self) -> str:
         """Alertmanager's version."""
-        return str((await self.get_json("/api/v2/status"))["versionInfo"].get("version", "unknown"))
+        status = await self.get_json("/api/v2/status")
+        with self.reading():
+            return str(status["versionInfo"]["version"])
 
 
 def _unix(text: str) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import httpx
 
-from tiercli.errors import BackendUnreachable, QueryRejected
+from tiercli.errors import BackendUnreachable, InvalidInput, QueryRejected
 
 
 class ApiClient:
@@ -16,7 +17,13 @@ class ApiClient:
     NAME = "server"
 
     def __init__(self, url: str, timeout_s: float = 5.0) -> None:
-        self.url = str(httpx.URL(url).copy_with(username=None, password=None)).rstrip("/")
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise InvalidInput(f"not a URL of {self.NAME}: {error}", hint="such as http://localhost:9090") from error
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise InvalidInput(f"not an http or https URL of {self.NAME}", hint="such as http://localhost:9090")
+        self.url = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
         self._client = httpx.AsyncClient(base_url=url, timeout=timeout_s, trust_env=False)
 
     async def __aenter__(self) -> Self:
@@ -33,11 +40,22 @@ class ApiClient:
             return False
         return answer.status_code == 200
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around whatever takes an answer apart: JSON of another shape is the answer of some other server."""
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise BackendUnreachable(
+                f"what answers at {self.url} is not {self.NAME}: its answer has another shape ({error!r})",
+                hint="is the URL right?",
+            ) from error
+
     async def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The decoded answer of a GET. Raises BackendUnreachable without one, QueryRejected for an error."""
         try:
             answer = await self._client.get(path, params=params)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = str(error) or type(error).__name__
             raise BackendUnreachable(
                 f"{self.NAME} at {self.url} does not answer: {said}", hint=f"is {self.NAME} up, and is the URL right?"
@@ -52,5 +70,5 @@ class ApiClient:
             ) from error
         if answer.status_code >= 400:
             reason = body.get("error") if isinstance(body, dict) else body
-            raise QueryRejected(f"{self.NAME} answered {answer.status_code}: {reason}")
+            raise QueryRejected(f"{self.NAME} answered {answer.status_code}: {str(reason)[:500]}")
         return body

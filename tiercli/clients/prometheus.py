@@ -10,7 +10,6 @@ from typing import Any
 
 from tiercli.clients.http_api import ApiClient
 from tiercli.durations import format_duration
-from tiercli.errors import BackendUnreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,67 +40,96 @@ class ActiveAlert:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class MetricMetadata:
+    """Type, help and unit of a metric as its targets expose them."""
+
+    metric: str
+    type: str
+    help: str
+    unit: str
+
+
 class PrometheusClient(ApiClient):
     """An async context manager. Every method raises BackendUnreachable or QueryRejected."""
 
     NAME = "prometheus"
 
     async def query(self, expr: str, at: float | None = None) -> list[Sample]:
-        """An instant query: a vector, or a scalar as one sample without labels."""
-        data = await self._data("/api/v1/query", {"query": expr} | ({} if at is None else {"time": at}))
-        if data["resultType"] == "scalar":
-            return [Sample({}, float(data["result"][0]), _number(data["result"][1]))]
-        return [Sample(one["metric"], float(one["value"][0]), _number(one["value"][1])) for one in data["result"]]
+        """An instant query at `at` (Unix seconds; now): a vector, or a scalar as one sample without labels."""
+        data = await self._data("/api/v1/query", {"query": expr} | ({} if at is None else {"time": f"{at:.3f}"}))
+        with self.reading():
+            if data["resultType"] == "scalar":
+                return [Sample({}, float(data["result"][0]), _number(data["result"][1]))]
+            return [Sample(one["metric"], float(one["value"][0]), _number(one["value"][1])) for one in data["result"]]
 
     async def query_range(self, expr: str, start: float, end: float, step_s: float) -> list[Series]:
         """A range query from `start` to `end` (Unix seconds) every `step_s`."""
         params = {"query": expr, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_s:.3f}"}
-        return _series(await self._data("/api/v1/query_range", params))
+        return await self._series("/api/v1/query_range", params)
 
     async def raw_samples(self, selector: str, window_s: float, at: float) -> list[Series]:
         """The samples as they were scraped or recorded, with their own times, in the `window_s` before `at`."""
         params = {"query": f"{selector}[{format_duration(window_s)}]", "time": f"{at:.3f}"}
-        return _series(await self._data("/api/v1/query", params))
+        return await self._series("/api/v1/query", params)
 
     async def alerts(self) -> list[ActiveAlert]:
         """Alerts that are pending or firing now."""
-        data = await self._data("/api/v1/alerts", {})
-        return [
-            ActiveAlert(
-                one["labels"],
-                one["annotations"],
-                one["state"],
-                _unix(one["activeAt"]),
-                _number(one.get("value", "NaN")),
-            )
-            for one in data["alerts"]
-        ]
+        data = await self._data("/api/v1/alerts")
+        with self.reading():
+            return [
+                ActiveAlert(
+                    one["labels"],
+                    one["annotations"],
+                    one["state"],
+                    _unix(one["activeAt"]),
+                    _number(one.get("value", "NaN")),
+                )
+                for one in data["alerts"]
+            ]
 
     async def label_values(self, label: str, match: str | None = None) -> list[str]:
         """The values of a label, of the series that `match` selects."""
         data = await self._data(f"/api/v1/label/{label}/values", {"match[]": match} if match else {})
-        return [str(value) for value in data]
+        with self.reading():
+            return [str(value) for value in data]
 
     async def series(self, match: str) -> list[dict[str, str]]:
         """The label sets of the series that `match` selects."""
-        return list(await self._data("/api/v1/series", {"match[]": match}))
+        data = await self._data("/api/v1/series", {"match[]": match})
+        with self.reading():
+            return [{str(key): str(value) for key, value in one.items()} for one in data]
+
+    async def metadata(self, metric: str | None = None) -> list[MetricMetadata]:
+        """What the scraped targets say of `metric`, or of each of their metrics."""
+        data = await self._data("/api/v1/metadata", {"metric": metric} if metric else {})
+        with self.reading():
+            return [
+                MetricMetadata(name, one["type"], one["help"], one["unit"])
+                for name, entries in data.items()
+                for one in entries
+            ]
 
     async def version(self) -> str:
         """Prometheus' version."""
-        return str((await self._data("/api/v1/status/buildinfo", {})).get("version", "unknown"))
+        data = await self._data("/api/v1/status/buildinfo")
+        with self.reading():
+            return str(data["version"])
 
-    async def _data(self, path: str, params: Mapping[str, Any]) -> Any:
+    async def _series(self, path: str, params: Mapping[str, Any]) -> list[Series]:
+        data = await self._data(path, params)
+        with self.reading():
+            if data["resultType"] != "matrix":
+                raise ValueError(f"a {data['resultType']} where a matrix was asked for")
+            return [
+                Series(one["metric"], tuple((float(at), _number(value)) for at, value in one["values"]))
+                for one in data["result"]
+            ]
+
+    async def _data(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         body = await self.get_json(path, params)
-        if not isinstance(body, dict) or "data" not in body:
-            raise BackendUnreachable(f"what answers at {self.url} is not prometheus: its answer has no data")
-        return body["data"]
-
-
-def _series(data: Any) -> list[Series]:
-    return [
-        Series(one["metric"], tuple((float(at), _number(value)) for at, value in one["values"]))
-        for one in data["result"]
-    ]
+        with self.reading():
+            return body["data"]
 
 
 def _number(text: str) -> float:

@@ -16,14 +16,55 @@ from tiercli.signals.promql import matcher
 from tiercli.signals.timing import Timing
 
 
+class Place(Model):
+    """A metric, and which of its labels holds which of our names."""
+
+    metric: str
+
+    def labels(self) -> dict[str, str]:
+        """The source's label by ours, for those that the source has."""
+        return {key: str(value) for key, value in self.model_dump(exclude_none=True).items() if key != "metric"}
+
+
+class OfferPlace(Place):
+    """Where providers, models and regions can be seen. Hardly any source but a gateway of one's own knows regions."""
+
+    provider: str
+    model: str
+    region: str | None = None
+
+
+class AliasPlace(OfferPlace):
+    """Where it can be seen which offers answer for an alias, and at which fallback step."""
+
+    alias: str
+    step: str | None = None
+
+
+class TenantPlace(Place):
+    """Where tenants can be seen, and what they use."""
+
+    tenant: str
+    feature: str | None = None
+    alias: str | None = None
+
+
+class Discovery(Model):
+    """Where `tiercli catalog init --from-prometheus` finds an estate in the metrics of a source."""
+
+    offers: OfferPlace
+    aliases: AliasPlace | None = None
+    tenants: TenantPlace | None = None
+
+
 class Binding(Model):
     """One file of catalogs/sources/. `signals` holds the templates of expressions by recorded series; a signal that a
-    source does not have is not there. `discovery` says which label of which metric holds which names."""
+    source does not have is not there. Without `discovery` no catalog can be drafted from the source."""
 
     source: str
     description: str
     signals: dict[str, str]
-    discovery: dict[str, dict[str, str]] = {}
+    discovery: Discovery | None = None
 
 
 def binding_names() -> list[str]:

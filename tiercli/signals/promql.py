@@ -6,7 +6,7 @@ A name from a catalog enters an expression only through `quote`, `matcher` or `s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _LABEL_NAME = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")
 
@@ -44,3 +44,11 @@ def selector(metric: str, labels: Mapping[str, str]) -> str:
     """`metric` with an equality matcher for each of `labels`."""
     inside = ", ".join(matcher(label, "=", value) for label, value in labels.items())
     return f"{metric}{{{inside}}}"
+
+
+def grouped_by(metric: str, labels: Sequence[str], look_back: str) -> str:
+    """Each combination of `labels` that `metric` had in the last `look_back` (a Prometheus duration)."""
+    for name in (metric, *labels):
+        if not _LABEL_NAME.match(name.replace(":", "_")):
+            raise ValueError(f"{name!r} is not a metric's or label's name")
+    return f"group by ({', '.join(labels)}) (last_over_time({metric}[{look_back}]))"
