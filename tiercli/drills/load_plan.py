@@ -93,7 +93,11 @@ def check_mix(load: Load, catalog: Catalog, locate: Callable[[tuple[str | int, .
     ):
         for name in given or ():
             if name not in known:
-                problems.append(unknown_name(key.rstrip("s"), name, known, locate(("load", "mix", key, name))))
+                problems.append(
+                    unknown_name(
+                        {"aliases": "alias"}.get(key, key.rstrip("s")), name, known, locate(("load", "mix", key, name))
+                    )
+                )
     if not problems:
         called = {part.alias for part in build_mix(load, catalog)}
         for alias in load.mix.aliases or ():

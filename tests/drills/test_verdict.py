@@ -1,0 +1,263 @@
+"""The verdict as a pure function of spec and timeline: passed only when everything came, never when in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.drills.synthetic_run import (
+    CLEAR_AT,
+    END_AT,
+    FAULT_AT,
+    LABELS,
+    T0,
+    passing_events,
+    spec,
+    timeline,
+    times,
+    without,
+)
+from tiercli.drills.result import Outcome, Result
+from tiercli.drills.spec import Allowance
+from tiercli.drills.timeline import (
+    Aborted,
+    AlertSamples,
+    BackendLost,
+    DeliverySeen,
+    Event,
+    FaultApplied,
+    FaultCleared,
+    Interrupted,
+    LoadWindow,
+    Notified,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+)
+from tiercli.drills.verdict import judge
+
+OTHER = {"alertname": "CloudErrorRateHigh", "severity": "notify", "provider": "openai", "region": "ap-south-1"}
+
+
+def verdict(events: list[Event], *more: Event) -> Result:
+    """The verdict on a run of the short drill."""
+    return judge(spec(), timeline(events, *more))
+
+
+def test_a_run_in_which_everything_came_passes() -> None:
+    result = verdict(passing_events())
+    assert result.outcome is Outcome.PASSED, result.reasons
+    assert result.reasons == ("ProviderDown fired, reached platform-pager, and resolved",)
+
+
+def test_time_to_detect_is_split_into_its_parts_and_set_against_its_floor() -> None:
+    detection = verdict(passing_events()).expectations[0].detection
+    assert detection.departed_s == pytest.approx(0.4)
+    assert detection.pending_s == pytest.approx(2)
+    assert detection.firing_s == pytest.approx(4)
+    assert detection.alertmanager_s == pytest.approx(4.2)
+    assert detection.notified_s == pytest.approx(4.5)
+    assert detection.resolved_s == pytest.approx(END_AT - 3 - CLEAR_AT)
+    assert detection.floor_parts == {"rate window fills": 1.5, "for, in whole evaluations": 2.0}
+    assert detection.above_floor_s == pytest.approx(0.1)
+    assert detection.tolerance_s == pytest.approx(0.5)
+
+
+def drop_firing(events: list[Event]) -> list[Event]:
+    return [event for event in events if not (isinstance(event, AlertSamples) and event.state == "firing")]
+
+
+def late_firing(events: list[Event]) -> list[Event]:
+    late = times(FAULT_AT + 7, END_AT - 5)
+    return [
+        replace(event, times=late) if isinstance(event, AlertSamples) and event.state == "firing" else event
+        for event in events
+    ]
+
+
+def wrong_severity(events: list[Event]) -> list[Event]:
+    labels = LABELS | {"severity": "notify"}
+    return [replace(event, labels=labels) if isinstance(event, AlertSamples) else event for event in events]
+
+
+def other_receiver(events: list[Event]) -> list[Event]:
+    return [replace(event, receiver="platform-channel") if isinstance(event, Notified) else event for event in events]
+
+
+def early_firing(events: list[Event]) -> list[Event]:
+    early = AlertSamples(at=END_AT, alert="ProviderDown", labels=LABELS, state="firing", times=times(T0 + 1, T0 + 3))
+    return [*events, early]
+
+
+def never_resolved(events: list[Event]) -> list[Event]:
+    return [event for event in events if not (isinstance(event, Notified) and event.status == "resolved")]
+
+
+def fires_again(events: list[Event]) -> list[Event]:
+    again = AlertSamples(
+        at=END_AT, alert="ProviderDown", labels=LABELS, state="firing", times=times(END_AT - 2, END_AT)
+    )
+    return [*events, again]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (drop_firing, "ProviderDown: it never fired"),
+        (late_firing, "ProviderDown: fired too late"),
+        (wrong_severity, "ProviderDown: severity is notify, not page"),
+        (lambda events: without(events, Notified), "ProviderDown: no notification reached platform-pager"),
+        (other_receiver, "ProviderDown: it also reached platform-channel"),
+        (early_firing, "ProviderDown: it was firing 9.0 s before the fault"),
+        (never_resolved, "ProviderDown: it did not resolve"),
+        (fires_again, "ProviderDown: it did not resolve"),
+    ],
+    ids=[
+        "never fired",
+        "too late",
+        "wrong severity",
+        "nobody told",
+        "wrong receiver",
+        "not quiet before",
+        "not resolved",
+        "fires again",
+    ],
+)
+def test_what_an_alarm_owes_and_does_not_do_fails_the_drill(
+    change: Callable[[list[Event]], list[Event]], said: str
+) -> None:
+    result = verdict(change(passing_events()))
+    assert result.outcome is Outcome.FAILED
+    assert any(said in reason for reason in result.reasons), result.reasons
+
+
+def test_an_alarm_of_another_provider_is_not_the_one_expected() -> None:
+    elsewhere = [
+        replace(event, labels=LABELS | {"region": "us-east-1"})
+        if isinstance(event, AlertSamples | Notified | DeliverySeen)
+        else event
+        for event in passing_events()
+    ]
+    result = verdict(elsewhere)
+    assert result.outcome is Outcome.FAILED
+    assert "ProviderDown: it never fired" in result.reasons
+    assert result.unexpected
+
+
+def fired(state: str = "firing") -> AlertSamples:
+    return AlertSamples(at=END_AT, alert="CloudErrorRateHigh", labels=OTHER, state="firing", times=[FAULT_AT + 5])
+
+
+def seen(state: str) -> DeliverySeen:
+    return DeliverySeen(at=FAULT_AT + 5, alert="CloudErrorRateHigh", labels=OTHER, state=state)  # type: ignore[arg-type]
+
+
+TOLD = Notified(at=FAULT_AT + 6, receiver="platform-channel", status="firing", alert="CloudErrorRateHigh", labels=OTHER)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [(fired(), seen("active")), (fired(), seen("suppressed"), TOLD), (TOLD,), (fired(),)],
+    ids=["active", "inhibited too late", "delivered", "fired and lost on the way"],
+)
+def test_an_alert_that_nobody_expects_fails_the_drill(more: tuple[Event, ...]) -> None:
+    result = verdict(passing_events(), *more)
+    assert result.outcome is Outcome.FAILED
+    assert [other.alert for other in result.unexpected] == ["CloudErrorRateHigh"]
+
+
+def test_an_alert_that_was_held_back_all_the_time_is_recorded_and_passes() -> None:
+    result = verdict(passing_events(), fired(), seen("suppressed"))
+    assert result.outcome is Outcome.PASSED
+    assert [other.alert for other in result.seen] == ["CloudErrorRateHigh"]
+
+
+def test_an_alert_allowed_only_while_suppressed_fails_once_it_reaches_somebody() -> None:
+    allowing = spec().model_copy(update={"allow": (Allowance(alert="CloudErrorRateHigh", state="suppressed"),)})
+    assert judge(allowing, timeline(passing_events(), fired(), seen("suppressed"))).outcome is Outcome.PASSED
+    assert judge(allowing, timeline(passing_events(), fired(), seen("suppressed"), TOLD)).outcome is Outcome.FAILED
+
+
+def test_an_alert_allowed_in_any_state_may_reach_its_receiver() -> None:
+    allowing = spec().model_copy(update={"allow": (Allowance(alert="CloudErrorRateHigh"),)})
+    assert judge(allowing, timeline(passing_events(), fired(), seen("active"), TOLD)).outcome is Outcome.PASSED
+
+
+def test_warm_up_is_not_judged_but_a_notification_in_it_is() -> None:
+    labels = {"alertname": "GatewayDown", "severity": "page"}
+    warm = AlertSamples(at=END_AT, alert="GatewayDown", labels=labels, state="firing", times=[T0 - 3])
+    assert verdict(passing_events(), warm).outcome is Outcome.PASSED
+    told = Notified(at=T0 - 2, receiver="platform-pager", status="firing", alert="GatewayDown", labels=labels)
+    assert verdict(passing_events(), warm, told).outcome is Outcome.FAILED
+
+
+def no_load(events: list[Event]) -> list[Event]:
+    return without(events, LoadWindow)
+
+
+def thin_load(events: list[Event]) -> list[Event]:
+    return [
+        replace(event, started=5) if isinstance(event, LoadWindow) and event.at > FAULT_AT else event
+        for event in events
+    ]
+
+
+def load_dies(events: list[Event]) -> list[Event]:
+    return [event for event in events if not (isinstance(event, LoadWindow) and event.at > CLEAR_AT + 4)]
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "said"),
+    [
+        (no_load, (), "no load arrived"),
+        (thin_load, (), "the load did not arrive: 10 of 60 requests/s were started in phase fault"),
+        (load_dies, (), "the load stopped"),
+        (list, (BackendLost(at=END_AT, name="prometheus", reason="gone"),), "prometheus failed during the run: gone"),
+        (list, (Aborted(at=END_AT, reason="too slow"),), "the drill aborted: too slow"),
+        (list, (Interrupted(at=END_AT, signal="Ctrl-C"),), "interrupted by Ctrl-C"),
+        (lambda events: without(events, RunEnded), (), "the timeline stops in the middle"),
+        (lambda events: without(events, FaultCleared), (), "was never cleared"),
+        (lambda events: without(events, FaultApplied, FaultCleared), (), "the fault outage was never on"),
+        (lambda events: without(events, RunStarted), (), "the run ended before the drill began"),
+    ],
+    ids=[
+        "no load",
+        "thin load",
+        "load dies",
+        "server lost",
+        "aborted",
+        "ctrl-c",
+        "cut off",
+        "fault left on",
+        "no fault",
+        "no start",
+    ],
+)
+def test_what_breaks_the_proof_makes_it_inconclusive(
+    change: Callable[[list[Event]], list[Event]], more: tuple[Event, ...], said: str
+) -> None:
+    result = verdict(change(passing_events()), *more)
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert any(said in reason for reason in result.reasons), result.reasons
+
+
+def test_a_broken_environment_is_no_failure_even_when_the_alarm_stayed_silent() -> None:
+    lost = BackendLost(at=FAULT_AT + 1, name="prometheus", reason="gone")
+    assert verdict(drop_firing(passing_events()), lost).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_empty_timeline_is_inconclusive() -> None:
+    assert judge(spec(), timeline([])).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_quiet_drill_passes_only_in_silence() -> None:
+    quiet = spec().model_copy(update={"expect": (), "faults": (), "alarms": ()})
+    events = [
+        event
+        for event in without(passing_events(), AlertSamples, DeliverySeen, Notified, FaultApplied, FaultCleared)
+        if not (isinstance(event, PhaseStarted) and event.phase != "steady")
+    ]
+    assert judge(quiet, timeline(events)).outcome is Outcome.PASSED
+    assert judge(quiet, timeline(events, fired(), seen("active"))).outcome is Outcome.FAILED
