@@ -58,7 +58,8 @@ class Problem:
             text += f"; did you mean {self.suggestion!r}?"
         if self.accepted:
             text += f" (accepted: {self.accepted})"
-        return text
+        # Names out of a file can hold what a terminal obeys.
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class TiercliError(Exception):

@@ -64,7 +64,7 @@ for _module in COMMANDS:
 def run() -> NoReturn:
     """Run the command line and exit: 0, 1, 2, 3 or 4 as errors.py says, 70 for a bug, 130 for Ctrl-C."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="tiercli", standalone_mode=False)
     except TiercliError as error:
         if "--debug" in sys.argv:
             traceback.print_exc()

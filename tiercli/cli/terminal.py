@@ -24,14 +24,14 @@ def output_console() -> Console:
     """The console for what a command answers: standard output, in colour only on a terminal."""
     from rich.console import Console
 
-    return Console(no_color=_COLOR["off"] or None, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(no_color=_COLOR["off"] or None, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
 def error_console() -> Console:
     """The console for errors and progress: standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, no_color=_COLOR["off"] or None, highlight=False, soft_wrap=True)
+    return Console(stderr=True, no_color=_COLOR["off"] or None, highlight=False, emoji=False, soft_wrap=True)
 
 
 def print_error(error: TiercliError) -> None:
