@@ -212,6 +212,7 @@ def _resolve(event: yaml.ScalarEvent) -> Any:
 
 
 def kind_of(value: Any) -> str:
+    """What a value is, in an operator's words."""
     return {list: "a list", int: "a number", float: "a number", bool: "true or false", type(None): "empty"}.get(
         type(value), "text"
     )

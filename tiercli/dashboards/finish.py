@@ -138,6 +138,18 @@ def _panel(panel: dict[str, Any]) -> dict[str, Any]:
         for key in ("query", "metric", "target", "step", "intervalFactor", "interval"):
             target.pop(key, None)
     defaults = panel["fieldConfig"]["defaults"]
+    # grafanalib writes a bar gauge's unit where Grafana 6 looked for it.
+    older = panel.get("options", {}).pop("fieldOptions", {})
+    if older:
+        panel["options"]["reduceOptions"] = {
+            "calcs": older.get("calcs", ["lastNotNull"]),
+            "fields": "",
+            "values": False,
+        }
+    older = older.get("defaults", {})
+    for key in ("unit", "decimals"):
+        if key not in defaults and older.get(key) is not None:
+            defaults[key] = older[key]
     if not defaults.get("thresholds", {}).get("steps"):
         defaults["thresholds"] = {"mode": "absolute", "steps": [{"value": None, "color": "green"}]}
     if defaults.get("custom", {}).pop("displayMode", None) is not None:

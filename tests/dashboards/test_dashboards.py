@@ -1,0 +1,89 @@
+"""Dashboards: what Grafana's own models accept, what an on-call needs on every pane, and queries that can answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.dashboards import DASHBOARDS, render_dashboards
+from tiercli.dashboards.queries import panel_queries, resolve_variables
+from tiercli.errors import Location
+from tiercli.signals.expressions import check_expression
+from tiercli.signals.panels import PANELS
+
+CURRENT_TYPES = {"timeseries", "stat", "table", "bargauge", "state-timeline"}
+LEGACY_KEYS = {"rows", "hideControls", "sharedCrosshair", "style", "__inputs"}
+
+
+@pytest.fixture(scope="module", params=DASHBOARDS)
+def dashboard(request: pytest.FixtureRequest, hybrid: LoadedCatalog) -> tuple[str, dict[str, Any]]:
+    """Each dashboard's name and JSON."""
+    name = str(request.param)
+    return name, json.loads(render_dashboards(hybrid.catalog)[f"grafana/dashboards/{name}.json"])
+
+
+def test_grafanas_own_model_reads_it_and_loses_no_panel(dashboard: tuple[str, dict[str, Any]]) -> None:
+    _, data = dashboard
+    model = Dashboard.from_json(data)
+    assert model.panels is not None
+    assert len(model.panels) == len(data["panels"])
+    assert model.uid == data["uid"]
+
+
+def test_it_needs_no_migration(dashboard: tuple[str, dict[str, Any]]) -> None:
+    _, data = dashboard
+    assert data["schemaVersion"] >= 39
+    assert not LEGACY_KEYS & set(data)
+    assert {panel["type"] for panel in data["panels"]} <= CURRENT_TYPES
+    assert len(data["uid"]) <= 40
+
+
+def test_every_panel_says_what_it_shows(dashboard: tuple[str, dict[str, Any]]) -> None:
+    _, data = dashboard
+    for panel in data["panels"]:
+        assert len(panel["description"]) > 20, panel["title"]
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert "unit" in panel["fieldConfig"]["defaults"] or panel["type"] == "state-timeline", panel["title"]
+        assert all(target["legendFormat"] for target in panel["targets"]), panel["title"]
+
+
+def test_panels_have_the_ids_that_links_use_and_do_not_overlap(dashboard: tuple[str, dict[str, Any]]) -> None:
+    name, data = dashboard
+    assert {panel["title"]: panel["id"] for panel in data["panels"]} == dict(PANELS[name])
+    taken: dict[tuple[int, int], str] = {}
+    for panel in data["panels"]:
+        grid = panel["gridPos"]
+        assert grid["x"] + grid["w"] <= 24
+        for x in range(grid["x"], grid["x"] + grid["w"]):
+            for y in range(grid["y"], grid["y"] + grid["h"]):
+                assert (x, y) not in taken, (panel["title"], taken.get((x, y)))
+                taken[x, y] = panel["title"]
+
+
+def test_every_query_parses_and_reads_known_series(dashboard: tuple[str, dict[str, Any]]) -> None:
+    name, data = dashboard
+    queries = list(panel_queries(name, json.dumps(data)))
+    assert queries
+    for query in queries:
+        for chosen in (None, {"provider": 'a"b\\c.*', "region": "r|s", "model": "{m}"}):
+            problems = check_expression(resolve_variables(query.expr, chosen), Location(query.title))
+            assert problems == [], query.title
+
+
+def test_a_query_of_an_unknown_series_would_be_noticed() -> None:
+    assert check_expression("tier:provider:latency_second:p95_5m", Location("x"))
+    assert check_expression('tier:provider:latency_seconds:p95_5m{tenant="t"}', Location("x"))
+    assert check_expression("sum(", Location("x"))
+
+
+def test_links_keep_the_time_range(hybrid: LoadedCatalog) -> None:
+    text = render_dashboards(hybrid.catalog)["grafana/dashboards/home.json"]
+    assert "${__url_time_range}" in text
+    assert "var-provider=${__field.labels.provider:percentencode}" in text
+    for link in json.loads(text)["links"]:
+        assert link["keepTime"]
+        assert link["includeVars"]

@@ -1,0 +1,73 @@
+"""Imports run one way: cli → (drills, lint, output) → (rules, dashboards, …) → signals → catalog."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "tiercli"
+LAYERS = (
+    {"cli"},
+    {"drills", "lint", "output"},
+    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters"},
+    {"signals"},
+    {"catalog"},
+)
+# Folders of one layer that may know each other: the sandbox starts the fault proxy, a drill and a lint read output.
+BESIDE = {("sandbox", "faults"), ("drills", "output"), ("lint", "output")}
+ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def layer_of(folder: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if folder in layer)
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_below(path: Path) -> None:
+    here = path.relative_to(PACKAGE).parts[0]
+    for module in imports_of(path):
+        parts = module.split(".")
+        if parts[0] in ONLY_IN:
+            assert here in ONLY_IN[parts[0]], f"{module} is imported in {here}"
+        if parts[0] != "tiercli" or len(parts) < 2 or not (PACKAGE / parts[1]).is_dir():
+            continue
+        there = parts[1]
+        allowed = there == here or (here, there) in BESIDE or layer_of(there) > layer_of(here)
+        assert allowed, f"{here} imports {module}"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ["pydantic", "aiohttp", "httpx", "grafanalib", "jinja2", "locust", "promql_parser", "yaml", "rich.live"]
+    code = f"import json, sys, tiercli.cli.main; print(json.dumps([name for name in {heavy!r} if name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_every_public_function_says_what_it_does() -> None:
+    silent = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            public = isinstance(
+                node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            ) and not node.name.startswith("_")
+            if public and not ast.get_docstring(node):  # type: ignore[arg-type]
+                silent.append(f"{path.relative_to(PACKAGE)}: {node.name}")  # type: ignore[attr-defined]
+    assert silent == []
