@@ -18,6 +18,10 @@ SEVERITIES = ("page", "notify", "trend")
 HEARTBEAT = "heartbeat"  # the severity label of Watchdog: a route of its own, never a page
 WATCHDOG = "Watchdog"
 
+# Scrape jobs: prefixed, because they join the jobs of a stack that exists already.
+GATEWAY_JOB = "tiercli-gateway"
+SERVERS_JOB = "tiercli-servers"
+
 GROUP_PREFIX = "tiercli"  # rule groups: tiercli-provider, tiercli-gateway, …
 RECORD_PREFIX = "tier"  # recorded series: tier:level:metric
 THRESHOLD_PREFIX = "tier:threshold"

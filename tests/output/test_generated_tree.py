@@ -44,7 +44,9 @@ def accept(folder: Path, *, unit_tests: bool = True) -> None:
         done = run_tool(*command)
         assert done.returncode == 0, done.stdout + done.stderr
     if unit_tests:
-        done = run_tool(stack.promtool.path, "test", "rules", "alerts_test.yml", cwd=folder / TESTS_FOLDER)
+        files = sorted(path.name for path in (folder / TESTS_FOLDER).glob("*_test.yml"))
+        assert files
+        done = run_tool(stack.promtool.path, "test", "rules", *files, cwd=folder / TESTS_FOLDER)
         assert done.returncode == 0, done.stdout + done.stderr
     for path in (folder / "grafana" / "dashboards").glob("*.json"):
         Dashboard.from_json(json.loads(path.read_text(encoding="utf-8")))

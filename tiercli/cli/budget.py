@@ -28,10 +28,13 @@ def register(app: typer.Typer) -> None:
 
 
 def budget(
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: Annotated[
+        Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
+    ],
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "text",
     templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+        list[Path] | None,
+        typer.Option("--templates", metavar="DIR", help="A folder of your own alarm files; may be repeated."),
     ] = None,
 ) -> None:
     """Count the series that the catalog allows, per metric, against its budgets. Exit 1 when one is exceeded.

@@ -10,7 +10,9 @@ import typer
 from tiercli.cli.terminal import output_console
 from tiercli.errors import InvalidInput, Problem
 
-_CATALOG = Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)]
+_CATALOG = Annotated[
+    Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +82,8 @@ def validate(
         typer.Option("--format", help="How to say it: lines, one JSON object, or annotations for GitHub."),
     ] = "text",
     templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+        list[Path] | None,
+        typer.Option("--templates", metavar="DIR", help="A folder of your own alarm files; may be repeated."),
     ] = None,
 ) -> None:
     """Check a catalog whole: its shape, every reference in it, zones, prices, budgets, and what it says of alarms.

@@ -40,8 +40,8 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     alarms = load_alarms(loaded, deployment.timing, template_folders)
     tree = render_servers(loaded, deployment, alarms)
     tree[f"{TESTS_FOLDER}/{ALERT_RULES_FILE}"] = to_yaml(build_tested_rules(catalog, alarms))
-    tree[f"{TESTS_FOLDER}/alerts_test.yml"] = to_yaml(build_unit_tests(catalog, alarms))
     for alarm in alarms:
+        tree[f"{TESTS_FOLDER}/{alarm.alarm}_test.yml"] = to_yaml(build_unit_tests(catalog, alarms, alarm))
         tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, deployment.timing)
     tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
     tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -18,11 +19,13 @@ def on_one_line(text: str) -> str:
 
 
 class Threshold(Model):
-    """One number of an alarm that a catalog can change. `bounds_quantile`: a latency that a histogram must reach."""
+    """One number of an alarm that a catalog can change, to `at_least` or more. `bounds_quantile`: a latency that a
+    histogram must reach."""
 
     default: Annotated[float, Field(ge=0)]
     unit: str
     meaning: str
+    at_least: Annotated[float, Field(ge=0)] = 0.0
     bounds_quantile: bool = False
 
 
@@ -59,38 +62,51 @@ class WindowFill(Model):
     needs: Annotated[float, Field(ge=0, le=1)] = 1.0
     share: str | None = None
 
+    @field_validator("share")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        return None if value is None else on_one_line(value)
+
 
 class CaseSeries(Model):
-    """One input series of a unit test, with values in promtool's notation, 15 seconds apart."""
+    """One input series of a unit test: `value` at every evaluation, or until the case's change, and from then on `then`.
+    A number, or NaN."""
 
     series: str
-    values: str
+    value: float
+    then: float | None = None
 
-    @field_validator("values", mode="before")
+    @field_validator("value", "then", mode="before")
     @classmethod
-    def _as_text(cls, value: object) -> str:
-        return str(value)
+    def _nan(cls, value: object) -> object:
+        return math.nan if value == "NaN" else value
 
 
 class CaseAlert(Model):
-    """An alert that a unit test expects: identity labels and the value that its annotations quote."""
+    """An alert that a unit test expects: identity labels, and the value that its annotations quote."""
 
     labels: dict[str, str]
     value: float
 
 
 class Case(Model):
-    """One unit test at the alarm's boundary. Every alarm that it does not name must be silent at every `at`."""
+    """One unit test at the alarm's boundary: what is injected, and which of this alarm's alerts come of it.
+
+    Times follow from the alarm's own `for` and keep_firing_for, so that a case holds whatever a catalog sets. `changes`
+    says when a series with `then` changes: `early`, one evaluation before `for` has passed, or `late`, one after. `fires`
+    are the alerts once `for` has passed, `later` those long after that (the same, unless something changed).
+    """
 
     name: str
     series: tuple[CaseSeries, ...]
-    at: tuple[Duration, ...]
+    changes: Literal["early", "late"] = "early"
     fires: tuple[CaseAlert, ...] = ()
+    later: tuple[CaseAlert, ...] | None = None
 
-    @field_validator("at", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    @property
+    def changing(self) -> bool:
+        """Whether anything changes while the case runs."""
+        return any(one.then is not None for one in self.series)
 
 
 class Record(Model):
@@ -126,12 +142,13 @@ class Alarm(Model):
     sla: str
     action: str
     panel: PanelLink
-    fault: str
+    fault: str | None = Field(default=None, description="the fault that provokes it; none for a heartbeat")
     thresholds: dict[str, Threshold] = {}
     records: tuple[Record, ...] = Field(default=(), description="what only this alarm needs recorded, in its group")
     expr: str
     for_: Duration = Field(alias="for")
     keep_firing_for: Duration | None = None
+    group_wait: Duration | None = Field(default=None, description="instead of Alertmanager's own")
     inhibits: Inhibits | None = None
     summary: str
     description: str

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jinja2
 
-from tiercli.catalog.document import Document, parse_document
+from tiercli.catalog.document import Document, parse_document, read_text
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import AlarmSettings
 from tiercli.catalog.shape import load_model
@@ -16,8 +18,10 @@ from tiercli.catalog.validation import unknown_name
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_checks import AlarmFile, check_alarm_files, check_settings
 from tiercli.rules.alarm_templates import alarm_context, template_environment
-from tiercli.signals.contract import DURATION_BUCKETS
+from tiercli.rules.case_subjects import Subjects
+from tiercli.rules.thresholds import limits_of, overridden_thresholds
 from tiercli.signals.timing import Timing
 
 SUFFIX = ".yml.j2"
@@ -34,77 +38,89 @@ def alarm_paths(folders: Sequence[Path] = ()) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def load_alarms(loaded: LoadedCatalog, timing: Timing, folders: Sequence[Path] = ()) -> tuple[Alarm, ...]:
-    """Every alarm, sorted by name, as `loaded` sets it. Raises InvalidInput with every problem of the alarm files and
-    of what the catalog says of alarms."""
-    paths = alarm_paths(folders)
-    problems = list(_settings_problems(loaded, paths))
-    alarms: list[Alarm] = []
+def load_alarms(loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = ()) -> tuple[Alarm, ...]:
+    """Every alarm, sorted by name, as `loaded` sets it and in the time of `timing`.
+
+    Raises InvalidInput with every problem of the alarm files and of what the catalog says of alarms.
+    """
+    paths = alarm_paths(template_folders)
+    problems = list(_unknown_alarms(loaded, paths))
+    files: list[AlarmFile] = []
     for name, path in paths.items():
         try:
-            alarms.append(_load_alarm(name, path, loaded, timing))
+            files.append(_load_alarm(name, path, loaded, timing))
         except InvalidInput as error:
             problems += error.problems
+    if len(files) == len(paths):
+        problems += check_alarm_files(files, loaded.catalog)
     if problems:
         raise InvalidInput("alarms and catalog do not fit", list(dict.fromkeys(problems)))
-    return tuple(alarms)
+    return tuple(file.alarm for file in files)
 
 
-def _settings_problems(loaded: LoadedCatalog, paths: dict[str, Path]) -> Iterator[Problem]:
+def _unknown_alarms(loaded: LoadedCatalog, paths: dict[str, Path]) -> Iterator[Problem]:
     for name in loaded.catalog.alarms:
         if name not in paths:
             yield unknown_name("alarm", name, paths, loaded.document.locate(("alarms", name), key=True))
 
 
-def _load_alarm(name: str, path: Path, loaded: LoadedCatalog, timing: Timing) -> Alarm:
-    text = path.read_text(encoding="utf-8")
-    # The first pass is for what the file says of itself, which its own expressions need.
-    first = _document(path, text, loaded, timing, name, ("provider", "model", "region"), None).value
-    identity = tuple(first.get("identity") or ())
-    thresholds = first.get("thresholds") or {}
-    defaults = {
-        key: float(one["default"]) for key, one in thresholds.items() if isinstance(one, dict) and "default" in one
-    }
-    settings = loaded.catalog.alarms.get(name, AlarmSettings())
-    problems = list(_threshold_problems(loaded, name, settings, thresholds))
+def _load_alarm(name: str, path: Path, loaded: LoadedCatalog, timing: Timing) -> AlarmFile:
+    """One alarm. Its template is rendered once for what the file says of itself, which its expressions need, and then
+    with that; where the catalog has overrides, once more for unit tests about one whom they cover."""
+    catalog = loaded.catalog
+    template = _Template(name, path, loaded, timing)
+    first = load_model(template.render(("provider", "model", "region"), _Anything(), overridden=False), Alarm)
+    problems = list(check_settings(loaded, name, first))
+    if first.alarm != name:
+        said = f"alarm is {first.alarm!r}"
+        problems.append(Problem(Location(str(path), 1), said, f"{name!r}, as the file is named"))
     if problems:
-        raise InvalidInput(f"unknown thresholds of {name}", problems)
-    document = _document(path, text, loaded, timing, name, identity, defaults | settings.thresholds)
+        raise InvalidInput(f"{name} and the catalog do not fit", problems)
+    limits = limits_of(catalog, name, first.thresholds)
+    document = template.render(first.identity, limits, overridden=False)
     alarm = load_model(document, Alarm)
-    if alarm.alarm != name:
-        raise InvalidInput(
-            f"{path} is not named for its alarm",
-            [Problem(document.locate(("alarm",)), f"alarm is {alarm.alarm!r}", f"{name!r}, as the file is named")],
+    cases = alarm.cases
+    if overridden_thresholds(catalog, name):
+        other = load_model(template.render(first.identity, limits, overridden=True), Alarm)
+        cases += tuple(
+            case.model_copy(update={"name": f"{case.name}, with a threshold of its own"}) for case in other.cases
         )
+    settings = catalog.alarms.get(name, AlarmSettings())
     changes: dict[str, Any] = {
-        "owner": settings.owner or alarm.owner,
+        "cases": cases,
+        "owner": settings.owner or alarm.owner or next(iter(catalog.owners)),
         "severity": settings.severity or alarm.severity,
-        "for_": timing.duration(settings.for_) if settings.for_ else alarm.for_,
+        "for_": timing.duration(settings.for_) if settings.for_ is not None else alarm.for_,
     }
-    return alarm.model_copy(update=changes)
+    return AlarmFile(alarm.model_copy(update=changes), document)
 
 
-def _document(
-    path: Path,
-    text: str,
-    loaded: LoadedCatalog,
-    timing: Timing,
-    name: str,
-    identity: tuple[str, ...],
-    defaults: dict[str, float] | None,
-) -> Document:
-    known = _Anything() if defaults is None else defaults
-    try:
-        template = template_environment(timing).from_string(text)
-        rendered = template.render(alarm_context(name, loaded.catalog, timing, identity, known))
-    except jinja2.TemplateSyntaxError as error:
-        raise InvalidInput(
-            f"{path} is no template", [Problem(Location(str(path), error.lineno), str(error.message))]
-        ) from error
-    except (jinja2.UndefinedError, KeyError, ValueError, TypeError) as error:
-        said = f"threshold {error} is not declared" if isinstance(error, KeyError) else str(error)
-        raise InvalidInput(f"{path} cannot be rendered", [Problem(Location(str(path)), said)]) from error
-    return parse_document(rendered, str(path))
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Template:
+    """The text of an alarm file, to be rendered for a catalog."""
+
+    name: str
+    path: Path
+    loaded: LoadedCatalog
+    timing: Timing
+
+    def render(self, identity: Sequence[str], limits: dict[str, float], *, overridden: bool) -> Document:
+        """The file as YAML. Raises InvalidInput with the line where a template goes wrong."""
+        catalog = self.loaded.catalog
+        subjects = Subjects.of(catalog, self.name, overridden=overridden)
+        context = alarm_context(self.name, catalog, identity, limits, subjects)
+        try:
+            template = template_environment(self.timing).from_string(read_text(self.path))
+            return parse_document(template.render(context), str(self.path))
+        except jinja2.TemplateSyntaxError as error:
+            raise self._failure(str(error.message), error.lineno) from error
+        except KeyError as error:
+            raise self._failure(f"{error} is not declared here", _template_line(error.__traceback__)) from error
+        except (jinja2.TemplateError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError) as error:
+            raise self._failure(str(error), _template_line(error.__traceback__)) from error
+
+    def _failure(self, said: str, line: int) -> InvalidInput:
+        return InvalidInput(f"{self.path} cannot be rendered", [Problem(Location(str(self.path), line), said)])
 
 
 class _Anything(dict[str, float]):
@@ -114,20 +130,11 @@ class _Anything(dict[str, float]):
         return 1.0
 
 
-def _threshold_problems(
-    loaded: LoadedCatalog, name: str, settings: AlarmSettings, thresholds: dict[str, Any]
-) -> Iterator[Problem]:
-    last_bucket = max(DURATION_BUCKETS)
-    groups = [(("alarms", name, "thresholds"), settings.thresholds)]
-    groups += [
-        (("alarms", name, "overrides", position, "thresholds"), override.thresholds)  # type: ignore[misc]
-        for position, override in enumerate(settings.overrides)
-    ]
-    for place, values in groups:
-        for key, value in values.items():
-            at = loaded.document.locate((*place, key), key=True)
-            if key not in thresholds:
-                yield unknown_name("threshold", key, thresholds, at, f" of {name}")
-            elif thresholds[key].get("bounds_quantile") and value >= last_bucket:
-                said = f"{key} of {name} is {value:g}; no quantile can exceed the last bucket"
-                yield Problem(at, said, f"below {last_bucket:g}")
+def _template_line(trace: TracebackType | None) -> int:
+    """The line of the template in which an exception came up: Jinja puts it into the traceback."""
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -27,7 +27,7 @@ def build_alertmanager(catalog: Catalog, alarms: tuple[Alarm, ...], deployment: 
             "receiver": catalog.routing.trend,
             "group_by": group_labels(alarms),
             **_waits(catalog, deployment),
-            "routes": severity_routes(catalog, deployment),
+            "routes": severity_routes(catalog, alarms, deployment),
         },
         "receivers": [
             build_receiver(name, receiver, deployment) for name, receiver in sorted(catalog.receivers.items())
@@ -42,8 +42,11 @@ def group_labels(alarms: tuple[Alarm, ...]) -> list[str]:
     return ["alertname", ESTATE_LABEL, ENV_LABEL, *identity]
 
 
-def severity_routes(catalog: Catalog, deployment: Deployment, prefix: str = "") -> list[dict[str, Any]]:
-    """A route a severity, in it a route for each owner who has a receiver of their own; the heartbeat first."""
+def severity_routes(
+    catalog: Catalog, alarms: tuple[Alarm, ...], deployment: Deployment, prefix: str = ""
+) -> list[dict[str, Any]]:
+    """A route a severity, in it the alarms with a group_wait of their own and the owners with a receiver of their own;
+    the heartbeat first."""
     timing = deployment.timing
     routes: list[dict[str, Any]] = [
         {
@@ -51,7 +54,8 @@ def severity_routes(catalog: Catalog, deployment: Deployment, prefix: str = "") 
             "matchers": [f'{SEVERITY_LABEL}="{HEARTBEAT}"'],
             "group_wait": timing.duration("0s"),
             "group_interval": timing.duration("1m"),
-            "repeat_interval": timing.duration("1m"),
+            # Shorter than group_interval, or a repetition that comes due a moment later waits for the next round.
+            "repeat_interval": timing.duration("30s"),
         }
     ]
     for severity in SEVERITIES:
@@ -59,13 +63,22 @@ def severity_routes(catalog: Catalog, deployment: Deployment, prefix: str = "") 
             "receiver": prefix + getattr(catalog.routing, severity),
             "matchers": [f'{SEVERITY_LABEL}="{severity}"'],
         }
-        own = [
+        owners = [
             {"receiver": prefix + receiver, "matchers": [f'{OWNER_LABEL}="{name}"']}
             for name, owner in sorted(catalog.owners.items())
             if (receiver := getattr(owner, severity)) is not None
         ]
-        if own:
-            route["routes"] = own
+        hasty: dict[str, list[str]] = {}
+        for alarm in alarms:
+            if alarm.severity == severity and alarm.group_wait is not None:
+                hasty.setdefault(alarm.group_wait, []).append(alarm.alarm)
+        inside: list[dict[str, Any]] = [
+            {"matchers": [f'alertname=~"{"|".join(names)}"'], "group_wait": wait}
+            | ({"routes": owners} if owners else {})
+            for wait, names in sorted(hasty.items())
+        ]
+        if inside or owners:
+            route["routes"] = inside + owners
         routes.append(route)
     return routes
 
@@ -106,7 +119,9 @@ def build_receiver(name: str, receiver: Receiver, deployment: Deployment, prefix
             built["webhook_configs"] = [{"url": f"{deployment.receiver_base}/{name}", "send_resolved": True}]
         return built
     if receiver.webhook is not None:
-        webhook: dict[str, Any] = {"url": receiver.webhook.url, "send_resolved": True}
+        # Newer Alertmanagers expand templates in a URL, and a brace has no place in one anyway.
+        url = receiver.webhook.url.replace("{", "%7B").replace("}", "%7D")
+        webhook: dict[str, Any] = {"url": url, "send_resolved": True}
         if receiver.webhook.credentials_file is not None:
             webhook["http_config"] = {"authorization": {"credentials_file": receiver.webhook.credentials_file}}
         built["webhook_configs"] = [webhook]

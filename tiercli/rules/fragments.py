@@ -9,18 +9,23 @@ from typing import Any
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, RECEIVER_PREFIX
+from tiercli.durations import format_duration
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_templates import template_environment
 from tiercli.rules.alertmanager import build_alertmanager, build_receiver, group_labels, inhibit_rules, severity_routes
 from tiercli.rules.deployment import Deployment
-from tiercli.rules.prometheus_config import scrape_jobs
+from tiercli.rules.prometheus_config import scrape_jobs, scrape_timeout_s
 
 
 def build_scrape_fragment(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
-    """Scrape jobs, with the intervals that the rules' windows count on."""
-    jobs = scrape_jobs(catalog, deployment)
-    return {"scrape_configs": [{**job, "scrape_interval": catalog.prometheus.scrape_interval} for job in jobs]}
+    """Scrape jobs, with the intervals that the rules' windows count on, whatever the others' are."""
+    timing = deployment.timing
+    times = {
+        "scrape_interval": format_duration(timing.scrape_s),
+        "scrape_timeout": format_duration(scrape_timeout_s(timing)),
+    }
+    return {"scrape_configs": [{**job, **times} for job in scrape_jobs(catalog, deployment)]}
 
 
 def build_alertmanager_fragment(catalog: Catalog, alarms: tuple[Alarm, ...], deployment: Deployment) -> dict[str, Any]:
@@ -32,7 +37,7 @@ def build_alertmanager_fragment(catalog: Catalog, alarms: tuple[Alarm, ...], dep
         "matchers": [f'{ESTATE_LABEL}="{catalog.estate}"', f'{ENV_LABEL}="{catalog.env}"'],
         "group_by": group_labels(alarms),
         **{key: root[key] for key in ("group_wait", "group_interval", "repeat_interval")},
-        "routes": severity_routes(catalog, deployment, prefix),
+        "routes": severity_routes(catalog, alarms, deployment, prefix),
     }
     return {
         "routes": [route],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, SERVERS_JOB
 from tiercli.durations import format_duration
 from tiercli.rules.deployment import Deployment
-from tiercli.rules.recording import GATEWAY_JOB, SERVERS_JOB
+from tiercli.signals.timing import Timing
 
 RULES_FILE = "rules/tiercli.yml"
 
@@ -19,7 +19,7 @@ def build_prometheus(catalog: Catalog, deployment: Deployment) -> dict[str, Any]
     return {
         "global": {
             "scrape_interval": format_duration(timing.scrape_s),
-            "scrape_timeout": format_duration(min(timing.scrape_s, 10)),
+            "scrape_timeout": format_duration(scrape_timeout_s(timing)),
             "evaluation_interval": format_duration(timing.evaluation_s),
             "external_labels": {ESTATE_LABEL: catalog.estate, ENV_LABEL: catalog.env},
         },
@@ -29,6 +29,11 @@ def build_prometheus(catalog: Catalog, deployment: Deployment) -> dict[str, Any]
         },
         "scrape_configs": scrape_jobs(catalog, deployment),
     }
+
+
+def scrape_timeout_s(timing: Timing) -> float:
+    """How long a scrape may take, seconds: Prometheus' own 10, and never longer than it is to the next."""
+    return min(timing.scrape_s, 10)
 
 
 def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tiercli.catalog.model import AlarmSettings, Catalog
+from tiercli.catalog.model import Catalog
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_templates import template_environment
-from tiercli.rules.alerting import owner_of
+from tiercli.rules.thresholds import limits_of
 from tiercli.signals.timing import Timing
 
 
@@ -16,11 +16,9 @@ def render_runbook(catalog: Catalog, alarm: Alarm, timing: Timing) -> str:
     environment.lstrip_blocks = True
     environment.filters["cell"] = markdown_cell
     path = resource_folder("templates") / "runbooks" / "runbook.md.j2"
-    settings = catalog.alarms.get(alarm.alarm, AlarmSettings())
-    owner = owner_of(catalog, alarm)
-    limits = {name: one.default for name, one in alarm.thresholds.items()} | settings.thresholds
+    limits = limits_of(catalog, alarm.alarm, alarm.thresholds)
     text = environment.from_string(path.read_text(encoding="utf-8")).render(
-        alarm=alarm, owner=owner, contact=catalog.owners[owner].contact, limits=limits
+        alarm=alarm, contact=catalog.owners[alarm.owner].contact, limits=limits
     )
     return text.rstrip("\n") + "\n"
 

@@ -2,23 +2,30 @@
 
 promtool checks only the alerts that a test names, so every check names all alarms, the silent ones with an empty list.
 The alert rules are tested alone, with what they read injected: recorded series beside a rule that records them would be
-duplicate samples.
+duplicate samples. A file an alarm, because the time between evaluations follows from the alarm's `for`.
 """
 
 from __future__ import annotations
 
-import re
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import GROUP_PREFIX
-from tiercli.rules.alarm import Alarm, Case, CaseAlert
+from tiercli.conventions import GROUP_PREFIX, HEARTBEAT
+from tiercli.durations import format_duration, parse_duration
+from tiercli.rules.alarm import Alarm, Case, CaseAlert, CaseSeries, Record
 from tiercli.rules.alerting import alert_annotations, alert_labels, build_alert_rule
-from tiercli.rules.recording import threshold_records
+from tiercli.rules.go_templates import expand_template
+from tiercli.rules.thresholds import number, threshold_records
+from tiercli.signals.expressions import series_labels
 from tiercli.signals.promql import selector
 
 ALERT_RULES_FILE = "alerts.yml"
-INTERVAL = "15s"
+# Seconds between evaluations, and how many of them a `for` is at most: promtool is slow over many.
+SHORTEST_STEP_S = 15
+MOST_STEPS = 240
+LATER_STEPS = 20
 
 
 def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> dict[str, Any]:
@@ -30,71 +37,97 @@ def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> dict[str,
     return {"groups": groups}
 
 
-def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...]) -> dict[str, Any]:
-    """promtool's test file: every case of every alarm. Recorded thresholds are there, as in production."""
-    overrides = [
-        {"series": selector(record.record, record.labels), "values": f"{_constant(record.expr)}x120"}
-        for record in threshold_records(catalog, alarms)
-    ]
+def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm) -> dict[str, Any]:
+    """promtool's test file for one alarm: every case of it, each naming every alarm."""
+    constants = list(threshold_records(catalog, subject))
+    step_s = _step_s(subject)
+    held_steps = math.ceil(parse_duration(subject.for_) / step_s)
+    tests = []
+    for case in subject.cases:
+        if case.changing and case.changes == "early" and held_steps == 0:
+            continue  # without a `for` there is no time before it
+        tests.append(
+            {
+                "name": f"{subject.alarm} {case.name}",
+                "interval": format_duration(step_s),
+                "input_series": _inputs(case, constants, held_steps, _last_step(subject, step_s, held_steps)),
+                "alert_rule_test": [
+                    _check(catalog, alarm, step * step_s, fires if alarm is subject else ())
+                    for step, fires in _moments(case, subject, step_s, held_steps)
+                    for alarm in alarms
+                ],
+            }
+        )
     return {
         "rule_files": [ALERT_RULES_FILE],
-        "evaluation_interval": INTERVAL,
+        "evaluation_interval": format_duration(step_s),
         "group_eval_order": list(dict.fromkeys(f"{GROUP_PREFIX}-{alarm.group}" for alarm in alarms)),
-        "tests": [_test(catalog, alarms, alarm, case, overrides) for alarm in alarms for case in alarm.cases],
+        "tests": tests,
     }
 
 
-def _test(
-    catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm, case: Case, overrides: list[dict[str, str]]
-) -> dict[str, Any]:
-    checks = []
-    for at in case.at:
-        for alarm in alarms:
-            expected = [_expected(catalog, alarm, alert) for alert in case.fires] if alarm is subject else []
-            if alarm.expr == "vector(1)":
-                expected = [_expected(catalog, alarm, CaseAlert(labels={}, value=1))]
-            checks.append({"eval_time": at, "alertname": alarm.alarm, "exp_alerts": expected})
-    return {
-        "name": f"{subject.alarm} {case.name}",
-        "interval": INTERVAL,
-        "input_series": [*({"series": one.series, "values": one.values} for one in case.series), *overrides],
-        "alert_rule_test": checks,
-    }
+def _step_s(alarm: Alarm) -> int:
+    longest_s = max(parse_duration(alarm.for_), parse_duration(alarm.keep_firing_for or "0s"))
+    return SHORTEST_STEP_S * max(1, math.ceil(longest_s / MOST_STEPS / SHORTEST_STEP_S))
 
 
-def _constant(expr: str) -> str:
-    return expr.removeprefix("vector(").removesuffix(")")
+def _kept_steps(alarm: Alarm, step_s: int) -> int:
+    return math.ceil(parse_duration(alarm.keep_firing_for or "0s") / step_s)
 
 
-def _expected(catalog: Catalog, alarm: Alarm, alert: CaseAlert) -> dict[str, Any]:
-    annotations = {
-        name: expand_template(text, alert.labels, alert.value)
-        for name, text in alert_annotations(catalog, alarm).items()
-    }
-    return {"exp_labels": {**alert_labels(catalog, alarm), **alert.labels}, "exp_annotations": annotations}
+def _last_step(alarm: Alarm, step_s: int, held_steps: int) -> int:
+    return held_steps + 1 + _kept_steps(alarm, step_s) + LATER_STEPS
 
 
-def expand_template(text: str, labels: dict[str, str], value: float) -> str:
-    """What Prometheus makes of the Go templates that alarm files can write: labels, and a value in three formats."""
+def _moments(case: Case, alarm: Alarm, step_s: int, held_steps: int) -> Iterator[tuple[int, tuple[CaseAlert, ...]]]:
+    """When a case is looked at, in steps, and which of its alarm's alerts fire then."""
+    later = case.fires if case.later is None else case.later
+    if case.fires and held_steps:
+        yield held_steps - 1, ()
+    yield held_steps, case.fires
+    if case.changing and case.changes == "late":
+        # What fired before the change is kept as it was then, up to the last evaluation that keep_firing_for covers.
+        kept = _kept_steps(alarm, step_s)
+        if kept and later != case.fires and not later:
+            yield held_steps + kept, case.fires
+            yield held_steps + 1 + kept, ()
+    yield _last_step(alarm, step_s, held_steps), later
 
-    def replace(match: re.Match[str]) -> str:
-        expression = match[1].strip()
-        if expression.startswith("$labels."):
-            name, _, pipe = expression.removeprefix("$labels.").partition("|")
-            found = labels.get(name.strip(), "")
-            return go_query_escape(found) if pipe.strip() == "urlquery" else found
-        formats = {
-            '$value | printf "%.0f"': f"{value:.0f}",
-            '$value | printf "%.2f"': f"{value:.2f}",
-            "$value | humanizePercentage": f"{value * 100:.4g}%",
+
+def _inputs(case: Case, constants: list[Record], held_steps: int, last_step: int) -> list[dict[str, str]]:
+    change_at = held_steps if case.changes == "early" else held_steps + 1
+    inputs = [{"series": one.series, "values": _values(one, change_at, last_step)} for one in case.series]
+    # The thresholds that the catalog records for whom the case is about.
+    about = [series_labels(one.series) for one in case.series]
+    for record in constants:
+        if any(record.labels.items() <= labels.items() for labels in about):
+            value = record.expr.removeprefix("vector(").removesuffix(")")
+            inputs.append({"series": selector(record.record, record.labels), "values": f"{value}x{last_step}"})
+    return inputs
+
+
+def _values(series: CaseSeries, change_at: int, last_step: int) -> str:
+    """promtool's notation: VxN is V and N more of it. NaN has no such form."""
+    then = series.value if series.then is None else series.then
+    parts = ((series.value, change_at), (then, last_step + 1 - change_at))
+    texts = []
+    for value, count in parts:
+        if count and math.isnan(value):
+            texts += ["NaN"] * count
+        elif count:
+            texts.append(f"{number(value)}x{count - 1}")
+    return " ".join(texts)
+
+
+def _check(catalog: Catalog, alarm: Alarm, at_s: int, fires: tuple[CaseAlert, ...]) -> dict[str, Any]:
+    if alarm.severity == HEARTBEAT:
+        fires = (CaseAlert(labels={}, value=1),)
+    expected = []
+    for alert in fires:
+        annotations = {
+            name: expand_template(text, alert.labels, alert.value)
+            for name, text in alert_annotations(catalog, alarm).items()
         }
-        return formats[expression]
-
-    return re.sub(r"\{\{(.*?)\}\}", replace, text)
-
-
-def go_query_escape(text: str) -> str:
-    """As Go's url.QueryEscape, which the template function urlquery calls: space is a plus sign."""
-    from urllib.parse import quote_plus
-
-    return quote_plus(text, safe="~")
+        labels = {**alert_labels(catalog, alarm), **alert.labels}
+        expected.append({"exp_labels": labels, "exp_annotations": annotations})
+    return {"eval_time": format_duration(at_s), "alertname": alarm.alarm, "exp_alerts": expected}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import jinja2
 
-from tiercli.catalog.document import read_document
+from tiercli.catalog.document import Document, read_document
 from tiercli.catalog.model import Model
 from tiercli.catalog.shape import load_model
 from tiercli.catalog.validation import unknown_name
@@ -78,7 +76,12 @@ def load_binding(name: str, used_at: Location) -> Binding:
         raise InvalidInput(
             f"unknown source binding {name!r}", [unknown_name("source binding", name, binding_names(), used_at)]
         )
-    return load_model(read_document(_path(name)), Binding)
+    return load_model(read_binding(name), Binding)
+
+
+def read_binding(name: str) -> Document:
+    """The file of a binding that is known to be there."""
+    return read_document(resource_folder("catalogs") / "sources" / f"{name}.yaml")
 
 
 def bound_expressions(binding: Binding, timing: Timing, job: str) -> dict[str, str]:
@@ -86,18 +89,15 @@ def bound_expressions(binding: Binding, timing: Timing, job: str) -> dict[str, s
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
     environment.filters["duration"] = timing.duration
     environment.filters["window"] = timing.window
+    document = read_binding(binding.source)
     expressions = {}
     for record, template in binding.signals.items():
         try:
             rendered = environment.from_string(template).render(job=matcher("job", "=", job))
         except (jinja2.TemplateError, ValueError) as error:
-            place = Location(str(_path(binding.source)))
+            place = document.locate(("signals", record))
             raise InvalidInput(
                 f"binding {binding.source} cannot be rendered", [Problem(place, f"{record}: {error}")]
             ) from error
         expressions[record] = " ".join(rendered.split())
     return expressions
-
-
-def _path(name: str) -> Path:
-    return resource_folder("catalogs") / "sources" / f"{name}.yaml"

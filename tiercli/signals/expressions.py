@@ -2,78 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
 
 import promql_parser
 
-from tiercli.errors import Location, Problem
+from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.signals.contract import CONTRACT
+from tiercli.signals.label_flow import LabelFlow
 from tiercli.signals.recorded import RECORDED
 
-# What a scrape, a rule evaluation or Prometheus itself adds.
-_ADDED = frozenset({"job", "instance", "estate", "env"})
-_OWN: Mapping[str, frozenset[str]] = {
-    "up": frozenset(),
-    "ALERTS": frozenset({"alertname", "alertstate", "severity", "owner", "source"}),
-}
+# What a scrape adds to what a target exposes.
+_SCRAPED = frozenset({"job", "instance"})
+# Series of Prometheus' own, with their labels; None: any label.
+_OWN: Mapping[str, frozenset[str] | None] = {"up": _SCRAPED, "ALERTS": None}
+
+Series = Mapping[str, frozenset[str] | None]
 
 
-def known_series() -> dict[str, frozenset[str]]:
-    """Every series name that an expression may read, with its labels."""
-    known: dict[str, frozenset[str]] = {name: labels | _ADDED for name, labels in _OWN.items()}
+def known_series() -> dict[str, frozenset[str] | None]:
+    """Every series name that an expression may read, with its labels; None where it may have any."""
+    known: dict[str, frozenset[str] | None] = dict(_OWN)
     for metric in CONTRACT:
         for name in metric.exposed_names:
-            extra = {"le"} if name.endswith("_bucket") else set()
-            known[name] = frozenset(metric.labels) | extra | _ADDED
+            bucket = {"le"} if name.endswith("_bucket") else set()
+            known[name] = frozenset(metric.labels) | bucket | _SCRAPED
     for series in RECORDED:
-        known[series.name] = frozenset(series.labels) | _ADDED
+        known[series.name] = frozenset(series.labels)
     return known
 
 
-def check_expression(
-    expr: str,
-    place: Location,
-    more: Mapping[str, frozenset[str]] | None = None,
-    all_labels: frozenset[str] = frozenset(),
-) -> list[Problem]:
-    """What is wrong with `expr`: its syntax, a metric that nothing exposes or records, a label that the metric does not
-    have. `more` are series known beside those of the contract; `all_labels` are allowed everywhere (of ALERTS, say)."""
+def check_expression(expr: str, place: Location, more: Series | None = None) -> list[Problem]:
+    """What is wrong with `expr`: its syntax, a metric that nothing exposes or records, a label that is not there where
+    it is matched, grouped or joined by. `more` are series known beside the contract's and the recorded ones."""
+    return _read(expr, place, more)[1]
+
+
+def expression_labels(expr: str, more: Series | None = None) -> frozenset[str] | None:
+    """The labels of what `expr` yields; None when they cannot be told. Raises InvalidInput when it is not sound."""
+    labels, problems = _read(expr, Location("expression"), more)
+    if problems:
+        raise InvalidInput(f"not an expression over known series: {expr}", problems)
+    return labels
+
+
+def series_labels(series: str) -> dict[str, str]:
+    """The labels of one series as a unit test writes it: metric{label="value"}. Raises ValueError when it is none."""
+    parsed = promql_parser.parse(series)
+    if not isinstance(parsed, promql_parser.VectorSelector):
+        raise ValueError(f'{series} is not a series such as metric{{label="value"}}')
+    return {one.name: one.value for one in parsed.matchers.matchers}
+
+
+def _read(expr: str, place: Location, more: Series | None) -> tuple[frozenset[str] | None, list[Problem]]:
     try:
         parsed = promql_parser.parse(expr)
     except ValueError as error:
-        return [Problem(place, f"not PromQL: {error}: {expr}")]
+        return None, [Problem(place, f"not PromQL: {error}: {expr}")]
     known = known_series() | dict(more or {})
+    flow = LabelFlow(known)
+    labels = flow.labels(parsed)
     problems = []
-    for name, labels in selectors(parsed):
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            problems.append(Problem(place, f"unknown metric {name!r} in {expr}", "", near[0] if near else ""))
-            continue
-        allowed = known[name] | all_labels | (_every_label(known) if name == "ALERTS" else frozenset())
-        for label in labels:
-            if label not in allowed:
-                near = get_close_matches(label, allowed, n=1)
-                said = f"{name} has no label {label!r}, in {expr}"
-                problems.append(Problem(place, said, ", ".join(sorted(known[name] - _ADDED)), near[0] if near else ""))
-    return problems
-
-
-def selectors(parsed: Any) -> Iterator[tuple[str, list[str]]]:
-    """The name and the matched labels of every selector in a parsed expression."""
-    found: list[tuple[str, list[str]]] = []
-
-    def visit(node: Any) -> bool:
-        if isinstance(node, promql_parser.VectorSelector):
-            labels = [matcher.name for matcher in node.matchers.matchers if matcher.name != "__name__"]
-            named = next((m.value for m in node.matchers.matchers if m.name == "__name__"), "")
-            found.append((node.name or named, labels))
-        return True
-
-    promql_parser.walk(parsed, visit)
-    yield from found
-
-
-def _every_label(known: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    return frozenset(label for labels in known.values() for label in labels)
+    for said, name, accepted in flow.faults:
+        near = get_close_matches(name, accepted, n=1) if name else []
+        listed = ", ".join(sorted(accepted)) if len(accepted) < 20 else ""
+        problems.append(Problem(place, f"{said}, in {expr}", listed, near[0] if near else ""))
+    return labels, problems
