@@ -1,18 +1,69 @@
-"""What tests share: the example catalog, and a drill short enough to run many times."""
+"""What tests share: the example catalog, changed copies of it, and the real promtool and amtool."""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
+import yaml
 
-from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.catalog.loading import LoadedCatalog, load_catalog, parse_catalog
+from tiercli.sandbox.binaries import StackBinaries, find_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 HYBRID = ROOT / "catalogs" / "hybrid.yaml"
+
+ChangeCatalog = Callable[[dict[str, Any]], object]
+
+
+class Tool(Protocol):
+    """A program, run to its end: exit code, and everything that it printed."""
+
+    def __call__(self, *arguments: str | Path) -> tuple[int, str]: ...
 
 
 @pytest.fixture(scope="session")
 def hybrid() -> LoadedCatalog:
     """The catalog that comes with tiercli."""
     return load_catalog(HYBRID)
+
+
+@pytest.fixture(scope="session")
+def changed_hybrid() -> Callable[[ChangeCatalog], LoadedCatalog]:
+    """A copy of hybrid.yaml after a function has changed its content."""
+
+    def build(change: ChangeCatalog) -> LoadedCatalog:
+        data = yaml.safe_load(HYBRID.read_text(encoding="utf-8"))
+        change(data)
+        return parse_catalog(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), "changed.yaml")
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def stack() -> StackBinaries:
+    """prometheus, promtool, alertmanager and amtool as installed here; without them the tests fail."""
+    return find_stack()
+
+
+@pytest.fixture(scope="session")
+def promtool(stack: StackBinaries) -> Tool:
+    """promtool, to be called with its arguments."""
+    return _tool(stack.promtool.path)
+
+
+@pytest.fixture(scope="session")
+def amtool(stack: StackBinaries) -> Tool:
+    """amtool, to be called with its arguments."""
+    return _tool(stack.amtool.path)
+
+
+def _tool(path: Path) -> Tool:
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    return run

@@ -29,6 +29,7 @@ DASHBOARD_UID_PREFIX = "tiercli"
 RECEIVER_PREFIX = "tiercli"  # receivers in the Alertmanager configuration: tiercli/<receiver>
 
 MANIFEST_FILE = "manifest.json"
+GENERATOR = "tiercli"  # what a manifest says wrote it
 
 
 def snake_name(alarm: str) -> str:

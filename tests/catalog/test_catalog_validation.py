@@ -332,6 +332,16 @@ def test_a_section_of_any_other_shape_hides_no_other_problem(section: str, value
         assert "unknown receiver" not in said
 
 
+@pytest.mark.parametrize("section", list(Catalog.model_fields))
+def test_the_later_stages_bear_a_catalog_without_a_section(section: str) -> None:
+    lines = HYBRID.splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith(f"{section}:"))
+    end = next((at for at in range(start + 1, len(lines)) if lines[at][:1].strip() not in ("", "#")), len(lines))
+    said = problems_of("\n".join([*lines[:start], *lines[end:]]))
+    optional = not Catalog.model_fields[section].is_required()
+    assert (f"'{section}' is missing" in "\n".join(said)) is not optional
+
+
 def test_names_of_a_section_that_cannot_be_read_are_not_called_unknown() -> None:
     text = changed(("\nproviders:\n", "\nprovidrs:\n"))
     said = problems_of(text)

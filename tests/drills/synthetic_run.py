@@ -69,8 +69,6 @@ def passing_events() -> list[Event]:
             keep_firing_for_s=14,
             window_s=2,
             shortest_window_s=0.5,
-            fill_needs=1,
-            drains=True,
         ),
         PhaseStarted(at=T0, phase="steady", planned_s=10),
         PhaseStarted(at=FAULT_AT, phase="fault", planned_s=8),

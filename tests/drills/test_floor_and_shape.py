@@ -31,23 +31,20 @@ FACTS = AlarmFacts(
     keep_firing_for_s=0,
     window_s=10,
     shortest_window_s=1,
-    fill_needs=0.05,
-    drains=False,
 )
 
 
-def test_a_window_that_drains_must_pass_whole() -> None:
-    assert floor_parts(replace(FACTS, drains=True), 0.5)["rate window fills"] == 9
+def test_a_window_fills_when_the_raw_data_says_so() -> None:
+    assert floor_parts(FACTS, 0.5, 2.5)["rate window fills"] == 2.5
 
 
-def test_a_window_that_fills_crosses_once_enough_of_it_has_departed() -> None:
-    assert floor_parts(FACTS, 0.5, [0.5, 0.5])["rate window fills"] == pytest.approx(0.9)
-    assert floor_parts(FACTS, 0.5, [0.01])["rate window fills"] == 9
+def test_a_window_of_which_nothing_is_known_must_pass_whole() -> None:
+    assert floor_parts(FACTS, 0.5, None)["rate window fills"] == 9
 
 
 def test_for_is_rounded_up_to_whole_evaluations() -> None:
-    assert floor_parts(replace(FACTS, for_s=2), 0.333)["for, in whole evaluations"] == pytest.approx(2.331)
-    assert floor_parts(replace(FACTS, for_s=2), 0.5)["for, in whole evaluations"] == 2
+    assert floor_parts(replace(FACTS, for_s=2), 0.333, 0)["for, in whole evaluations"] == pytest.approx(2.331)
+    assert floor_parts(replace(FACTS, for_s=2), 0.5, 0)["for, in whole evaluations"] == 2
 
 
 def test_a_load_shape_says_its_rate_and_its_arrivals_without_a_clock() -> None:

@@ -1,9 +1,8 @@
-"""Recording rules on their own, evaluated by promtool over raw counters: the traps that a fresh series sets."""
+"""The recording rules alone, over raw metrics as exporters and scrapes really give them, in a real promtool."""
 
 from __future__ import annotations
 
-import re
-import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,106 +13,272 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.output.tree import to_yaml
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.alerting import build_rule_groups
-from tiercli.rules.deployment import timing_of
-from tiercli.sandbox.binaries import find_stack
+from tiercli.signals.timing import Timing
 
 OFFER = 'provider="anthropic", model="claude-sonnet-4-6", region="ap-south-1"'
-JOB = 'job="gateway", instance="g1"'
+LABELS = '{model="claude-sonnet-4-6", provider="anthropic", region="ap-south-1"}'
+PLACE = '{provider="anthropic", region="ap-south-1"}'
+A = 'job="tiercli-gateway", instance="a"'
+B = 'job="tiercli-gateway", instance="b"'
+# Under this factor a day is five minutes, which a test has time for.
+DAY_IN_5M = 288.0
+
+Series = Mapping[str, str]
 
 
-def evaluate(
-    loaded: LoadedCatalog, folder: Path, series: dict[str, str], at: str, expr: str
-) -> list[tuple[str, float]]:
-    """What `expr` gives at `at` once the recording rules ran over `series`, by asking promtool for a wrong answer."""
-    timing = timing_of(loaded.catalog)
-    groups = build_rule_groups(loaded, timing, load_alarms(loaded, timing))
-    for group in groups["groups"]:
-        group["rules"] = [rule for rule in group["rules"] if "record" in rule]
-    (folder / "rules.yml").write_text(to_yaml(groups))
-    test: dict[str, Any] = {
-        "rule_files": ["rules.yml"],
-        "evaluation_interval": "10s",
-        "group_eval_order": [group["name"] for group in groups["groups"]],
+def healthy(*instances: tuple[str, str, str]) -> Series:
+    """ai_gateway_up and up of some instances: (job and instance, gateway's own word, scrape)."""
+    series = {}
+    for labels, own, scrape in instances:
+        series[f"ai_gateway_up{{{labels}}}"] = own
+        series[f"up{{{labels}}}"] = scrape
+    return series
+
+
+def attempts(status: str, values: str, instance: str = A) -> Series:
+    return {f'ai_gateway_requests_total{{{instance}, {OFFER}, status="{status}"}}': values}
+
+
+def errors(code: str, values: str) -> Series:
+    return {f'ai_gateway_errors_total{{{A}, {OFFER}, code="{code}"}}': values}
+
+
+def durations(fast: str, slow: str) -> Series:
+    """Attempts of at most half a second, and of at most two."""
+    bucket = f"ai_gateway_request_duration_seconds_bucket{{{A}, {OFFER}"
+    return {f'{bucket}, le="0.5"}}': fast, f'{bucket}, le="2"}}': slow, f'{bucket}, le="+Inf"}}': slow}
+
+
+HEALTHY = "tier:gateway:healthy_instances:count"
+ERROR_RATIO = "tier:provider:error_ratio:rate5m"
+VIOLATIONS = "tier:tenant:zone_violations:increase1d"
+COMPLETE = "tier:gateway:audit_completeness:ratio5m"
+P95 = "tier:provider:latency_seconds:p95_5m"
+VIOLATED = f'ai_gateway_zone_violations_total{{{A}, tenant="acme-corp", region="us-east-1"}}'
+WHOSE = '{region="us-east-1", tenant="acme-corp"}'
+
+CASES = [
+    pytest.param(
+        healthy((A, "1x40", "1x40"), (B, "1x40", "1x40")), HEALTHY, "5m", {"{}": 2}, id="every healthy gateway counts"
+    ),
+    pytest.param(
+        healthy((A, "1x40", "1x40"), (B, "0x40", "1x40")),
+        HEALTHY,
+        "5m",
+        {"{}": 1},
+        id="a gateway that is up and says that it is not healthy does not count",
+    ),
+    pytest.param(
+        healthy((A, "1x40", "1x40"), (B, "1x10 stale", "1x10 0x30")),
+        HEALTHY,
+        "5m",
+        {"{}": 1},
+        id="a gateway that cannot be scraped does not count, though its last word was 1",
+    ),
+    pytest.param(
+        healthy((A, "1x10 stale", "1x10 stale"), (B, "1x10 stale", "1x10 stale")),
+        HEALTHY,
+        "5m",
+        {"{}": 0},
+        id="gateways that are gone leave a zero, not nothing",
+    ),
+    pytest.param({}, HEALTHY, "5m", {"{}": 0}, id="a gateway that never was is a zero too"),
+    pytest.param(
+        healthy(('job="other", instance="x"', "1x40", "1x40")),
+        HEALTHY,
+        "5m",
+        {"{}": 0},
+        id="another job does not count",
+    ),
+    pytest.param(
+        attempts("success", "0+15x40"), ERROR_RATIO, "9m", {LABELS: 0}, id="a provider that never failed has a ratio"
+    ),
+    pytest.param(
+        {**attempts("failure", "0+15x40"), **errors("UPSTREAM_ERROR", "0+15x40")},
+        ERROR_RATIO,
+        "9m",
+        {LABELS: 1},
+        id="a provider that never succeeded has a ratio of one",
+    ),
+    pytest.param(
+        {**attempts("success", "0+15x40"), **attempts("failure", "0+15x40"), **errors("RATE_LIMITED", "0+15x40")},
+        ERROR_RATIO,
+        "9m",
+        {LABELS: 0},
+        id="codes with alarms of their own are left out",
+    ),
+    pytest.param(
+        {**attempts("success", "0+15x40"), **attempts("failure", "0+15x40"), **errors("RATE_LIMITED", "0+15x40")},
+        "tier:provider:throttle_ratio:rate5m",
+        "9m",
+        {LABELS: 0.5},
+        id="and counted where they belong",
+    ),
+    pytest.param(
+        {**attempts("success", "7x40"), **attempts("failure", "3x40")},
+        ERROR_RATIO,
+        "9m",
+        {},
+        id="without traffic there is no ratio, rather than NaN",
+    ),
+    pytest.param(
+        {
+            **attempts("success", "0+15x20 0+15x20"),
+            **attempts("success", "1000+15x40", B),
+            **attempts("failure", "0x40"),
+        },
+        'tier:provider:requests:rate5m{status="success"}',
+        "9m",
+        {LABELS.replace("}", ', status="success"}'): 1.95},
+        id="the restart of one gateway costs one of its 20 steps, and disturbs no sum over two",
+    ),
+    pytest.param(
+        {**attempts("success", "0+15x40"), **attempts("failure", "0+5x40"), **errors("CONNECTION_FAILED", "0+5x40")},
+        "tier:provider:region_error_ratio:rate5m",
+        "9m",
+        {PLACE: 0.25},
+        id="a region's ratio is over all its models",
+    ),
+    pytest.param(
+        {
+            f'ai_gateway_tenant_requests_total{{{A}, tenant="t", region="r", status="success"}}': "0+15x40",
+            f"ai_gateway_audit_records_total{{{B}}}": "0+15x40",
+        },
+        COMPLETE,
+        "9m",
+        {"{}": 1},
+        id="a call and its audit record may be counted by different replicas",
+    ),
+    pytest.param(
+        {
+            f'ai_gateway_tenant_requests_total{{{A}, tenant="t", region="r", status="success"}}': "0+15x40",
+            f"ai_gateway_audit_records_total{{{A}}}": "0+12x40",
+        },
+        COMPLETE,
+        "9m",
+        {"{}": 0.8},
+        id="a missing audit record shows",
+    ),
+    pytest.param(
+        {
+            f'ai_gateway_tenant_requests_total{{{A}, tenant="t", region="r", status="success"}}': "5x40",
+            f"ai_gateway_audit_records_total{{{A}}}": "5x40",
+        },
+        COMPLETE,
+        "9m",
+        {},
+        id="without calls there is no completeness",
+    ),
+    pytest.param(durations("0x40", "0+15x40"), P95, "9m", {LABELS: 1.925}, id="p95 lies within its bucket"),
+    pytest.param(
+        durations("5x40", "5x40"), f"{P95}:normal", "9m", {}, id="a quantile over no traffic enters no baseline"
+    ),
+    pytest.param(
+        {**durations("0+15x80", "0+15x80"), **attempts("success", "0+15x80")},
+        f"{P95}:baseline",
+        "19m",
+        {LABELS: 0.475},
+        id="what was normal a quarter of an hour ago is the baseline",
+    ),
+    pytest.param(
+        {**durations("0x40", "0+15x40"), **attempts("success", "0+15x40")},
+        f"{P95}:normal",
+        "9m",
+        {},
+        id="what is slow while its alarm is pending is not normal",
+    ),
+    pytest.param(
+        {
+            **durations("0+15x40", "0+15x40"),
+            **attempts("failure", "0+15x40"),
+            **errors("CONNECTION_FAILED", "0+15x40"),
+        },
+        f"{P95}:normal",
+        "9m",
+        {},
+        id="refused connections are fast, and are not normal either",
+    ),
+]
+BORN = [
+    pytest.param("_x10 1x40", "3m", {WHOSE: 1}, id="a counter that is born at 1 counts at once"),
+    pytest.param("_x10 1x40", "6m45s", {WHOSE: 1}, id="and for the whole day"),
+    pytest.param("_x10 1x40", "8m15s", {}, id="and no longer, while nothing is added"),
+    pytest.param("_x10 3x4 5x40", "4m", {WHOSE: 5}, id="what it was born with and what was added count together"),
+    pytest.param("7x60", "14m", {}, id="a counter that stands still counts nothing"),
+    pytest.param("7x50 8x20", "14m", {WHOSE: 1}, id="one more on a counter of yesterday is one"),
+    pytest.param("7x50 _x3 1x20", "14m", {WHOSE: 1}, id="one after a restart is one"),
+    pytest.param("7x45 _x10 7x20", "15m", {}, id="a gap in scraping makes no counter newborn"),
+]
+
+
+@pytest.fixture(scope="module")
+def rules(hybrid: LoadedCatalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole rule file, in real time and in time where a day is five minutes."""
+    folder = tmp_path_factory.mktemp("rules")
+    for name, timing in (("real", Timing()), ("day", Timing(factor=DAY_IN_5M))):
+        alarms = load_alarms(hybrid, timing)
+        (folder / f"{name}.yml").write_text(to_yaml(build_rule_groups(hybrid, timing, alarms)))
+    return folder
+
+
+def unit_test(rules: str, series: Series, expr: str, at: str, expected: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "rule_files": [rules],
+        "evaluation_interval": "15s",
+        "group_eval_order": ["tiercli-meta", "tiercli-gateway", "tiercli-provider"],
         "tests": [
             {
-                "interval": "10s",
+                "interval": "15s",
                 "input_series": [{"series": name, "values": values} for name, values in series.items()],
                 "promql_expr_test": [
-                    {"expr": expr, "eval_time": at, "exp_samples": [{"labels": "asked{}", "value": -1}]}
+                    {
+                        "expr": expr,
+                        "eval_time": at,
+                        "exp_samples": [{"labels": labels, "value": value} for labels, value in expected.items()],
+                    }
                 ],
             }
         ],
     }
-    (folder / "test.yml").write_text(yaml.safe_dump(test))
-    command = [str(find_stack().promtool.path), "test", "rules", "test.yml"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-    said = (done.stdout + done.stderr).split("got:", 1)
-    assert len(said) == 2, said
-    return [(labels, float(value)) for labels, value in re.findall(r"(\{[^}]*\}) ([-+.\dE]+|NaN)", said[1])]
 
 
-def test_a_provider_that_never_failed_has_an_error_ratio_of_zero(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    series = {f'ai_gateway_requests_total{{{OFFER}, {JOB}, status="success"}}': "0+10x40"}
-    found = evaluate(hybrid, tmp_path, series, "6m", "tier:provider:error_ratio:rate5m")
-    assert [value for _, value in found] == [0]
+def check(promtool: Any, folder: Path, content: dict[str, Any]) -> None:
+    file = folder / "case_test.yml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    code, said = promtool("test", "rules", file)
+    assert code == 0, said
 
 
-def test_a_provider_that_only_fails_has_an_error_ratio_of_one(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    series = {
-        f'ai_gateway_requests_total{{{OFFER}, {JOB}, status="failure"}}': "0+10x40",
-        f'ai_gateway_errors_total{{{OFFER}, {JOB}, code="CONNECTION_FAILED"}}': "0+10x40",
-    }
-    found = evaluate(hybrid, tmp_path, series, "6m", "tier:provider:error_ratio:rate5m")
-    assert [value for _, value in found] == [1]
-
-
-def test_codes_with_an_alarm_of_their_own_are_left_out(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    series = {
-        f'ai_gateway_requests_total{{{OFFER}, {JOB}, status="failure"}}': "0+10x40",
-        f'ai_gateway_errors_total{{{OFFER}, {JOB}, code="RATE_LIMITED"}}': "0+10x40",
-    }
-    found = evaluate(hybrid, tmp_path, series, "6m", "tier:provider:error_ratio:rate5m")
-    assert [value for _, value in found] == [0]
-    found = evaluate(hybrid, tmp_path, series, "6m", "tier:provider:throttle_ratio:rate5m")
-    assert [value for _, value in found] == [1]
-
-
-def test_a_zone_violation_counts_at_the_first_sight_of_its_series(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    series = {f'ai_gateway_zone_violations_total{{tenant="t", region="r", {JOB}}}': "_x40 1x10"}
-    found = evaluate(hybrid, tmp_path, series, "7m", "tier:tenant:zone_violations:increase1d")
-    assert [value for _, value in found] == [1]
-
-
-def test_a_counter_reset_is_no_violation(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    series = {f'ai_gateway_zone_violations_total{{tenant="t", region="r", {JOB}}}': "0x60"}
-    assert not evaluate(hybrid, tmp_path, series, "9m", "tier:tenant:zone_violations:increase1d > 0")
-
-
-@pytest.mark.parametrize(
-    ("series", "expected"),
-    [
-        ({f"up{{{JOB}}}": "1x40", f"ai_gateway_up{{{JOB}}}": "1x40"}, 1),
-        ({f"up{{{JOB}}}": "1x40", f"ai_gateway_up{{{JOB}}}": "0x40"}, 0),
-        ({f"up{{{JOB}}}": "0x40"}, 0),
-        ({}, 0),
-        (
-            {f"up{{{JOB}}}": "1x40", f"ai_gateway_up{{{JOB}}}": "1x40", 'up{job="gateway", instance="g2"}': "0x40"},
-            1,
-        ),
-    ],
-    ids=["healthy", "up but unhealthy", "unscrapable", "gone", "one of two"],
-)
-def test_healthy_gateways_are_counted_even_when_none_is_left(
-    hybrid: LoadedCatalog, tmp_path: Path, series: dict[str, str], expected: int
+@pytest.mark.parametrize(("series", "expr", "at", "expected"), CASES)
+def test_records_what_really_happened(
+    promtool: Any, rules: Path, tmp_path: Path, series: Series, expr: str, at: str, expected: Mapping[str, float]
 ) -> None:
-    found = evaluate(hybrid, tmp_path, series or {"unrelated": "1x40"}, "3m", "tier:gateway:healthy_instances:count")
-    assert [value for _, value in found] == [expected]
+    # Rounded, because rate() extrapolates.
+    check(promtool, tmp_path, unit_test(str(rules / "real.yml"), series, f"round({expr}, 0.001)", at, expected))
 
 
-def test_the_effective_threshold_is_the_floor_without_a_baseline(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("values", "at", "expected"), BORN)
+def test_counts_zone_violations_from_the_first_one_on(
+    promtool: Any, rules: Path, tmp_path: Path, values: str, at: str, expected: Mapping[str, float]
+) -> None:
+    series = {VIOLATED: values}
+    check(promtool, tmp_path, unit_test(str(rules / "day.yml"), series, f"round({VIOLATIONS}) > 0", at, expected))
+
+
+def test_a_wrong_expectation_fails(promtool: Any, rules: Path, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="got"):
+        check(promtool, tmp_path, unit_test(str(rules / "real.yml"), {}, HEALTHY, "5m", {f"{HEALTHY}{{}}": 1}))
+
+
+def test_thresholds_are_recorded_where_the_catalog_sets_them_and_default_elsewhere(
+    promtool: Any, rules: Path, tmp_path: Path
+) -> None:
+    local = 'provider="vllm", model="llama-3.3-70b", region="mumbai-dc"'
     series = {
-        f'ai_gateway_request_duration_seconds_bucket{{{OFFER}, {JOB}, le="0.5"}}': "0+10x40",
-        f'ai_gateway_request_duration_seconds_bucket{{{OFFER}, {JOB}, le="+Inf"}}': "0+10x40",
+        **durations("0+15x40", "0+15x40"),
+        **{name.replace(OFFER, local): values for name, values in durations("0+15x40", "0+15x40").items()},
     }
-    found = evaluate(hybrid, tmp_path, series, "6m", "tier:provider:latency_seconds:p95_5m:threshold")
-    assert [value for _, value in found] == [1]
+    expected = {LABELS: 1.0, f"{{{local}}}": 1.5}
+    check(
+        promtool, tmp_path, unit_test(str(rules / "real.yml"), series, f"round({P95}:threshold, 0.001)", "9m", expected)
+    )

@@ -79,7 +79,7 @@ def _table(plan: Plan) -> Table:
     table.add_column("metric", no_wrap=True)
     table.add_column("labels", overflow="fold")
     for column in ("series", "budget", "share"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for line in plan.lines:
         table.add_row(*(Text(cell) for cell in _row(line)), style="red" if line.over else None)
     share = f"{plan.series / plan.budget.series:.0%}"

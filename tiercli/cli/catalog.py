@@ -138,13 +138,13 @@ def show(
 
         output_console().print(catalog_view(known))
         return
-    resolved = known.model_dump(mode="json", by_alias=True, exclude_none=True)
     if output == "json":
+        resolved = known.model_dump(mode="json", by_alias=True, exclude_none=True)
         sys.stdout.write(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
         return
-    import yaml
+    from tiercli.catalog.dump import dump_catalog
 
-    sys.stdout.write(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+    sys.stdout.write(dump_catalog(known))
 
 
 def schema() -> None:

@@ -32,12 +32,14 @@ def generate(
     templates: Annotated[
         list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
     ] = None,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to say what was done.")] = "text",
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="How to say what was done: lines, or one JSON object.")
+    ] = "text",
 ) -> None:
     """Write Prometheus rules and their unit tests, Alertmanager routing, Grafana dashboards and runbooks.
 
     The folder is written whole or not at all. Files that an earlier run wrote and this one does not are removed; a file
-    that somebody edited is not overwritten without --force; other files in the folder are not touched.
+    that somebody edited is not overwritten without --force (exit 1); other files in the folder are not touched.
     """
     import json
 
@@ -50,21 +52,18 @@ def generate(
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
     tree = render_tree(loaded, Deployment.production(loaded.catalog), templates or ())
-    if check:
-        changes = plan_changes(out, tree)
-        if changes.any:
-            count = len(changes.added) + len(changes.changed) + len(changes.removed)
-            raise CheckFailed(
-                f"{out} is not what {catalog} gives: {count} of {len(tree)} files differ",
-                details=[] if output == "json" else diff_lines(out, tree),
-                hint=f"run tiercli generate {catalog} --out {out}",
-            )
-    else:
-        changes = write_tree(out, tree, force=force)
+    changes = plan_changes(out, tree) if check else write_tree(out, tree, force=force)
     console = output_console()
-    if output == "json":
+    if form == "json":
         parts = {name: list(getattr(changes, name)) for name in ("added", "changed", "removed", "unchanged")}
-        console.print_json(json.dumps({"folder": str(out), "checked": check, **parts}))
+        typer.echo(json.dumps({"folder": str(out), "checked": check, **parts}, ensure_ascii=False))
+    if check and changes.paths:
+        raise CheckFailed(
+            f"{out} is not what {catalog} gives: {len(changes.paths)} files differ",
+            details=[] if form == "json" else diff_lines(out, tree),
+            hint=f"run tiercli generate {catalog} --out {out}",
+        )
+    if form == "json":
         return
     if check:
         console.print(f"{out} is what {catalog} gives ({len(tree)} files)", markup=False)

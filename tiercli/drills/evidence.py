@@ -14,7 +14,7 @@ from tiercli.drills.estate import Estate
 from tiercli.drills.observation import Observe
 from tiercli.drills.spec import DrillSpec, Expectation
 from tiercli.drills.timeline import AlarmFacts, AlertSamples, FaultApplied, PanelSeen, SignalSamples, Timeline
-from tiercli.durations import parse_duration
+from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_templates import SHORTEST_WINDOW_SCRAPES
 from tiercli.signals.promql import selector
@@ -25,18 +25,24 @@ _DEPARTURE_STEPS = 8
 
 def alarm_facts(alarm: Alarm, estate: Estate) -> AlarmFacts:
     """What the floor of an alarm is computed from."""
-    fill = alarm.window_fill
     return AlarmFacts(
         at=time.time(),
         alert=alarm.alarm,
         identity=list(alarm.identity),
         for_s=parse_duration(alarm.for_),
         keep_firing_for_s=parse_duration(alarm.keep_firing_for or "0s"),
-        window_s=parse_duration(fill.window),
-        shortest_window_s=SHORTEST_WINDOW_SCRAPES * estate.timing.scrape_s if parse_duration(fill.window) else 0.0,
-        fill_needs=fill.needs,
-        drains=fill.drains,
+        window_s=parse_duration(alarm.window),
+        shortest_window_s=SHORTEST_WINDOW_SCRAPES * estate.timing.scrape_s if parse_duration(alarm.window) else 0.0,
     )
+
+
+def full_window_departure(alarm: Alarm, estate: Estate) -> str | None:
+    """The alarm's `departure` over its own rate window in place of the shortest: when the raw data, all of it scraped
+    and no rule evaluated, makes the expression true. None for an alarm without a window."""
+    if not parse_duration(alarm.window):
+        return None
+    shortest = format_duration(SHORTEST_WINDOW_SCRAPES * estate.timing.scrape_s)
+    return alarm.departure.replace(f"[{shortest}]", f"[{alarm.window}]")
 
 
 async def read_panels(spec: DrillSpec, estate: Estate, client: PrometheusClient, observe: Observe) -> None:
@@ -107,7 +113,7 @@ async def _signals(
     if fault_at is not None:
         wanted += [
             ("departure", alarm.departure, fault_at, timing.scrape_s / _DEPARTURE_STEPS),
-            ("share", alarm.window_fill.share, fault_at, timing.scrape_s),
+            ("filled", full_window_departure(alarm, estate), fault_at, timing.scrape_s / _DEPARTURE_STEPS),
         ]
     events = []
     for role, expr, since, step_s in wanted:
@@ -117,7 +123,7 @@ async def _signals(
             if _shown(series.labels, expected):
                 points = [(at, value) for at, value in series.points if not math.isnan(value)]
                 # A departure that compares with zero says 0; what counts is that it is there.
-                points = [(at, 1.0) for at, _ in points] if role == "departure" else points
+                points = [(at, 1.0) for at, _ in points] if role in ("departure", "filled") else points
                 events.append(
                     SignalSamples(
                         at=now,

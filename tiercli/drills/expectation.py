@@ -193,13 +193,12 @@ def _detection(expected: Expectation, saw: _Sightings, run: RunStarted, timeline
     facts = next((event for event in timeline.of(AlarmFacts) if event.alert == expected.alert), None)
     parts: dict[str, float] = {}
     if facts is not None and saw.departed_at is not None and saw.firing_at is not None:
-        shares = [
-            value
-            for event in _signals(expected, timeline, "share")
-            for at, value in event.points
-            if saw.departed_at <= at <= saw.firing_at
-        ]
-        parts = floor_parts(facts, run.evaluation_s, shares)
+        filled_at = min(
+            (at for event in _signals(expected, timeline, "filled") for at, _ in event.points if at >= saw.departed_at),
+            default=None,
+        )
+        filled_s = None if filled_at is None else filled_at - saw.departed_at
+        parts = floor_parts(facts, run.evaluation_s, filled_s)
     notified_at = min(
         (event.at for event in saw.notified if event.status == "firing" and event.receiver == expected.receiver),
         default=None,

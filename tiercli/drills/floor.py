@@ -4,31 +4,20 @@ could undercut. What is measured may exceed it by one scrape and one evaluation,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from tiercli.drills.timeline import AlarmFacts
 
 
-def floor_parts(
-    facts: AlarmFacts, evaluation_s: float, shares: Sequence[float] = (), timeout_s: float = 0.0
-) -> dict[str, float]:
+def floor_parts(facts: AlarmFacts, evaluation_s: float, filled_s: float | None) -> dict[str, float]:
     """The terms of the floor in configured seconds, by name; their sum is the floor.
 
-    A window that drains (no success left in it) must pass whole. One that fills crosses its threshold once the share
-    of departed observations reaches what the alarm needs: with `shares` of the raw data past the threshold since the
-    departure, after needs / mean(shares) of the window. The departure itself is seen over a short window, which the
-    alarm's own window has already spent by then. `for` counts from one evaluation to another, so it is rounded up.
+    `filled_s`: how long after its departure the raw data itself made the expression true over the alarm's own window,
+    by the scraped samples and before any rule read them; None where that is not known: then all of the window but the
+    short one in which the departure was seen. `for` counts from one evaluation to another, so it is rounded up.
     """
-    fill = 1.0
-    if not facts.drains:
-        share = sum(shares) / len(shares) if shares else 1.0
-        fill = min(1.0, facts.fill_needs / share) if share > 0 else 1.0
-    window_s = max(0.0, facts.window_s - facts.shortest_window_s) * fill
+    window_s = max(0.0, facts.window_s - facts.shortest_window_s) if filled_s is None else max(0.0, filled_s)
     held_s = math.ceil(round(facts.for_s / evaluation_s, 6)) * evaluation_s
-    parts = {"rate window fills": window_s, "for, in whole evaluations": held_s}
-    if timeout_s:
-        parts["gateway timeout"] = timeout_s
-    return parts
+    return {"rate window fills": window_s, "for, in whole evaluations": held_s}
 
 
 def tolerance_s(scrape_s: float, evaluation_s: float) -> float:

@@ -57,8 +57,8 @@ class Verification(Event):
 class AlarmFacts(Event):
     """What the configuration of an expected alarm makes unavoidable; the verdict computes its floor from this.
 
-    `window_s` must fill to the share `fill_needs` of what the raw data shows (1 for a window that must drain);
-    `shortest_window_s` is the window in which the raw data's departure is seen. Configured (compressed) seconds.
+    `window_s` is the rate window of its expression, `shortest_window_s` the one in which the raw data's departure is seen.
+    Configured (compressed) seconds.
     """
 
     KIND: ClassVar[str] = "alarm_facts"
@@ -68,8 +68,6 @@ class AlarmFacts(Event):
     keep_firing_for_s: float
     window_s: float
     shortest_window_s: float
-    fill_needs: float
-    drains: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +166,13 @@ class AlertSamples(Event):
 class SignalSamples(Event):
     """Samples of one series that the report draws or the verdict measures, read from Prometheus after the run.
 
-    `role`: signal (what the alarm watches), threshold, baseline; departure (a sample wherever the raw data has
-    departed); share (how much of the raw data is past the threshold, 0 to 1).
+    `role`: signal (what the alarm watches), threshold, baseline; departure (a sample wherever the raw data has departed,
+    over the shortest window), filled (the same over the alarm's own window).
     """
 
     KIND: ClassVar[str] = "signal_samples"
     alert: str
-    role: Literal["signal", "threshold", "baseline", "departure", "share"]
+    role: Literal["signal", "threshold", "baseline", "departure", "filled"]
     expr: str
     labels: dict[str, str]
     unit: str

@@ -31,8 +31,8 @@ def further_checks(template_folders: Sequence[Path] = ()) -> tuple[Check, ...]:
         return []
 
     def check_alarms(loaded: LoadedCatalog) -> list[Problem]:
-        if not any(loaded.catalog.offers()):
-            return []  # alarms are rendered about an offer, and none is sound
+        if not any(loaded.catalog.offers()) or not loaded.catalog.owners:
+            return []  # an alarm is rendered about an offer and for an owner, and none is sound
         try:
             load_alarms(loaded, timing_of(loaded.catalog), template_folders)
         except InvalidInput as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from tiercli import __version__
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.conventions import MANIFEST_FILE
+from tiercli.conventions import GENERATOR, MANIFEST_FILE
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.provisioning import render_provisioning
+from tiercli.dashboards.queries import panel_queries, resolve_variables
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.output.folder import digest_of
 from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_checks import own_series
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.alertmanager import build_alertmanager
@@ -24,6 +27,7 @@ from tiercli.rules.fragments import build_alertmanager_fragment, build_scrape_fr
 from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus
 from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
+from tiercli.signals.expressions import check_expression
 
 PROMETHEUS_FILE = "prometheus/prometheus.yml"
 RULES_PATH = f"prometheus/{RULES_FILE}"
@@ -46,10 +50,24 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
     tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))
     tree["fragments/README.md"] = render_fragments_readme(catalog, deployment)
-    tree |= render_dashboards(catalog)
+    dashboards = render_dashboards(catalog)
+    check_panels(dashboards, alarms)
+    tree |= dashboards
     tree |= render_provisioning(catalog)
     tree = dict(sorted(tree.items()))
     return tree | {MANIFEST_FILE: render_manifest(tree, catalog.estate, catalog.env)}
+
+
+def check_panels(dashboards: Mapping[str, str], alarms: tuple[Alarm, ...]) -> None:
+    """Raise InvalidInput for every panel whose expression does not parse or reads what nothing exposes or records."""
+    more = own_series(alarms)
+    problems: list[Problem] = []
+    for path, text in dashboards.items():
+        for query in panel_queries(PurePosixPath(path).stem, text):
+            place = Location(f"{path} ({query.title})")
+            problems += check_expression(resolve_variables(query.expr), place, more)
+    if problems:
+        raise InvalidInput("panels that Prometheus could not answer", problems)
 
 
 def render_servers(loaded: LoadedCatalog, deployment: Deployment, alarms: tuple[Alarm, ...]) -> dict[str, str]:
@@ -64,8 +82,8 @@ def render_servers(loaded: LoadedCatalog, deployment: Deployment, alarms: tuple[
 
 def render_manifest(tree: Mapping[str, str], estate: str, env: str) -> str:
     """What was generated, with the SHA-256 of each file: how a later run knows a file that someone edited."""
-    files = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(tree.items())}
-    content = {"generator": f"tiercli {__version__}", "estate": estate, "env": env, "files": files}
+    files = {path: digest_of(text.encode()) for path, text in sorted(tree.items())}
+    content = {"generator": f"{GENERATOR} {__version__}", "estate": estate, "env": env, "files": files}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 

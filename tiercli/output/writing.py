@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tiercli.conventions import MANIFEST_FILE
-from tiercli.errors import BackendError, CheckFailed, InvalidInput, Location, Problem
+from tiercli.errors import BackendError, CheckFailed
+from tiercli.output.folder import check_folder, digest_of, read_file, read_manifest
+
+_STAGING_PREFIX = ".tiercli-staging-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +29,42 @@ class Changes:
     unchanged: tuple[str, ...] = ()
 
     @property
-    def any(self) -> bool:
-        """Whether the folder is not what the tree says."""
-        return bool(self.added or self.changed or self.removed)
+    def paths(self) -> tuple[str, ...]:
+        """Every file that differs, sorted."""
+        return tuple(sorted((*self.added, *self.changed, *self.removed)))
 
 
 def plan_changes(folder: Path, tree: Mapping[str, str]) -> Changes:
-    """What writing `tree` into `folder` would change. Writes nothing."""
+    """What writing `tree` into `folder` would change. Writes nothing.
+
+    Raises InvalidInput when `folder` cannot hold the tree, BackendError when it cannot be read.
+    """
+    last = read_manifest(folder)
+    check_folder(folder, (*tree, *last))
     added: list[str] = []
     changed: list[str] = []
     unchanged: list[str] = []
     for path, text in tree.items():
-        now = _read(folder, path)
-        (added if now is None else unchanged if now == text.encode() else changed).append(path)
-    removed = [path for path in _manifest(folder) if path not in tree and _read(folder, path) is not None]
+        now = read_file(folder, path)
+        there = now is not None or (folder / path).is_symlink()  # a link that leads nowhere is something too
+        (unchanged if now == text.encode() else changed if there else added).append(path)
+    removed = [path for path in last if path not in tree and read_file(folder, path) is not None]
     return Changes(tuple(sorted(added)), tuple(sorted(changed)), tuple(sorted(removed)), tuple(sorted(unchanged)))
 
 
-def edited_by_hand(folder: Path, tree: Mapping[str, str]) -> tuple[str, ...]:
-    """Files that writing `tree` would change or remove, and that are no longer what the last run wrote.
+def edited_by_hand(folder: Path, changes: Changes) -> tuple[str, ...]:
+    """Files that `changes` would overwrite or remove, and that are no longer what the last run wrote.
 
-    A file that the last run did not write is somebody else's, and counts as edited too.
+    A file that the last run did not write is somebody else's, and counts as edited too; so does a manifest.json that is
+    not tiercli's.
     """
-    last = _manifest(folder)
+    last = read_manifest(folder)
     edited = []
-    changes = plan_changes(folder, tree)
     for path in (*changes.changed, *changes.removed):
-        if path == MANIFEST_FILE:
+        if path == MANIFEST_FILE and last:
             continue
-        now = _read(folder, path)
-        if now is not None and hashlib.sha256(now).hexdigest() != last.get(path):
+        now = read_file(folder, path)
+        if now is None or (folder / path).is_symlink() or digest_of(now) != last.get(path):
             edited.append(path)
     return tuple(sorted(edited))
 
@@ -63,121 +72,130 @@ def edited_by_hand(folder: Path, tree: Mapping[str, str]) -> tuple[str, ...]:
 def write_tree(folder: Path, tree: Mapping[str, str], *, force: bool = False) -> Changes:
     """Make `folder` hold `tree`; what the last run wrote and this one does not is removed.
 
-    Everything is first written beside the folder's files, then moved in place; a failure moves all of it back. Raises
+    Everything is first written beside the folder's files, then moved in place, the manifest last; a failure moves all of
+    it back. A run that is killed midway leaves whole files, some old and some new, and the next run completes it. Raises
     CheckFailed when a file was edited by hand (unless `force`), InvalidInput when the folder cannot be one, and
     BackendError when the disk fails.
     """
-    _check_paths(folder, tree)
-    edited = () if force else edited_by_hand(folder, tree)
+    changes = plan_changes(folder, tree)
+    edited = () if force else edited_by_hand(folder, changes)
     if edited:
+        count = "1 file" if len(edited) == 1 else f"{len(edited)} files"
         raise CheckFailed(
-            f"{len(edited)} of the files in {folder} were edited by hand; nothing was written",
-            details=[f"{folder / path}: not as the last run wrote it" for path in edited],
+            f"{count} in {folder} would be overwritten that tiercli did not write so; nothing was written",
+            details=[f"{folder / path}: edited by hand, or somebody else's" for path in edited],
             hint="keep the edit in the catalog or in a --templates folder, or overwrite it with --force",
         )
-    changes = plan_changes(folder, tree)
-    if not changes.any:
+    if not changes.paths:
         return changes
+    undo = _Undo()
     try:
-        _apply(folder, tree, changes)
-    except OSError as error:
-        raise BackendError(
-            f"cannot write {error.filename or folder}: {(error.strerror or str(error)).lower()}",
-            hint="the folder is as it was before",
-        ) from error
+        _make_folders(folder, undo)
+        with _locked(folder):
+            _apply(folder, tree, changes, undo)
+    except BaseException as error:
+        left = undo.everything()
+        if isinstance(error, OSError):
+            hint = f"not put back: {', '.join(left)}" if left else "the folder is as it was before"
+            said = (error.strerror or str(error)).lower()
+            raise BackendError(f"cannot write {error.filename or folder}: {said}", hint=hint) from error
+        raise
     return changes
 
 
 def diff_lines(folder: Path, tree: Mapping[str, str]) -> Iterator[str]:
     """A unified diff from what is in `folder` to `tree`."""
     changes = plan_changes(folder, tree)
-    for path in sorted((*changes.added, *changes.changed, *changes.removed)):
-        now = (_read(folder, path) or b"").decode("utf-8", "replace").splitlines()
-        new = tree.get(path, "").splitlines()
+    for path in changes.paths:
+        now = (read_file(folder, path) or b"").decode("utf-8", "replace").splitlines()
         before = "/dev/null" if path in changes.added else f"a/{path}"
         after = "/dev/null" if path in changes.removed else f"b/{path}"
+        new = tree.get(path, "").splitlines() if path not in changes.removed else []
         yield from difflib.unified_diff(now, new, before, after, lineterm="")
 
 
-def _apply(folder: Path, tree: Mapping[str, str], changes: Changes) -> None:
-    made_folder = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".tiercli-", dir=folder))
-    undo: list[tuple[Path, Path | None]] = []  # (place, where what stood there is kept)
-    made: list[Path] = []
+class _Undo:
+    """What was done to the folder, to be taken back in reverse."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Path, Path | None]] = []  # (place, the copy of what was there)
+
+    def made(self, place: Path) -> None:
+        """`place`, a file or a folder, was not there before."""
+        self._steps.append((place, None))
+
+    def replaced(self, place: Path, copy: Path) -> None:
+        """`copy` holds what was at `place`."""
+        self._steps.append((place, copy))
+
+    def everything(self) -> list[str]:
+        """Take it all back; the places where that failed."""
+        left = []
+        for place, copy in reversed(self._steps):
+            try:
+                if copy is not None:
+                    copy.replace(place)
+                elif place.is_dir() and not place.is_symlink():
+                    shutil.rmtree(place) if place.name.startswith(_STAGING_PREFIX) else place.rmdir()
+                else:
+                    place.unlink(missing_ok=True)
+            except OSError:
+                left.append(str(place))
+        self._steps.clear()
+        return left
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One run at a time in a folder; the lock goes with the process, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        written = (*changes.added, *changes.changed)
-        for number, path in enumerate(written):
-            new = staging / f"new-{number}"
-            with new.open("wb") as stream:
-                stream.write(tree[path].encode())
-                stream.flush()
-                os.fsync(stream.fileno())
-        for number, path in enumerate((*changes.changed, *changes.removed)):
-            kept = staging / f"old-{number}"
-            (folder / path).rename(kept)
-            undo.append((folder / path, kept))
-        for number, path in enumerate(written):
-            _make_parents(folder, folder / path, made)
-            (staging / f"new-{number}").rename(folder / path)
-            undo.append((folder / path, None))
-    except BaseException:
-        for place, backup in reversed(undo):
-            if backup is None:
-                place.unlink(missing_ok=True)
-            else:
-                backup.rename(place)
-        for parent in reversed(made):
-            parent.rmdir()
-        shutil.rmtree(staging, ignore_errors=True)
-        if made_folder:
-            folder.rmdir()
-        raise
-    shutil.rmtree(staging, ignore_errors=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _apply(folder: Path, tree: Mapping[str, str], changes: Changes, undo: _Undo) -> None:
+    # Under the lock, what an earlier run left behind belongs to nobody.
+    for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=folder))
+    undo.made(staging)
+    written = sorted((*changes.added, *changes.changed), key=lambda path: (path == MANIFEST_FILE, path))
+    for number, path in enumerate(written):
+        _write_file(staging / f"new-{number}", tree[path])
+    for number, path in enumerate((*changes.changed, *changes.removed)):
+        shutil.copy2(folder / path, staging / f"old-{number}", follow_symlinks=False)
+    copies = {path: staging / f"old-{number}" for number, path in enumerate((*changes.changed, *changes.removed))}
+    for number, path in enumerate(written):
+        _make_folders((folder / path).parent, undo)
+        (staging / f"new-{number}").replace(folder / path)
+        undo.replaced(folder / path, copies[path]) if path in copies else undo.made(folder / path)
     for path in changes.removed:
-        _remove_empty_parents(folder, (folder / path).parent)
+        (folder / path).unlink()
+        undo.replaced(folder / path, copies[path])
+    shutil.rmtree(staging, ignore_errors=True)
+    _remove_empty_parents(folder, changes.removed)
 
 
-def _make_parents(folder: Path, place: Path, made: list[Path]) -> None:
-    missing = [parent for parent in place.parents if parent.is_relative_to(folder) and not parent.exists()]
-    for parent in reversed(missing):
-        parent.mkdir()
-        made.append(parent)
+def _write_file(place: Path, text: str) -> None:
+    with place.open("wb") as stream:
+        stream.write(text.encode())
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
-def _remove_empty_parents(folder: Path, parent: Path) -> None:
-    while parent != folder and parent.is_dir() and not any(parent.iterdir()):
-        parent.rmdir()
-        parent = parent.parent
+def _make_folders(place: Path, undo: _Undo) -> None:
+    missing = [one for one in (place, *place.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir()
+        undo.made(one)
 
 
-def _check_paths(folder: Path, tree: Mapping[str, str]) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInput(
-            f"{folder} is not a folder", [Problem(Location(str(folder)), "a file", "a folder for --out")]
-        )
-    for path in (*tree, *_manifest(folder)):
-        pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-            raise InvalidInput(f"{path!r} would be written outside {folder}")
-        place = folder
-        for part in pure.parts[:-1]:
-            place /= part
-            if place.is_symlink():
-                found = "a symbolic link, which could lead out of the folder"
-                raise InvalidInput(f"{place} is a link", [Problem(Location(str(place)), found, "a folder")])
-
-
-def _manifest(folder: Path) -> dict[str, str]:
-    try:
-        files = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["files"]
-        return {str(path): str(digest) for path, digest in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _read(folder: Path, path: str) -> bytes | None:
-    try:
-        return (folder / path).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+def _remove_empty_parents(folder: Path, removed: Sequence[str]) -> None:
+    for path in removed:
+        for parent in (folder / path).parents:
+            if parent == folder or not parent.is_dir() or any(parent.iterdir()):
+                break
+            parent.rmdir()

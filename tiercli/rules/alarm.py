@@ -53,21 +53,6 @@ class Watch(Model):
     threshold: str | None = None
 
 
-class WindowFill(Model):
-    """How the rate window fills before the expression can be true. `needs`: the share of the window's observations
-    that must be past the threshold; `share`: PromQL for the share that the raw data shows. `drains`: all of it."""
-
-    window: Duration
-    drains: bool = False
-    needs: Annotated[float, Field(ge=0, le=1)] = 1.0
-    share: str | None = None
-
-    @field_validator("share")
-    @classmethod
-    def _one_line(cls, value: str | None) -> str | None:
-        return None if value is None else on_one_line(value)
-
-
 class CaseSeries(Model):
     """One input series of a unit test: `value` at every evaluation, or until the case's change, and from then on `then`.
     A number, or NaN."""
@@ -154,7 +139,9 @@ class Alarm(Model):
     description: str
     watch: Watch
     departure: str
-    window_fill: WindowFill
+    window: Duration = Field(
+        description="the rate window of the expression, which `departure` looks at in its shortest form"
+    )
     runbook: str
     cases: tuple[Case, ...] = Field(min_length=1)
 

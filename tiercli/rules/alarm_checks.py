@@ -85,7 +85,10 @@ def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog) -> Iterator[
         elif panel.panel not in PANELS[panel.dashboard]:
             at = file.document.locate(("panel", "panel"))
             yield unknown_name("panel", panel.panel, PANELS[panel.dashboard], at, f" of dashboard {panel.dashboard!r}")
-        if file.alarm.owner not in catalog.owners:
+        settings = catalog.alarms.get(file.alarm.alarm)
+        if (
+            settings is None or settings.owner is None
+        ) and file.alarm.owner not in catalog.owners:  # else: the catalog's
             yield unknown_name("owner", file.alarm.owner, catalog.owners, file.document.locate(("owner",)))
 
 
@@ -102,12 +105,11 @@ def own_series(alarms: Sequence[Alarm]) -> dict[str, frozenset[str] | None]:
 
 def _expressions(file: AlarmFile, more: Series) -> Iterator[Problem]:
     alarm = file.alarm
-    watch, fill = alarm.watch, alarm.window_fill
+    watch = alarm.watch
     optional: list[tuple[KeyPath, str | None]] = [
         (("watch", "signal"), watch.signal),
         (("watch", "baseline"), watch.baseline),
         (("watch", "threshold"), watch.threshold),
-        (("window_fill", "share"), fill.share),
     ]
     for path, expr in optional:
         yield from check_expression(expr, file.document.locate(path), more) if expr is not None else ()

@@ -12,7 +12,6 @@ from tiercli.catalog.model import Catalog
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB
 from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.case_subjects import Subjects
-from tiercli.rules.slow_share import share_slower_than
 from tiercli.rules.thresholds import ThresholdExpressions, threshold_of
 from tiercli.signals.contract import CODES_WITH_OWN_ALARM
 from tiercli.signals.promql import any_of, matcher, selector
@@ -66,7 +65,6 @@ def alarm_context(
         "label": lambda label: f"{{{{ $labels.{label} }}}}",
         "value": lambda unit: VALUE_FORMATS[unit],
         "ours": ", ".join(ours),
-        "share_slower_than": share_slower_than,
         "limit": limit,
         "above": lambda value: value * 1.01 if value else 0.01,
         "below": lambda value: value * 0.99 if value else -0.01,

@@ -1,0 +1,70 @@
+"""`catalog init --from-prometheus` against a real prometheus that scrapes a real exposition."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tiercli.catalog.draft import SeenStep
+from tiercli.catalog.loading import load_catalog
+from tiercli.catalog.model import Offer
+from tiercli.clients.discovery import fetch_estate
+from tiercli.errors import BackendError, InvalidInput
+from tiercli.lint.catalog_checks import further_checks
+
+pytestmark = pytest.mark.stack
+
+INDIA = Offer("anthropic", "claude", "ap-south-1")
+AMERICA = Offer("anthropic", "claude", "us-east-1")
+LLAMA = Offer("vllm", 'llama "3" \\ {{ $1 }} 😀', "mumbai-dc")
+
+
+def test_what_the_gateway_exposes_is_what_is_seen(prometheus_url: str, gateway_url: str) -> None:
+    seen = asyncio.run(fetch_estate(prometheus_url, "native"))
+    assert seen.offers == (INDIA, AMERICA, LLAMA)
+    assert {alias: sorted(steps) for alias, steps in seen.aliases.items()} == {
+        "smart": [SeenStep(0, INDIA), SeenStep(1, AMERICA), SeenStep(2, LLAMA)],
+        "cheap": [SeenStep(0, LLAMA)],
+    }
+    assert {name: (sorted(one.features), sorted(one.aliases)) for name, one in seen.tenants.items()} == {
+        "acme": (["chat", "search"], ["cheap", "smart"]),
+        "a: [b": (["# x"], ["smart"]),
+    }
+    assert seen.targets == (gateway_url.removeprefix("http://"),)
+
+
+def test_the_command_writes_a_draft_that_is_valid(prometheus_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "draft.yaml"
+    command = [sys.executable, "-m", "tiercli", "catalog", "init", str(path), "--from-prometheus", prometheus_url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    catalog = load_catalog(path, further_checks()).catalog
+    assert set(catalog.offers()) == {INDIA, AMERICA, LLAMA}
+    assert list(catalog.tenants) == ["a: [b", "acme"]
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+def test_a_source_that_prometheus_has_nothing_of_proves_nothing(
+    prometheus_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiercli.clients import discovery
+
+    binding = discovery.load_binding("native", discovery.Location("x"))
+    assert binding.discovery is not None
+    offers = binding.discovery.offers.model_copy(update={"metric": "nobody_exposes_this"})
+    absent = binding.model_copy(update={"discovery": binding.discovery.model_copy(update={"offers": offers})})
+    monkeypatch.setattr(discovery, "load_binding", lambda *_: absent)
+    with pytest.raises(BackendError, match="has no series of nobody_exposes_this"):
+        asyncio.run(fetch_estate(prometheus_url, "native"))
+
+
+def test_an_unknown_source_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        asyncio.run(fetch_estate("http://127.0.0.1:1", "nativ"))
+    assert "did you mean 'native'?" in str(caught.value.problems[0])
