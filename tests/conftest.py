@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,10 @@ def amtool(stack: StackBinaries) -> Tool:
 
 def _tool(path: Path) -> Tool:
     def run(*arguments: str | Path) -> tuple[int, str]:
-        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        # Many short runs: collecting garbage less often nearly halves their time.
+        environment = {**os.environ, "GOGC": "800"}
+        command = [path, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
         return done.returncode, done.stdout + done.stderr
 
     return run

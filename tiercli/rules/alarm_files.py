@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -110,8 +111,7 @@ class _Template:
         subjects = Subjects.of(catalog, self.name, overridden=overridden)
         context = alarm_context(self.name, catalog, identity, limits, subjects)
         try:
-            template = template_environment(self.timing).from_string(read_text(self.path))
-            return parse_document(template.render(context), str(self.path))
+            return parse_document(_compiled(read_text(self.path), self.timing).render(context), str(self.path))
         except jinja2.TemplateSyntaxError as error:
             raise self._failure(str(error.message), error.lineno) from error
         except KeyError as error:
@@ -121,6 +121,12 @@ class _Template:
 
     def _failure(self, said: str, line: int) -> InvalidInput:
         return InvalidInput(f"{self.path} cannot be rendered", [Problem(Location(str(self.path), line), said)])
+
+
+@lru_cache(maxsize=256)
+def _compiled(text: str, timing: Timing) -> jinja2.Template:
+    """A template ready to render. Compiling is most of the work, and each is rendered several times."""
+    return template_environment(timing).from_string(text)
 
 
 class _Anything(dict[str, float]):

@@ -1,0 +1,216 @@
+"""The generated promtool tests: they pass for whatever a catalog sets, and fail when a rule is not what they prove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.conventions import HEARTBEAT
+from tiercli.output.tree import to_yaml
+from tiercli.rules.alarm_files import alarm_paths, load_alarms
+from tiercli.rules.deployment import timing_of
+from tiercli.rules.go_templates import expand_template
+from tiercli.rules.unit_tests import build_tested_rules, build_unit_tests
+
+NAMES = sorted(alarm_paths())
+Rules = dict[str, Any]
+
+
+def write_tests(
+    loaded: LoadedCatalog, folder: Path, edit: Callable[[Rules], object] = lambda rules: None
+) -> list[Path]:
+    """The alert rules, changed by `edit`, and a test file an alarm."""
+    alarms = load_alarms(loaded, timing_of(loaded.catalog))
+    rules = yaml.safe_load(to_yaml(build_tested_rules(loaded.catalog, alarms)))
+    edit(rules)
+    (folder / "alerts.yml").write_text(to_yaml(rules), encoding="utf-8")
+    files = []
+    for alarm in alarms:
+        files.append(folder / f"{alarm.alarm}_test.yml")
+        files[-1].write_text(to_yaml(build_unit_tests(loaded.catalog, alarms, alarm)), encoding="utf-8")
+    return files
+
+
+def rule_of(rules: Rules, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        rule for group in rules["groups"] for rule in group["rules"] if rule.get("alert") == name
+    )
+    return found
+
+
+def unnest(text: str, old: str, new: str) -> str:
+    assert old in text, text
+    return text.replace(old, new)
+
+
+SETTINGS = [
+    pytest.param({}, id="as the alarms' files have it"),
+    pytest.param(
+        {name: {"for": "0s"} for name in ("GatewayDown", "ProviderDown", "ProviderLatencyHigh", "CloudErrorRateHigh")},
+        id="without any waiting",
+    ),
+    pytest.param(
+        {"ProviderDown": {"for": "2h7m"}, "CloudErrorRateHigh": {"for": "50s"}}, id="with odd and long waiting"
+    ),
+    pytest.param(
+        {
+            "ProviderDown": {"thresholds": {"min_requests": 1234567.25}},
+            "ProviderLatencyHigh": {"thresholds": {"min_seconds": 0.0001, "ratio": 1, "min_requests": 1}},
+            "ProviderErrorRateHigh": {"thresholds": {"min_ratio": 0, "ratio": 1.1}},
+            "CloudErrorRateHigh": {"thresholds": {"max_ratio": 0}},
+        },
+        id="with extreme thresholds",
+    ),
+    pytest.param(
+        {
+            "ProviderDown": {
+                "overrides": [
+                    {"provider": "anthropic", "thresholds": {"min_requests": 50}},
+                    {"provider": "anthropic", "region": "us-east-1", "thresholds": {"min_requests": 2}},
+                ]
+            },
+            "ProviderLatencyHigh": {
+                "overrides": [
+                    {"provider": "anthropic", "thresholds": {"min_seconds": 9, "ratio": 3}},
+                    {"region": "mumbai-dc", "thresholds": {"min_requests": 90}},
+                ]
+            },
+            "ProviderErrorRateHigh": {"overrides": [{"model": "gpt-5-mini", "thresholds": {"min_ratio": 0.3}}]},
+            "CloudErrorRateHigh": {
+                "thresholds": {"max_ratio": 0.2},
+                "overrides": [{"provider": "anthropic", "thresholds": {"max_ratio": 0.01}}],
+            },
+        },
+        id="with thresholds for some, higher and lower than for all",
+    ),
+    pytest.param(
+        {
+            "ProviderLatencyHigh": {
+                "overrides": [
+                    {"provider": name, "thresholds": {"min_seconds": 7}} for name in ("anthropic", "openai", "vllm")
+                ]
+            }
+        },
+        id="with thresholds of their own for all",
+    ),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_the_tests_pass_whatever_a_catalog_sets(
+    promtool: Any, changed_hybrid: Any, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    loaded = changed_hybrid(lambda data: data.update(alarms=settings))
+    code, said = promtool("test", "rules", *write_tests(loaded, tmp_path))
+    assert code == 0, said
+    assert said.count("SUCCESS") == len(NAMES)
+
+
+BREAKS = [
+    pytest.param("GatewayDown", lambda rule: rule.update(expr="tier:gateway:healthy_instances:count <= 1"), id="fires while one gateway is healthy"),
+    pytest.param("GatewayDown", lambda rule: rule.update({"for": "2m"}), id="waits too long"),
+    pytest.param("GatewayDown", lambda rule: rule.update({"for": "45s"}), id="does not wait long enough"),
+    pytest.param("GatewayDown", lambda rule: rule["labels"].update(severity="notify"), id="has another severity"),
+    pytest.param("GatewayDown", lambda rule: rule["labels"].pop("estate"), id="does not say of which estate"),
+    pytest.param("GatewayDown", lambda rule: rule["annotations"].update(action="Wait."), id="says another action"),
+    pytest.param("ProviderDown", lambda rule: rule.update(expr=unnest(rule["expr"], ">= 5", "> 5")), id="is silent at its guard"),
+    pytest.param("ProviderDown", lambda rule: rule.update(expr=unnest(rule["expr"], ">= 5", ">= 4")), id="fires below its guard"),
+    pytest.param("ProviderDown", lambda rule: rule.pop("keep_firing_for"), id="lets go too soon"),
+    pytest.param("ProviderDown", lambda rule: rule.update(keep_firing_for="20m"), id="never lets go"),
+    pytest.param("ProviderDown", lambda rule: rule.update(expr=rule["expr"].split(" or on (provider")[0]), id="lets go of a provider that the gateway cools down"),
+    pytest.param("ProviderDown", lambda rule: rule.update(expr=unnest(rule["expr"], 'ALERTS{alertname="ProviderDown", alertstate="firing"', 'ALERTS{alertname="ProviderDown", alertstate="pending"')), id="holds what only waits"),
+    pytest.param("ProviderDown", lambda rule: rule.update(expr=unnest(rule["expr"], "sum by (provider, region)", "sum by (region)").replace("on (provider, region)", "on (region)")), id="takes one provider for another"),
+    pytest.param("ProviderLatencyHigh", lambda rule: rule.update(expr=unnest(rule["expr"], "<= 2 *", "<= 3 *")), id="is silent above twice the baseline"),
+    pytest.param("ProviderLatencyHigh", lambda rule: rule.update(expr=unnest(rule["expr"], "<= 2 *", "< 2 *")), id="fires at twice the baseline"),
+    pytest.param("ProviderLatencyHigh", lambda rule: rule.update(expr=unnest(rule["expr"], ">= 20", ">= 1")), id="fires without traffic"),
+    pytest.param("ProviderLatencyHigh", lambda rule: rule.update(expr=unnest(rule["expr"], "tier:threshold:provider_latency_high_min_seconds", "(tier:threshold:provider_latency_high_min_seconds * 0)")), id="does not know a threshold of its own"),
+    pytest.param("ProviderLatencyHigh", lambda rule: rule.update(expr=unnest(rule["expr"], "or (0 * tier:provider:latency_seconds:p95_5m + 1)", "")), id="vanishes where no threshold is set"),
+    pytest.param("ProviderErrorRateHigh", lambda rule: rule.update(expr=unnest(rule["expr"], "> 0.02", "> 0.01")), id="fires below the floor"),
+    pytest.param("ProviderErrorRateHigh", lambda rule: rule.update(expr=unnest(rule["expr"], "unless on (provider, model, region) (", "and on (provider, model, region) (0 < ")), id="is silent without a baseline"),
+    pytest.param("CloudErrorRateHigh", lambda rule: rule.update(expr=unnest(rule["expr"], '{tier="cloud"}', "")), id="fires for the local tier"),
+    pytest.param("CloudErrorRateHigh", lambda rule: rule.update(expr=unnest(rule["expr"], "> 0.05", ">= 0.05")), id="fires at its limit"),
+    pytest.param("Watchdog", lambda rule: rule.update(expr="vector(1) == 2"), id="does not always fire"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change"), BREAKS)
+def test_the_tests_fail_when_an_alarm(
+    promtool: Any, hybrid: LoadedCatalog, tmp_path: Path, name: str, change: Callable[[dict[str, Any]], object]
+) -> None:
+    write_tests(hybrid, tmp_path, lambda rules: change(rule_of(rules, name)))
+    code, said = promtool("test", "rules", tmp_path / f"{name}_test.yml")
+    assert code == 1, said
+    assert "FAILED" in said
+
+
+def test_the_tests_fail_when_an_alarm_is_gone_or_another_joins_its_fire(
+    promtool: Any, hybrid: LoadedCatalog, tmp_path: Path
+) -> None:
+    def gone(rules: Rules) -> None:
+        for group in rules["groups"]:
+            group["rules"] = [rule for rule in group["rules"] if rule.get("alert") != "GatewayDown"]
+
+    write_tests(hybrid, tmp_path, gone)
+    assert promtool("test", "rules", tmp_path / "GatewayDown_test.yml")[0] == 1
+    # Not its own test, but that of the alarm which it joins, notices an alarm that fires beside it.
+    write_tests(hybrid, tmp_path, lambda rules: rule_of(rules, "CloudErrorRateHigh").update(expr="vector(1)"))
+    assert promtool("test", "rules", tmp_path / "GatewayDown_test.yml")[0] == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_check_of_every_case_names_all_alarms(hybrid: LoadedCatalog, tmp_path: Path, name: str) -> None:
+    write_tests(hybrid, tmp_path)
+    content = yaml.safe_load((tmp_path / f"{name}_test.yml").read_text())
+    assert content["group_eval_order"] == ["tiercli-provider", "tiercli-gateway", "tiercli-meta"]
+    fired = False
+    for test in content["tests"]:
+        times = list(dict.fromkeys(check["eval_time"] for check in test["alert_rule_test"]))
+        for time in times:
+            checks = {c["alertname"]: c["exp_alerts"] for c in test["alert_rule_test"] if c["eval_time"] == time}
+            assert sorted(checks) == NAMES
+            firing = {alarm for alarm, alerts in checks.items() if alerts}
+            assert firing - {name} == {"Watchdog"} - {name}
+            fired = fired or name in firing
+    assert fired
+
+
+def test_a_case_with_waiting_is_looked_at_before_and_after_it_has_passed(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    write_tests(hybrid, tmp_path)
+    content = yaml.safe_load((tmp_path / "ProviderDown_test.yml").read_text())
+    (test,) = [one for one in content["tests"] if "guard's edge" in one["name"]]
+    checks = {c["eval_time"]: len(c["exp_alerts"]) for c in test["alert_rule_test"] if c["alertname"] == "ProviderDown"}
+    assert checks["45s"] == 0
+    assert checks["1m"] == 1
+
+
+def test_an_overridden_threshold_has_cases_of_its_own(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    write_tests(hybrid, tmp_path)
+    content = yaml.safe_load((tmp_path / "ProviderLatencyHigh_test.yml").read_text())
+    own = [test for test in content["tests"] if test["name"].endswith("with a threshold of its own")]
+    assert len(own) == len(content["tests"]) / 2
+    for test in own:
+        recorded = [one for one in test["input_series"] if one["series"].startswith("tier:threshold:")]
+        assert [one["values"].split("x")[0] for one in recorded] == ["1.5"]
+
+
+def test_only_a_heartbeat_always_fires(hybrid: LoadedCatalog) -> None:
+    always = {a.alarm for a in load_alarms(hybrid, timing_of(hybrid.catalog)) if a.severity == HEARTBEAT}
+    assert always == {"Watchdog"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expanded"),
+    [
+        pytest.param("{{ $labels.provider }} is down", 0, 'a"b & {{ c }} is down', id="a label as it is"),
+        pytest.param("?p={{ $labels.provider | urlquery }}", 0, "?p=a%22b+%26+%7B%7B+c+%7D%7D", id="a label in a URL"),
+        pytest.param('{{ $value | printf "%.2f" }} s', 1.005, "1.00 s", id="a value with two digits"),
+        pytest.param("{{ $value | humanizePercentage }}", 0.123456, "12.35%", id="a share in percent"),
+        pytest.param("{{ $labels.nothing }}", 0, "", id="a label that is not there is empty"),
+    ],
+)
+def test_expands_go_templates_as_prometheus_does(text: str, value: float, expanded: str) -> None:
+    assert expand_template(text, {"provider": 'a"b & {{ c }}'}, value) == expanded
