@@ -12,10 +12,12 @@ import yaml
 
 from tests.drills.short_drill import run_short
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
+from tiercli.drills import runner
 from tiercli.drills.result import Outcome
 from tiercli.drills.timeline import Event, FaultApplied, FaultCleared, PhaseStarted, load_timeline
-from tiercli.errors import ExitCode
+from tiercli.errors import BackendError, ExitCode
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
+from tiercli.signals.panels import PANELS
 
 pytestmark = [pytest.mark.drill, pytest.mark.stack]
 
@@ -71,9 +73,13 @@ def kill_during_fault(name: str) -> object:
 
 
 def test_passes_when_all_is_well_and_leaves_nothing_behind(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    run = run_short(hybrid, tmp_path)
+    # Every panel of every dashboard must have something to say while a fault is on and an alarm fires.
+    panels = [{"dashboard": name, "panel": title} for name, titles in PANELS.items() for title in titles]
+    phases = {"steady": "1m", "fault": "4m", "recovery": "11m"}
+    run = run_short(hybrid, tmp_path, evidence=panels, phases=phases)
 
     assert run.result.outcome is Outcome.PASSED, run.result.reasons
+    assert len(run.result.evidence) == len(panels)
     detection = run.result.expectations[0].detection
     assert detection.above_floor_s is not None
     assert detection.tolerance_s is not None
@@ -189,3 +195,18 @@ def test_ctrl_c_clears_the_fault_and_writes_the_report(hybrid: LoadedCatalog, tm
     timeline = load_timeline(run.folder / "timeline.jsonl")
     assert len(list(timeline.of(FaultApplied))) == len(list(timeline.of(FaultCleared))) == (phase != "steady")
     assert "interrupted by Ctrl-C" in (run.folder / "report.html").read_text()
+
+
+def test_a_full_disk_stops_the_run_and_is_told(
+    hybrid: LoadedCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "TIMELINE", "/dev/full")  # the kernel's own: every write is refused
+
+    run = run_short(hybrid, tmp_path)
+
+    assert isinstance(run.error, BackendError)
+    assert "no space left on device" in run.error.message
+    assert run.error.exit_code is ExitCode.ENVIRONMENT_FAILED
+    assert run.result.outcome is not Outcome.PASSED
+    with pytest.raises(AssertionError, match="no process"):
+        process_named("tiercli-sandbox-")

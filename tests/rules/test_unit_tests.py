@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.conventions import HEARTBEAT
 from tiercli.output.tree import to_yaml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -105,7 +106,8 @@ async def run_drill(order: DrillOrder, view: View) -> DrillRun:
         except BackendError as error:
             run.error = run.error or error
     finally:
-        stream.close()
+        with contextlib.suppress(OSError):  # a full disk refuses the last flush too, and was told already
+            stream.close()
     return DrillRun(folder, result, run.error)
 
 

@@ -281,10 +281,10 @@ class TimelineWriter:
         self.events: list[Event] = []
 
     def append(self, event: Event) -> None:
-        """Write one event. Raises OSError when the disk is full."""
+        """Write one event, and remember it in any case. Raises OSError when the disk is full."""
+        self.events.append(event)
         self._stream.write(encode_event(event) + "\n")
         self._stream.flush()
-        self.events.append(event)
 
     def timeline(self) -> Timeline:
         """What was written so far."""
