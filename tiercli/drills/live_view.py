@@ -39,6 +39,8 @@ _LOAD_LINE_EVERY_S = 10.0
 def event_line(event: Event, zero: float | None) -> str | None:
     """One line for a noteworthy event, in rich markup; None for one that is not."""
     said = None
+    if zero is None and isinstance(event, AlertSeen | DeliverySeen):
+        return None  # warm-up, which is not judged
     if isinstance(event, PhaseStarted):
         said = f"[bold]phase {event.phase}[/], {event.planned_s:.0f} s at most"
     elif isinstance(event, FaultApplied):

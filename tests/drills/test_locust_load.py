@@ -1,0 +1,141 @@
+"""The load itself: a real Locust against a small real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.drills.load_plan import build_load_plan
+from tiercli.drills.load_process import locust_process, tail_windows
+from tiercli.drills.spec import Load
+from tiercli.drills.timeline import LoadWindow
+
+RATE = 40.0
+SECONDS = 6.0
+CHUNK = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
+
+
+class Upstream:
+    """A server that answers well, stalls, fails, or breaks its streams off."""
+
+    def __init__(self, behaviour: str) -> None:
+        self.behaviour = behaviour
+        self.calls: Counter[tuple[str, str, bool]] = Counter()
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.calls[body["model"], request.headers["x-tenant"], bool(body["stream"])] += 1
+        if self.behaviour == "stalls":
+            await asyncio.sleep(60)
+        if self.behaviour == "fails":
+            return web.Response(status=500)
+        if not body["stream"]:
+            return web.json_response({"choices": []})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await asyncio.sleep(0.2)
+        await response.prepare(request)
+        await response.write(CHUNK)
+        if self.behaviour != "breaks streams":
+            await asyncio.sleep(0.3)
+            await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
+
+async def run_load(loaded: LoadedCatalog, folder: Path, upstream: Upstream, load: Load) -> list[LoadWindow]:
+    """What Locust wrote in some seconds against the upstream."""
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", upstream.complete)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    windows_file = folder / "windows.jsonl"
+    plan = build_load_plan(
+        load, loaded.catalog, base_url=f"http://127.0.0.1:{port}", windows_file=windows_file, factor=1
+    )
+    spec = locust_process(plan, folder / "plan.json", folder / "log")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(spec.argv, env={**os.environ, **spec.env}, stdout=log, stderr=log)  # noqa: ASYNC220 - it starts at once
+    windows: list[LoadWindow] = []
+
+    async def collect() -> None:
+        async for window in tail_windows(windows_file):
+            windows.append(window)
+            if sum(one.seconds for one in windows) >= SECONDS:
+                return
+
+    try:
+        await asyncio.wait_for(collect(), 30)
+    finally:
+        process.terminate()
+        process.wait(20)
+        await runner.cleanup()
+    return windows
+
+
+def load_of(**changes: object) -> Load:
+    """A load of 40 requests a second, a third of them streamed."""
+    return Load.model_validate({"arrivals_per_second": RATE, "stream_share": 0.33, **changes})
+
+
+def started_rate(windows: list[LoadWindow]) -> float:
+    """Requests a second, the first second of spawning users left out."""
+    steady = windows[2:]
+    return sum(one.started for one in steady) / sum(one.seconds for one in steady)
+
+
+@pytest.mark.parametrize("behaviour", ["answers", "stalls"])
+def test_arrivals_are_open_whatever_the_upstream_does(hybrid: LoadedCatalog, tmp_path: Path, behaviour: str) -> None:
+    windows = asyncio.run(run_load(hybrid, tmp_path, Upstream(behaviour), load_of()))
+    assert started_rate(windows) == pytest.approx(RATE, rel=0.3)
+    if behaviour == "stalls":
+        assert windows[-1].in_flight > 100
+        assert sum(one.succeeded for one in windows) == 0
+
+
+def test_the_mix_streams_and_the_first_token_are_as_planned(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    upstream = Upstream("answers")
+    load = load_of(mix={"aliases": {"smart-reasoner": 3, "chat": 1}, "tenants": {"globex-media": 1, "acme-corp": 1}})
+    windows = asyncio.run(run_load(hybrid, tmp_path, upstream, load))
+    calls = sum(upstream.calls.values())
+    by_alias = Counter(dict.fromkeys(("smart-reasoner", "chat"), 0))
+    for (alias, _, _), count in upstream.calls.items():
+        by_alias[alias] += count
+    assert by_alias["smart-reasoner"] / calls == pytest.approx(0.75, abs=0.12)
+    assert not any(tenant == "acme-corp" and alias == "smart-reasoner" for alias, tenant, _ in upstream.calls)
+    assert sum(count for (_, _, stream), count in upstream.calls.items() if stream) / calls == pytest.approx(
+        0.33, abs=0.12
+    )
+    first = [one.ttft_p95_s for one in windows if one.ttft_p95_s is not None]
+    assert first
+    assert all(0.2 <= seconds < 0.5 for seconds in first), first
+    assert sum(one.failed for one in windows) == 0
+
+
+@pytest.mark.parametrize(("behaviour", "share"), [("fails", 1.0), ("breaks streams", 0.33)])
+def test_what_fails_for_a_client_is_counted(
+    hybrid: LoadedCatalog, tmp_path: Path, behaviour: str, share: float
+) -> None:
+    windows = asyncio.run(run_load(hybrid, tmp_path, Upstream(behaviour), load_of()))
+    failed, succeeded = sum(one.failed for one in windows), sum(one.succeeded for one in windows)
+    assert failed / (failed + succeeded) == pytest.approx(share, abs=0.12)
+
+
+def test_an_operators_own_locustfile_is_run_in_place_of_ours(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    plan = build_load_plan(
+        load_of(), hybrid.catalog, base_url="http://127.0.0.1:1", windows_file=tmp_path / "w", factor=1
+    )
+    spec = locust_process(plan, tmp_path / "plan.json", tmp_path / "log", "theirs.py")
+    assert "theirs.py" in spec.argv
+    assert "--users" in spec.argv
+    assert json.loads((tmp_path / "plan.json").read_text())["base_url"] == "http://127.0.0.1:1"
