@@ -56,11 +56,13 @@ def generate(
     console = output_console()
     if form == "json":
         parts = {name: list(getattr(changes, name)) for name in ("added", "changed", "removed", "unchanged")}
-        typer.echo(json.dumps({"folder": str(out), "checked": check, **parts}, ensure_ascii=False))
+        typer.echo(json.dumps({"folder": str(out), "checked": check, **parts}, ensure_ascii=False, indent=2))
     if check and changes.paths:
+        for line in diff_lines(out, tree) if form == "text" else ():
+            typer.echo(line)
+        count = "1 file differs" if len(changes.paths) == 1 else f"{len(changes.paths)} files differ"
         raise CheckFailed(
-            f"{out} is not what {catalog} gives: {len(changes.paths)} files differ",
-            details=[] if form == "json" else diff_lines(out, tree),
+            f"{out} is not what {catalog} gives: {count}",
             hint=f"run tiercli generate {catalog} --out {out}",
         )
     if form == "json":

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,28 @@ def write_tree(folder: Path, tree: Mapping[str, str], *, force: bool = False) ->
     BackendError when the disk fails.
     """
     changes = plan_changes(folder, tree)
+    _refuse_edits(folder, changes, force)
+    if not changes.paths:
+        return changes
+    undo = _Undo()
+    with ExitStack() as lock:  # what failed is put back before the lock is given up
+        try:
+            _make_folders(folder, undo)
+            lock.enter_context(_locked(folder))
+            changes = plan_changes(folder, tree)  # another run may have been here before the lock was ours
+            _refuse_edits(folder, changes, force)
+            _apply(folder, tree, changes, undo)
+        except BaseException as error:
+            left = undo.everything()
+            if isinstance(error, OSError):
+                hint = f"not put back: {', '.join(left)}" if left else "the folder is as it was before"
+                said = (error.strerror or str(error)).lower()
+                raise BackendError(f"cannot write {error.filename or folder}: {said}", hint=hint) from error
+            raise
+    return changes
+
+
+def _refuse_edits(folder: Path, changes: Changes, force: bool) -> None:
     edited = () if force else edited_by_hand(folder, changes)
     if edited:
         count = "1 file" if len(edited) == 1 else f"{len(edited)} files"
@@ -86,21 +108,6 @@ def write_tree(folder: Path, tree: Mapping[str, str], *, force: bool = False) ->
             details=[f"{folder / path}: edited by hand, or somebody else's" for path in edited],
             hint="keep the edit in the catalog or in a --templates folder, or overwrite it with --force",
         )
-    if not changes.paths:
-        return changes
-    undo = _Undo()
-    try:
-        _make_folders(folder, undo)
-        with _locked(folder):
-            _apply(folder, tree, changes, undo)
-    except BaseException as error:
-        left = undo.everything()
-        if isinstance(error, OSError):
-            hint = f"not put back: {', '.join(left)}" if left else "the folder is as it was before"
-            said = (error.strerror or str(error)).lower()
-            raise BackendError(f"cannot write {error.filename or folder}: {said}", hint=hint) from error
-        raise
-    return changes
 
 
 def diff_lines(folder: Path, tree: Mapping[str, str]) -> Iterator[str]:
