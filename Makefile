@@ -39,10 +39,11 @@ test: setup $(VENV)/.dev ## Lint, types and all tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not drill" -n auto
+	@$(BIN)/python -m pytest -m drill   # alone: what it measures is time
 
 test-fast: setup $(VENV)/.dev ## Tests that start no drill
-	@$(BIN)/python -m pytest -m "not drill"
+	@$(BIN)/python -m pytest -m "not drill" -n auto
 
 golden: setup $(VENV)/.dev ## Rewrite the golden files, then test against them
 	@TIERCLI_GOLDEN=update $(BIN)/python -m pytest -q -k "golden or transcript" || true

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def is_ours(pid: int) -> bool:
     return False
 
 
-def kill_during_fault(name: str) -> object:
+def kill_during_fault(name: str) -> Callable[[Event], None]:
     """An event handler that kills a process of the sandbox once the fault is on."""
 
     def on_event(event: Event) -> None:
@@ -154,16 +155,13 @@ def test_fails_when_the_alarm_does_not_resolve(hybrid: LoadedCatalog, tmp_path: 
     assert run.result.reasons == ("ProviderDown: it did not resolve",)
 
 
-@pytest.mark.parametrize(
-    "name", ["--web.listen-address=127.0.0.1", "alertmanager.yml"], ids=["prometheus", "alertmanager"]
-)
-def test_proves_nothing_when_a_server_dies_during_the_run(hybrid: LoadedCatalog, tmp_path: Path, name: str) -> None:
-    pattern = "prometheus.yml" if name.startswith("--web") else name
-    run = run_short(hybrid, tmp_path, on_event=kill_during_fault(pattern))  # type: ignore[arg-type]
+@pytest.mark.parametrize("server", ["prometheus", "alertmanager"])
+def test_proves_nothing_when_a_server_dies_during_the_run(hybrid: LoadedCatalog, tmp_path: Path, server: str) -> None:
+    run = run_short(hybrid, tmp_path, on_event=kill_during_fault(f"{server}.yml"))
 
     assert run.result.outcome is Outcome.INCONCLUSIVE
     assert run.result.outcome.exit_code is ExitCode.ENVIRONMENT_FAILED
-    assert any("ended by itself with code -9" in reason for reason in run.result.reasons)
+    assert any(f"{server} failed during the run" in reason for reason in run.result.reasons), run.result.reasons
     assert (run.folder / "report.html").is_file()
 
 

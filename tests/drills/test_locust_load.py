@@ -18,6 +18,8 @@ from tiercli.drills.load_process import locust_process, tail_windows
 from tiercli.drills.spec import Load
 from tiercli.drills.timeline import LoadWindow
 
+pytestmark = pytest.mark.drill
+
 RATE = 40.0
 SECONDS = 6.0
 CHUNK = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
