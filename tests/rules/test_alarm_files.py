@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.conventions import HEARTBEAT
 from tiercli.errors import InvalidInput, Problem
 from tiercli.faults import FAULTS_BY_NAME
 from tiercli.resources import resource_folder
+from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import alarm_paths, load_alarms
+from tiercli.rules.alarm_templates import alarm_context
 from tiercli.rules.alerting import build_rule_groups
+from tiercli.rules.case_subjects import Subjects
 from tiercli.signals.timing import Timing
 
 ALERTS = resource_folder("templates") / "alerts"
@@ -267,3 +271,14 @@ def test_every_alarm_says_what_provokes_it_and_stands_in_the_registry(hybrid: Lo
     assert alarm.action.endswith(".")
     assert alarm.sla
     assert "## What to do" in alarm.runbook
+
+
+def test_the_page_on_alarms_names_every_key_and_every_function(hybrid: LoadedCatalog) -> None:
+    text = (ROOT / "docs" / "adding-an-alarm.md").read_text(encoding="utf-8")
+    keys = {info.alias or name for name, info in Alarm.model_fields.items()}
+    subjects = Subjects.of(hybrid.catalog, "ProviderDown")
+    names = set(alarm_context("ProviderDown", hybrid.catalog, ("provider",), {}, subjects)) | {"duration", "window"}
+    # Label sets are named once, by their stems.
+    names = {name for name in names if not name.endswith("_region")} - {"own_alarm_codes", "series", "labels"}
+    assert {key for key in keys if f"`{key}`" not in text} == set()
+    assert {name for name in names if not re.search(rf"`?\b{name}\b", text)} == set()

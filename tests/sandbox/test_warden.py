@@ -1,8 +1,9 @@
-"""Nothing outlives the run: whoever is killed, no process, port or folder is left."""
+"""The warden and its client on real processes: trees of them that listen on ports, ignore SIGTERM and run away."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,144 +17,307 @@ from pathlib import Path
 import pytest
 
 from tiercli.errors import BackendError, ToolMissing
-from tiercli.sandbox.ports import PortAllocator
-from tiercli.sandbox.processes import ProcessSpec, Warden
+from tiercli.sandbox import processes
+from tiercli.sandbox.processes import WARDEN, ProcessSpec, Warden
 
-# A child with a child of its own, both listening; the grandchild ignores TERM.
-LISTENER = """
-import os, signal, socket, sys, time
-sockets = []
-for port in sys.argv[1:]:
-    if os.fork() == 0:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        s = socket.socket(); s.bind(("127.0.0.1", int(port))); s.listen()
-        time.sleep(600)
+CHECKOUT = Path(__file__).resolve().parents[2]
+PYTHON = (sys.executable, "-I", "-S", "-c")
+SLEEPER = (*PYTHON, "import time; time.sleep(600)")
+
+# A process that listens, and starts another in the same process group and one in a session of its own; all note their
+# process id and port in a folder, and ignore SIGTERM.
+TREE = """
+import os, signal, socket, subprocess, sys, time
+folder, depth = sys.argv[1], int(sys.argv[2])
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+listener = socket.create_server(("127.0.0.1", 0))
+for runaway in ((False, True) if depth else ()):
+    command = [sys.executable, "-I", "-S", "-c", sys.argv[3], folder, str(depth - 1), sys.argv[3]]
+    subprocess.Popen(command, start_new_session=runaway)
+name = os.path.join(folder, str(os.getpid()))
+with open(name + ".part", "w") as stream:
+    stream.write(str(listener.getsockname()[1]))
+os.rename(name + ".part", name + ".port")
 time.sleep(600)
 """
+TREE_SIZE = 3
+
+# A program that uses the client as a drill does, and waits until somebody kills it.
 PARENT = """
-import asyncio, sys, time
+import asyncio, json, sys
 from pathlib import Path
 from tiercli.sandbox.processes import ProcessSpec, Warden
 
 async def main():
-    folder, code, ports = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    folder, notes, tree = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     async with Warden(folder) as warden:
-        pid = await warden.start(ProcessSpec("tree", (sys.executable, "-c", code, *ports), folder / "log"))
-        print(warden._process.pid, pid, flush=True)
+        argv = (sys.executable, "-I", "-S", "-c", tree, notes, "1", tree)
+        await warden.start(ProcessSpec("tree", argv, folder / "tree.log"))
+        print(json.dumps({"warden": warden.pid}), flush=True)
         await asyncio.sleep(600)
 
 asyncio.run(main())
 """
 
 
-def listening(port: int) -> bool:
-    """Whether something listens on the port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
-def eventually(check: Callable[[], bool], seconds: float = 10) -> bool:
-    """Whether `check` comes true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(0.05)
+def peak_kilobytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+
+
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        return True
     return False
 
 
-def start_tree(folder: Path) -> tuple[subprocess.Popen[str], int, list[int]]:
-    """A parent, its warden's pid, and the ports that grandchildren of the warden listen on."""
-    allocate = PortAllocator()
-    ports = [allocate(), allocate()]
-    folder.mkdir()
-    command = [sys.executable, "-c", PARENT, str(folder), LISTENER, *map(str, ports)]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    warden, _ = map(int, parent.stdout.readline().split())
-    assert eventually(lambda: all(map(listening, ports)))
-    return parent, warden, ports
+def wait_until(what: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.02)
 
 
-def reap(parent: subprocess.Popen[str]) -> None:
-    parent.wait(10)
-    if parent.stdout is not None:
-        parent.stdout.close()
+def noted(notes: Path) -> dict[int, int]:
+    """Ports by process id of a whole tree."""
+    wait_until(lambda: len(list(notes.glob("*.port"))) == TREE_SIZE)
+    return {int(file.stem): int(file.read_text()) for file in notes.glob("*.port")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_when_the_parent_is_killed_no_process_port_or_folder_is_left(tmp_path: Path, number: signal.Signals) -> None:
-    folder = tmp_path / "sandbox"
-    parent, warden, ports = start_tree(folder)
-    parent.send_signal(number)
-    reap(parent)
-    assert eventually(lambda: not any(map(listening, ports)))
-    assert eventually(lambda: not folder.exists())
-    assert eventually(lambda: not Path(f"/proc/{warden}").exists())
+def assert_all_gone(tree: dict[int, int], folder: Path) -> None:
+    wait_until(lambda: not any(map(alive, tree)) and not folder.exists())
+    assert [port for port in tree.values() if listens(port)] == []
 
 
-def test_when_the_warden_itself_is_killed_its_children_die_too(tmp_path: Path) -> None:
-    parent, warden, ports = start_tree(tmp_path / "sandbox")
-    child = next(int(pid) for pid in Path(f"/proc/{warden}/task/{warden}/children").read_text().split())
-    os.kill(warden, signal.SIGKILL)
-    assert eventually(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
-    parent.kill()
-    reap(parent)
-    for port in ports:  # what the child forked is not the warden's own; end it here
-        subprocess.run(["pkill", "-9", "-f", str(port)], check=False)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "sandbox"
+    path.mkdir()
+    (path / "data").write_text("something")
+    return path
 
 
-def test_an_exit_that_nobody_asked_for_is_reported(tmp_path: Path) -> None:
-    async def scenario() -> list[tuple[str, int]]:
-        exits: list[tuple[str, int]] = []
-        ended = asyncio.Event()
-
-        def on_exit(name: str, code: int) -> None:
-            exits.append((name, code))
-            ended.set()
-
-        async with Warden(None, on_exit) as warden:
-            await warden.start(ProcessSpec("short", (sys.executable, "-c", "raise SystemExit(7)"), tmp_path / "log"))
-            await asyncio.wait_for(ended.wait(), 10)
-        return exits
-
-    assert asyncio.run(scenario()) == [("short", 7)]
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    path = tmp_path / "notes"
+    path.mkdir()
+    return path
 
 
-def test_a_stopped_process_is_gone_and_is_not_reported(tmp_path: Path) -> None:
-    async def scenario() -> list[tuple[str, int]]:
-        exits: list[tuple[str, int]] = []
-        async with Warden(None, lambda name, code: exits.append((name, code))) as warden:
-            pid = await warden.start(
-                ProcessSpec("long", (sys.executable, "-c", "import time; time.sleep(600)"), tmp_path / "log")
-            )
-            await warden.stop("long")
-            with pytest.raises(ProcessLookupError):
-                os.kill(pid, 0)
-        return exits
-
-    assert asyncio.run(scenario()) == []
+def tree_spec(folder: Path, notes: Path) -> ProcessSpec:
+    return ProcessSpec("tree", (*PYTHON, TREE, str(notes), "1", TREE), folder / "tree.log")
 
 
-def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with Warden() as warden:
-            await warden.start(ProcessSpec("ghost", (str(tmp_path / "ghost"),), tmp_path / "log"))
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_the_parent(folder: Path, notes: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", PARENT, str(folder), str(notes), TREE]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, env=environment) as parent:
+        assert parent.stdout is not None
+        warden = json.loads(parent.stdout.readline())["warden"]
+        tree = noted(notes)
+        assert all(map(alive, tree))
+        assert all(map(listens, tree.values()))
+        parent.send_signal(number)
+    assert_all_gone(tree, folder)
+    wait_until(lambda: not alive(warden))
 
-    with pytest.raises(ToolMissing, match="cannot start ghost"):
-        asyncio.run(scenario())
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_warden_ends_everything_and_is_told(folder: Path, notes: Path, number: signal.Signals) -> None:
+    async def run() -> list[tuple[str, int]]:
+        told: list[tuple[str, int]] = []
+        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden:
+            await warden.start(tree_spec(folder, notes))
+            tree = await asyncio.to_thread(noted, notes)
+            os.kill(warden.pid, number)
+            await asyncio.to_thread(assert_all_gone, tree, folder)
+            await asyncio.to_thread(wait_until, lambda: bool(told))
+        return told
+
+    assert asyncio.run(run()) == [(WARDEN, 0)]
 
 
-def test_the_warden_imports_the_standard_library_only() -> None:
-    code = "import sys, tiercli.sandbox.warden, json; print(json.dumps([m for m in sys.modules if m.split('.')[0] in ('aiohttp', 'pydantic', 'httpx', 'asyncio', 'rich')]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == []
+def test_a_killed_warden_takes_its_children_with_it_and_is_told(folder: Path, notes: Path) -> None:
+    async def run() -> tuple[dict[int, int], list[tuple[str, int]]]:
+        told: list[tuple[str, int]] = []
+        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden:
+            pid = await warden.start(tree_spec(folder, notes))
+            tree = await asyncio.to_thread(noted, notes)
+            same_group = {member: port for member, port in tree.items() if os.getpgid(member) == pid}
+            assert len(same_group) == 2
+            os.kill(warden.pid, signal.SIGKILL)
+            await asyncio.to_thread(assert_all_gone, same_group, folder)
+            await asyncio.to_thread(wait_until, lambda: bool(told))
+            with pytest.raises(BackendError, match="warden"):
+                await warden.start(tree_spec(folder, notes))
+            await warden.stop("tree")
+            return {member: port for member, port in tree.items() if member not in same_group}, told
+
+    runaways, told = asyncio.run(run())
+    for pid in runaways:  # nobody is left who could know of these
+        os.kill(pid, signal.SIGKILL)
+    assert told == [(WARDEN, -signal.SIGKILL)]
 
 
-def test_a_port_asked_for_and_taken_is_named() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(BackendError, match=f"port {port}, asked for prometheus"):
-            PortAllocator().claim(port, "prometheus")
+def test_children_ask_the_kernel_to_die_with_the_warden(folder: Path) -> None:
+    """Without a client that could help: the warden is driven by hand and killed."""
+    command = [*processes._COMMAND, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as warden:
+        assert warden.stdin is not None
+        assert warden.stdout is not None
+        warden.stdin.write(json.dumps({"do": "start", "name": "one", "argv": SLEEPER}).encode() + b"\n")
+        warden.stdin.flush()
+        pid = json.loads(warden.stdout.readline())["pid"]
+        assert alive(pid)
+        warden.kill()
+    wait_until(lambda: not alive(pid))
+
+
+def test_stopping_ends_what_a_process_started_even_in_sessions_of_their_own(folder: Path, notes: Path) -> None:
+    async def run() -> None:
+        told: list[tuple[str, int]] = []
+        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden:
+            other = await warden.start(ProcessSpec("other", SLEEPER, folder / "other.log"))
+            await warden.start(tree_spec(folder, notes))
+            tree = await asyncio.to_thread(noted, notes)
+            await warden.stop("tree", grace_s=0.2)
+            await asyncio.to_thread(wait_until, lambda: not any(map(alive, tree)))
+            assert alive(other)
+            assert alive(warden.pid)
+        assert told == []
+
+    asyncio.run(run())
+
+
+def test_a_process_that_ignores_sigterm_holds_nobody_else_up(folder: Path, notes: Path) -> None:
+    async def run() -> None:
+        async with Warden(folder) as warden:
+            await warden.start(tree_spec(folder, notes))
+            await asyncio.to_thread(noted, notes)
+            stopping = asyncio.create_task(warden.stop("tree", grace_s=600))
+            await asyncio.sleep(0)
+            await warden.start(ProcessSpec("other", SLEEPER, folder / "other.log"))
+            await warden.stop("other")
+            assert not stopping.done()
+        await stopping
+
+    asyncio.run(run())
+    assert not folder.exists()
+
+
+def test_exits_are_told_once_with_their_code_and_names_can_be_used_again(folder: Path) -> None:
+    async def run() -> list[tuple[str, int]]:
+        told: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+        async with Warden(folder, lambda *exit_: told.put_nowait(exit_)) as warden, asyncio.timeout(30):
+            seen = []
+            for code in (7, 0):
+                spec = ProcessSpec("brief", (*PYTHON, f"raise SystemExit({code})"), folder / "log")
+                await warden.start(spec)
+                seen.append(await told.get())
+            await warden.start(ProcessSpec("brief", (*PYTHON, "import os; os.kill(os.getpid(), 9)"), folder / "log"))
+            seen.append(await told.get())
+            await warden.stop("brief", grace_s=600)  # gone already: answered at once
+            await warden.stop("never started", grace_s=600)
+            assert told.empty()
+        return seen
+
+    assert asyncio.run(run()) == [("brief", 7), ("brief", 0), ("brief", -9)]
+
+
+def test_a_stop_that_nobody_waits_for_any_more_is_not_taken_for_a_crash(folder: Path) -> None:
+    async def run() -> None:
+        told: list[tuple[str, int]] = []
+        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden, asyncio.timeout(30):
+            pid = await warden.start(ProcessSpec("one", SLEEPER, folder / "log"))
+            stopping = asyncio.create_task(warden.stop("one"))
+            await asyncio.sleep(0)
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+            await asyncio.to_thread(wait_until, lambda: not alive(pid))
+            await warden.stop("one")
+            assert told == []
+            await warden.start(ProcessSpec("one", (*PYTHON, "raise SystemExit(3)"), folder / "log"))
+            await asyncio.to_thread(wait_until, lambda: bool(told))
+        assert told == [("one", 3)]
+
+    asyncio.run(run())
+
+
+def test_environment_folder_and_log_are_the_process_s_own(folder: Path) -> None:
+    log = folder / "log"
+    log.write_text("before\n")
+
+    async def run() -> None:
+        over = asyncio.Event()
+        async with Warden(None, lambda *_: over.set()) as warden, asyncio.timeout(30):
+            program = "import os, sys; sys.stderr.write('an error\\n'); print(os.environ['COLOUR'], os.getcwd())"
+            await warden.start(ProcessSpec("one", (*PYTHON, program), log, {"COLOUR": "läuft \U0001f6d1"}, folder))
+            await over.wait()
+
+    asyncio.run(run())
+    assert log.read_text() == f"before\nan error\nläuft \U0001f6d1 {folder}\n"
+    assert folder.exists()  # it was not the warden's
+
+
+@pytest.mark.parametrize(
+    ("argv", "log", "said"),
+    [
+        pytest.param(("/no/such/program",), "log", "No such file or directory", id="a program that is not there"),
+        pytest.param((__file__,), "log", "Permission denied", id="a file that cannot be executed"),
+        pytest.param(("a\0b",), "log", "null byte", id="a name that no program can have"),
+        pytest.param(SLEEPER, "missing/log", "missing/log", id="a log in a folder that is not there"),
+    ],
+)
+def test_what_cannot_be_started_is_an_error_and_nothing_else_stops(
+    folder: Path, argv: tuple[str, ...], log: str, said: str
+) -> None:
+    async def run() -> None:
+        async with Warden(folder) as warden:
+            with pytest.raises(ToolMissing, match="cannot start one: ") as caught:
+                await warden.start(ProcessSpec("one", argv, folder / log))
+            assert said in caught.value.message
+            assert alive(await warden.start(ProcessSpec("one", SLEEPER, folder / "log")))
+            with pytest.raises(ToolMissing, match="runs already"):
+                await warden.start(ProcessSpec("one", SLEEPER, folder / "log"))
+
+    asyncio.run(run())
+
+
+def test_a_warden_that_cannot_be_started_leaves_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_COMMAND", ("/no/such/python",))
+
+    async def run() -> None:
+        async with Warden(folder):
+            pass
+
+    with pytest.raises(BackendError, match="cannot start the warden"):
+        asyncio.run(run())
+    assert not folder.exists()
+
+
+def test_the_warden_is_small(folder: Path) -> None:
+    async def run() -> int:
+        async with Warden(folder) as warden:
+            await warden.start(ProcessSpec("one", SLEEPER, folder / "log"))
+            return peak_kilobytes(warden.pid)
+
+    assert asyncio.run(run()) < 15 * 1024
+
+
+def test_the_warden_imports_the_standard_library_only(folder: Path) -> None:
+    command = [*processes._COMMAND[:-1], "-c", f"import runpy, sys; sys.argv[1:] = [{str(folder)!r}]; "]
+    command[-1] += f"runpy.run_path({processes._COMMAND[-1]!r}, run_name='__main__'); print(*sys.modules)"
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "selectors" in loaded
+    assert loaded - {"__main__"} <= sys.stdlib_module_names
+    assert not folder.exists()
