@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import yaml
 
 from tiercli.catalog.model import Catalog
 from tiercli.durations import format_duration
@@ -127,6 +128,9 @@ class Sandbox:
             place = self.folder / "config" / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text, encoding="utf-8")
+        prometheus_file = self.folder / "config" / "prometheus" / "prometheus.yml"
+        whole = prometheus_file.read_text(encoding="utf-8")
+        prometheus_file.write_text(yaml.safe_dump({**yaml.safe_load(whole), "rule_files": []}), encoding="utf-8")
         data = self.folder / "prometheus"
         data.mkdir()
         if history is not None:
@@ -146,6 +150,11 @@ class Sandbox:
         }
         await asyncio.gather(*(self.warden.start(spec) for spec in specs.values()))
         await asyncio.gather(*(self._wait_until_ready(name, url) for name, url in urls.items()))
+        # Prometheus finds its targets up to 5 real seconds after it starts: minutes of compressed time, in which rules
+        # that look for something missing would be true. So it scrapes first, and reads its rules then.
+        await self._wait_until_scraped()
+        prometheus_file.write_text(whole, encoding="utf-8")
+        await self._reload_prometheus()
 
     @property
     def gateway_names(self) -> list[str]:
@@ -183,6 +192,7 @@ class Sandbox:
             f"--query.lookback-delta={format_duration(max(timing.compress(_LOOKBACK_ESTATE_S), 4 * timing.scrape_s))}",
             f"--rules.alert.resend-delay={format_duration(timing.compress(_RESEND_ESTATE_S))}",
             f"--rules.alert.for-grace-period={format_duration(timing.compress(600))}",
+            "--web.enable-lifecycle",
             "--log.level=warn",
         )
         alertmanager = (
@@ -217,6 +227,30 @@ class Sandbox:
         output, _ = await done.communicate()
         if done.returncode:
             raise BackendError(f"promtool could not backfill the history: {output.decode(errors='replace')[-400:]}")
+
+    async def _wait_until_scraped(self) -> None:
+        targets = len(self.gateway_targets) + len(self.server_targets)
+        deadline = time.monotonic() + READY_WITHIN_S
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            while time.monotonic() < deadline and "prometheus" not in self._died:
+                try:
+                    url = f"{self.addresses.prometheus_url}/api/v1/query"
+                    answer = (await client.get(url, params={"query": "up == 1"})).json()
+                    if len(answer["data"]["result"]) >= targets:
+                        return
+                except (httpx.HTTPError, ValueError, KeyError):
+                    pass
+                await asyncio.sleep(0.1)
+        raise BackendError(f"prometheus did not scrape its {targets} targets within {READY_WITHIN_S:g} s")
+
+    async def _reload_prometheus(self) -> None:
+        async with httpx.AsyncClient(timeout=10.0, trust_env=False) as client:
+            answer = await client.post(f"{self.addresses.prometheus_url}/-/reload")
+        if answer.status_code != 200:
+            raise BackendError(
+                f"prometheus does not accept its configuration: {answer.text.strip()}",
+                hint=f"the end of its log: {self.log_tail('prometheus')}",
+            )
 
     def _note_exit(self, name: str, code: int) -> None:
         self._died[name] = code
