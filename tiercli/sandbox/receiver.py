@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
+from tiercli.errors import BackendError
 from tiercli.sandbox.ports import LOOPBACK
+
+PAYLOAD_VERSION = "4"  # Alertmanager's, since 0.8
+_LARGEST_BYTES = 8 * 1024 * 1024
+_SHUTDOWN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +30,27 @@ class Notification:
 
 
 class WebhookReceiver:
-    """An async context manager: listens on loopback and calls `on_notification` for each alert that arrives."""
+    """An async context manager: listens on loopback and calls `on_notification` for each alert that arrives.
+
+    `malformed` counts what arrived and was no payload; it is answered 400, which Alertmanager does not send again.
+    """
 
     def __init__(self, port: int, on_notification: Callable[[Notification], None]) -> None:
         self.port = port
         self.malformed = 0
         self._on_notification = on_notification
-        app = web.Application(client_max_size=8 * 1024 * 1024)
+        app = web.Application(client_max_size=_LARGEST_BYTES)
         app.router.add_post("/{receiver}", self._receive)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
 
     async def __aenter__(self) -> Self:
+        """Begin to listen. Raises BackendError when the port is taken."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, LOOPBACK, self.port, reuse_address=True).start()
+        try:
+            await web.TCPSite(self._runner, LOOPBACK, self.port, reuse_address=True).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise BackendError(f"the webhook receiver cannot listen on port {self.port}: {error.strerror}") from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -46,21 +59,27 @@ class WebhookReceiver:
     async def _receive(self, request: web.Request) -> web.Response:
         at = time.time()
         try:
-            payload = await request.json()
-            arrived = [
-                Notification(
-                    at,
-                    request.match_info["receiver"],
-                    str(alert["status"]),
-                    {str(name): str(value) for name, value in alert["labels"].items()},
-                    {str(name): str(value) for name, value in alert.get("annotations", {}).items()},
-                    str(payload.get("groupKey", "")),
-                )
-                for alert in payload["alerts"]
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            arrived = list(_notifications(at, request.match_info["receiver"], await request.json()))
+        except (ValueError, KeyError, TypeError, AttributeError, web.HTTPRequestEntityTooLarge):
             self.malformed += 1
             return web.Response(status=400, text="not an Alertmanager webhook payload\n")
         for notification in arrived:
             self._on_notification(notification)
         return web.Response()
+
+
+def _notifications(at: float, receiver: str, payload: Any) -> Iterator[Notification]:
+    """The alerts of a payload. Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
+    if payload["version"] != PAYLOAD_VERSION:
+        raise ValueError(payload["version"])
+    for alert in payload["alerts"]:
+        if alert["status"] not in ("firing", "resolved"):
+            raise ValueError(alert["status"])
+        yield Notification(
+            at=at,
+            receiver=receiver,
+            status=alert["status"],
+            labels={str(name): str(value) for name, value in alert["labels"].items()},
+            annotations={str(name): str(value) for name, value in alert.get("annotations", {}).items()},
+            group_key=str(payload["groupKey"]),
+        )

@@ -9,61 +9,41 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
 import httpx
-import yaml
 
 from tiercli.catalog.model import Catalog
-from tiercli.durations import format_duration
 from tiercli.errors import BackendError
+from tiercli.sandbox.backfill import backfill
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.plan import EstatePlan, plan_estate, write_plan
 from tiercli.sandbox.ports import LOOPBACK, PortAllocator
-from tiercli.sandbox.processes import ProcessSpec, Warden
+from tiercli.sandbox.processes import WARDEN, ProcessSpec, Warden
+from tiercli.sandbox.servers import Addresses, alertmanager_command, prometheus_command, without_rules
 from tiercli.signals.timing import Timing
 
 GATEWAY = "gateway"
+PROMETHEUS, ALERTMANAGER, PROVIDERS, PROXY = "prometheus", "alertmanager", "providers", "proxy"
 READY_WITHIN_S = 20.0
-_LOOKBACK_ESTATE_S = 300.0  # Prometheus' own default, in estate time
-_RESEND_ESTATE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where everything in a sandbox listens."""
-
-    prometheus: int
-    alertmanager: int
-    receiver: int
-
-    @property
-    def prometheus_url(self) -> str:
-        """Prometheus' base URL."""
-        return f"http://{LOOPBACK}:{self.prometheus}"
-
-    @property
-    def alertmanager_url(self) -> str:
-        """Alertmanager's base URL."""
-        return f"http://{LOOPBACK}:{self.alertmanager}"
-
-    @property
-    def receiver_url(self) -> str:
-        """The base URL under which each receiver has its path."""
-        return f"http://{LOOPBACK}:{self.receiver}"
+PROMETHEUS_FILE = "prometheus/prometheus.yml"
+_ANSWERS_WITHIN_S = 5.0
+_POLL_S = 0.05
 
 
 class Sandbox:
     """Everything of a sandbox ends with it, and with the process that started it, however that ends.
 
-    `on_exit(name, code)` hears of a process that ended by itself. `ports` fixes ports by name (prometheus,
-    alertmanager); any free one otherwise.
+    `on_exit(name, code)` hears of a process that ended by itself after `start`; before, `start` raises. `on_progress` is
+    told what happens while it starts. `ports` fixes ports by name (prometheus, alertmanager, receiver); any free one
+    otherwise. Entering raises InvalidInput for a port that is none, BackendError where one is taken or the disk is full.
     """
 
     def __init__(
@@ -73,41 +53,55 @@ class Sandbox:
         timing: Timing,
         *,
         on_exit: Callable[[str, int], None] | None = None,
+        on_progress: Callable[[str], None] | None = None,
         ports: Mapping[str, int] | None = None,
     ) -> None:
         self._catalog = catalog
         self._binaries = binaries
         self._timing = timing
         self._on_exit = on_exit
+        self._on_progress = on_progress
         self._asked = ports or {}
         self._died: dict[str, int] = {}
+        self._started = False
         self._stack = AsyncExitStack()
         self._specs: dict[str, ProcessSpec] = {}
         self.token = secrets.token_urlsafe(24)
 
     async def __aenter__(self) -> Self:
-        allocate = PortAllocator()
-
-        def port(name: str) -> int:
-            return allocate.claim(self._asked[name], name) if name in self._asked else allocate()
-
-        self.addresses = Addresses(port("prometheus"), port("alertmanager"), port("receiver"))
-        self.folder = Path(tempfile.mkdtemp(prefix="tiercli-sandbox-"))  # mode 0700
         try:
-            token_file = self.folder / "token"
-            with os.fdopen(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
-                stream.write(self.token)
-            self.plan: EstatePlan = plan_estate(
-                self._catalog, folder=self.folder, allocate=allocate, token_file=token_file
-            )
-            write_plan(self.plan, self.folder / "plan.json")
-        finally:
-            # From here on the folder is the warden's to delete.
-            self.warden = await self._stack.enter_async_context(Warden(self.folder, self._note_exit))
+            await self._enter()
+        except BaseException:
+            await self._stack.aclose()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def _enter(self) -> None:
+        allocate = self._stack.enter_context(PortAllocator())
+
+        def port(name: str) -> int:
+            return allocate.claim(self._asked[name], name) if name in self._asked else allocate()
+
+        self.addresses = Addresses(port(PROMETHEUS), port(ALERTMANAGER), port("receiver"))
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="tiercli-sandbox-"))  # mode 0700
+        except OSError as error:
+            raise BackendError(f"cannot make a folder for the sandbox: {error}", hint="TMPDIR names another") from error
+        # Where the warden cannot be entered, the folder is still ours to delete; afterwards it is the warden's.
+        try:
+            self.warden = await self._stack.enter_async_context(Warden(self.folder, self._note_exit))
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        token_file = self.folder / "token"
+        self.plan: EstatePlan = plan_estate(self._catalog, folder=self.folder, allocate=allocate, token_file=token_file)
+        with self._writing():
+            with os.fdopen(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
+                stream.write(self.token)
+            write_plan(self.plan, self.folder / "plan.json")
 
     @property
     def gateway_targets(self) -> tuple[str, ...]:
@@ -124,37 +118,80 @@ class Sandbox:
 
         Raises BackendError with the end of the log of what did not start.
         """
-        for path, text in tree.items():
-            place = self.folder / "config" / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text, encoding="utf-8")
-        prometheus_file = self.folder / "config" / "prometheus" / "prometheus.yml"
-        whole = prometheus_file.read_text(encoding="utf-8")
-        prometheus_file.write_text(yaml.safe_dump({**yaml.safe_load(whole), "rule_files": []}), encoding="utf-8")
         data = self.folder / "prometheus"
-        data.mkdir()
+        self._say("writing the configuration")
+        with self._writing():
+            for path, text in tree.items():
+                place = self.folder / "config" / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(text, encoding="utf-8")
+            (self.folder / "config" / PROMETHEUS_FILE).parent.mkdir(parents=True, exist_ok=True)
+            data.mkdir()
+        self._specs = {spec.name: spec for spec in self._process_specs(data)}
+        async with httpx.AsyncClient(timeout=_ANSWERS_WITHIN_S, trust_env=False) as client:
+            # Prometheus as early as can be: it finds its targets 5 s after it starts, whatever its settings.
+            await _all_or_first_error(
+                self._start_prometheus(client, tree.get(PROMETHEUS_FILE, ""), history, data),
+                *(self._start_one(client, name, url) for name, url in self._ready_urls().items()),
+            )
+            await self._wait_until_scraped(client)
+            await self._read_rules(client, tree.get(PROMETHEUS_FILE, ""))
+        for name in self._died:
+            raise self._died_error(name)
+        self._started = True
+
+    async def _start_prometheus(
+        self, client: httpx.AsyncClient, configuration: str, history: str | None, data: Path
+    ) -> None:
+        """Start it on its configuration without rules: 5 s without targets are minutes of compressed time, in which
+        rules that look for something missing would be true."""
         if history is not None:
-            await self._backfill(history, data)
-        names = ["providers", "proxy", *self.gateway_names, "alertmanager", "prometheus"]
-        specs = dict(zip(names, self._process_specs(data), strict=True))
-        self._specs = specs
-        urls = {
-            "proxy": f"{self.plan.proxy.control_url}/health",
-            "alertmanager": f"{self.addresses.alertmanager_url}/-/ready",
-            "providers": f"http://{LOOPBACK}:{self.plan.endpoints[-1].upstream_port}/health",
-            **{
-                name: f"{gateway.url}/health"
-                for name, gateway in zip(self.gateway_names, self.plan.gateways, strict=True)
-            },
-            "prometheus": f"{self.addresses.prometheus_url}/-/ready",
+            self._say("backfilling the history")
+            file = self.folder / "history.om"
+            with self._writing():
+                file.write_text(history, encoding="utf-8")
+            await backfill(self._binaries.promtool.path, file, data)
+        self._configure_prometheus(without_rules(configuration))
+        await self._start_one(client, PROMETHEUS, f"{self.addresses.prometheus_url}/-/ready")
+
+    async def _wait_until_scraped(self, client: httpx.AsyncClient) -> None:
+        targets = len(self.gateway_targets) + len(self.server_targets)
+        self._say(f"waiting until prometheus has scraped its {targets} targets")
+
+        async def scraped() -> bool:
+            answer = await client.get(f"{self.addresses.prometheus_url}/api/v1/query", params={"query": "up == 1"})
+            return answer.status_code == 200 and len(answer.json()["data"]["result"]) >= targets
+
+        await self._wait_until(scraped, PROMETHEUS, f"did not scrape its {targets} targets within {READY_WITHIN_S:g} s")
+
+    async def _read_rules(self, client: httpx.AsyncClient, configuration: str) -> None:
+        self._configure_prometheus(configuration)
+        try:
+            answer = await client.post(f"{self.addresses.prometheus_url}/-/reload")
+        except httpx.HTTPError as error:
+            raise self._error(PROMETHEUS, f"does not read its rules: {error!r}") from error
+        if answer.status_code != 200:
+            raise self._error(PROMETHEUS, f"does not accept its configuration: {answer.text.strip()}")
+
+    def _configure_prometheus(self, text: str) -> None:
+        with self._writing():
+            (self.folder / "config" / PROMETHEUS_FILE).write_text(text, encoding="utf-8")
+
+    async def _start_one(self, client: httpx.AsyncClient, name: str, url: str) -> None:
+        await self.warden.start(self._specs[name])
+        await self._wait_until_ready(client, name, url)
+        self._say(f"{name} is ready")
+
+    def _ready_urls(self) -> dict[str, str]:
+        """Where each process but Prometheus says that it is ready."""
+        gateways = zip(self.gateway_names, self.plan.gateways, strict=True)
+        return {
+            ALERTMANAGER: f"{self.addresses.alertmanager_url}/-/ready",
+            PROXY: f"{self.plan.proxy.control_url}/health",
+            # They listen one after another, and the last one last.
+            PROVIDERS: f"http://{LOOPBACK}:{self.plan.endpoints[-1].upstream_port}/health",
+            **{name: f"{gateway.url}/health" for name, gateway in gateways},
         }
-        await asyncio.gather(*(self.warden.start(spec) for spec in specs.values()))
-        await asyncio.gather(*(self._wait_until_ready(name, url) for name, url in urls.items()))
-        # Prometheus finds its targets up to 5 real seconds after it starts: minutes of compressed time, in which rules
-        # that look for something missing would be true. So it scrapes first, and reads its rules then.
-        await self._wait_until_scraped()
-        prometheus_file.write_text(whole, encoding="utf-8")
-        await self._reload_prometheus()
 
     @property
     def gateway_names(self) -> list[str]:
@@ -178,98 +215,83 @@ class Sandbox:
         return "\n".join(text.splitlines()[-lines:])
 
     def _process_specs(self, data: Path) -> list[ProcessSpec]:
-        import sys
-
-        plan = str(self.folder / "plan.json")
-        timing, config = self._timing, self.folder / "config"
+        plan, config = str(self.folder / "plan.json"), self.folder / "config"
         module = (sys.executable, "-m")
-        prometheus = (
-            str(self._binaries.prometheus.path),
-            f"--config.file={config / 'prometheus' / 'prometheus.yml'}",
-            f"--web.listen-address={LOOPBACK}:{self.addresses.prometheus}",
-            f"--storage.tsdb.path={data}",
-            "--storage.tsdb.retention.time=15d",
-            f"--query.lookback-delta={format_duration(max(timing.compress(_LOOKBACK_ESTATE_S), 4 * timing.scrape_s))}",
-            f"--rules.alert.resend-delay={format_duration(timing.compress(_RESEND_ESTATE_S))}",
-            f"--rules.alert.for-grace-period={format_duration(timing.compress(600))}",
-            "--web.enable-lifecycle",
-            "--log.level=warn",
+        prometheus = prometheus_command(
+            self._binaries.prometheus.path,
+            config / PROMETHEUS_FILE,
+            data,
+            self.addresses.prometheus,
+            self._timing,
         )
-        alertmanager = (
-            str(self._binaries.alertmanager.path),
-            f"--config.file={config / 'alertmanager' / 'alertmanager.yml'}",
-            f"--web.listen-address={LOOPBACK}:{self.addresses.alertmanager}",
-            f"--storage.path={self.folder / 'alertmanager'}",
-            "--cluster.listen-address=",
-            "--log.level=warn",
+        alertmanager = alertmanager_command(
+            self._binaries.alertmanager.path,
+            config / "alertmanager" / "alertmanager.yml",
+            self.folder / "alertmanager",
+            self.addresses.alertmanager,
         )
         specs = [
-            self._spec("providers", (*module, "tiercli.sandbox.simulated_providers", "--plan", plan)),
-            self._spec("proxy", (*module, "tiercli.faults.proxy", "--plan", plan)),
+            self._spec(PROVIDERS, (*module, "tiercli.sandbox.simulated_providers", "--plan", plan)),
+            self._spec(PROXY, (*module, "tiercli.faults.proxy", "--plan", plan)),
         ]
         specs += [
             self._spec(name, (*module, "tiercli.sandbox.gateway", "--plan", plan, "--instance", str(number)))
             for number, name in enumerate(self.gateway_names)
         ]
-        return [*specs, self._spec("alertmanager", alertmanager), self._spec("prometheus", prometheus)]
+        return [*specs, self._spec(ALERTMANAGER, alertmanager), self._spec(PROMETHEUS, prometheus)]
 
     def _spec(self, name: str, argv: tuple[str, ...]) -> ProcessSpec:
         return ProcessSpec(name, argv, self.folder / f"{name}.log")
 
-    async def _backfill(self, history: str, data: Path) -> None:
-        file = self.folder / "history.om"
-        file.write_text(history, encoding="utf-8")
-        done = await asyncio.create_subprocess_exec(
-            *(self._binaries.promtool.path, "tsdb", "create-blocks-from", "openmetrics", file, data),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await done.communicate()
-        if done.returncode:
-            raise BackendError(f"promtool could not backfill the history: {output.decode(errors='replace')[-400:]}")
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BackendError(f"cannot write in the sandbox's folder: {error}", hint="TMPDIR names another") from error
 
-    async def _wait_until_scraped(self) -> None:
-        targets = len(self.gateway_targets) + len(self.server_targets)
-        deadline = time.monotonic() + READY_WITHIN_S
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            while time.monotonic() < deadline and "prometheus" not in self._died:
-                try:
-                    url = f"{self.addresses.prometheus_url}/api/v1/query"
-                    answer = (await client.get(url, params={"query": "up == 1"})).json()
-                    if len(answer["data"]["result"]) >= targets:
-                        return
-                except (httpx.HTTPError, ValueError, KeyError):
-                    pass
-                await asyncio.sleep(0.1)
-        raise BackendError(f"prometheus did not scrape its {targets} targets within {READY_WITHIN_S:g} s")
-
-    async def _reload_prometheus(self) -> None:
-        async with httpx.AsyncClient(timeout=10.0, trust_env=False) as client:
-            answer = await client.post(f"{self.addresses.prometheus_url}/-/reload")
-        if answer.status_code != 200:
-            raise BackendError(
-                f"prometheus does not accept its configuration: {answer.text.strip()}",
-                hint=f"the end of its log: {self.log_tail('prometheus')}",
-            )
+    def _say(self, text: str) -> None:
+        if self._on_progress is not None:
+            self._on_progress(text)
 
     def _note_exit(self, name: str, code: int) -> None:
         self._died[name] = code
-        if self._on_exit is not None:
+        if self._started and self._on_exit is not None:
             self._on_exit(name, code)
 
-    async def _wait_until_ready(self, name: str, url: str) -> None:
+    def _died_error(self, name: str) -> BackendError:
+        return self._error(name, f"ended with code {self._died[name]}")
+
+    def _error(self, name: str, said: str) -> BackendError:
+        return BackendError(f"{name} {said}", hint=f"the end of its log: {self.log_tail(name) or 'it is empty'}")
+
+    async def _wait_until_ready(self, client: httpx.AsyncClient, name: str, url: str) -> None:
+        async def ready() -> bool:
+            return (await client.get(url)).status_code == 200
+
+        await self._wait_until(ready, name, f"was not ready within {READY_WITHIN_S:g} s")
+
+    async def _wait_until(self, what: Callable[[], Awaitable[bool]], name: str, said: str) -> None:
+        """Return once `what` is true. Raises BackendError when it does not become so, and when `name` ends."""
         deadline = time.monotonic() + READY_WITHIN_S
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            while time.monotonic() < deadline and name not in self._died:
-                try:
-                    if (await client.get(url)).status_code == 200:
-                        return
-                except httpx.HTTPError:
-                    pass
-                await asyncio.sleep(0.05)
-        said = (
-            f"ended with code {self._died[name]}"
-            if name in self._died
-            else f"was not ready within {READY_WITHIN_S:g} s"
-        )
-        raise BackendError(f"{name} {said}", hint=f"the end of its log: {self.log_tail(name)}")
+        while time.monotonic() < deadline:
+            for dead in (name, WARDEN):
+                if dead in self._died:
+                    raise self._died_error(dead)
+            try:
+                if await what():
+                    return
+            except (httpx.HTTPError, ValueError):
+                pass
+            await asyncio.sleep(_POLL_S)
+        raise self._error(name, said)
+
+
+async def _all_or_first_error(*work: Coroutine[None, None, None]) -> None:
+    """Everything at once; the first error ends the rest."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None

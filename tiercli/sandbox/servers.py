@@ -1,0 +1,81 @@
+"""The real servers of a sandbox: where they listen, and with which flags they run. Flags that 2.42 and 3.x both know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tiercli.durations import format_duration
+from tiercli.sandbox.ports import LOOPBACK
+from tiercli.signals.timing import Timing
+
+# Prometheus' own defaults, in estate time.
+_LOOKBACK_S = 300.0
+_RESEND_S = 60.0
+_FOR_GRACE_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The ports of what is not the simulated estate."""
+
+    prometheus: int
+    alertmanager: int
+    receiver: int
+
+    @property
+    def prometheus_url(self) -> str:
+        """Prometheus' base URL."""
+        return f"http://{LOOPBACK}:{self.prometheus}"
+
+    @property
+    def alertmanager_url(self) -> str:
+        """Alertmanager's base URL."""
+        return f"http://{LOOPBACK}:{self.alertmanager}"
+
+    @property
+    def receiver_url(self) -> str:
+        """The base URL under which each receiver has its path."""
+        return f"http://{LOOPBACK}:{self.receiver}"
+
+
+def prometheus_command(program: Path, config: Path, data: Path, port: int, timing: Timing) -> tuple[str, ...]:
+    """The argument list of a Prometheus on loopback in compressed time."""
+    return (
+        str(program),
+        f"--config.file={config}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        f"--web.external-url=http://{LOOPBACK}:{port}",  # else the links in alerts name this machine
+        f"--storage.tsdb.path={data}",
+        "--storage.tsdb.retention.time=15d",
+        # A series that ends is gone after the look-back; it must outlast a scrape that is late.
+        f"--query.lookback-delta={format_duration(max(timing.compress(_LOOKBACK_S), 4 * timing.scrape_s))}",
+        f"--rules.alert.resend-delay={format_duration(timing.compress(_RESEND_S))}",
+        f"--rules.alert.for-grace-period={format_duration(timing.compress(_FOR_GRACE_S))}",
+        "--web.enable-lifecycle",
+        "--log.level=warn",
+    )
+
+
+def without_rules(configuration: str) -> str:
+    """A Prometheus configuration that reads no rule file; one that is none stays as it is, for Prometheus to say so."""
+    try:
+        settings = yaml.safe_load(configuration)
+    except yaml.YAMLError:
+        return configuration
+    return yaml.safe_dump(settings | {"rule_files": []}) if isinstance(settings, dict) else configuration
+
+
+def alertmanager_command(program: Path, config: Path, data: Path, port: int) -> tuple[str, ...]:
+    """The argument list of an Alertmanager on loopback, without a cluster."""
+    return (
+        str(program),
+        f"--config.file={config}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        f"--web.external-url=http://{LOOPBACK}:{port}",
+        f"--storage.path={data}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    )
