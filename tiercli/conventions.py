@@ -22,9 +22,11 @@ WATCHDOG = "Watchdog"
 GATEWAY_JOB = "tiercli-gateway"
 SERVERS_JOB = "tiercli-servers"
 
+
 GROUP_PREFIX = "tiercli"  # rule groups: tiercli-provider, tiercli-gateway, …
 RECORD_PREFIX = "tier"  # recorded series: tier:level:metric
 THRESHOLD_PREFIX = "tier:threshold"
+POLICY_PREFIX = "tier:policy"  # severity, owner and `for` of those that the catalog treats differently
 DASHBOARD_UID_PREFIX = "tiercli"
 RECEIVER_PREFIX = "tiercli"  # receivers in the Alertmanager configuration: tiercli/<receiver>
 
@@ -37,9 +39,19 @@ def snake_name(alarm: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", alarm).lower()
 
 
+def source_job(name: str) -> str:
+    """The scrape job of a source that the catalog names."""
+    return f"tiercli-source-{name}"
+
+
 def threshold_series(alarm: str, threshold: str) -> str:
     """The recorded series of an alarm's threshold, for example tier:threshold:provider_down_min_requests."""
     return f"{THRESHOLD_PREFIX}:{snake_name(alarm)}_{threshold}"
+
+
+def policy_series(alarm: str, what: str = "who") -> str:
+    """The recorded series that says whose alerts of an alarm are another severity's or owner's, or wait longer."""
+    return f"{POLICY_PREFIX}:{snake_name(alarm)}_{what}"
 
 
 def dashboard_uid(name: str, estate: str) -> str:

@@ -1,6 +1,6 @@
-"""How many label sets each metric of the contract and each recorded series can have: one line for each of them.
+"""How many label sets each metric of the contract and each recorded series can have.
 
-A test holds these tables equal to signals/contract.py and signals/recorded.py: a new metric needs its line here.
+A test holds the first table equal to signals/contract.py, and the second to the labels of signals/recorded.py.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tiercli.cardinality.estate import EstateCounts
 from tiercli.signals.contract import ERROR_CODES
+from tiercli.signals.recorded import Recorded
 
 Count = Callable[[EstateCounts], int]
 
@@ -62,31 +63,52 @@ CONTRACT_COUNTS: dict[str, Count] = {
     "ai_gateway_local_queue_depth": lambda estate: estate.served_models,
 }
 
-# Label sets in Prometheus: instances are aggregated away.
-RECORDED_COUNTS: dict[str, Count] = {
-    "tier:provider:info": lambda estate: estate.declared_regions,
-    "tier:gateway:expected_instances:count": lambda _: 1,
-    "tier:provider:requests:rate5m": lambda estate: _offers(estate) * _STATUSES,
-    "tier:provider:requests:increase1m": lambda estate: _provider_regions(estate) * _STATUSES,
-    "tier:provider:requests:increase5m": _offers,
-    "tier:provider:errors:rate5m": lambda estate: _offers(estate) * _CODES,
-    "tier:provider:latency_seconds:p50_5m": _offers,
-    "tier:provider:latency_seconds:p95_5m": _offers,
-    "tier:provider:latency_seconds:p99_5m": _offers,
-    "tier:provider:ttft_seconds:p95_5m": _offers,
-    "tier:provider:tokens:rate5m": lambda estate: _offers(estate) * _DIRECTIONS,
-    "tier:provider:quota_headroom:ratio": _offers,
-    "tier:gateway:healthy_instances:count": lambda _: 1,
-    "tier:gateway:audit_completeness:ratio5m": lambda _: 1,
-    "tier:tenant:zone_violations:increase1d": lambda estate: estate.tenant_outside_regions,
-    "tier:alias:requests:rate5m": lambda estate: estate.candidates,
-    "tier:provider:error_ratio:rate5m": _offers,
-    "tier:provider:region_error_ratio:rate5m": _provider_regions,
-    "tier:provider:throttle_ratio:rate5m": _offers,
-    "tier:provider:latency_seconds:p95_5m:normal": _offers,
-    "tier:provider:latency_seconds:p95_5m:baseline": _offers,
-    "tier:provider:latency_seconds:p95_5m:threshold": _offers,
-    "tier:provider:error_ratio:rate5m:threshold": _offers,
-    "tier:provider:error_ratio:rate5m:normal": _offers,
-    "tier:provider:error_ratio:rate5m:baseline": _offers,
+# Label sets in Prometheus, where instances are aggregated away, by the labels of a recorded series.
+_BY_LABELS: dict[tuple[str, ...], Count] = {
+    (): lambda _: 1,
+    ("provider", "region", "tier"): lambda estate: estate.declared_regions,
+    ("provider", "region"): _provider_regions,
+    ("provider", "region", "status"): lambda estate: _provider_regions(estate) * _STATUSES,
+    ("provider", "model", "region"): _offers,
+    ("provider", "model", "region", "status"): lambda estate: _offers(estate) * _STATUSES,
+    ("provider", "model", "region", "code"): lambda estate: _offers(estate) * _CODES,
+    ("provider", "model", "region", "direction"): lambda estate: _offers(estate) * _DIRECTIONS,
+    ("provider", "model", "alias"): lambda estate: estate.alias_models,
+    ("provider", "model", "direction"): lambda estate: estate.prices,
+    ("provider",): lambda estate: estate.providers,
+    ("tier",): lambda estate: estate.tiers,
+    ("tier", "direction"): lambda estate: estate.tiers * _DIRECTIONS,
+    ("from_tier", "to_tier"): lambda estate: estate.tiers**2,
+    ("version",): lambda _: 1,
+    ("deployment", "provider", "model", "region"): lambda estate: estate.deployments,
+    ("alias", "provider", "region", "tier"): lambda estate: estate.aliases,
+    ("alias", "provider", "model", "region", "fallback_step"): lambda estate: estate.candidates,
+    ("alias", "fallback_step"): lambda estate: estate.candidates,
+    ("alias", "from", "to", "reason"): lambda estate: estate.falls * _CODES,
+    ("alias", "kind", "result"): lambda estate: estate.aliases * _CACHE_RESULTS,
+    ("alias", "kind"): lambda estate: estate.aliases * _REFUSALS,
+    ("alias",): lambda estate: estate.aliases,
+    ("tenant", "zone"): lambda estate: estate.tenants,
+    ("tenant", "region", "status"): _calls,
+    ("tenant", "direction"): lambda estate: estate.tenants * _DIRECTIONS,
+    ("tenant", "feature"): lambda estate: estate.tenant_features,
+    ("tenant", "provider"): lambda estate: estate.tenant_providers,
+    ("tenant", "region"): lambda estate: estate.tenant_outside_regions,
+    ("tenant", "month"): lambda estate: estate.tenants,
+    ("tenant",): lambda estate: estate.tenants,
+    ("month",): lambda _: 1,
+    ("signal", "subject"): lambda estate: 4 * estate.aliases + 3 * _offers(estate) + estate.alias_models,
+    ("server", "provider", "region"): lambda estate: estate.servers,
+    ("model", "server"): lambda estate: estate.served_models,
+    ("model", "server", "direction"): lambda estate: estate.served_models * 2,
+    ("instance", "gpu"): lambda estate: estate.gpus,
 }
+# Series whose labels do not say it all.
+_BY_NAME: dict[str, Count] = {
+    "tier:provider:gpu_cost_usd:rate": lambda estate: estate.priced_gpu_regions,
+}
+
+
+def count_recorded(series: Recorded, estate: EstateCounts) -> int:
+    """The most label sets that a recorded series can have."""
+    return (_BY_NAME.get(series.name) or _BY_LABELS[series.labels])(estate)

@@ -63,6 +63,39 @@ class EstateCounts:
         return len(self._catalog.tenants)
 
     @cached_property
+    def tiers(self) -> int:
+        """Tiers that the catalog's providers are of."""
+        return len({provider.tier for provider in self._catalog.providers.values()})
+
+    @cached_property
+    def prices(self) -> int:
+        """(provider, model, direction) that the price book has a price for."""
+        prices = (price for models in self._catalog.price_book.models.values() for price in models.values())
+        return sum(2 + (price.cache_read is not None) + (price.cache_write is not None) for price in prices)
+
+    @cached_property
+    def deployments(self) -> int:
+        """Stable ids that the catalog gives a meaning to."""
+        return len(self._catalog.gateway.deployments)
+
+    @cached_property
+    def servers(self) -> int:
+        """Servers of the local tier."""
+        return sum(len(provider.servers) for provider in self._catalog.providers.values())
+
+    @cached_property
+    def gpus(self) -> int:
+        """GPUs of the local tier."""
+        return sum(server.gpus for _, _, server in self._catalog.servers())
+
+    @cached_property
+    def priced_gpu_regions(self) -> int:
+        """(provider, region) of local servers, where GPU hours have a price."""
+        if self._catalog.price_book.gpu_usd_per_hour is None:
+            return 0
+        return len({(provider, server.region) for provider, _, server in self._catalog.servers()})
+
+    @cached_property
     def served_models(self) -> int:
         """(model, server) of the local tier."""
         servers = (server for provider in self._catalog.providers.values() for server in provider.servers.values())
@@ -72,6 +105,11 @@ class EstateCounts:
     def tenant_spending(self) -> int:
         """(tenant, feature, alias): each tenant's own features times the aliases that it may call."""
         return sum(len(set(tenant.features)) * len(self._callable(tenant)) for tenant in self._each_tenant())
+
+    @cached_property
+    def tenant_features(self) -> int:
+        """(tenant, feature)."""
+        return sum(len(set(tenant.features)) for tenant in self._each_tenant())
 
     @cached_property
     def tenant_regions(self) -> int:

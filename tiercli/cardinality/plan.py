@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tiercli.cardinality.combinations import CONTRACT_COUNTS, RECORDED_COUNTS
+from tiercli.cardinality.combinations import CONTRACT_COUNTS, count_recorded
 from tiercli.cardinality.estate import EstateCounts
 from tiercli.catalog.model import Catalog, Offer, SeriesBudget
 from tiercli.errors import InvalidInput
@@ -105,9 +105,7 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
         for metric in CONTRACT
     ]
     lines += [
-        Line(
-            series.name, "recorded", series.labels, RECORDED_COUNTS[series.name](estate), 1, 1, budgets.get(series.name)
-        )
+        Line(series.name, "recorded", series.labels, count_recorded(series, estate), 1, 1, budgets.get(series.name))
         for series in RECORDED
         if series.name in rules.recorded
     ]
@@ -137,7 +135,10 @@ def series_per_label_set(metric: Metric) -> int:
 
 def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> int:
     """The most alerts that an alarm can be at once: combinations of the labels that tell them apart."""
-    known = {"tenant": estate.tenants, "alias": estate.aliases}
+    known = {"tenant": estate.tenants, "alias": estate.aliases, "server": estate.servers, "subject": 1}
+    of_records = next((series for series in RECORDED if sorted(series.labels) == sorted(labels)), None)
+    if of_records is not None:
+        return count_recorded(of_records, estate)
     of_offers = [label for label in labels if label in Offer._fields]
     count = estate.projections(of_offers) if of_offers else 1
     for label in labels:

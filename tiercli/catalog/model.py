@@ -16,6 +16,9 @@ from tiercli.durations import parse_duration
 Tier = Literal["local", "cloud"]
 Severity = Literal["page", "notify", "trend"]
 
+# What an override can be for.
+OVERRIDE_LABELS = ("provider", "region", "model", "alias", "tenant")
+
 LONGEST_DURATION_S = 365 * 86_400
 
 
@@ -110,6 +113,9 @@ class Provider(Model):
         min_length=1, description="what it serves, by the name that the gateway reports"
     )
     servers: dict[Name, Server] = Field(default={}, description="local tier only: the servers, by name")
+    binding: PlainName | None = Field(
+        default=None, description="local tier only: the source binding of its servers' own metrics"
+    )
 
 
 class Candidate(Model):
@@ -208,7 +214,7 @@ class Owner(Model):
 
 
 class Source(Model):
-    """Something that exposes metrics, and the binding (catalogs/sources/) that says what they mean."""
+    """Something that exposes metrics, and the binding (see `tiercli sources`) that says what they mean."""
 
     binding: PlainName
     targets: tuple[HostPort, ...] = Field(min_length=1, description="host:port of each instance")
@@ -216,15 +222,43 @@ class Source(Model):
         default="/metrics", description="where its metrics are"
     )
     scheme: Literal["http", "https"] = "http"
+    deployments: dict[Name, Candidate] = Field(
+        default={}, description="for a gateway that does not report regions: what each of its stable ids stands for"
+    )
+
+
+class OtherSource(Source):
+    """A source beside the gateway and the local servers: GPUs, or a cloud provider's own console."""
+
+    provider: Name | None = Field(
+        default=None, description="a console: the provider that it measures, in the gateway's place"
+    )
+
+
+class ServiceLevel(Model):
+    """What users are promised: what the overview compares with. No alarm rests on it."""
+
+    latency_seconds: PositiveFloat = Field(default=5.0, description="a call should not take longer than this")
 
 
 class Override(Model):
-    """Thresholds for some providers, regions or models only; the entry that names most labels wins."""
+    """What is different for some providers, regions, models, aliases or tenants only; the entry that names most labels
+    wins."""
 
     provider: Name | None = None
     region: Name | None = None
     model: Name | None = None
-    thresholds: dict[str, Annotated[float, Field(ge=0)]] = Field(min_length=1)
+    alias: Name | None = None
+    tenant: Name | None = None
+    thresholds: dict[str, Annotated[float, Field(ge=0)]] = {}
+    severity: Severity | None = None
+    owner: PlainName | None = None
+    for_: Duration | None = Field(default=None, alias="for", description="at least the alarm's own")
+
+    def labels(self) -> dict[str, str]:
+        """The labels that it names: whom it is for."""
+        named = {label: getattr(self, label) for label in OVERRIDE_LABELS}
+        return {label: value for label, value in named.items() if value is not None}
 
 
 class AlarmSettings(Model):
@@ -294,6 +328,8 @@ class Catalog(Model):
     tenants: dict[Name, Tenant] = Field(min_length=1, description="who calls, by name")
     price_book: PriceBook = Field(description="what tokens and GPU hours cost")
     gateway: Source = Field(description="what exposes the metrics of the estate")
+    sources: dict[PlainName, OtherSource] = Field(default={}, description="GPUs and consoles, by a name of your own")
+    service_level: ServiceLevel = Field(default=ServiceLevel(), description="what users are promised")
     alarms: dict[str, AlarmSettings] = Field(default={}, description="changes to alarms, by the alarm's name")
     cardinality: Cardinality = Field(description="how many series there may be")
     prometheus: PrometheusSettings = Field(
@@ -315,6 +351,12 @@ class Catalog(Model):
         for provider_name, provider in self.providers.items():
             for region in provider.regions:
                 yield provider_name, region
+
+    def servers(self) -> Iterator[tuple[str, str, Server]]:
+        """Every (provider, server's name, server) of the local tier, in the catalog's order."""
+        for provider_name, provider in self.providers.items():
+            for server_name, server in provider.servers.items():
+                yield provider_name, server_name, server
 
     def tenant_aliases(self, tenant: Tenant) -> tuple[str, ...]:
         """The aliases that `tenant` may call."""

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.model import Catalog, OtherSource
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import load_alarms
-from tiercli.rules.deployment import Deployment, timing_of
+from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
 from tiercli.sandbox.history import history_openmetrics
+from tiercli.sandbox.plan import GPU_PATH
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.signals.timing import Timing
 
+SIMULATED_GPUS = "simulated-gpus"
 EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 
@@ -36,7 +39,30 @@ class Estate:
 def build_estate(loaded: LoadedCatalog, factor: float, template_folders: Sequence[Path] = ()) -> Estate:
     """The estate of a catalog under a compression factor. Raises InvalidInput as load_alarms does."""
     timing = timing_of(loaded.catalog, factor)
-    return Estate(loaded, timing, load_alarms(loaded, timing, template_folders))
+    generated = {alarm.alarm for alarm in load_alarms(loaded, timing, template_folders)}
+    simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog))
+    # Only alarms that the catalog's own sources can feed: a sandbox has every signal, and proves no alarm that production
+    # does not have.
+    alarms = tuple(alarm for alarm in load_alarms(simulated, timing, template_folders) if alarm.alarm in generated)
+    return Estate(simulated, timing, alarms)
+
+
+def simulated_catalog(catalog: Catalog) -> Catalog:
+    """`catalog` with the sources that a sandbox has in place of its own: a gateway that speaks the canonical contract,
+    servers that expose what vLLM does, a GPU exporter beside each."""
+    has_servers = any(True for _ in catalog.servers())
+    return catalog.model_copy(
+        update={
+            "gateway": catalog.gateway.model_copy(update={"binding": "native", "deployments": {}}),
+            "providers": {
+                name: provider.model_copy(update={"binding": "vllm" if provider.servers else None})
+                for name, provider in catalog.providers.items()
+            },
+            "sources": {SIMULATED_GPUS: OtherSource(binding="tiercli-gpu", targets=("localhost:9400",), path=GPU_PATH)}
+            if has_servers
+            else {},
+        }
+    )
 
 
 async def start_sandbox(estate: Estate, sandbox: Sandbox, edit_tree: EditTree | None = None) -> Mapping[str, str]:
@@ -49,7 +75,11 @@ async def start_sandbox(estate: Estate, sandbox: Sandbox, edit_tree: EditTree | 
         Deployment.production(catalog),
         timing=estate.timing,
         gateway_targets=sandbox.gateway_targets,
-        server_targets=sandbox.server_targets,
+        server_targets=tuple(
+            ServerTarget(one.metrics_address, one.server or one.key, one.provider, one.region)
+            for one in sandbox.servers
+        ),
+        source_targets={name: tuple(one.metrics_address for one in sandbox.servers) for name in catalog.sources},
         alertmanager_targets=(f"127.0.0.1:{sandbox.addresses.alertmanager}",),
         receiver_base=sandbox.addresses.receiver_url,
     )

@@ -19,12 +19,13 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.output.folder import digest_of
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_checks import own_series
-from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.alertmanager import build_alertmanager
 from tiercli.rules.deployment import Deployment
 from tiercli.rules.fragments import build_alertmanager_fragment, build_scrape_fragment, render_fragments_readme
 from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus
+from tiercli.rules.recording import CanonicalRecords
 from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
 from tiercli.signals.expressions import check_expression
@@ -41,12 +42,14 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     Raises InvalidInput when the catalog, the alarm files and the source binding do not fit together.
     """
     catalog = loaded.catalog
-    alarms = load_alarms(loaded, deployment.timing, template_folders)
-    tree = render_servers(loaded, deployment, alarms)
-    tree[f"{TESTS_FOLDER}/{ALERT_RULES_FILE}"] = to_yaml(build_tested_rules(catalog, alarms))
+    timing = deployment.timing
+    alarm_set = load_alarm_set(loaded, timing, template_folders)
+    alarms = alarm_set.alarms
+    tree = render_servers(loaded, deployment, alarms, alarm_set.canonical)
+    tree[f"{TESTS_FOLDER}/{ALERT_RULES_FILE}"] = to_yaml(build_tested_rules(catalog, alarms, timing))
     for alarm in alarms:
-        tree[f"{TESTS_FOLDER}/{alarm.alarm}_test.yml"] = to_yaml(build_unit_tests(catalog, alarms, alarm))
-        tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, deployment.timing)
+        tree[f"{TESTS_FOLDER}/{alarm.alarm}_test.yml"] = to_yaml(build_unit_tests(catalog, alarms, alarm, timing))
+        tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, timing)
     tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
     tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))
     tree["fragments/README.md"] = render_fragments_readme(catalog, deployment)
@@ -70,12 +73,17 @@ def check_panels(dashboards: Mapping[str, str], alarms: tuple[Alarm, ...]) -> No
         raise InvalidInput("panels that Prometheus could not answer", problems)
 
 
-def render_servers(loaded: LoadedCatalog, deployment: Deployment, alarms: tuple[Alarm, ...]) -> dict[str, str]:
+def render_servers(
+    loaded: LoadedCatalog,
+    deployment: Deployment,
+    alarms: tuple[Alarm, ...],
+    canonical: CanonicalRecords | None = None,
+) -> dict[str, str]:
     """Only what Prometheus and Alertmanager read: what a sandbox starts with."""
     catalog = loaded.catalog
     return {
         PROMETHEUS_FILE: to_yaml(build_prometheus(catalog, deployment)),
-        RULES_PATH: to_yaml(build_rule_groups(loaded, deployment.timing, alarms)),
+        RULES_PATH: to_yaml(build_rule_groups(loaded, deployment.timing, alarms, canonical)),
         ALERTMANAGER_FILE: to_yaml(build_alertmanager(catalog, alarms, deployment)),
     }
 

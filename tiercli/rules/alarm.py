@@ -108,9 +108,10 @@ class Record(Model):
 
 
 class RecordFile(Model):
-    """A file of templates/recording/."""
+    """A file of templates/recording/. `interval`: of its group, where that is not the common one."""
 
     group: str
+    interval: Duration | None = None
     records: tuple[Record, ...]
 
 

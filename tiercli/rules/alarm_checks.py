@@ -12,9 +12,9 @@ from tiercli.catalog.model import AlarmSettings, Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.conventions import HEARTBEAT, threshold_series
 from tiercli.errors import InvalidInput, Problem
-from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm import Alarm, Record
 from tiercli.rules.alarm_templates import VALUE_FORMATS
-from tiercli.rules.thresholds import override_labels
+from tiercli.rules.policies import series_of_policies
 from tiercli.signals.contract import DURATION_BUCKETS
 from tiercli.signals.expressions import Series, check_expression, expression_labels, series_labels
 from tiercli.signals.panels import PANELS
@@ -46,7 +46,7 @@ def check_settings(loaded: LoadedCatalog, name: str, alarm: Alarm) -> Iterator[P
     for position, override in enumerate(settings.overrides):
         place = (*here, "overrides", position)
         yield from _thresholds(loaded, name, alarm, (*place, "thresholds"), override.thresholds)
-        for label in override_labels(override):
+        for label in override.labels():
             if label not in alarm.identity:
                 said = f"{name} does not tell one {label} from another"
                 identity = ", ".join(alarm.identity) or f"thresholds of {name} for everyone"
@@ -97,6 +97,7 @@ def own_series(alarms: Sequence[Alarm]) -> dict[str, frozenset[str] | None]:
     more: dict[str, frozenset[str] | None] = {}
     for alarm in alarms:
         more |= {threshold_series(alarm.alarm, name): frozenset(alarm.identity) for name in alarm.thresholds}
+        more |= series_of_policies(alarm)
         for record in alarm.records:
             if record.record not in RECORDED_BY_NAME:
                 more[record.record] = frozenset(alarm.identity) | frozenset(record.labels)
@@ -181,17 +182,18 @@ def _cases(file: AlarmFile, more: Series) -> Iterator[Problem]:
                 yield file.problem((*path, "fires"), said, _listed(frozenset(file.alarm.identity)))
 
 
-def check_records(document: Document, records: Sequence[tuple[KeyPath, str, str]]) -> None:
-    """Raise InvalidInput unless each (place, name, expression) is of a series that is to be recorded, and yields its
-    labels."""
+def check_records(document: Document, records: Sequence[tuple[KeyPath, Record]], more: Series | None = None) -> None:
+    """Raise InvalidInput unless each record is of a series that is to be recorded, and yields its labels. `more` are
+    series that the expressions may read beside the canonical ones."""
     problems: list[Problem] = []
-    for path, name, expr in records:
+    for path, record in records:
+        name, expr = record.record, record.expr
         if name not in RECORDED_BY_NAME:
             problems.append(unknown_name("recorded series", name, RECORDED_BY_NAME, document.locate(path, key=True)))
             continue
-        found = check_expression(expr, document.locate(path))
-        wanted = frozenset(RECORDED_BY_NAME[name].labels)
-        if not found and (labels := expression_labels(expr)) not in (None, wanted):
+        found = check_expression(expr, document.locate(path), more)
+        wanted = frozenset(RECORDED_BY_NAME[name].labels) - frozenset(record.labels)
+        if not found and (labels := expression_labels(expr, more)) not in (None, wanted):
             said = f"{name} is given {_listed(labels or frozenset())}"
             found = [Problem(document.locate(path), said, f"exactly {_listed(wanted)}: {expr}")]
         problems += found

@@ -22,10 +22,13 @@ from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_checks import AlarmFile, check_alarm_files, check_settings
 from tiercli.rules.alarm_templates import alarm_context, template_environment
 from tiercli.rules.case_subjects import Subjects
+from tiercli.rules.recording import CanonicalRecords, canonical_records
 from tiercli.rules.thresholds import limits_of, overridden_thresholds
 from tiercli.signals.timing import Timing
 
 SUFFIX = ".yml.j2"
+# What an alarm is about is known only once its file has been rendered.
+_ANY_IDENTITY = ("provider", "model", "region")
 
 
 def alarm_paths(folders: Sequence[Path] = ()) -> dict[str, Path]:
@@ -39,11 +42,29 @@ def alarm_paths(folders: Sequence[Path] = ()) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def load_alarms(loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = ()) -> tuple[Alarm, ...]:
-    """Every alarm, sorted by name, as `loaded` sets it and in the time of `timing`.
+@dataclasses.dataclass(frozen=True, slots=True)
+class AlarmSet:
+    """The alarms of a catalog, sorted by name, the canonical layer that they read, and which alarms are left out: by
+    name, the signals that no source of the catalog has, each with the reason."""
 
-    Raises InvalidInput with every problem of the alarm files and of what the catalog says of alarms.
+    alarms: tuple[Alarm, ...]
+    canonical: CanonicalRecords
+    left_out: dict[str, dict[str, str]]
+
+
+def load_alarms(loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = ()) -> tuple[Alarm, ...]:
+    """Every alarm whose signals the catalog's sources have, sorted by name, as `loaded` sets it and in the time of
+    `timing`. Raises InvalidInput as load_alarm_set does."""
+    return load_alarm_set(loaded, timing, template_folders).alarms
+
+
+def load_alarm_set(loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = ()) -> AlarmSet:
+    """The alarms, and what is left out.
+
+    Raises InvalidInput with every problem of the alarm files and of what the catalog says of alarms: one that it sets is
+    one that it demands, so signals that are missing for that are a problem.
     """
+    canonical = canonical_records(loaded, timing)
     paths = alarm_paths(template_folders)
     problems = list(_unknown_alarms(loaded, paths))
     files: list[AlarmFile] = []
@@ -54,9 +75,22 @@ def load_alarms(loaded: LoadedCatalog, timing: Timing, template_folders: Sequenc
             problems += error.problems
     if len(files) == len(paths):
         problems += check_alarm_files(files, loaded.catalog)
+    left_out = {file.alarm.alarm: missing for file in files if (missing := _missing(file.alarm, canonical))}
+    problems += _demanded(loaded, left_out)
     if problems:
         raise InvalidInput("alarms and catalog do not fit", list(dict.fromkeys(problems)))
-    return tuple(file.alarm for file in files)
+    return AlarmSet(tuple(file.alarm for file in files if file.alarm.alarm not in left_out), canonical, left_out)
+
+
+def _missing(alarm: Alarm, canonical: CanonicalRecords) -> dict[str, str]:
+    return canonical.missing((alarm.expr, *(record.expr for record in alarm.records)))
+
+
+def _demanded(loaded: LoadedCatalog, left_out: dict[str, dict[str, str]]) -> Iterator[Problem]:
+    for name, missing in left_out.items():
+        if name in loaded.catalog.alarms:
+            said = f"{name} needs " + ", ".join(f"{series} ({why})" for series, why in missing.items())
+            yield loaded.problem(("alarms", name), said, "a source that has it, or no settings of this alarm", key=True)
 
 
 def _unknown_alarms(loaded: LoadedCatalog, paths: dict[str, Path]) -> Iterator[Problem]:
@@ -70,7 +104,7 @@ def _load_alarm(name: str, path: Path, loaded: LoadedCatalog, timing: Timing) ->
     with that; where the catalog has overrides, once more for unit tests about one whom they cover."""
     catalog = loaded.catalog
     template = _Template(name, path, loaded, timing)
-    first = load_model(template.render(("provider", "model", "region"), _Anything(), overridden=False), Alarm)
+    first = load_model(template.render(_ANY_IDENTITY, _Anything(), overridden=False), Alarm)
     problems = list(check_settings(loaded, name, first))
     if first.alarm != name:
         said = f"alarm is {first.alarm!r}"

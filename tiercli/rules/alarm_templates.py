@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jinja2
 import yaml
+from jinja2.filters import do_indent as indent
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB
@@ -25,6 +28,8 @@ VALUE_FORMATS = {
     "count": '{{ $value | printf "%.0f" }}',
     "seconds": '{{ $value | printf "%.2f" }} s',
     "percent": "{{ $value | humanizePercentage }}",
+    "usd": '{{ $value | printf "%.2f" }} USD',
+    "number": '{{ $value | printf "%.3g" }}',
 }
 
 
@@ -32,7 +37,8 @@ def template_environment(timing: Timing) -> jinja2.Environment:
     """Jinja for configuration: undefined names are errors, and durations pass through `timing`.
 
     Filters: "5m" | duration; "5m" | window (a rate window, at least five scrapes long); "5m" | seconds (a number, for
-    arithmetic); and total, the sum of durations that have passed one of these already.
+    arithmetic); "5m" | window_seconds (the length of that window, as a number); text | indented (a block of YAML for an
+    expression of several lines); and total, the sum of durations that have passed one of these already.
     """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
@@ -43,9 +49,31 @@ def template_environment(timing: Timing) -> jinja2.Environment:
     environment.filters["duration"] = timing.duration
     environment.filters["window"] = timing.window
     environment.filters["seconds"] = lambda text: timing.compress(parse_duration(text))
+    environment.filters["window_seconds"] = timing.window_s
+    environment.filters["indented"] = lambda text: "|\n" + indent(text, 6, first=True)
     environment.filters["total"] = lambda texts: format_duration(sum(parse_duration(text) for text in texts))
     environment.globals["shortest_window"] = format_duration(SHORTEST_WINDOW_SCRAPES * timing.scrape_s)
     return environment
+
+
+def record_context(catalog: Catalog, timing: Timing) -> dict[str, Any]:
+    """The names that a file of templates/recording/ can use."""
+    return {
+        "own_alarm_codes": any_of(CODES_WITH_OWN_ALARM),
+        "ours": ", ".join(our_matchers(catalog)),
+        "utc_offset_s": utc_offset_s(catalog.time_zone),
+    }
+
+
+def our_matchers(catalog: Catalog) -> tuple[str, str]:
+    """Matchers of this estate's own alerts."""
+    return matcher(ESTATE_LABEL, "=", catalog.estate), matcher(ENV_LABEL, "=", catalog.env)
+
+
+def utc_offset_s(time_zone: str) -> int:
+    """Seconds east of UTC without daylight saving: a rule cannot know when that begins."""
+    at = datetime(2026, 1, 1, tzinfo=ZoneInfo(time_zone))
+    return int(((at.utcoffset() or timedelta()) - (at.dst() or timedelta())).total_seconds())
 
 
 def alarm_context(
@@ -53,10 +81,9 @@ def alarm_context(
 ) -> dict[str, Any]:
     """The names that an alarm's template can use. `limits` are its thresholds in this catalog, `subjects` whom its unit
     tests are about."""
-    ours = (matcher(ESTATE_LABEL, "=", catalog.estate), matcher(ENV_LABEL, "=", catalog.env))
 
     def limit(threshold: str, labels: Mapping[str, str] | None = None) -> float:
-        return threshold_of(catalog, name, threshold, limits, subjects.subject._asdict() if labels is None else labels)
+        return threshold_of(catalog, name, threshold, limits, subjects.subject if labels is None else labels)
 
     return {
         "group_interval": catalog.alertmanager.group_interval,
@@ -64,11 +91,12 @@ def alarm_context(
         "gateway": matcher("job", "=", GATEWAY_JOB),
         "label": lambda label: f"{{{{ $labels.{label} }}}}",
         "value": lambda unit: VALUE_FORMATS[unit],
-        "ours": ", ".join(ours),
+        "ours": ", ".join(our_matchers(catalog)),
         "limit": limit,
         "above": lambda value: value * 1.01 if value else 0.01,
         "below": lambda value: value * 0.99 if value else -0.01,
         "series": lambda metric, labels, **more: _yaml_text(selector(metric, {**labels, **more})),
+        "only": lambda labels, *names: {name: labels[name] for name in names},
         "labels": lambda labels: _yaml_flow({key: labels[key] for key in identity if key in labels}),
         **ThresholdExpressions(catalog, name, identity, limits).names(),
         **subjects.label_sets(),

@@ -2,51 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from tiercli.catalog.model import AlarmSettings, Catalog, Offer
-from tiercli.rules.thresholds import override_labels
+from tiercli.catalog.model import Catalog, Offer
+from tiercli.rules.thresholds import covers, overrides_of
+
+Labels = dict[str, str]
 
 _OTHER = Offer("another-provider", "another-model", "another-region")
 _INVENTED = Offer("invented-provider", "invented-model", "invented-region")
+# How many names of a kind are tried to find one that no override is for.
+_TRIED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """`subject` is what the cases are about, `other` a provider or region beside it, `cloud` one of the cloud tier."""
+    """`subject` is whom the cases are about, `other` one beside it, `cloud` one of the cloud tier, each with every label
+    that an alarm can tell them apart by."""
 
-    subject: Offer
-    other: Offer
-    cloud: Offer
+    subject: Labels
+    other: Labels
+    cloud: Labels
 
     @staticmethod
     def of(catalog: Catalog, alarm: str, *, overridden: bool = False) -> Subjects:
-        """Offers that no override of `alarm` covers; with `overridden`, those that one covers."""
-        offers = list(catalog.offers())
-        wanted = [one for one in offers if _is_overridden(catalog, alarm, one) == overridden]
-        first = wanted[0] if wanted else _INVENTED
-        other = next((one for one in offers if (one.provider, one.region) != (first.provider, first.region)), _OTHER)
-        cloud = next((one for one in wanted if catalog.providers[one.provider].tier == "cloud"), _INVENTED)
-        return Subjects(first, other, cloud)
+        """Those for whom no override of `alarm` is; with `overridden`, those for whom one is."""
+        wanted = [one for one in _candidates(catalog, alarm, overridden) if _fits(catalog, alarm, one, overridden)]
+        subject = next(iter(wanted), _whole(_INVENTED, 0))
+        cloud = next((one for one in wanted if _is_cloud(catalog, one)), _whole(_INVENTED, 0))
+        return Subjects(subject, _other(catalog, subject), cloud)
 
-    def label_sets(self) -> dict[str, dict[str, str]]:
-        """Labels by the name that templates use; with _region appended without the model."""
-        sets: dict[str, dict[str, str]] = {}
-        for name, offer in (
+    def label_sets(self) -> dict[str, Labels]:
+        """Labels by the name that templates use: provider, model and region; with _region appended without the model;
+        who and someone_else with everything."""
+        sets: dict[str, Labels] = {"who": self.subject, "someone_else": self.other}
+        for name, labels in (
             ("subject", self.subject),
             ("other", self.other),
             ("cloud", self.cloud),
-            ("invented", _INVENTED),
+            ("invented", _whole(_INVENTED, 0)),
         ):
-            sets[name] = offer._asdict()
-            sets[f"{name}_region"] = {"provider": offer.provider, "region": offer.region}
+            sets[name] = {label: labels[label] for label in Offer._fields}
+            sets[f"{name}_region"] = {label: labels[label] for label in ("provider", "region")}
         return sets
 
 
-def _is_overridden(catalog: Catalog, alarm: str, offer: Offer) -> bool:
-    labels: Mapping[str, str] = offer._asdict()
-    return any(
-        all(labels[label] == value for label, value in override_labels(override).items())
-        for override in catalog.alarms.get(alarm, AlarmSettings()).overrides
-    )
+def _candidates(catalog: Catalog, alarm: str, overridden: bool) -> Iterator[Labels]:
+    offers = list(catalog.offers()) or [_INVENTED]
+    names = (_some(catalog.aliases, "an-alias"), _some(catalog.tenants, "a-tenant"))
+    for override in overrides_of(catalog, alarm) if overridden else ():
+        for offer in (*offers, _INVENTED):
+            yield {**_whole(offer, 0), "alias": names[0][0], "tenant": names[1][0], **override.labels()}
+    for offer in (*offers, _INVENTED):
+        for alias in names[0]:
+            for tenant in names[1]:
+                yield {**_whole(offer, 0), "alias": alias, "tenant": tenant}
+
+
+def _some(names: Iterable[str], invented: str) -> list[str]:
+    return [*islice(names, _TRIED), invented]
+
+
+def _fits(catalog: Catalog, alarm: str, labels: Labels, overridden: bool) -> bool:
+    return any(covers(override, labels) for override in overrides_of(catalog, alarm)) == overridden
+
+
+def _is_cloud(catalog: Catalog, labels: Labels) -> bool:
+    provider = catalog.providers.get(labels["provider"])
+    return provider is not None and provider.tier == "cloud"
+
+
+def _other(catalog: Catalog, subject: Labels) -> Labels:
+    place = (subject["provider"], subject["region"])
+    offer = next((one for one in catalog.offers() if (one.provider, one.region) != place), _OTHER)
+    names = {
+        "alias": next((name for name in catalog.aliases if name != subject["alias"]), "another-alias"),
+        "tenant": next((name for name in catalog.tenants if name != subject["tenant"]), "another-tenant"),
+    }
+    return {**_whole(offer, 1), **names}
+
+
+def _whole(offer: Offer, number: int) -> Labels:
+    """Every label that an alarm can be about; those that no catalog names are numbered."""
+    return {
+        **offer._asdict(),
+        "alias": f"alias-{number}",
+        "tenant": f"tenant-{number}",
+        "server": f"server-{number}",
+        "instance": f"gpu-host-{number}.internal:9400",
+        "gpu": str(number),
+        "subject": f"subject-{number}",
+        "signal": "latency p95",
+    }

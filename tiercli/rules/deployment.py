@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tiercli.catalog.model import Catalog
 from tiercli.durations import parse_duration
 from tiercli.signals.timing import Timing
 
 
+class ServerTarget(NamedTuple):
+    """Where a local server's metrics are, and what our scrape says of it beside them."""
+
+    address: str
+    server: str
+    provider: str
+    region: str
+
+    def labels(self) -> dict[str, str]:
+        """The labels that the target carries."""
+        return {"server": self.server, "provider": self.provider, "region": self.region}
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """What differs between production and a sandbox; everything else of the configuration is the same.
 
-    `receiver_base`: in a sandbox, the URL under which every receiver that has an integration becomes a webhook.
+    `source_targets`: of each source beside the gateway and the local servers, by its name. `receiver_base`: in a
+    sandbox, the URL under which every receiver that has an integration becomes a webhook.
     """
 
     timing: Timing
     gateway_targets: tuple[str, ...]
-    server_targets: tuple[str, ...]
+    server_targets: tuple[ServerTarget, ...]
+    source_targets: Mapping[str, tuple[str, ...]]
     alertmanager_targets: tuple[str, ...]
     receiver_base: str | None = None
 
@@ -29,11 +46,11 @@ class Deployment:
             timing=timing_of(catalog),
             gateway_targets=catalog.gateway.targets,
             server_targets=tuple(
-                server.metrics
-                for provider in catalog.providers.values()
-                for server in provider.servers.values()
+                ServerTarget(server.metrics, name, provider, server.region)
+                for provider, name, server in catalog.servers()
                 if server.metrics
             ),
+            source_targets={name: source.targets for name, source in catalog.sources.items()},
             alertmanager_targets=catalog.alertmanager.targets,
         )
 

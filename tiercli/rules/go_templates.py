@@ -20,6 +20,7 @@ def expand_template(text: str, labels: Mapping[str, str], value: float) -> str:
         formats = {
             '$value | printf "%.0f"': f"{value:.0f}",
             '$value | printf "%.2f"': f"{value:.2f}",
+            '$value | printf "%.3g"': f"{value:.3g}",
             "$value | humanizePercentage": f"{value * 100:.4g}%",
         }
         return formats[expression]

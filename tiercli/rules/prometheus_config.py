@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiercli.catalog.model import Catalog
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, SERVERS_JOB
+from tiercli.catalog.model import Catalog, Source
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.durations import format_duration
 from tiercli.rules.deployment import Deployment
 from tiercli.signals.timing import Timing
@@ -37,15 +37,21 @@ def scrape_timeout_s(timing: Timing) -> float:
 
 
 def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]]:
-    """A job for the gateway, and one for the local servers that expose metrics."""
-    jobs: list[dict[str, Any]] = [
-        {
-            "job_name": GATEWAY_JOB,
-            "scheme": catalog.gateway.scheme,
-            "metrics_path": catalog.gateway.path,
-            "static_configs": [{"targets": list(deployment.gateway_targets)}],
-        }
-    ]
+    """A job for the gateway, one for the local servers that expose metrics, one for each other source.
+
+    What a server does not say of itself, its target does: the bindings of servers read those labels."""
+    jobs: list[dict[str, Any]] = [_job(GATEWAY_JOB, catalog.gateway, [{"targets": list(deployment.gateway_targets)}])]
     if deployment.server_targets:
-        jobs.append({"job_name": SERVERS_JOB, "static_configs": [{"targets": list(deployment.server_targets)}]})
+        static = [{"targets": [target.address], "labels": target.labels()} for target in deployment.server_targets]
+        jobs.append({"job_name": SERVERS_JOB, "static_configs": static})
+    for name, targets in deployment.source_targets.items():
+        source = catalog.sources[name]
+        group: dict[str, Any] = {"targets": list(targets)}
+        if source.provider is not None:
+            group["labels"] = {"provider": source.provider}
+        jobs.append(_job(source_job(name), source, [group]))
     return jobs
+
+
+def _job(name: str, source: Source, static: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"job_name": name, "scheme": source.scheme, "metrics_path": source.path, "static_configs": static}

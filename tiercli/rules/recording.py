@@ -1,71 +1,177 @@
-"""Recording rules: constants of the catalog, the binding's primitive series, what is derived from them."""
+"""Recording rules: constants of the catalog, the bindings' primitive series, what is derived from them.
+
+A signal that no source of the catalog has is unbound, not zero: what would read it is left out, and said to be.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from tiercli.catalog.document import parse_document, read_text
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.catalog.model import Catalog
 from tiercli.catalog.shape import load_model
-from tiercli.conventions import GATEWAY_JOB
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm, Record, RecordFile
 from tiercli.rules.alarm_checks import check_records
-from tiercli.rules.alarm_templates import template_environment
+from tiercli.rules.alarm_templates import record_context, template_environment
+from tiercli.rules.constants import CONSTANT_SERIES, constant_records
+from tiercli.rules.policies import Policies
 from tiercli.rules.thresholds import threshold_records
-from tiercli.signals.bindings import bound_expressions, load_binding, read_binding
-from tiercli.signals.contract import CODES_WITH_OWN_ALARM
-from tiercli.signals.promql import any_of
+from tiercli.signals.bindings import bound_expressions, read_binding
+from tiercli.signals.expressions import series_read
+from tiercli.signals.promql import quote
+from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.sources import BoundSource, catalog_sources
 from tiercli.signals.timing import Timing
 
+# The group of a primitive series: that of what reads it, so that a chain of rules is not longer than it must be.
+_GROUP_OF_LEVEL = {"feature": "spend", "server": "servers", "gpu": "gpus"}
 
-def build_records(loaded: LoadedCatalog, timing: Timing, alarms: tuple[Alarm, ...]) -> dict[str, list[Record]]:
+
+@dataclass(frozen=True, slots=True)
+class CanonicalRecords:
+    """The canonical layer of one catalog, by group. `intervals`: of the groups that are not evaluated at the common
+    one, as estate time. `unbound`: why a series of signals/recorded.py is not there."""
+
+    groups: dict[str, list[Record]]
+    intervals: dict[str, str] = field(default_factory=dict)
+    unbound: dict[str, str] = field(default_factory=dict)
+
+    def missing(self, expressions: Iterable[str]) -> dict[str, str]:
+        """The unbound series that `expressions` read, each with the reason."""
+        read = {name for expr in expressions for name in series_read(expr)}
+        return {name: self.unbound[name] for name in sorted(read) if name in self.unbound}
+
+
+def build_records(
+    loaded: LoadedCatalog, timing: Timing, alarms: tuple[Alarm, ...], canonical: CanonicalRecords | None = None
+) -> dict[str, list[Record]]:
     """Recording rules by group, in the order in which they read each other.
 
-    Raises InvalidInput when the catalog's binding is unknown, or when a record is not sound.
+    Raises InvalidInput when a binding is unknown, or when a record is not sound.
     """
-    groups: dict[str, list[Record]] = {"meta": [], "gateway": [], "provider": []}
-    groups["meta"] += _constants(loaded.catalog)
+    canonical = canonical or canonical_records(loaded, timing)
+    groups: dict[str, list[Record]] = {"meta": list(constant_records(loaded.catalog))}
     for alarm in alarms:
         groups["meta"] += threshold_records(loaded.catalog, alarm)
-    for record in bound_records(loaded, timing):
-        group = "provider" if record.record.startswith("tier:provider:") else "gateway"
-        groups[group].append(record)
-    for group, records in derived_records(timing).items():
+        groups["meta"] += Policies(loaded.catalog, alarm, timing).records()
+    for group, records in canonical.groups.items():
         groups.setdefault(group, []).extend(records)
     for alarm in alarms:
         groups.setdefault(alarm.group, []).extend(alarm.records)
+        since = Policies(loaded.catalog, alarm, timing).since()
+        groups[alarm.group] += [since] if since is not None else []
     return groups
 
 
-def bound_records(loaded: LoadedCatalog, timing: Timing) -> list[Record]:
-    """What the binding of the catalog's gateway yields."""
-    name = loaded.catalog.gateway.binding
-    binding = load_binding(name, loaded.document.locate(("gateway", "binding")))
-    expressions = bound_expressions(binding, timing, GATEWAY_JOB)
-    check_records(read_binding(name), [(("signals", record), record, expr) for record, expr in expressions.items()])
-    return [Record(record=record, expr=expr) for record, expr in expressions.items()]
+def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords:
+    """What the sources of the catalog yield, and what can be derived from it. Raises InvalidInput as build_records."""
+    sources = catalog_sources(loaded)
+    groups: dict[str, list[Record]] = {"gateway": [], "provider": []}
+    for record in _bound_records(sources, timing, loaded.catalog.service_level.latency_seconds):
+        groups.setdefault(_group_of(record.record), []).append(record)
+    there = {record.record for records in groups.values() for record in records} | CONSTANT_SERIES
+    unbound = {
+        name: _why_unbound(name, sources)
+        for name, series in RECORDED_BY_NAME.items()
+        if series.primitive and name not in there
+    }
+    files = [load_record_file(path.name, timing, loaded) for path in record_paths()]
+    derived = [record for file in files for record in file.records]
+    kept = _with_inputs(derived, unbound)
+    for file in files:
+        groups.setdefault(file.group, []).extend(record for record in file.records if id(record) in kept)
+    intervals = {file.group: file.interval for file in files if file.interval is not None}
+    return CanonicalRecords({name: records for name, records in groups.items() if records}, intervals, unbound)
 
 
-def derived_records(timing: Timing) -> dict[str, list[Record]]:
-    """What templates/recording/ derives from a binding's series, by group: the same for every source."""
-    groups: dict[str, list[Record]] = {}
-    for path in sorted((resource_folder("templates") / "recording").glob("*.yml.j2")):
-        template = template_environment(timing).from_string(read_text(path))
-        document = parse_document(template.render(own_alarm_codes=any_of(CODES_WITH_OWN_ALARM)), str(path))
-        file = load_model(document, RecordFile)
-        places = [("records", position, "expr") for position in range(len(file.records))]
-        check_records(
-            document, [(place, one.record, one.expr) for place, one in zip(places, file.records, strict=True)]
-        )
-        groups.setdefault(file.group, []).extend(file.records)
-    return groups
+def record_paths() -> list[Path]:
+    """The files of templates/recording/."""
+    return sorted((resource_folder("templates") / "recording").glob("*.yml.j2"))
 
 
-def _constants(catalog: Catalog) -> Iterator[Record]:
-    for provider, region in catalog.provider_regions():
-        labels = {"provider": provider, "region": region, "tier": catalog.providers[provider].tier}
-        yield Record(record="tier:provider:info", expr="vector(1)", labels=labels)
-    count = len(catalog.gateway.targets)
-    yield Record(record="tier:gateway:expected_instances:count", expr=f"vector({count})")
+def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> RecordFile:
+    """A file of templates/recording/, rendered for a catalog. Raises InvalidInput where a record is not sound."""
+    path = resource_folder("templates") / "recording" / name
+    template = template_environment(timing).from_string(read_text(path))
+    document = parse_document(template.render(record_context(loaded.catalog, timing)), str(path))
+    file = load_model(document, RecordFile)
+    check_records(
+        document,
+        [(("records", position, "expr"), record) for position, record in enumerate(file.records)],
+    )
+    return file
+
+
+def _bound_records(sources: list[BoundSource], timing: Timing, service_level_s: float) -> list[Record]:
+    """What each source yields. A console's provider is left out of what the gateway says; local servers speak for
+    themselves, and the gateway for them only where they do not."""
+    measured = [source.provider for source in sources if source.provider is not None]
+    records: list[Record] = []
+    of_servers: set[str] = set()
+    for source in sorted(sources, key=lambda one: one.binding.kind == "gateway"):
+        binding = source.binding
+        expressions = bound_expressions(binding, timing, source.job, service_level_s)
+        bound = [Record(record=name, expr=expr) for name, expr in expressions.items()]
+        document = read_binding(binding.source)
+        check_records(document, [(("signals", one.record), one) for one in bound], binding.exposed_series())
+        for record in bound:
+            if RECORDED_BY_NAME[record.record].bound_to == "servers":
+                if binding.kind == "servers":
+                    of_servers.add(record.record)
+                elif record.record in of_servers:
+                    continue
+            if source.name == "gateway" and "provider" in RECORDED_BY_NAME[record.record].labels:
+                record = _without(record, measured)
+            records.append(record)
+    return records
+
+
+def _without(record: Record, providers: list[str]) -> Record:
+    expr = record.expr
+    for provider in providers:
+        named = quote(provider.replace("$", "$$"))
+        expr = f'({expr}) unless on (provider) label_replace(vector(1), "provider", {named}, "", "")'
+    return Record(record=record.record, expr=expr)
+
+
+def _with_inputs(records: list[Record], unbound: dict[str, str]) -> set[int]:
+    """The ids of the records whose inputs are there; `unbound` gains the series of which none is left."""
+    kept = {id(record) for record in records}
+    while True:
+        gone: dict[str, str] = {}
+        for record in records:
+            if id(record) in kept:
+                missing = [name for name in series_read(record.expr) if name in unbound]
+                if missing:
+                    kept.discard(id(record))
+                    gone[record.record] = unbound[missing[0]]
+        left = {record.record for record in records if id(record) in kept}
+        lost = {name: why for name, why in gone.items() if name not in left}
+        unbound |= lost
+        if not gone:
+            return kept
+
+
+def _why_unbound(name: str, sources: list[BoundSource]) -> str:
+    kind = RECORDED_BY_NAME[name].bound_to
+    said = [
+        f"{source.binding.source}: {source.binding.unavailable[name]}"
+        for source in sources
+        if name in source.binding.unavailable
+    ]
+    fitting = [source for source in sources if source.binding.kind == kind]
+    if said:
+        return "; ".join(said)
+    if not fitting:
+        return f"the catalog names no source of {kind}"
+    return f"{fitting[0].binding.source} does not have it"
+
+
+def _group_of(name: str) -> str:
+    level = name.split(":")[1]
+    if ":cost_usd:" in name and level != "provider":
+        return "spend"
+    return _GROUP_OF_LEVEL.get(level, level)

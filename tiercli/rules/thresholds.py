@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tiercli.catalog.model import AlarmSettings, Catalog, Override
+from tiercli.catalog.model import OVERRIDE_LABELS, AlarmSettings, Catalog, Override
 from tiercli.conventions import threshold_series
 from tiercli.rules.alarm import Alarm, Record, Threshold
+from tiercli.signals.promql import matcher
 
 
 def limits_of(catalog: Catalog, alarm: str, thresholds: Mapping[str, Threshold]) -> dict[str, float]:
@@ -15,48 +16,58 @@ def limits_of(catalog: Catalog, alarm: str, thresholds: Mapping[str, Threshold])
     return {name: one.default for name, one in thresholds.items()} | settings.thresholds
 
 
-def override_labels(override: Override) -> dict[str, str]:
-    """The labels that an override names."""
-    named = {"provider": override.provider, "model": override.model, "region": override.region}
-    return {label: value for label, value in named.items() if value is not None}
+def overrides_of(catalog: Catalog, alarm: str) -> tuple[Override, ...]:
+    """What the catalog sets for some only."""
+    return catalog.alarms.get(alarm, AlarmSettings()).overrides
+
+
+def covers(override: Override, labels: Mapping[str, str]) -> bool:
+    """Whether an override is for whom `labels` name."""
+    return override.labels().items() <= labels.items()
 
 
 def overridden_thresholds(catalog: Catalog, alarm: str) -> frozenset[str]:
-    """The thresholds that the catalog sets for some providers, models or regions only."""
-    settings = catalog.alarms.get(alarm, AlarmSettings())
-    return frozenset(name for override in settings.overrides for name in override.thresholds)
+    """The thresholds that the catalog sets for some only."""
+    return frozenset(name for override in overrides_of(catalog, alarm) for name in override.thresholds)
 
 
 def threshold_of(
     catalog: Catalog, alarm: str, threshold: str, limits: Mapping[str, float], labels: Mapping[str, str]
 ) -> float:
-    """A threshold for one provider, model and region: the override that names most labels wins."""
-    best, value = -1, limits[threshold]
-    for override in catalog.alarms.get(alarm, AlarmSettings()).overrides:
-        named = override_labels(override)
-        matches = all(labels.get(label) == wanted for label, wanted in named.items())
-        if matches and threshold in override.thresholds and len(named) > best:
-            best, value = len(named), override.thresholds[threshold]
-    return value
+    """A threshold for whom `labels` name: the override that names most labels wins."""
+    matching = [one for one in overrides_of(catalog, alarm) if threshold in one.thresholds and covers(one, labels)]
+    best = max(matching, key=lambda one: len(one.labels()), default=None)
+    return limits[threshold] if best is None else best.thresholds[threshold]
 
 
 def threshold_records(catalog: Catalog, alarm: Alarm) -> Iterator[Record]:
-    """A constant for each identity that has a threshold of its own: alert rules do not grow with the catalog."""
-    limits = limits_of(catalog, alarm.alarm, alarm.thresholds)
+    """A constant for each override of each threshold: neither these nor the alert rules grow with the catalog."""
     for threshold in sorted(overridden_thresholds(catalog, alarm.alarm)):
-        seen: set[tuple[str, ...]] = set()
-        for offer in catalog.offers():
-            labels = {label: value for label, value in offer._asdict().items() if label in alarm.identity}
-            value = threshold_of(catalog, alarm.alarm, threshold, limits, labels)
-            if tuple(labels.values()) not in seen and value != limits[threshold]:
-                seen.add(tuple(labels.values()))
-                record = threshold_series(alarm.alarm, threshold)
-                yield Record(record=record, expr=f"vector({number(value)})", labels=labels)
+        for override in overrides_of(catalog, alarm.alarm):
+            if threshold in override.thresholds:
+                yield Record(
+                    record=threshold_series(alarm.alarm, threshold),
+                    expr=f"vector({number(override.thresholds[threshold])})",
+                    labels=override.labels(),
+                )
 
 
 def number(value: float) -> str:
     """A number for PromQL: the shortest text that reads back as the same number."""
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+def label_sets(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
+    """The distinct sets of labels that overrides name, those of most labels first."""
+    return sorted({tuple(override.labels()) for override in overrides}, key=lambda labels: (-len(labels), labels))
+
+
+def joined(series: str, labels: Sequence[str], identity: Sequence[str]) -> tuple[str, str]:
+    """The matching that joins `series` to whom it is for, and `series` where it carries exactly `labels` of an alarm's
+    identity."""
+    others = [label for label in OVERRIDE_LABELS if label in identity and label not in labels]
+    inside = ", ".join(matcher(label, "=", "") for label in others)
+    return f"on ({', '.join(labels)})", f"{series}{{{inside}}}" if inside else series
 
 
 class ThresholdExpressions:
@@ -65,8 +76,10 @@ class ThresholdExpressions:
 
     def __init__(self, catalog: Catalog, alarm: str, identity: Sequence[str], limits: Mapping[str, float]) -> None:
         self._alarm = alarm
+        self._identity = tuple(identity)
         self._on = f"on ({', '.join(identity)})"
         self._limits = limits
+        self._overrides = overrides_of(catalog, alarm)
         self._overridden = overridden_thresholds(catalog, alarm)
 
     def names(self) -> dict[str, Callable[..., str]]:
@@ -74,11 +87,13 @@ class ThresholdExpressions:
         return {"threshold": self.threshold, "compare": self.compare, "effective": self.effective}
 
     def threshold(self, name: str, over: str) -> str:
-        """The threshold as a vector: a value for each series of `over`."""
-        constant = f"(0 * {over} + {number(self._limits[name])})"
-        if name not in self._overridden:
-            return constant
-        return f"((0 * {over} + {self._on} {threshold_series(self._alarm, name)}) or {constant})"
+        """The threshold as a vector: a value for each series of `over`, the most specific override's first."""
+        choices = []
+        for labels in label_sets([one for one in self._overrides if name in one.thresholds]):
+            on, series = joined(threshold_series(self._alarm, name), labels, self._identity)
+            choices.append(f"(0 * {over} + {on} group_left () {series})")
+        choices.append(f"(0 * {over} + {number(self._limits[name])})")
+        return choices[0] if len(choices) == 1 else f"({' or '.join(choices)})"
 
     def compare(self, signal: str, operator: str, name: str, times: str = "") -> str:
         """`signal` compared with the threshold, or with the threshold times the series `times`."""

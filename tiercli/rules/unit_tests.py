@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import GROUP_PREFIX, HEARTBEAT
+from tiercli.conventions import GROUP_PREFIX, HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL, policy_series
 from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.alarm import Alarm, Case, CaseAlert, CaseSeries, Record
 from tiercli.rules.alerting import alert_annotations, alert_labels, build_alert_rule
 from tiercli.rules.go_templates import expand_template
+from tiercli.rules.policies import Policies
 from tiercli.rules.thresholds import number, threshold_records
 from tiercli.signals.expressions import series_labels
 from tiercli.signals.promql import selector
+from tiercli.signals.timing import Timing
 
 ALERT_RULES_FILE = "alerts.yml"
 # Seconds between evaluations, and how many of them a `for` is at most: promtool is slow over many.
@@ -28,31 +30,36 @@ MOST_STEPS = 240
 LATER_STEPS = 20
 
 
-def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> dict[str, Any]:
+def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing) -> dict[str, Any]:
     """The alert rules of the rule file, and nothing else: what the unit tests load."""
     groups = []
     for name in dict.fromkeys(alarm.group for alarm in alarms):
-        rules = [build_alert_rule(catalog, alarm) for alarm in alarms if alarm.group == name]
+        rules = [build_alert_rule(catalog, alarm, timing) for alarm in alarms if alarm.group == name]
         groups.append({"name": f"{GROUP_PREFIX}-{name}", "rules": rules})
     return {"groups": groups}
 
 
-def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm) -> dict[str, Any]:
+def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm, timing: Timing) -> dict[str, Any]:
     """promtool's test file for one alarm: every case of it, each naming every alarm."""
-    constants = list(threshold_records(catalog, subject))
-    step_s = _step_s(subject)
-    held_steps = math.ceil(parse_duration(subject.for_) / step_s)
+    policies = Policies(catalog, subject, timing)
+    constants = [*threshold_records(catalog, subject), *policies.records()]
+    step_s = _step_s(subject, policies)
     tests = []
     for case in subject.cases:
+        held_steps = _held_steps(case, policies, step_s)
         if case.changing and case.changes == "early" and held_steps == 0:
             continue  # without a `for` there is no time before it
+        last_step = _last_step(subject, step_s, held_steps)
         tests.append(
             {
                 "name": f"{subject.alarm} {case.name}",
                 "interval": format_duration(step_s),
-                "input_series": _inputs(case, constants, held_steps, _last_step(subject, step_s, held_steps)),
+                "input_series": [
+                    *_inputs(case, constants, held_steps, last_step),
+                    *_beginnings(case, subject, policies, last_step),
+                ],
                 "alert_rule_test": [
-                    _check(catalog, alarm, step * step_s, fires if alarm is subject else ())
+                    _check(catalog, alarm, step * step_s, fires if alarm is subject else (), policies)
                     for step, fires in _moments(case, subject, step_s, held_steps)
                     for alarm in alarms
                 ],
@@ -66,9 +73,25 @@ def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm
     }
 
 
-def _step_s(alarm: Alarm) -> int:
-    longest_s = max(parse_duration(alarm.for_), parse_duration(alarm.keep_firing_for or "0s"))
+def _step_s(alarm: Alarm, policies: Policies) -> int:
+    longest_s = max(policies.longest_s, parse_duration(alarm.keep_firing_for or "0s"))
     return SHORTEST_STEP_S * max(1, math.ceil(longest_s / MOST_STEPS / SHORTEST_STEP_S))
+
+
+def _held_steps(case: Case, policies: Policies, step_s: int) -> int:
+    """How many evaluations the condition has to hold: the alarm's `for`, which one whom the case is about may exceed."""
+    least_s = parse_duration(policies.for_)
+    whole_s = policies.of(case.fires[0].labels if case.fires else {}).for_s
+    return math.ceil(max(0.0, whole_s - least_s) / step_s) + math.ceil(least_s / step_s)
+
+
+def _beginnings(case: Case, alarm: Alarm, policies: Policies, last_step: int) -> Iterator[dict[str, str]]:
+    """Where `for` differs: that the condition of whom the case names has held from the start."""
+    if policies.since() is None:
+        return
+    who = {tuple(alert.labels.items()): alert.labels for alert in (*case.fires, *(case.later or ()))}
+    for labels in who.values():
+        yield {"series": selector(policy_series(alarm.alarm, "since"), labels), "values": f"0x{last_step}"}
 
 
 def _kept_steps(alarm: Alarm, step_s: int) -> int:
@@ -119,7 +142,9 @@ def _values(series: CaseSeries, change_at: int, last_step: int) -> str:
     return " ".join(texts)
 
 
-def _check(catalog: Catalog, alarm: Alarm, at_s: int, fires: tuple[CaseAlert, ...]) -> dict[str, Any]:
+def _check(
+    catalog: Catalog, alarm: Alarm, at_s: int, fires: tuple[CaseAlert, ...], policies: Policies
+) -> dict[str, Any]:
     if alarm.severity == HEARTBEAT:
         fires = (CaseAlert(labels={}, value=1),)
     expected = []
@@ -129,5 +154,8 @@ def _check(catalog: Catalog, alarm: Alarm, at_s: int, fires: tuple[CaseAlert, ..
             for name, text in alert_annotations(catalog, alarm).items()
         }
         labels = {**alert_labels(catalog, alarm), **alert.labels}
+        if policies.carried and alarm.severity != HEARTBEAT:
+            policy = policies.of(alert.labels)
+            labels |= {SEVERITY_LABEL: policy.severity, OWNER_LABEL: policy.owner}
         expected.append({"exp_labels": labels, "exp_annotations": annotations})
     return {"eval_time": format_duration(at_s), "alertname": alarm.alarm, "exp_alerts": expected}

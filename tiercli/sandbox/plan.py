@@ -17,6 +17,7 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.routes import ProxyPlan, Route
 
 GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)
+GPU_PATH = "/gpu/metrics"  # where a simulated server exposes its simulated GPUs
 # Quotas that the gateway keeps and enforces: above what a drill sends, so that they are figures and not faults.
 PROVIDER_CALLS_PER_10S = 5000  # to one provider, model and region
 TENANT_CALLS_PER_10S = 4000  # of one tenant to one provider

@@ -24,7 +24,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError
 from tiercli.sandbox.backfill import backfill
 from tiercli.sandbox.binaries import StackBinaries
-from tiercli.sandbox.plan import EstatePlan, plan_estate, write_plan
+from tiercli.sandbox.plan import Endpoint, EstatePlan, plan_estate, write_plan
 from tiercli.sandbox.ports import LOOPBACK, PortAllocator
 from tiercli.sandbox.processes import WARDEN, ProcessSpec, Warden
 from tiercli.sandbox.servers import Addresses, alertmanager_command, prometheus_command, without_rules
@@ -109,9 +109,9 @@ class Sandbox:
         return tuple(gateway.address for gateway in self.plan.gateways)
 
     @property
-    def server_targets(self) -> tuple[str, ...]:
-        """Scrape targets of the local servers."""
-        return tuple(endpoint.metrics_address for endpoint in self.plan.endpoints if endpoint.server is not None)
+    def servers(self) -> tuple[Endpoint, ...]:
+        """The local servers. Their simulated GPUs are at their own metrics addresses, under another path."""
+        return tuple(endpoint for endpoint in self.plan.endpoints if endpoint.server is not None)
 
     async def start(self, tree: Mapping[str, str], history: str | None = None) -> None:
         """Write the configuration, backfill `history` (OpenMetrics text), start everything, wait until it is ready.
@@ -155,7 +155,7 @@ class Sandbox:
         await self._start_one(client, PROMETHEUS, f"{self.addresses.prometheus_url}/-/ready")
 
     async def _wait_until_scraped(self, client: httpx.AsyncClient) -> None:
-        targets = len(self.gateway_targets) + len(self.server_targets)
+        targets = len(self.gateway_targets) + 2 * len(self.servers)
         self._say(f"waiting until prometheus has scraped its {targets} targets")
 
         async def scraped() -> bool:

@@ -26,11 +26,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
 
 from tiercli.faults.latencies import Lognormal
-from tiercli.sandbox.plan import Endpoint, EstatePlan, load_plan
+from tiercli.sandbox.plan import GPU_PATH, Endpoint, EstatePlan, load_plan
 from tiercli.sandbox.serving import listen, run_process
 
 FIRST_TOKEN_SHARE = 0.35  # of an answer's time, until its first token
 _MOST_PIECES = 8  # of a stream: enough to drip, few enough to be cheap
+_GPU_BYTES = 80 * 2**30
 _MEAN_TOKENS = (60, 420)
 _TEXT = "the quick brown fox jumps over the lazy dog and runs on through the quiet evening wood " * 400
 _WORDS = _TEXT.split(" ")
@@ -69,7 +70,7 @@ class SimulatedEndpoint:
             ]
         )
         if self.endpoint.tier == "local":
-            application.add_routes([web.get("/metrics", self._expose)])
+            application.add_routes([web.get("/metrics", self._expose), web.get(GPU_PATH, self._expose_gpus)])
         return application
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
@@ -134,6 +135,27 @@ class SimulatedEndpoint:
     async def _expose(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry()), headers={"Content-Type": content_type})
+
+    async def _expose_gpus(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._gpu_registry()), headers={"Content-Type": content_type})
+
+    def _gpu_registry(self) -> CollectorRegistry:
+        """What tiercli's GPU exporter would say: busy as far as the server's slots are taken."""
+        registry = CollectorRegistry()
+        slots = self.endpoint.concurrency or sum(self.running.values()) + 1
+        busy = min(1.0, sum(self.running.values()) / slots)
+        for name, text, value in (
+            ("tiercli_gpu_utilization_ratio", "Share of time in which the GPU was busy.", 0.05 + 0.9 * busy),
+            ("tiercli_gpu_memory_used_bytes", "Memory in use.", _GPU_BYTES * (0.55 + 0.35 * busy)),
+            ("tiercli_gpu_memory_total_bytes", "Memory there is.", _GPU_BYTES),
+            ("tiercli_gpu_power_watts", "Power drawn.", 90 + 560 * busy),
+            ("tiercli_gpu_temperature_celsius", "Temperature of the GPU.", 36 + 38 * busy),
+        ):
+            gauge = Gauge(name, text, ["gpu", "uuid", "name"], registry=registry)
+            for number in range(self.endpoint.gpus):
+                gauge.labels(str(number), f"GPU-{self.endpoint.key}-{number}", "simulated").set(value)
+        return registry
 
     def _registry(self) -> CollectorRegistry:
         registry = CollectorRegistry()

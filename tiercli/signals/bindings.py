@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 import jinja2
+from pydantic import Field
 
 from tiercli.catalog.document import Document, read_document
 from tiercli.catalog.model import Model
@@ -10,8 +14,34 @@ from tiercli.catalog.shape import load_model
 from tiercli.catalog.validation import unknown_name
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
+from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, MetricType
 from tiercli.signals.promql import matcher
+from tiercli.signals.recorded import SourceKind
 from tiercli.signals.timing import Timing
+
+# What a scrape adds to what a target exposes, and what our scrape jobs say of a target beside that.
+_SCRAPED = ("job", "instance")
+TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {
+    "gateway": ("provider",),  # of a console, which measures one provider
+    "servers": ("server", "provider", "region"),
+    "gpus": (),
+}
+# A series that was not there for this long before a window is new, and counts whole: rate() and increase() do not see a
+# counter's first event. Longer than a gap in scraping lasts.
+BIRTH_LOOK_BACK = "1h"
+
+
+class VendorMetric(Model):
+    """A metric of a source as it is exposed. `labels` without job and instance; `le` is understood."""
+
+    type: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...] = ()
+
+    def exposed(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The labels of each series name that the metric has."""
+        if self.type == "histogram":
+            return {f"{name}_bucket": (*self.labels, "le"), f"{name}_sum": self.labels, f"{name}_count": self.labels}
+        return {name: self.labels}
 
 
 class Place(Model):
@@ -56,13 +86,44 @@ class Discovery(Model):
 
 
 class Binding(Model):
-    """One file of catalogs/sources/. `signals` holds the templates of expressions by recorded series; a signal that a
-    source does not have is not there. Without `discovery` no catalog can be drafted from the source."""
+    """One file of catalogs/sources/.
+
+    `metrics`: what the source exposes, as far as `signals` read it; without it, the canonical contract. `signals`: the
+    templates of expressions by recorded series. `unavailable`: signals that the source does not have, and why. Without
+    `discovery` no catalog can be drafted from the source.
+    """
 
     source: str
+    kind: SourceKind
     description: str
+    deployments: str | None = Field(
+        default=None, description="what the catalog's gateway.deployments are keyed by, when the source needs them"
+    )
+    duration_buckets: tuple[float, ...] = DURATION_BUCKETS
+    metrics: dict[str, VendorMetric] = {}
     signals: dict[str, str]
+    unavailable: dict[str, str] = {}
     discovery: Discovery | None = None
+
+    def exposed_series(self) -> dict[str, frozenset[str]]:
+        """The labels of every series that an expression of this binding may read, as they are in Prometheus."""
+        more = (*_SCRAPED, *TARGET_LABELS[self.kind])
+        exposed: dict[str, tuple[str, ...]] = {}
+        for name, metric in self.metrics.items():
+            exposed |= metric.exposed(name)
+        return {name: frozenset((*labels, *more)) for name, labels in exposed.items()}
+
+    def series_types(self) -> dict[str, MetricType]:
+        """The Prometheus type of every series that the source exposes, by name; a histogram's parts are counters."""
+        types: dict[str, MetricType] = {}
+        for name, metric in self.metrics.items():
+            kind = MetricType.COUNTER if metric.type == "histogram" else MetricType(metric.type)
+            types |= dict.fromkeys(metric.exposed(name), kind)
+        if not self.metrics:
+            for one in CONTRACT:
+                kind = MetricType.COUNTER if one.type is MetricType.HISTOGRAM else one.type
+                types |= dict.fromkeys(one.exposed_names, kind)
+        return types
 
 
 def binding_names() -> list[str]:
@@ -84,20 +145,60 @@ def read_binding(name: str) -> Document:
     return read_document(resource_folder("catalogs") / "sources" / f"{name}.yaml")
 
 
-def bound_expressions(binding: Binding, timing: Timing, job: str) -> dict[str, str]:
-    """PromQL by recorded series, for the scrape job `job`, with windows under `timing`."""
+def bound_expressions(
+    binding: Binding,
+    timing: Timing,
+    job: str,
+    service_level_s: float = 5.0,
+    template_names: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """PromQL by recorded series, for the scrape job `job`, with windows under `timing`.
+
+    In a binding's templates: {{ job }}, a matcher; {{ within }}, a matcher of the duration bucket at the service level;
+    {{ "5m" | window }} and {{ "5m" | duration }}; {{ born(series, labels, window) }}, the increase of a rare-event
+    counter whose first event counts, also where it was last seen before a gap or a restart; {{ deployed(expr, label) }}, an expression with the provider, model and region that
+    the catalog gives for the id in `label`. `template_names` are more texts to fill in.
+    """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
     environment.filters["duration"] = timing.duration
     environment.filters["window"] = timing.window
+
+    def born(series: str, labels: str, window: str, before: str = BIRTH_LOOK_BACK) -> str:
+        span = timing.window(window)
+        grown, there = f"increase({series}[{span}])", f"last_over_time({series}[{span}])"
+        newborn = f"({there} unless last_over_time({series}[{timing.window(before)}] offset {span}))"
+        return f"sum by ({labels}) (({newborn} >= {grown}) or {grown} or {newborn})"
+
+    names = {
+        "job": matcher("job", "=", job),
+        "within": _within(binding.duration_buckets, service_level_s),
+        "born": born,
+        "deployed": deployed,
+        **(template_names or {}),
+    }
     document = read_binding(binding.source)
     expressions = {}
     for record, template in binding.signals.items():
         try:
-            rendered = environment.from_string(template).render(job=matcher("job", "=", job))
-        except (jinja2.TemplateError, ValueError) as error:
+            rendered = environment.from_string(template).render(names)
+        except (jinja2.TemplateError, ValueError, TypeError) as error:
             place = document.locate(("signals", record))
             raise InvalidInput(
                 f"binding {binding.source} cannot be rendered", [Problem(place, f"{record}: {error}")]
             ) from error
         expressions[record] = " ".join(rendered.split())
     return expressions
+
+
+def deployed(expr: str, label: str) -> str:
+    """`expr` with the provider, model and region that the catalog gives for the id in `label`."""
+    known = "tier:gateway:deployment_info"
+    renamed = expr if label == "deployment" else f'label_replace({expr}, "deployment", "$1", "{label}", "(.*)")'
+    return f"({renamed} * on (deployment) group_left (provider, model, region) {known})"
+
+
+def _within(buckets: tuple[float, ...], seconds: float) -> str:
+    """A matcher of the first bucket that reaches `seconds`. Clients write whole bounds as 5 or as 5.0."""
+    bound = next((one for one in buckets if one >= seconds), buckets[-1])
+    text = f"{bound:g}"
+    return matcher("le", "=~", text.replace(".", r"\.") if "." in text else rf"{text}(\.0)?")

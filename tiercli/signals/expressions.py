@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 
 import promql_parser
 
@@ -44,6 +45,15 @@ def expression_labels(expr: str, more: Series | None = None) -> frozenset[str] |
     if problems:
         raise InvalidInput(f"not an expression over known series: {expr}", problems)
     return labels
+
+
+@lru_cache(maxsize=4096)
+def series_read(expr: str) -> frozenset[str]:
+    """The names of the series that `expr` reads; none when it does not parse."""
+    try:
+        return frozenset(LabelFlow.selected(promql_parser.parse(expr)))
+    except ValueError:
+        return frozenset()
 
 
 def series_labels(series: str) -> dict[str, str]:

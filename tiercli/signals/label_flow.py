@@ -3,7 +3,7 @@ series do not have, makes an alert that never fires or names nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import promql_parser as p
@@ -45,6 +45,22 @@ class LabelFlow:
         if isinstance(node, p.BinaryExpr):
             return self._binary(node)
         return _SCALAR
+
+    @classmethod
+    def selected(cls, node: Any) -> Iterator[str]:
+        """The metric name of every selector in a parsed expression."""
+        if isinstance(node, p.VectorSelector):
+            yield from (node.name,) if node.name else ()
+        elif isinstance(node, p.MatrixSelector):
+            yield from cls.selected(node.vector_selector)
+        elif isinstance(node, (p.ParenExpr, p.UnaryExpr, p.SubqueryExpr, p.AggregateExpr)):
+            yield from cls.selected(node.expr)
+        elif isinstance(node, p.Call):
+            for argument in node.args:
+                yield from cls.selected(argument)
+        elif isinstance(node, p.BinaryExpr):
+            yield from cls.selected(node.lhs)
+            yield from cls.selected(node.rhs)
 
     def _fault(self, said: str, name: str = "", accepted: Iterable[str] = ()) -> None:
         fault = (said, name, tuple(accepted))

@@ -36,6 +36,12 @@ class Timing:
         """Configured seconds from one rule evaluation to the next."""
         return self._interval(self.evaluation_interval_s)
 
+    def group_interval_s(self, text: str | None) -> float:
+        """Configured seconds between evaluations of a rule group whose own interval is `text`; None: the common one."""
+        if text is None:
+            return self.evaluation_s
+        return max(self.evaluation_s, round(self.compress(parse_duration(text)), 3))
+
     def duration(self, text: str) -> str:
         """A Prometheus duration for the estate-time duration `text`: for, offset, group_wait, keep_firing_for."""
         return format_duration(self.compress(parse_duration(text)))

@@ -1,0 +1,67 @@
+"""What the catalog knows and no source does, as constant recorded series: so that a query can join them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tiercli.catalog.model import Catalog
+from tiercli.rules.alarm import Record
+from tiercli.rules.thresholds import number
+
+# All of them, also those of which a catalog has none.
+CONSTANT_SERIES = frozenset(
+    {
+        "tier:provider:info",
+        "tier:provider:price_usd_per_token",
+        "tier:provider:gpu_cost_usd:rate",
+        "tier:gateway:expected_instances:count",
+        "tier:gateway:deployment_info",
+        "tier:alias:primary_info",
+        "tier:server:info",
+        "tier:tenant:budget_usd",
+    }
+)
+_TOKENS_PER_PRICE = 1_000_000
+
+
+def constant_records(catalog: Catalog) -> Iterator[Record]:
+    """A recording rule for each constant of `catalog`."""
+    for provider, region in catalog.provider_regions():
+        labels = {"provider": provider, "region": region, "tier": catalog.providers[provider].tier}
+        yield Record(record="tier:provider:info", expr="vector(1)", labels=labels)
+    yield _constant("tier:gateway:expected_instances:count", len(catalog.gateway.targets))
+    for name, deployment in catalog.gateway.deployments.items():
+        yield _constant("tier:gateway:deployment_info", 1, deployment=name, **deployment.model_dump())
+    for name, alias in catalog.aliases.items():
+        primary = alias.candidates[0]
+        tier = catalog.providers[primary.provider].tier
+        yield _constant(
+            "tier:alias:primary_info", 1, alias=name, provider=primary.provider, region=primary.region, tier=tier
+        )
+    yield from _prices(catalog)
+    yield from _servers(catalog)
+    for name, tenant in catalog.tenants.items():
+        yield _constant("tier:tenant:budget_usd", tenant.budget_usd_per_month, tenant=name, zone=tenant.zone)
+
+
+def _prices(catalog: Catalog) -> Iterator[Record]:
+    for provider, models in catalog.price_book.models.items():
+        for model, price in models.items():
+            for direction, usd in price.model_dump(exclude_none=True).items():
+                labels = {"provider": provider, "model": model, "direction": direction}
+                yield _constant("tier:provider:price_usd_per_token", usd / _TOKENS_PER_PRICE, **labels)
+
+
+def _servers(catalog: Catalog) -> Iterator[Record]:
+    gpus: dict[tuple[str, str], int] = {}
+    for provider, name, server in catalog.servers():
+        gpus[provider, server.region] = gpus.get((provider, server.region), 0) + server.gpus
+        yield _constant("tier:server:info", server.gpus, server=name, provider=provider, region=server.region)
+    usd_per_hour = catalog.price_book.gpu_usd_per_hour
+    for (provider, region), count in gpus.items() if usd_per_hour is not None else ():
+        usd_per_s = count * (usd_per_hour or 0) / 3600
+        yield _constant("tier:provider:gpu_cost_usd:rate", usd_per_s, provider=provider, region=region)
+
+
+def _constant(record: str, value: float, **labels: str) -> Record:
+    return Record(record=record, expr=f"vector({number(value)})", labels=labels)

@@ -1,0 +1,75 @@
+"""The sources of a catalog: the gateway, the local servers, GPUs and consoles, each with its binding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tiercli.catalog.document import KeyPath
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
+from tiercli.errors import InvalidInput, Problem
+from tiercli.signals.bindings import Binding, load_binding
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSource:
+    """A source and what it yields. `job`: its scrape job; `provider`: of a console, whom it measures."""
+
+    name: str
+    binding: Binding
+    job: str
+    provider: str | None = None
+
+
+def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:
+    """Every source that the catalog names, the gateway first. Raises InvalidInput with every binding that is unknown or
+    stands where it cannot."""
+    sources: list[BoundSource] = []
+    problems: list[Problem] = []
+    for name, binding, job, provider, path in _named(loaded):
+        try:
+            source = BoundSource(name, load_binding(binding, loaded.document.locate(path)), job, provider)
+        except InvalidInput as error:
+            problems += error.problems
+            continue
+        problems += _misplaced(loaded, source, path)
+        sources.append(source)
+    if problems:
+        raise InvalidInput("sources that cannot be bound", list(dict.fromkeys(problems)))
+    return sources
+
+
+def _named(loaded: LoadedCatalog) -> Iterator[tuple[str, str, str, str | None, KeyPath]]:
+    catalog = loaded.catalog
+    yield "gateway", catalog.gateway.binding, GATEWAY_JOB, None, ("gateway", "binding")
+    seen = set()
+    for name, provider in catalog.providers.items():
+        if provider.binding is not None and provider.binding not in seen:
+            seen.add(provider.binding)
+            yield provider.binding, provider.binding, SERVERS_JOB, None, ("providers", name, "binding")
+    for name, source in catalog.sources.items():
+        yield name, source.binding, source_job(name), source.provider, ("sources", name, "binding")
+
+
+def _misplaced(loaded: LoadedCatalog, source: BoundSource, path: KeyPath) -> Iterator[Problem]:
+    binding, catalog = source.binding, loaded.catalog
+    of = f"binding {binding.source!r} is of {binding.kind}"
+    if path[0] == "gateway" and binding.kind != "gateway":
+        yield loaded.problem(path, f"{of}, and stands for the gateway", "the binding of a gateway: see tiercli sources")
+    if path[0] == "providers" and binding.kind != "servers":
+        yield loaded.problem(path, f"{of}, and stands for local servers", "a binding of servers: see tiercli sources")
+    if path[0] == "sources":
+        if binding.kind == "servers":
+            said = f"{of}: their labels come from the catalog's servers"
+            yield loaded.problem(path, said, "providers.NAME.binding, and `metrics` of each server")
+        if binding.kind == "gateway" and source.provider is None:
+            said = f"{of}; beside the gateway it would count everything twice"
+            yield loaded.problem(path[:-1], said, "`provider`, the one that it measures in the gateway's place")
+        if binding.kind == "gpus" and source.provider is not None:
+            yield loaded.problem((*path[:-1], "provider"), f"{of}, and measures no provider", "no `provider`")
+    if binding.deployments and path[0] == "gateway" and not catalog.gateway.deployments:
+        said = f"{binding.source} does not report regions, and gateway.deployments is missing"
+        yield loaded.problem(
+            path[:-1], said, f"deployments, by {binding.deployments}: provider, model and region of each"
+        )
