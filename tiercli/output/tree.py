@@ -11,6 +11,7 @@ import yaml
 
 from tiercli import __version__
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.model import Catalog
 from tiercli.conventions import GENERATOR, MANIFEST_FILE
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.provisioning import render_provisioning
@@ -22,13 +23,15 @@ from tiercli.rules.alarm_checks import own_series
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.alertmanager import build_alertmanager
+from tiercli.rules.counter_tests import build_counted_rules, build_counter_tests
 from tiercli.rules.deployment import Deployment
 from tiercli.rules.fragments import build_alertmanager_fragment, build_scrape_fragment, render_fragments_readme
 from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus
-from tiercli.rules.recording import CanonicalRecords
 from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
+from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.expressions import check_expression
+from tiercli.signals.timing import Timing
 
 PROMETHEUS_FILE = "prometheus/prometheus.yml"
 RULES_PATH = f"prometheus/{RULES_FILE}"
@@ -45,11 +48,16 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     timing = deployment.timing
     alarm_set = load_alarm_set(loaded, timing, template_folders)
     alarms = alarm_set.alarms
-    tree = render_servers(loaded, deployment, alarms, alarm_set.canonical)
+    rule_groups = build_rule_groups(loaded, timing, alarms, alarm_set.canonical)
+    tree = render_servers(loaded, deployment, alarms, rule_groups)
     tree[f"{TESTS_FOLDER}/{ALERT_RULES_FILE}"] = to_yaml(build_tested_rules(catalog, alarms, timing))
     for alarm in alarms:
         tree[f"{TESTS_FOLDER}/{alarm.alarm}_test.yml"] = to_yaml(build_unit_tests(catalog, alarms, alarm, timing))
         tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, timing)
+    if (
+        catalog.gateway.binding == CANONICAL_BINDING
+    ):  # what the raw metrics of other gateways are is their bindings' matter
+        tree |= _counter_tests(catalog, alarms, timing, rule_groups)
     tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
     tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))
     tree["fragments/README.md"] = render_fragments_readme(catalog, deployment)
@@ -59,6 +67,21 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     tree |= render_provisioning(catalog)
     tree = dict(sorted(tree.items()))
     return tree | {MANIFEST_FILE: render_manifest(tree, catalog.estate, catalog.env)}
+
+
+def _counter_tests(
+    catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing, rule_groups: Mapping[str, Any]
+) -> dict[str, str]:
+    tree: dict[str, str] = {}
+    counting = [alarm for alarm in alarms if alarm.counters]
+    for group in dict.fromkeys(alarm.group for alarm in counting):
+        of_group = tuple(alarm for alarm in counting if alarm.group == group)
+        rules, file = build_counted_rules(rule_groups, of_group), f"records_{group}.yml"
+        tree[f"{TESTS_FOLDER}/{file}"] = to_yaml(rules)
+        for alarm in of_group:
+            tests = build_counter_tests(catalog, alarm, timing, rules, file)
+            tree[f"{TESTS_FOLDER}/{alarm.alarm}_counters_test.yml"] = to_yaml(tests)
+    return tree
 
 
 def check_panels(dashboards: Mapping[str, str], alarms: tuple[Alarm, ...]) -> None:
@@ -77,13 +100,13 @@ def render_servers(
     loaded: LoadedCatalog,
     deployment: Deployment,
     alarms: tuple[Alarm, ...],
-    canonical: CanonicalRecords | None = None,
+    rule_groups: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
-    """Only what Prometheus and Alertmanager read: what a sandbox starts with."""
+    """Only what Prometheus and Alertmanager read: what a sandbox starts with. `rule_groups`: when they are at hand."""
     catalog = loaded.catalog
     return {
         PROMETHEUS_FILE: to_yaml(build_prometheus(catalog, deployment)),
-        RULES_PATH: to_yaml(build_rule_groups(loaded, deployment.timing, alarms, canonical)),
+        RULES_PATH: to_yaml(rule_groups or build_rule_groups(loaded, deployment.timing, alarms)),
         ALERTMANAGER_FILE: to_yaml(build_alertmanager(catalog, alarms, deployment)),
     }
 

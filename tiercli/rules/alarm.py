@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -53,6 +53,14 @@ class Watch(Model):
     threshold: str | None = None
 
 
+# What the unit tests of an alarm have to show, each where it applies: it fires at its threshold, not at or below it, not
+# for a shorter time; it names whom it is about and spares the others; without a baseline it does what its file states;
+# without traffic, after a counter's reset and over a gap in scraping it raises nothing false and hides nothing true; a
+# counter that is born with its first event is seen.
+Proof = Literal["fires", "threshold", "duration", "neighbours", "history", "traffic", "reset", "gap", "birth"]
+PROOFS: tuple[Proof, ...] = get_args(Proof)
+
+
 class CaseSeries(Model):
     """One input series of a unit test: `value` at every evaluation, or until the case's change, and from then on `then`.
     A number, or NaN."""
@@ -83,6 +91,7 @@ class Case(Model):
     """
 
     name: str
+    proves: Proof
     series: tuple[CaseSeries, ...]
     changes: Literal["early", "late"] = "early"
     fires: tuple[CaseAlert, ...] = ()
@@ -92,6 +101,25 @@ class Case(Model):
     def changing(self) -> bool:
         """Whether anything changes while the case runs."""
         return any(one.then is not None for one in self.series)
+
+
+class CounterSeries(Model):
+    """One raw counter or gauge of a counter case. A counter grows by `per_minute`; a gauge stays at `value`."""
+
+    series: str
+    per_minute: Annotated[float, Field(ge=0)] | None = None
+    value: float | None = None
+
+
+class CounterCase(Model):
+    """A unit test from the raw metrics of the canonical contract through the recording rules to the alert, with the event
+    that it has to survive half way: every series starts again from zero, is not scraped for two minutes, or is born."""
+
+    name: str
+    proves: Proof
+    event: Literal["reset", "gap", "birth"] | None = None
+    series: tuple[CounterSeries, ...]
+    fires: tuple[CaseAlert, ...] = ()
 
 
 class Record(Model):
@@ -145,6 +173,8 @@ class Alarm(Model):
     )
     runbook: str
     cases: tuple[Case, ...] = Field(min_length=1)
+    counters: tuple[CounterCase, ...] = ()
+    needless: dict[Proof, str] = Field(default={}, description="what needs no case here, and why")
 
     @field_validator("expr", "departure", "summary", "description")
     @classmethod

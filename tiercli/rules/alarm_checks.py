@@ -11,8 +11,9 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import AlarmSettings, Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.conventions import HEARTBEAT, threshold_series
+from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Problem
-from tiercli.rules.alarm import Alarm, Record
+from tiercli.rules.alarm import PROOFS, Alarm, Record
 from tiercli.rules.alarm_templates import VALUE_FORMATS
 from tiercli.rules.policies import series_of_policies
 from tiercli.signals.contract import DURATION_BUCKETS
@@ -78,6 +79,7 @@ def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog) -> Iterator[
         yield from _annotations(file)
         yield from _inhibitions(file, alarms)
         yield from _cases(file, more)
+        yield from _proofs(file)
         panel = file.alarm.panel
         at = file.document.locate(("panel", "dashboard"))
         if panel.dashboard not in PANELS:
@@ -180,6 +182,30 @@ def _cases(file: AlarmFile, more: Series) -> Iterator[Problem]:
             if set(alert.labels) != set(file.alarm.identity):
                 said = f"an alert with {_listed(frozenset(alert.labels))}"
                 yield file.problem((*path, "fires"), said, _listed(frozenset(file.alarm.identity)))
+
+
+def _proofs(file: AlarmFile) -> Iterator[Problem]:
+    """Every alarm shows what its unit tests have to show, or says why it need not."""
+    alarm = file.alarm
+    if alarm.severity == HEARTBEAT:
+        return
+    shown = {case.proves for case in alarm.cases} | {case.proves for case in alarm.counters}
+    due = {proof for proof in PROOFS if proof not in alarm.needless}
+    if not parse_duration(alarm.for_):
+        due -= {"duration"}
+    if not alarm.identity:
+        due -= {"neighbours"}
+    if alarm.watch.baseline is None:
+        due -= {"history"}
+    if not any(name.startswith("min_") for name in alarm.thresholds):
+        due -= {"traffic"}
+    due -= {"birth"}  # of rare events only: which those are, their binding says
+    for proof in PROOFS:
+        if proof in due and proof not in shown:
+            said = f"no case proves {proof!r}"
+            yield file.problem(
+                ("cases",), said, f"a case with `proves: {proof}`, or why none is needed under `needless`"
+            )
 
 
 def check_records(document: Document, records: Sequence[tuple[KeyPath, Record]], more: Series | None = None) -> None:

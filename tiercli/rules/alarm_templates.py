@@ -89,6 +89,8 @@ def alarm_context(
         "group_interval": catalog.alertmanager.group_interval,
         "own_alarm_codes": any_of(CODES_WITH_OWN_ALARM),
         "gateway": matcher("job", "=", GATEWAY_JOB),
+        "gateway_a": {"job": GATEWAY_JOB, "instance": "gateway-a:9100"},
+        "gateway_b": {"job": GATEWAY_JOB, "instance": "gateway-b:9100"},
         "label": lambda label: f"{{{{ $labels.{label} }}}}",
         "value": lambda unit: VALUE_FORMATS[unit],
         "ours": ", ".join(our_matchers(catalog)),

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import OVERRIDE_LABELS, Catalog
 from tiercli.conventions import GROUP_PREFIX, HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL, policy_series
 from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.alarm import Alarm, Case, CaseAlert, CaseSeries, Record
@@ -123,7 +123,8 @@ def _inputs(case: Case, constants: list[Record], held_steps: int, last_step: int
     # The thresholds that the catalog records for whom the case is about.
     about = [series_labels(one.series) for one in case.series]
     for record in constants:
-        if any(record.labels.items() <= labels.items() for labels in about):
+        whom = {label: value for label, value in record.labels.items() if label in OVERRIDE_LABELS}
+        if any(whom.items() <= labels.items() for labels in about):
             value = record.expr.removeprefix("vector(").removesuffix(")")
             inputs.append({"series": selector(record.record, record.labels), "values": f"{value}x{last_step}"})
     return inputs
@@ -147,6 +148,17 @@ def _check(
 ) -> dict[str, Any]:
     if alarm.severity == HEARTBEAT:
         fires = (CaseAlert(labels={}, value=1),)
+    return {
+        "eval_time": format_duration(at_s),
+        "alertname": alarm.alarm,
+        "exp_alerts": expected_alerts(catalog, alarm, fires, policies),
+    }
+
+
+def expected_alerts(
+    catalog: Catalog, alarm: Alarm, fires: tuple[CaseAlert, ...], policies: Policies
+) -> list[dict[str, Any]]:
+    """Alerts as promtool expects them: with every label and annotation."""
     expected = []
     for alert in fires:
         annotations = {
@@ -158,4 +170,4 @@ def _check(
             policy = policies.of(alert.labels)
             labels |= {SEVERITY_LABEL: policy.severity, OWNER_LABEL: policy.owner}
         expected.append({"exp_labels": labels, "exp_annotations": annotations})
-    return {"eval_time": format_duration(at_s), "alertname": alarm.alarm, "exp_alerts": expected}
+    return expected

@@ -19,6 +19,8 @@ from tiercli.signals.promql import matcher
 from tiercli.signals.recorded import SourceKind
 from tiercli.signals.timing import Timing
 
+# The binding of a gateway that exposes the canonical contract itself.
+CANONICAL_BINDING = "native"
 # What a scrape adds to what a target exposes, and what our scrape jobs say of a target beside that.
 _SCRAPED = ("job", "instance")
 TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {

@@ -25,7 +25,13 @@ PANELS: Mapping[str, Mapping[str, int]] = {
         "Time to first token": 7,
         "Tokens per second": 8,
         "Firing alarms": 9,
+        "Unclassified errors": 10,
     },
+    "alias": {"Postcondition violations": 1, "Eval score": 2},
+    "tenant": {"Zone violations": 1, "Quota buckets": 2, "Spend rate": 3, "Budget this month": 4},
+    "cost": {"Spend rate": 1},
+    "local": {"GPU utilisation": 1, "Queue depth": 2},
+    "drift": {"Drift signals": 1},
 }
 
 

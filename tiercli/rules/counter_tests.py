@@ -1,0 +1,113 @@
+"""Unit tests from the raw metrics of the canonical contract, through the recording rules, to the alerts.
+
+They load the recording rules that an alarm rests on, so they inject nothing that those record: there is no baseline in
+them. Constants, of which there may be ten thousand, are loaded only where an alarm reads them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tiercli.catalog.model import Catalog
+from tiercli.durations import format_duration, parse_duration
+from tiercli.rules.alarm import Alarm, CounterCase, CounterSeries
+from tiercli.rules.policies import Policies
+from tiercli.rules.unit_tests import expected_alerts
+from tiercli.signals.expressions import series_read
+from tiercli.signals.timing import Timing
+
+STEP_S = 15
+WARM_UP_S = 600
+GAP_S = 120
+# A range is read this long after the last event in it.
+_SETTLED_S = 360
+
+
+def build_counted_rules(rule_groups: Mapping[str, Any], alarms: tuple[Alarm, ...]) -> dict[str, Any]:
+    """The alerts `alarms` of a rule file and every recording rule that they rest on, in their groups and order."""
+    names = {alarm.alarm for alarm in alarms}
+    rules = [rule for group in rule_groups["groups"] for rule in group["rules"]]
+    needed: set[str] = set()
+    waiting = [rule["expr"] for rule in rules if rule.get("alert") in names]
+    waiting += [record.expr for alarm in alarms for record in alarm.records]
+    while waiting:
+        new = series_read(waiting.pop()) - needed
+        needed |= new
+        waiting += [rule["expr"] for rule in rules if rule.get("record") in new]
+    groups = []
+    for group in rule_groups["groups"]:
+        kept = [rule for rule in group["rules"] if rule.get("record") in needed or rule.get("alert") in names]
+        if kept:
+            groups.append({**group, "rules": kept})
+    return {"groups": groups}
+
+
+def build_counter_tests(
+    catalog: Catalog, subject: Alarm, timing: Timing, rules: Mapping[str, Any], rules_file: str
+) -> dict[str, Any]:
+    """promtool's test file for an alarm's counter cases. `rules`: what the file `rules_file` holds, with this alarm."""
+    policies = Policies(catalog, subject, timing)
+    held_s = math.ceil(policies.longest_s / STEP_S) * STEP_S
+    return {
+        "rule_files": [rules_file],
+        "evaluation_interval": format_duration(STEP_S),
+        "group_eval_order": [group["name"] for group in rules["groups"]],
+        "tests": [_test(case, subject, policies, held_s, catalog) for case in subject.counters],
+    }
+
+
+def _test(case: CounterCase, alarm: Alarm, policies: Policies, held_s: int, catalog: Catalog) -> dict[str, Any]:
+    window_s = math.ceil(parse_duration(alarm.window) / STEP_S) * STEP_S
+    event_s = WARM_UP_S + window_s + held_s
+    end_s = event_s + GAP_S + window_s + held_s + _SETTLED_S
+    checks = [(at_s, case.fires) for at_s in _moments(case, event_s, held_s, end_s)]
+    return {
+        "name": f"{alarm.alarm} {case.name}",
+        "interval": format_duration(STEP_S),
+        "input_series": [
+            {"series": one.series, "values": _values(one, case, event_s // STEP_S, end_s // STEP_S)}
+            for one in case.series
+        ],
+        "alert_rule_test": [
+            {
+                "eval_time": format_duration(at_s),
+                "alertname": alarm.alarm,
+                "exp_alerts": expected_alerts(catalog, alarm, fires, policies),
+            }
+            for at_s, fires in checks
+        ],
+    }
+
+
+def _moments(case: CounterCase, event_s: int, held_s: int, end_s: int) -> Iterator[int]:
+    """When a case is looked at: at the end; where nothing may fire, every minute from the event on as well; a birth soon
+    after it, before it leaves the window."""
+    if case.event == "birth" and case.fires:
+        yield event_s + held_s + 2 * STEP_S
+        return
+    if not case.fires:
+        yield from range(event_s, end_s, 60)
+    yield end_s
+
+
+def _values(series: CounterSeries, case: CounterCase, event: int, last: int) -> str:
+    """promtool's notation, one value a step; at step `event` the case's event. A counter that does not grow stays at 1:
+    it has counted once."""
+    step = (series.per_minute or 0) * STEP_S / 60
+    first = series.value if series.value is not None else float(step == 0)
+    missed = GAP_S // STEP_S
+    match case.event:
+        case "reset" if series.value is None:
+            return " ".join((_run(first, step, event), _run(first, step, last + 1 - event)))
+        case "gap":
+            after = first + step * (event + missed)
+            return " ".join((_run(first, step, event), f"_x{missed}", _run(after, step, last + 1 - event - missed)))
+        case "birth":
+            return " ".join((f"_x{event}", _run(first or 1, step, last + 1 - event)))
+    return _run(first, step, last + 1)
+
+
+def _run(first: float, step: float, count: int) -> str:
+    return f"{first:g}+{step:g}x{count - 1}"
