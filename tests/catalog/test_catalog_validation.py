@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,14 +10,23 @@ import pytest
 from tiercli.catalog.consistency import LAST_LATENCY_BUCKET_S
 from tiercli.catalog.loading import Check, LoadedCatalog, load_catalog, parse_catalog
 from tiercli.catalog.model import Catalog
+from tiercli.catalog.names import SHOWN_NAMES
 from tiercli.errors import InvalidInput, Problem
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.resources import resource_folder
+from tiercli.rules.alarm_files import alarm_paths
+from tiercli.signals.bindings import binding_names
 from tiercli.signals.contract import DURATION_BUCKETS
 
 HYBRID = (resource_folder("catalogs") / "hybrid.yaml").read_text(encoding="utf-8")
 
 Change = tuple[str, str]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Accepted names as a message lists them."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:SHOWN_NAMES]) + (", …" if len(ordered) > SHOWN_NAMES else "")
 
 
 def changed(*changes: Change) -> str:
@@ -248,7 +257,7 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
         [("{provider: vllm, thresholds", "{thresholds")],
         ("{thresholds: {min_seconds", 1),
         "an override of ProviderLatencyHigh that says not for what "
-        "(accepted: provider, region or model, or several)",
+        "(accepted: provider, region, model, alias or tenant, or several)",
     ),
     "an override of what no provider offers": (
         [("{provider: vllm, thresholds", "{region: mumbai-dc, model: gpt-5-mini, thresholds")],
@@ -260,18 +269,18 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
         [("    overrides:\n", "    overrides:\n      - {region: mumbai-dc, thresholds: {min_seconds: 2}}\n")],
         ("{provider: vllm, thresholds", 1),
         "vllm llama-3.3-70b mumbai-dc has two equally specific overrides of min_seconds of ProviderLatencyHigh "
-        "(accepted: one of them with more of provider, region and model)",
+        "(accepted: one of them with more of provider, region, model, alias and tenant)",
     ),
     "an unknown alarm": (
         [("  CloudErrorRateHigh:", "  CloudErorRateHigh:")],
         ("CloudErorRateHigh", 1),
         "unknown alarm 'CloudErorRateHigh'; did you mean 'CloudErrorRateHigh'? "
-        "(accepted: CloudErrorRateHigh, GatewayDown, ProviderDown, ProviderErrorRateHigh, ProviderLatencyHigh, Watchdog)",
+        f"(accepted: {listed(alarm_paths())})",
     ),
     "an unknown source binding": (
         [("binding: native", "binding: nativ")],
         ("nativ\n", 1),
-        "unknown source binding 'nativ'; did you mean 'native'? (accepted: native)",
+        f"unknown source binding 'nativ'; did you mean 'native'? (accepted: {listed(binding_names())})",
     ),
 }  # fmt: skip
 

@@ -134,7 +134,7 @@ CASES = {
     "a near miss of a key": (
         "binding: native",
         "binding: native\n  pth: /metrics",
-        "unknown key 'pth' in gateway; did you mean 'path'? (accepted: binding, targets, path, scheme)",
+        "unknown key 'pth' in gateway; did you mean 'path'? (accepted: binding, targets, path, scheme, deployments)",
     ),
     "a key with an alias of its own": (
         "    thresholds: {max_ratio: 0.05}",

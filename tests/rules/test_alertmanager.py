@@ -57,7 +57,7 @@ def receivers(amtool: Any, config_file: Path, labels: Mapping[str, str]) -> str:
 def test_alertmanager_accepts_the_configuration(amtool: Any, config_file: Path) -> None:
     code, said = amtool("check-config", config_file)
     assert code == 0, said
-    assert "2 inhibit rules" in said
+    assert "3 inhibit rules" in said
     assert "5 receivers" in said
 
 

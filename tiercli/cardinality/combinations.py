@@ -109,6 +109,12 @@ _BY_NAME: dict[str, Count] = {
 }
 
 
+def count_identities(labels: tuple[str, ...], estate: EstateCounts) -> int | None:
+    """The most combinations of `labels`, in any order; None when no recorded series has exactly these."""
+    count = next((count for known, count in _BY_LABELS.items() if sorted(known) == sorted(labels)), None)
+    return None if count is None else count(estate)
+
+
 def count_recorded(series: Recorded, estate: EstateCounts) -> int:
     """The most label sets that a recorded series can have."""
     return (_BY_NAME.get(series.name) or _BY_LABELS[series.labels])(estate)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tiercli.cardinality.combinations import CONTRACT_COUNTS, count_recorded
+from tiercli.cardinality.combinations import CONTRACT_COUNTS, count_identities, count_recorded
 from tiercli.cardinality.estate import EstateCounts
 from tiercli.catalog.model import Catalog, Offer, SeriesBudget
 from tiercli.errors import InvalidInput
@@ -119,7 +119,8 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
         for server in provider.servers.values()
         if server.metrics
     }
-    targets = instances + len(servers)
+    others = sum(len(set(source.targets)) for source in catalog.sources.values())
+    targets = instances + len(servers) + others
     lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), targets, SERIES_PER_TARGET))
     lines.sort(key=lambda line: (-line.series, line.name))
     return Plan(tuple(lines), catalog.cardinality.total)
@@ -135,10 +136,10 @@ def series_per_label_set(metric: Metric) -> int:
 
 def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> int:
     """The most alerts that an alarm can be at once: combinations of the labels that tell them apart."""
-    known = {"tenant": estate.tenants, "alias": estate.aliases, "server": estate.servers, "subject": 1}
-    of_records = next((series for series in RECORDED if sorted(series.labels) == sorted(labels)), None)
-    if of_records is not None:
-        return count_recorded(of_records, estate)
+    counted = count_identities(labels, estate)
+    if counted is not None:
+        return counted
+    known = {"tenant": estate.tenants, "alias": estate.aliases, "server": estate.servers}
     of_offers = [label for label in labels if label in Offer._fields]
     count = estate.projections(of_offers) if of_offers else 1
     for label in labels:

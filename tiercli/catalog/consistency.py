@@ -1,10 +1,9 @@
-"""Entries of the catalog that each are right and together are not: prices, zones, budgets, latencies, overrides."""
+"""Entries of the catalog that each are right and together are not: prices, zones, budgets, latencies, sources."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from tiercli.catalog.model import AlarmSettings, Override
 from tiercli.catalog.names import unknown_name
 from tiercli.catalog.view import CatalogView
 from tiercli.errors import Problem
@@ -23,8 +22,6 @@ def check_consistency(view: CatalogView) -> Iterator[Problem]:
         yield from _unknown_prices(view)
     if "cardinality" not in view.missing:
         yield from _budgets(view)
-    for alarm, settings in view.catalog.alarms.items():
-        yield from _overrides(view, alarm, settings)
 
 
 def _tiers(view: CatalogView) -> Iterator[Problem]:
@@ -118,54 +115,3 @@ def _budgets(view: CatalogView) -> Iterator[Problem]:
             said = f"the budget of {metric}, {budget.series} series, is above the total of {budgets.total.series}"
             place = view.at("cardinality", "metrics", metric, "series")
             yield Problem(place, said, f"at most {budgets.total.series}")
-
-
-def _overrides(view: CatalogView, alarm: str, settings: AlarmSettings) -> Iterator[Problem]:
-    for position, override in enumerate(settings.overrides):
-        path = ("alarms", alarm, "overrides", position)
-        wanted = _labels(override)
-        if not wanted:
-            said = f"an override of {alarm} that says not for what"
-            yield Problem(view.at(*path), said, "provider, region or model, or several")
-            continue
-        unknown = list(_unknown_labels(view, wanted, path, f" in an override of {alarm}"))
-        yield from unknown
-        matching = [offer for offer in view.catalog.offers() if _covers(wanted, offer._asdict())]
-        if not matching and not unknown and view.all_providers_sound and view.catalog.providers:
-            text = " and ".join(f"{key} {value!r}" for key, value in wanted.items())
-            said = f"an override of {alarm} for nothing: no model is offered with {text}"
-            yield Problem(view.at(*path), said, "what the catalog's providers offer")
-        for earlier in settings.overrides[:position]:
-            theirs = _labels(earlier)
-            shared = sorted(set(override.thresholds) & set(earlier.thresholds))
-            both = [offer for offer in matching if _covers(theirs, offer._asdict())]
-            if theirs and len(theirs) == len(wanted) and both and shared:
-                said = f"{' '.join(both[0])} has two equally specific overrides of {shared[0]} of {alarm}"
-                yield Problem(view.at(*path), said, "one of them with more of provider, region and model")
-
-
-def _unknown_labels(
-    view: CatalogView, wanted: Mapping[str, str], path: tuple[str | int, ...], where: str
-) -> Iterator[Problem]:
-    if "provider" in wanted:
-        name = wanted["provider"]
-        yield from view.reference("providers", "provider", name, (*path, "provider"), where)
-        if name not in view.catalog.providers:
-            return
-    elif not view.all_providers_sound or not view.catalog.providers:
-        return
-    providers = [provider for name, provider in view.catalog.providers.items() if wanted.get("provider", name) == name]
-    of = f" of provider {wanted['provider']!r}{where}" if "provider" in wanted else where
-    for key, kind in (("regions", "region"), ("models", "model")):
-        known = dict.fromkeys(name for provider in providers for name in getattr(provider, key))
-        if kind in wanted and wanted[kind] not in known:
-            yield unknown_name(kind, wanted[kind], known, view.at(*path, kind), of)
-
-
-def _labels(override: Override) -> dict[str, str]:
-    named = {"provider": override.provider, "region": override.region, "model": override.model}
-    return {key: value for key, value in named.items() if value is not None}
-
-
-def _covers(wanted: Mapping[str, str], offer: Mapping[str, str]) -> bool:
-    return all(offer[key] == value for key, value in wanted.items())

@@ -24,6 +24,7 @@ def check_names(view: CatalogView) -> Iterator[Problem]:
     yield from _tenants(view)
     yield from _zones(view)
     yield from _targets(view)
+    yield from _sources(view)
 
 
 def _time_zone(view: CatalogView) -> Iterator[Problem]:
@@ -171,6 +172,28 @@ def _targets(view: CatalogView) -> Iterator[Problem]:
                 at = view.at("providers", provider_name, "servers", name, "metrics")
                 yield Problem(at, said, "each server's own address")
             seen.setdefault(server.metrics, name)
+
+
+def _sources(view: CatalogView) -> Iterator[Problem]:
+    if "gateway" not in view.missing:
+        for name, deployment in view.catalog.gateway.deployments.items():
+            path = ("gateway", "deployments", name)
+            yield from _candidate(view, deployment, path, f" in deployment {name!r}")
+    measured: dict[str, str] = {}
+    for name, source in view.catalog.sources.items():
+        yield from _twice(view, source.targets, ("sources", name, "targets"), f"targets of source {name!r}")
+        if source.provider is None:
+            continue
+        at = ("sources", name, "provider")
+        yield from view.reference("providers", "provider", source.provider, at, f" of source {name!r}")
+        if source.provider in measured:
+            said = f"provider {source.provider!r} is measured by source {measured[source.provider]!r} too"
+            yield Problem(view.at(*at), said, "one source for a provider")
+        measured.setdefault(source.provider, name)
+    for name, provider in view.catalog.providers.items():
+        if provider.binding is not None and provider.tier == "cloud":
+            said = f"cloud provider {name!r} has a binding: its servers are somebody else's"
+            yield Problem(view.at("providers", name, "binding"), said, "a console under `sources`, with `provider`")
 
 
 def _twice(view: CatalogView, values: tuple[str, ...], path: tuple[str | int, ...], where: str) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from tiercli.catalog.loading import Check, LoadedCatalog
 from tiercli.errors import InvalidInput, Problem
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import timing_of
-from tiercli.signals.bindings import load_binding
+from tiercli.signals.sources import catalog_sources
 
 
 def further_checks(template_folders: Sequence[Path] = ()) -> tuple[Check, ...]:
@@ -20,15 +20,11 @@ def further_checks(template_folders: Sequence[Path] = ()) -> tuple[Check, ...]:
     def check_metrics(loaded: LoadedCatalog) -> list[Problem]:
         return check_budgets(loaded.catalog, loaded.document)
 
-    def check_binding(loaded: LoadedCatalog) -> list[Problem]:
-        name, written = loaded.catalog.gateway.binding, loaded.document.value.get("gateway")
-        if not isinstance(written, dict) or written.get("binding") != name:
+    def check_sources(loaded: LoadedCatalog) -> list[Problem]:
+        written = loaded.document.value.get("gateway")
+        if not isinstance(written, dict) or written.get("binding") != loaded.catalog.gateway.binding:
             return []  # misshapen, and reported as that
-        try:
-            load_binding(name, loaded.document.locate(("gateway", "binding")))
-        except InvalidInput as error:
-            return list(error.problems)
-        return []
+        return _source_problems(loaded)
 
     def check_alarms(loaded: LoadedCatalog) -> list[Problem]:
         if not any(loaded.catalog.offers()) or not loaded.catalog.owners:
@@ -36,7 +32,16 @@ def further_checks(template_folders: Sequence[Path] = ()) -> tuple[Check, ...]:
         try:
             load_alarms(loaded, timing_of(loaded.catalog), template_folders)
         except InvalidInput as error:
-            return list(error.problems)
+            told = _source_problems(loaded)
+            return [problem for problem in error.problems if problem not in told]
         return []
 
-    return (check_metrics, check_binding, check_alarms)
+    return (check_metrics, check_sources, check_alarms)
+
+
+def _source_problems(loaded: LoadedCatalog) -> list[Problem]:
+    try:
+        catalog_sources(loaded)
+    except InvalidInput as error:
+        return list(error.problems)
+    return []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiercli.cardinality.plan import RuleSeries
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.conventions import THRESHOLD_PREFIX
+from tiercli.conventions import POLICY_PREFIX, THRESHOLD_PREFIX
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.recording import build_records
@@ -25,6 +25,10 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
     names = Counter(record.record for group in build_records(loaded, timing, alarms).values() for record in group)
     return RuleSeries(
         recorded=frozenset(name for name in names if name in RECORDED_BY_NAME),
-        constants={name: count for name, count in names.items() if name.startswith(f"{THRESHOLD_PREFIX}:")},
+        constants={
+            name: count
+            for name, count in names.items()
+            if name.startswith((f"{THRESHOLD_PREFIX}:", f"{POLICY_PREFIX}:"))
+        },
         identities={alarm.alarm: alarm.identity for alarm in alarms},
     )

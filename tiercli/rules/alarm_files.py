@@ -64,9 +64,14 @@ def load_alarm_set(loaded: LoadedCatalog, timing: Timing, template_folders: Sequ
     Raises InvalidInput with every problem of the alarm files and of what the catalog says of alarms: one that it sets is
     one that it demands, so signals that are missing for that are a problem.
     """
-    canonical = canonical_records(loaded, timing)
     paths = alarm_paths(template_folders)
-    problems = list(_unknown_alarms(loaded, paths))
+    problems: list[Problem] = []
+    canonical = CanonicalRecords({})
+    try:
+        canonical = canonical_records(loaded, timing)
+    except InvalidInput as error:
+        problems += error.problems
+    problems += _unknown_alarms(loaded, paths)
     files: list[AlarmFile] = []
     for name, path in paths.items():
         try:

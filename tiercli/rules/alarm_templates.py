@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 import yaml
@@ -71,8 +71,12 @@ def our_matchers(catalog: Catalog) -> tuple[str, str]:
 
 
 def utc_offset_s(time_zone: str) -> int:
-    """Seconds east of UTC without daylight saving: a rule cannot know when that begins."""
-    at = datetime(2026, 1, 1, tzinfo=ZoneInfo(time_zone))
+    """Seconds east of UTC without daylight saving: a rule cannot know when that begins. 0 for a zone that is not known,
+    which the catalog's own checks report."""
+    try:
+        at = datetime(2026, 1, 1, tzinfo=ZoneInfo(time_zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return 0
     return int(((at.utcoffset() or timedelta()) - (at.dst() or timedelta())).total_seconds())
 
 

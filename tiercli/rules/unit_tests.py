@@ -89,7 +89,10 @@ def _beginnings(case: Case, alarm: Alarm, policies: Policies, last_step: int) ->
     """Where `for` differs: that the condition of whom the case names has held from the start."""
     if policies.since() is None:
         return
-    who = {tuple(alert.labels.items()): alert.labels for alert in (*case.fires, *(case.later or ()))}
+    named = [series_labels(one.series) for one in case.series]
+    named += [alert.labels for alert in (*case.fires, *(case.later or ()))]
+    whole = [{label: one[label] for label in alarm.identity} for one in named if set(alarm.identity) <= one.keys()]
+    who = {tuple(labels.items()): labels for labels in whole}
     for labels in who.values():
         yield {"series": selector(policy_series(alarm.alarm, "since"), labels), "values": f"0x{last_step}"}
 
