@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,6 +61,18 @@ def promtool(stack: StackBinaries) -> Tool:
 def amtool(stack: StackBinaries) -> Tool:
     """amtool, to be called with its arguments."""
     return _tool(stack.amtool.path)
+
+
+@pytest.fixture(scope="session")
+def run_tiercli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """tiercli as a process of its own, to be called with its arguments."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
+        command = [sys.executable, "-m", "tiercli", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+
+    return run
 
 
 def _tool(path: Path) -> Tool:

@@ -20,6 +20,8 @@ from tiercli.errors import ExitCode, TiercliError
 COMMANDS: tuple[str, ...] = (
     "tiercli.cli.catalog",
     "tiercli.cli.generate",
+    "tiercli.cli.alarms",
+    "tiercli.cli.rules",
     "tiercli.cli.budget",
     "tiercli.cli.stack",
     "tiercli.cli.drill",

@@ -67,6 +67,11 @@ class Policies:
         for_s = self._default.for_s if wait is None or wait.for_ is None else self._configured_s(wait.for_)
         return Policy(policy.severity, policy.owner, for_s)
 
+    def destinations(self) -> list[tuple[str, str]]:
+        """Every (severity, owner) that alerts of this alarm can have, the common one first."""
+        policies = [self._default, *(self._policy(override) for override in self._who)]
+        return list(dict.fromkeys((one.severity, one.owner) for one in policies))
+
     def expr(self) -> str:
         """The alarm's expression, with what differs joined into its labels."""
         expr = self._waiting(self._alarm.expr)

@@ -1,0 +1,178 @@
+"""`tiercli alarms`: what wakes whom, and what they should do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from tiercli.catalog.loading import LoadedCatalog
+    from tiercli.rules.alarm import Alarm
+    from tiercli.rules.alarm_files import AlarmSet
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli alarms list catalogs/hybrid.yaml\n\n"
+    "  tiercli alarms list my.yaml --severity page --output json\n\n"
+    "  tiercli alarms show ProviderDown catalogs/hybrid.yaml      (its runbook)"
+)
+_STYLE = {"page": "bold red", "notify": "yellow", "trend": "blue", "heartbeat": "dim"}
+Templates = Annotated[
+    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    group = typer.Typer(help="List the alarms; show a runbook.", no_args_is_help=True, rich_markup_mode="rich")
+    group.command("list", epilog=_EPILOG)(list_alarms)
+    group.command("show", epilog=_EPILOG)(show)
+    app.add_typer(group, name="alarms")
+
+
+def list_alarms(
+    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    severity: Annotated[
+        Literal["page", "notify", "trend", "heartbeat"] | None, typer.Option(help="Only alarms of this severity.")
+    ] = None,
+    templates: Templates = None,
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--output", help="For a person, or one JSON object.")
+    ] = "text",
+) -> None:
+    """List every alarm: its condition, thresholds, severity, owner, action, SLA, panel and the drills that prove it."""
+    import json
+
+    from tiercli.drills.spec_files import drill_files, load_drill
+
+    loaded, alarm_set = _load(catalog, templates)
+    drills: dict[str, list[str]] = {}
+    for name, path in drill_files().items():
+        for alarm_name in load_drill(path)[0].alarms:
+            drills.setdefault(alarm_name, []).append(name)
+    order = {name: number for number, name in enumerate(_STYLE)}
+    alarms = [alarm for alarm in alarm_set.alarms if severity in (None, alarm.severity)]
+    alarms.sort(key=lambda alarm: (order[alarm.severity], alarm.alarm))
+    entries = [_entry(loaded, alarm, drills.get(alarm.alarm, [])) for alarm in alarms]
+    if output == "json":
+        left_out = dict(alarm_set.left_out)
+        typer.echo(json.dumps({"alarms": entries, "left_out": left_out}, indent=2, ensure_ascii=False))
+        return
+    console = output_console()
+    for entry in entries:
+        _print(entry)
+    console.print(_counts(alarms))
+    for name, missing in alarm_set.left_out.items():
+        why = "; ".join(f"{series}: {reason}" for series, reason in missing.items())
+        console.print(f"left out: {name} ({why})", markup=False)
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="ALARM", help="The alarm's name.", show_default=False)],
+    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    templates: Templates = None,
+) -> None:
+    """Print an alarm's runbook, with this catalog's thresholds and owner."""
+    import sys
+
+    from tiercli.catalog.names import unknown_name
+    from tiercli.errors import InvalidInput, Location
+    from tiercli.rules.deployment import timing_of
+    from tiercli.rules.runbooks import render_runbook
+
+    loaded, alarm_set = _load(catalog, templates)
+    alarms = {alarm.alarm: alarm for alarm in alarm_set.alarms}
+    if name not in alarms:
+        missing = alarm_set.left_out.get(name)
+        if missing is not None:
+            why = "; ".join(f"{series} ({reason})" for series, reason in missing.items())
+            raise InvalidInput(f"{name} is left out of this catalog: no source has {why}")
+        problem = unknown_name("alarm", name, alarms, Location("command line"))
+        raise InvalidInput(f"there is no alarm {name!r}", [problem])
+    text = render_runbook(loaded.catalog, alarms[name], timing_of(loaded.catalog))
+    if sys.stdout.isatty():
+        from rich.markdown import Markdown
+
+        output_console().print(Markdown(text))
+    else:
+        typer.echo(text, nl=False)
+
+
+def _load(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCatalog, AlarmSet]:
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.rules.alarm_files import load_alarm_set
+    from tiercli.rules.deployment import timing_of
+
+    folders = templates or ()
+    loaded = load_catalog(catalog, further_checks(folders))
+    return loaded, load_alarm_set(loaded, timing_of(loaded.catalog), folders)
+
+
+def _entry(loaded: LoadedCatalog, alarm: Alarm, drills: list[str]) -> dict[str, object]:
+    from tiercli.rules.thresholds import limits_of, overrides_of
+
+    limits = limits_of(loaded.catalog, alarm.alarm, alarm.thresholds)
+    return {
+        "alarm": alarm.alarm,
+        "condition": alarm.condition,
+        "severity": alarm.severity,
+        "owner": alarm.owner,
+        "for": alarm.for_,
+        "about": list(alarm.identity),
+        "thresholds": {
+            name: {"value": limits[name], "unit": one.unit, "meaning": one.meaning}
+            for name, one in alarm.thresholds.items()
+        },
+        "overrides": [
+            one.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+            for one in overrides_of(loaded.catalog, alarm.alarm)
+        ],
+        "action": alarm.action,
+        "sla": alarm.sla,
+        "panel": f"{alarm.panel.dashboard} / {alarm.panel.panel}",
+        "fault": alarm.fault,
+        "drills": drills,
+        "runbook": f"{loaded.catalog.links.runbooks}/{alarm.alarm}",
+    }
+
+
+def _print(entry: dict[str, object]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console = output_console()
+    head = Text.assemble(
+        (f"{entry['alarm']}", "bold"),
+        "  ",
+        (f"{entry['severity']}", _STYLE[str(entry["severity"])]),
+        f"  {entry['owner']}",
+    )
+    if entry["about"]:
+        head.append(f"  by {', '.join(map(str, entry['about']))}", "dim")  # type: ignore[call-overload]
+    console.print(head)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True, min_width=9)
+    grid.add_column(overflow="fold")
+    rows = [("  when", str(entry["condition"]))]
+    for name, one in entry["thresholds"].items():  # type: ignore[attr-defined]
+        rows.append(("  limit", f"{name} {one['value']:g} {one['unit']}"))
+    for override in entry["overrides"]:  # type: ignore[attr-defined]
+        whom = ", ".join(f"{key} {value}" for key, value in override.items() if isinstance(value, str))
+        limits = ", ".join(f"{key} {value:g}" for key, value in override.get("thresholds", {}).items())
+        rows.append(("  other", "; ".join(part for part in (whom, limits) if part)))
+    rows += [("  do", str(entry["action"])), ("  SLA", str(entry["sla"])), ("  panel", str(entry["panel"]))]
+    rows.append(("  proof", ", ".join(map(str, entry["drills"])) or "no drill yet"))  # type: ignore[call-overload]
+    for label, text in rows:
+        grid.add_row(label, Text(text))
+    console.print(grid)
+
+
+def _counts(alarms: list[Alarm]) -> str:
+    counts = {name: sum(alarm.severity == name for alarm in alarms) for name in _STYLE}
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{len(alarms)} alarms: {said}"

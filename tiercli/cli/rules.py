@@ -1,0 +1,118 @@
+"""`tiercli rules`: the generated rules, tested by the tools that will read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from tiercli.lint.rule_tests import AlarmResult
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli rules test catalogs/hybrid.yaml\n\n"
+    "  tiercli rules test my.yaml ProviderDown CloudErrorRateHigh\n\n"
+    "  tiercli rules test my.yaml --templates our-alarms --format json"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    group = typer.Typer(help="Test the generated rules.", no_args_is_help=True, rich_markup_mode="rich")
+    group.command("test", epilog=_EPILOG)(run_tests)
+    app.add_typer(group, name="rules")
+
+
+def run_tests(
+    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ALARM]...", help="Only these alarms.", show_default=False)
+    ] = None,
+    templates: Annotated[
+        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="How many run at once; a core each, when not given.")
+    ] = None,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="A line an alarm, or one JSON object.")
+    ] = "text",
+) -> None:
+    """Run every alarm's unit tests with promtool, and its routes with amtool. Exit 1 when one fails.
+
+    The cases come from the alarm's own file: at its threshold and just past it, for its time and a shorter one, about
+    its neighbours, without history, without traffic, over a counter's reset and a gap in scraping.
+    """
+    import json
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.catalog.names import unknown_name
+    from tiercli.errors import CheckFailed, InvalidInput, Location
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.lint.rule_tests import run_rule_tests
+    from tiercli.output.tree import render_tree
+    from tiercli.rules.alarm_files import load_alarm_set
+    from tiercli.rules.deployment import Deployment
+    from tiercli.sandbox.binaries import find_stack
+
+    folders = templates or ()
+    loaded = load_catalog(catalog, further_checks(folders))
+    deployment = Deployment.production(loaded.catalog)
+    known = {alarm.alarm: alarm for alarm in load_alarm_set(loaded, deployment.timing, folders).alarms}
+    unknown = [
+        unknown_name("alarm", name, known, Location("command line")) for name in names or () if name not in known
+    ]
+    if unknown:
+        raise InvalidInput("alarms that this catalog does not have", unknown)
+    chosen = [known[name] for name in dict.fromkeys(names or known)]
+    stack = find_stack()
+    tree = render_tree(loaded, deployment, folders)
+    console = error_console()
+
+    def show(result: AlarmResult) -> None:
+        if form == "text":
+            output_console().print(_line(result), markup=True)
+
+    if console.is_terminal:
+        console.print(f"[dim]{len(chosen)} alarms, promtool {stack.promtool.version}[/]")
+    results = run_rule_tests(
+        tree,
+        loaded.catalog,
+        chosen,
+        deployment.timing,
+        promtool=stack.promtool.path,
+        amtool=stack.amtool.path,
+        jobs=jobs,
+        on_done=show,
+    )
+    failed = [result for result in results if not result.passed]
+    cases = sum(result.cases for result in results)
+    if form == "json":
+        alarms = [
+            {
+                "alarm": result.alarm,
+                "passed": result.passed,
+                "cases": result.cases,
+                "receivers": list(result.receivers),
+                "failures": list(result.failures),
+            }
+            for result in results
+        ]
+        typer.echo(json.dumps({"passed": not failed, "cases": cases, "alarms": alarms}, indent=2, ensure_ascii=False))
+    else:
+        output_console().print(f"{len(results)} alarms, {cases} cases, {len(failed)} alarms failed")
+    if failed:
+        raise CheckFailed(
+            f"{len(failed)} of {len(results)} alarms failed their tests: {', '.join(one.alarm for one in failed)}",
+            details=[line for one in failed for line in one.failures] if form == "text" else [],
+            hint="the generated tests are in prometheus/tests/ of what `tiercli generate` writes",
+        )
+
+
+def _line(result: AlarmResult) -> str:
+    said = "[green]passed[/]" if result.passed else "[bold red]FAILED[/]"
+    return f"{said}  {result.alarm:<28}{result.cases:>3} cases  to {', '.join(result.receivers)}"
