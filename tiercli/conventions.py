@@ -21,6 +21,7 @@ WATCHDOG = "Watchdog"
 # Scrape jobs: prefixed, because they join the jobs of a stack that exists already.
 GATEWAY_JOB = "tiercli-gateway"
 SERVERS_JOB = "tiercli-servers"
+PROMETHEUS_JOB = "tiercli-prometheus"
 
 
 GROUP_PREFIX = "tiercli"  # rule groups: tiercli-provider, tiercli-gateway, …

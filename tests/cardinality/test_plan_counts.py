@@ -224,7 +224,8 @@ def test_alerts_thresholds_and_recorded_names_come_from_the_rules() -> None:
         "tier:threshold:x": 7,
         "ALERTS": 2 * alerts,
         "ALERTS_FOR_STATE": alerts,
-        "up and scrape_*": (3 + 2) * 5,  # the gateway, two servers, two GPU exporters
+        "up and scrape_*": (3 + 2 + 1) * 5,  # the gateway, two servers, two GPU exporters, Prometheus itself
+        "prometheus_*": 2,
     }
     assert plan.series == sum(line.series for line in plan.lines)
 

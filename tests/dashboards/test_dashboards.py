@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tiercli.dashboards.queries import panel_queries, resolve_variables
 from tiercli.errors import Location
 from tiercli.signals.expressions import check_expression
 from tiercli.signals.panels import PANELS
+from tiercli.signals.recorded import RECORDED
 
-CURRENT_TYPES = {"timeseries", "stat", "table", "bargauge", "state-timeline"}
+CURRENT_TYPES = {"timeseries", "stat", "table", "bargauge", "state-timeline", "text"}
 LEGACY_KEYS = {"rows", "hideControls", "sharedCrosshair", "style", "__inputs"}
 
 
@@ -46,6 +48,9 @@ def test_every_panel_says_what_it_shows(dashboard: tuple[str, dict[str, Any]]) -
     _, data = dashboard
     for panel in data["panels"]:
         assert len(panel["description"]) > 20, panel["title"]
+        if panel["type"] == "text":
+            assert panel["options"]["content"]
+            continue
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         assert "unit" in panel["fieldConfig"]["defaults"] or panel["type"] == "state-timeline", panel["title"]
         assert all(target["legendFormat"] for target in panel["targets"]), panel["title"]
@@ -69,7 +74,8 @@ def test_every_query_parses_and_reads_known_series(dashboard: tuple[str, dict[st
     queries = list(panel_queries(name, json.dumps(data)))
     assert queries
     for query in queries:
-        for chosen in (None, {"provider": 'a"b\\c.*', "region": "r|s", "model": "{m}"}):
+        hostile = {"alias": 'a"', "tenant": "t\\", "server": "$s", "signal": "x|y", "subject": '"}'}
+        for chosen in (None, {"provider": 'a"b\\c.*', "region": "r|s", "model": "{m}", **hostile}):
             problems = check_expression(resolve_variables(query.expr, chosen), Location(query.title))
             assert problems == [], query.title
 
@@ -78,6 +84,33 @@ def test_a_query_of_an_unknown_series_would_be_noticed() -> None:
     assert check_expression("tier:provider:latency_second:p95_5m", Location("x"))
     assert check_expression('tier:provider:latency_seconds:p95_5m{tenant="t"}', Location("x"))
     assert check_expression("sum(", Location("x"))
+
+
+def test_a_panel_without_its_signal_is_left_out_without_a_hole(hybrid: LoadedCatalog) -> None:
+    unbound = {"tier:alias:eval_score:mean", "tier:drift:value:baseline"}
+    boards = render_dashboards(hybrid.catalog, unbound)
+    panels = json.loads(boards["grafana/dashboards/alias.json"])["panels"]
+    titles = {panel["title"]: panel for panel in panels}
+    assert "Eval score" not in titles
+    # A pane keeps its signal when only what it is compared with is missing.
+    assert [one["legendFormat"] for one in titles["Cost per 1,000 calls"]["targets"]] == ["{{alias}} cost"]
+    first_rows = sorted((panel["gridPos"]["y"], panel["gridPos"]["x"]) for panel in panels)[:6]
+    assert first_rows == [(0, 0), (0, 8), (0, 16), (8, 0), (8, 8), (8, 16)]
+
+
+def test_a_board_that_would_show_nothing_is_not_written(hybrid: LoadedCatalog) -> None:
+    of_drift = {series.name for series in RECORDED if series.name.startswith("tier:drift:")}
+    assert "grafana/dashboards/drift.json" in render_dashboards(hybrid.catalog)
+    boards = render_dashboards(hybrid.catalog, of_drift)
+    assert [one["title"] for one in json.loads(boards["grafana/dashboards/drift.json"])["panels"]] == ["Firing alarms"]
+
+
+def test_every_link_leads_to_a_board_and_every_alarm_to_a_panel(hybrid: LoadedCatalog) -> None:
+    boards = {name: json.loads(text) for name, text in render_dashboards(hybrid.catalog).items()}
+    uids = {board["uid"] for board in boards.values()}
+    linked = {uid for board in boards.values() for uid in re.findall(r"/d/([\w-]+)", json.dumps(board))}
+    assert linked
+    assert linked <= uids
 
 
 def test_links_keep_the_time_range(hybrid: LoadedCatalog) -> None:

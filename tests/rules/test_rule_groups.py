@@ -176,7 +176,7 @@ def test_scrapes_the_gateway_and_the_servers_that_have_metrics(hybrid: LoadedCat
         data["gateway"].update(path="/own/metrics", scheme="https")
 
     changed = jobs(changed_hybrid(change))
-    assert list(changed) == ["tiercli-gateway", "tiercli-source-gpus"]
+    assert list(changed) == ["tiercli-gateway", "tiercli-source-gpus", "tiercli-prometheus"]
     assert (changed["tiercli-gateway"]["scheme"], changed["tiercli-gateway"]["metrics_path"]) == (
         "https",
         "/own/metrics",

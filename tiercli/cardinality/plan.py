@@ -11,6 +11,7 @@ from tiercli.cardinality.estate import EstateCounts
 from tiercli.catalog.model import Catalog, Offer, SeriesBudget
 from tiercli.errors import InvalidInput
 from tiercli.signals.contract import CONTRACT, Metric, MetricType
+from tiercli.signals.expressions import PROMETHEUS_METRICS
 from tiercli.signals.recorded import RECORDED
 
 Kind = Literal["contract", "recorded", "threshold", "alerts", "scrape"]
@@ -24,11 +25,13 @@ SERIES_PER_ALERT = {"ALERTS": 2, "ALERTS_FOR_STATE": 1}
 @dataclass(frozen=True, slots=True)
 class RuleSeries:
     """What the generated rules add. `recorded`: the names of signals/recorded.py that they record; `constants`: how
-    many rules record each threshold; `identities`: the labels that tell one alert of an alarm from another."""
+    many rules record each threshold; `identities`: the labels that tell one alert of an alarm from another; `groups`: the
+    rule groups."""
 
     recorded: frozenset[str] = frozenset(series.name for series in RECORDED)
     constants: Mapping[str, int] = field(default_factory=dict)
     identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,13 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
     }
     others = sum(len(set(source.targets)) for source in catalog.sources.values())
     targets = instances + len(servers) + others
+    targets += 1  # Prometheus itself
     lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), targets, SERIES_PER_TARGET))
+    # Of its own metrics those by rule group are kept, and two others.
+    own = sum(1 for name in PROMETHEUS_METRICS if name.startswith("prometheus_rule_"))
+    lines.append(
+        Line("prometheus_*", "scrape", ("rule_group",), own * len(rules.groups) + len(PROMETHEUS_METRICS) - own)
+    )
     lines.sort(key=lambda line: (-line.series, line.name))
     return Plan(tuple(lines), catalog.cardinality.total)
 

@@ -287,10 +287,11 @@ class Cardinality(Model):
 
 
 class PrometheusSettings(Model):
-    """How often Prometheus scrapes and evaluates."""
+    """How often Prometheus scrapes and evaluates, and where it finds itself."""
 
     scrape_interval: Interval = "15s"
     evaluation_interval: Interval = "15s"
+    target: HostPort = Field(default="localhost:9090", description="host:port of Prometheus, as it reaches itself")
 
 
 class AlertmanagerSettings(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from grafanalib import core as g
@@ -11,7 +11,10 @@ from grafanalib._gen import DashboardEncoder
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import dashboard_uid
+from tiercli.dashboards.queries import resolve_variables
+from tiercli.signals.expressions import series_read
 
+_COLUMNS = 24
 SCHEMA_VERSION = 39  # Grafana 10.4; later ones read it without a migration of panels
 TAG = "tiercli"
 _LEGACY = ("rows", "hideControls", "sharedCrosshair", "style", "__inputs", "gnetId", "version", "id")
@@ -23,9 +26,20 @@ _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
 def finish(
-    name: str, title: str, description: str, catalog: Catalog, panels: Sequence[Any], templates: list[dict[str, Any]]
-) -> str:
-    """The dashboard as JSON text that Grafana 10 and later load as it is; the same bytes from the same catalog."""
+    name: str,
+    title: str,
+    description: str,
+    catalog: Catalog,
+    panels: Sequence[Any],
+    templates: Sequence[dict[str, Any]],
+    unbound: Collection[str] = (),
+) -> str | None:
+    """The dashboard as JSON text that Grafana 10 and later load as it is; the same bytes from the same catalog.
+
+    Panels stand one beside the other in their order, as far as 24 columns go. Queries that read one of `unbound`, series
+    that no source of the catalog has, are left out, and so is a panel that shows nothing without them; None when no
+    panel is left.
+    """
     built = g.Dashboard(title=title, panels=list(panels), uid=dashboard_uid(name, catalog.estate), timezone="browser")
     data: dict[str, Any] = json.loads(json.dumps(built.to_json_data(), cls=DashboardEncoder))
     for key in _LEGACY:
@@ -45,9 +59,32 @@ def finish(
         "links": [_dashboard_link()],
         "annotations": {"list": _annotations(catalog)},
         "templating": {"list": [_datasource_variable(), *templates]},
-        "panels": [_panel(panel) for panel in data["panels"]],
+        "panels": _arranged([_panel(panel) for panel in data["panels"] if _can_show(panel, frozenset(unbound))]),
     }
+    if not any(panel.get("targets") for panel in data["panels"]):
+        return None
     return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _can_show(panel: dict[str, Any], unbound: frozenset[str]) -> bool:
+    """Whether anything of a panel is left without the queries that read `unbound`; takes these out."""
+    targets = panel.get("targets")
+    if not targets:
+        return True
+    panel["targets"] = [one for one in targets if not series_read(resolve_variables(one["expr"])) & unbound]
+    return targets[0] in panel["targets"]  # a baseline without its signal says nothing
+
+
+def _arranged(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each panel beside the one before it, or below when the row is full."""
+    x = y = height = 0
+    for panel in panels:
+        grid = panel["gridPos"]
+        if x + grid["w"] > _COLUMNS:
+            x, y, height = 0, y + height, 0
+        grid["x"], grid["y"] = x, y
+        x, height = x + grid["w"], max(height, grid["h"])
+    return panels
 
 
 def query_variable(name: str, label: str, query: str) -> dict[str, Any]:
@@ -132,6 +169,11 @@ def _annotations(catalog: Catalog) -> list[dict[str, Any]]:
 def _panel(panel: dict[str, Any]) -> dict[str, Any]:
     for key in _LEGACY_PANEL:
         panel.pop(key, None)
+    if panel["type"] == "text":
+        for key in ("datasource", "targets", "fieldConfig"):
+            panel.pop(key, None)
+        plain: dict[str, Any] = _without_nulls(panel)
+        return plain
     panel["datasource"] = _DATASOURCE
     for target in panel["targets"]:
         target |= {"datasource": _DATASOURCE, "range": not target.get("instant"), "editorMode": "code"}

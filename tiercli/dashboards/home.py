@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import dashboard_uid
 from tiercli.dashboards.finish import finish
@@ -23,7 +25,7 @@ TITLE = "LLM traffic: home"
 DESCRIPTION = "What is wrong now, over both tiers. Start here; click through to the provider."
 
 
-def build(catalog: Catalog) -> str:
+def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     """The dashboard's JSON."""
     mine = ours(catalog.estate, catalog.env)
     provider = f"/d/{dashboard_uid('provider', catalog.estate)}?var-datasource=${{datasource}}"
@@ -49,7 +51,7 @@ def build(catalog: Catalog) -> str:
                 "{{alertname}}",
                 instant=True,
             ),
-            (0, 0, 16, 7),
+            (16, 7),
             hidden=("alertname", "alertstate", "estate", "env", "source", "Value"),
             overrides=[
                 {
@@ -83,7 +85,7 @@ def build(catalog: Catalog) -> str:
             "Gateway instances that are up and say that they are healthy. At 0 no call is served: tier-zero outage.",
             "short",
             Query("tier:gateway:healthy_instances:count", "healthy"),
-            (16, 0, 4, 7),
+            (4, 7),
             [(None, RED), (1, GREEN)],
         ),
         stat(
@@ -92,7 +94,7 @@ def build(catalog: Catalog) -> str:
             "Calls served outside their tenant's privacy zone in the last day. Anything but 0 is a security incident.",
             "short",
             Query("sum(tier:tenant:zone_violations:increase1d) or vector(0)", "violations"),
-            (20, 0, 4, 4),
+            (4, 4),
             [(None, GREEN), (0.5, RED)],
         ),
         stat(
@@ -101,7 +103,7 @@ def build(catalog: Catalog) -> str:
             "Audit records over client calls. Below 99 % calls go unrecorded: a blind spot.",
             "percentunit",
             Query("tier:gateway:audit_completeness:ratio5m", "complete"),
-            (20, 4, 4, 3),
+            (4, 3),
             [(None, RED), (0.99, GREEN)],
             decimals=1,
         ),
@@ -122,7 +124,7 @@ def build(catalog: Catalog) -> str:
                     "{{provider}} / {{region}}",
                 )
             ],
-            (0, 7, 24, 8),
+            (24, 8),
             {0: ("healthy", GREEN), 1: ("degraded", ORANGE), 2: ("down", RED)},
             links=[to_provider],
         ),
@@ -132,7 +134,7 @@ def build(catalog: Catalog) -> str:
             "Attempts per minute by provider and region, both tiers. A line that falls while another rises is a fallback.",
             "short",
             [Query("sum by (provider, region) (tier:provider:requests:rate5m) * 60", "{{provider}} / {{region}}")],
-            (0, 15, 12, 9),
+            (12, 9),
             links=[to_provider],
         ),
         timeseries(
@@ -147,7 +149,7 @@ def build(catalog: Catalog) -> str:
                     "{{alias}} step {{fallback_step}}",
                 )
             ],
-            (12, 15, 12, 9),
+            (12, 9),
         ),
     ]
-    return finish(NAME, TITLE, DESCRIPTION, catalog, panels, [])
+    return finish(NAME, TITLE, DESCRIPTION, catalog, panels, [], unbound)

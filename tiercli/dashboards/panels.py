@@ -8,6 +8,7 @@ from typing import Any
 
 from grafanalib import core as g
 
+from tiercli.catalog.model import Catalog
 from tiercli.signals.panels import panel_id
 from tiercli.signals.promql import matcher
 
@@ -15,6 +16,11 @@ DATASOURCE = "${datasource}"
 # What the variables of a dashboard select; Grafana fills and escapes them, also when several are chosen.
 OFFER = '{provider=~"${provider:regex}", model=~"${model:regex}", region=~"${region:regex}"}'
 OFFER_NAME = "{{provider}} / {{model}} / {{region}}"
+
+ALIAS = '{alias=~"${alias:regex}"}'
+TENANT = '{tenant=~"${tenant:regex}"}'
+
+Size = tuple[int, int]  # of 24 columns and any number of rows
 
 RED, ORANGE, GREEN, GREY = "red", "orange", "green", "#808080"
 
@@ -29,6 +35,16 @@ class Query:
     instant: bool = False
 
 
+def limit_of(series: str, legend: str) -> Query:
+    """Where an alarm begins, drawn dashed and red."""
+    return Query(series, legend, "threshold")
+
+
+def normal_of(series: str, legend: str) -> Query:
+    """What is usual, drawn dashed and grey."""
+    return Query(series, legend, "baseline")
+
+
 def ours(estate: str, env: str) -> str:
     """Label matchers that pick this estate's own alerts. A `$` would be a variable to Grafana: the names have none."""
     return f"{matcher('estate', '=', estate)}, {matcher('env', '=', env)}"
@@ -40,7 +56,7 @@ def timeseries(
     description: str,
     unit: str,
     queries: Sequence[Query],
-    grid: tuple[int, int, int, int],
+    size: Size,
     **more: Any,
 ) -> g.TimeSeries:
     """Lines over time. Baselines are drawn dashed and grey, thresholds dashed and red."""
@@ -51,7 +67,7 @@ def timeseries(
         dataSource=DATASOURCE,
         unit=unit,
         targets=_targets(queries),
-        gridPos=_grid(grid),
+        gridPos=_grid(size),
         lineWidth=2,
         legendDisplayMode="table",
         legendPlacement="bottom",
@@ -68,13 +84,13 @@ def stat(
     title: str,
     description: str,
     unit: str,
-    query: Query,
-    grid: tuple[int, int, int, int],
+    query: Query | Sequence[Query],
+    size: Size,
     thresholds: Sequence[tuple[float | None, str]],
     decimals: int = 0,
     **more: Any,
 ) -> g.Stat:
-    """One number, coloured by `thresholds`: pairs of a lower bound (None for the first) and a colour."""
+    """One number a query, coloured by `thresholds`: pairs of a lower bound (None for the first) and a colour."""
     return g.Stat(
         id=panel_id(dashboard, title),
         title=title,
@@ -82,8 +98,8 @@ def stat(
         dataSource=DATASOURCE,
         format=unit,
         decimals=decimals,
-        targets=_targets([query]),
-        gridPos=_grid(grid),
+        targets=_targets([query] if isinstance(query, Query) else query),
+        gridPos=_grid(size),
         thresholds=_steps(thresholds),
         colorMode="background",
         graphMode="area",
@@ -99,7 +115,7 @@ def table(
     description: str,
     unit: str,
     query: Query,
-    grid: tuple[int, int, int, int],
+    size: Size,
     hidden: Sequence[str] = (),
     renamed: Mapping[str, str] | None = None,
     overrides: Sequence[Mapping[str, Any]] = (),
@@ -115,7 +131,7 @@ def table(
         dataSource=DATASOURCE,
         unit=unit,
         targets=_targets([query], "table"),
-        gridPos=_grid(grid),
+        gridPos=_grid(size),
         overrides=list(overrides),
         transformations=[{"id": "organize", "options": {"excludeByName": left_out, "renameByName": names}}],
         sortBy=[g.TableSortByField(displayName=names["Value"], desc=True)],
@@ -123,8 +139,76 @@ def table(
     )
 
 
+def firing(dashboard: str, catalog: Catalog, matchers: str, size: Size) -> g.Table:
+    """The alarms that fire now and that `matchers` pick, as a table: Grafana's own alert list knows only rules that
+    Grafana manages or a data source that serves them, this one works with any Prometheus."""
+    return table(
+        dashboard,
+        "Firing alarms",
+        "Alarms about what is chosen here that fire now. Each has a runbook.",
+        "short",
+        Query(
+            f'ALERTS{{alertstate="firing", {matchers}, {ours(catalog.estate, catalog.env)}}}',
+            "{{alertname}}",
+            instant=True,
+        ),
+        size,
+        hidden=("alertstate", "estate", "env", "source", "Value"),
+    )
+
+
+def comparison(
+    dashboard: str,
+    title: str,
+    description: str,
+    columns: Mapping[str, tuple[str, str]],
+    size: Size,
+    first: str,
+    labels: Mapping[str, str] | None = None,
+    overrides: Sequence[Mapping[str, Any]] = (),
+) -> g.Table:
+    """A row for each set of labels, a column for each of `columns`: its title, and the expression and unit of it. Sorted
+    by the column `first`, largest first; `labels` renames those of the rows."""
+    queries = [Query(expr, name, instant=True) for name, (expr, _) in columns.items()]
+    values = {f"Value #{chr(ord('A') + position)}": name for position, name in enumerate(columns)}
+    units = [
+        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
+        for name, (_, unit) in columns.items()
+    ]
+    return g.Table(
+        id=panel_id(dashboard, title),
+        title=title,
+        description=description,
+        dataSource=DATASOURCE,
+        unit="short",
+        targets=_targets(queries, "table"),
+        gridPos=_grid(size),
+        overrides=[*units, *overrides],
+        transformations=[
+            {"id": "merge", "options": {}},
+            {
+                "id": "organize",
+                "options": {"excludeByName": {"Time": True}, "renameByName": {**values, **(labels or {})}},
+            },
+        ],
+        sortBy=[g.TableSortByField(displayName=first, desc=True)],
+    )
+
+
+def text(dashboard: str, title: str, description: str, markdown: str, size: Size) -> g.Text:
+    """Words, where nothing can be queried."""
+    return g.Text(
+        id=panel_id(dashboard, title),
+        title=title,
+        description=description,
+        content=markdown,
+        mode="markdown",
+        gridPos=_grid(size),
+    )
+
+
 def bar_gauge(
-    dashboard: str, title: str, description: str, unit: str, query: Query, grid: tuple[int, int, int, int], **more: Any
+    dashboard: str, title: str, description: str, unit: str, query: Query, size: Size, **more: Any
 ) -> g.BarGauge:
     """A bar a row, largest first as the query sorts them."""
     return g.BarGauge(
@@ -135,7 +219,7 @@ def bar_gauge(
         format=unit,
         decimals=more.pop("decimals", 2),
         targets=_targets([query]),
-        gridPos=_grid(grid),
+        gridPos=_grid(size),
         displayMode="gradient",
         orientation="horizontal",
         calc="lastNotNull",
@@ -149,7 +233,7 @@ def state_timeline(
     title: str,
     description: str,
     queries: Sequence[Query],
-    grid: tuple[int, int, int, int],
+    size: Size,
     states: Mapping[int, tuple[str, str]],
     **more: Any,
 ) -> g.StateTimeline:
@@ -161,7 +245,7 @@ def state_timeline(
         description=description,
         dataSource=DATASOURCE,
         targets=_targets(queries),
-        gridPos=_grid(grid),
+        gridPos=_grid(size),
         mappings=[{"type": "value", "options": options}],
         rowHeight=0.8,
         showValue="never",
@@ -188,9 +272,10 @@ def _targets(queries: Sequence[Query], form: str = "time_series") -> list[g.Targ
     ]
 
 
-def _grid(grid: tuple[int, int, int, int]) -> g.GridPos:
-    x, y, width, height = grid
-    return g.GridPos(h=height, w=width, x=x, y=y)
+def _grid(size: Size) -> g.GridPos:
+    """Where it stands follows from its neighbours: see finish.py."""
+    width, height = size
+    return g.GridPos(h=height, w=width, x=0, y=0)
 
 
 def _steps(thresholds: Sequence[tuple[float | None, str]]) -> list[dict[str, Any]]:

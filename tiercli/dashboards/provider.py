@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tiercli.catalog.model import Catalog
 from tiercli.dashboards.finish import finish, query_variable
 from tiercli.dashboards.panels import (
@@ -12,9 +14,9 @@ from tiercli.dashboards.panels import (
     RED,
     Query,
     bar_gauge,
-    ours,
+    firing,
+    limit_of,
     stat,
-    table,
     timeseries,
 )
 
@@ -25,7 +27,7 @@ DESCRIPTION = (
 )
 
 
-def build(catalog: Catalog) -> str:
+def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     """The dashboard's JSON."""
     panels = [
         timeseries(
@@ -41,7 +43,7 @@ def build(catalog: Catalog) -> str:
                 Query(f"tier:provider:latency_seconds:p95_5m:baseline{OFFER}", f"{OFFER_NAME} baseline", "baseline"),
                 Query(f"tier:provider:latency_seconds:p95_5m:threshold{OFFER}", f"{OFFER_NAME} alarm", "threshold"),
             ],
-            (0, 0, 12, 10),
+            (12, 10),
         ),
         timeseries(
             NAME,
@@ -54,7 +56,7 @@ def build(catalog: Catalog) -> str:
                 Query(f"tier:provider:error_ratio:rate5m:baseline{OFFER}", f"{OFFER_NAME} baseline", "baseline"),
                 Query(f"tier:provider:error_ratio:rate5m:threshold{OFFER}", f"{OFFER_NAME} alarm", "threshold"),
             ],
-            (12, 0, 12, 10),
+            (12, 10),
         ),
         timeseries(
             NAME,
@@ -62,7 +64,7 @@ def build(catalog: Catalog) -> str:
             "Attempts per minute, failed ones too. None at all: the gateway no longer tries this provider.",
             "short",
             [Query(f"sum by (provider, model, region) (tier:provider:requests:rate5m{OFFER}) * 60", OFFER_NAME)],
-            (0, 10, 8, 8),
+            (8, 8),
         ),
         bar_gauge(
             NAME,
@@ -76,29 +78,16 @@ def build(catalog: Catalog) -> str:
                 "{{code}}",
                 instant=True,
             ),
-            (8, 10, 8, 8),
+            (8, 8),
         ),
-        table(
-            NAME,
-            "Firing alarms",
-            "Alarms of the chosen providers and regions that fire now.",
-            "short",
-            Query(
-                f'ALERTS{{alertstate="firing", provider=~"${{provider:regex}}", region=~"${{region:regex}}", '
-                f"{ours(catalog.estate, catalog.env)}}}",
-                "{{alertname}}",
-                instant=True,
-            ),
-            (16, 10, 8, 8),
-            hidden=("alertstate", "estate", "env", "source", "Value"),
-        ),
+        firing(NAME, catalog, 'provider=~"${provider:regex}", region=~"${region:regex}"', (8, 8)),
         timeseries(
             NAME,
             "Time to first token",
             "p95 of the time to the first token of streamed attempts: what users feel first.",
             "s",
             [Query(f"tier:provider:ttft_seconds:p95_5m{OFFER}", f"{OFFER_NAME} p95")],
-            (0, 18, 8, 8),
+            (8, 8),
         ),
         timeseries(
             NAME,
@@ -106,15 +95,18 @@ def build(catalog: Catalog) -> str:
             "Tokens per second by direction. Output falling with calls unchanged: answers are cut short.",
             "short",
             [Query(f"tier:provider:tokens:rate5m{OFFER}", OFFER_NAME + " {{direction}}")],
-            (8, 18, 8, 8),
+            (8, 8),
         ),
         timeseries(
             NAME,
             "Throttled (429)",
             "Share of attempts that the provider answered with 429. Above 0.1 %: tighten the internal cap.",
             "percentunit",
-            [Query(f"tier:provider:throttle_ratio:rate5m{OFFER}", OFFER_NAME)],
-            (16, 18, 4, 8),
+            [
+                Query(f"tier:provider:throttle_ratio:rate5m{OFFER}", OFFER_NAME + " throttled"),
+                limit_of(f"max(tier:provider:throttle_ratio:threshold{OFFER})", "alarm"),
+            ],
+            (4, 8),
         ),
         stat(
             NAME,
@@ -122,8 +114,32 @@ def build(catalog: Catalog) -> str:
             "What is left of the provider's quota, the least of the chosen. At 0 the provider throttles.",
             "percentunit",
             Query(f"min(tier:provider:quota_headroom:ratio{OFFER})", "headroom"),
-            (20, 18, 4, 8),
+            (4, 8),
             [(None, RED), (0.1, ORANGE), (0.25, GREEN)],
+        ),
+        timeseries(
+            NAME,
+            "Unclassified errors",
+            "Failures in 5 minutes that the gateway's translator does not know. Any that go on: the provider has changed.",
+            "short",
+            [Query(f"tier:provider:unclassified_errors:increase5m{OFFER}", OFFER_NAME)],
+            (8, 8),
+        ),
+        timeseries(
+            NAME,
+            "Cost per 1,000 calls",
+            "US dollars per 1,000 successful attempts; of local servers their GPU hours, spread over the tokens served.",
+            "currencyUSD",
+            [Query(f"tier:provider:cost_usd_per_1k:ratio5m{OFFER}", OFFER_NAME)],
+            (8, 8),
+        ),
+        timeseries(
+            NAME,
+            "Within the service level",
+            f"Share of attempts that took no longer than {catalog.service_level.latency_seconds:g} s (to the next bucket).",
+            "percentunit",
+            [Query(f"tier:provider:within_sla:rate5m{OFFER} / (tier:provider:timed:rate5m{OFFER} > 0)", OFFER_NAME)],
+            (8, 8),
         ),
     ]
     variables = [
@@ -135,4 +151,4 @@ def build(catalog: Catalog) -> str:
             'label_values(tier:provider:requests:rate5m{provider=~"${provider:regex}", region=~"${region:regex}"}, model)',
         ),
     ]
-    return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables)
+    return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables, unbound)

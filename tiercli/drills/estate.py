@@ -81,6 +81,7 @@ async def start_sandbox(estate: Estate, sandbox: Sandbox, edit_tree: EditTree | 
         ),
         source_targets={name: tuple(one.metrics_address for one in sandbox.servers) for name in catalog.sources},
         alertmanager_targets=(f"127.0.0.1:{sandbox.addresses.alertmanager}",),
+        prometheus_target=f"127.0.0.1:{sandbox.addresses.prometheus}",
         receiver_base=sandbox.addresses.receiver_url,
     )
     tree: Mapping[str, str] = render_servers(estate.loaded, deployment, estate.alarms)

@@ -22,7 +22,8 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
     """
     timing = timing_of(loaded.catalog)
     alarms = load_alarms(loaded, timing, template_folders)
-    names = Counter(record.record for group in build_records(loaded, timing, alarms).values() for record in group)
+    groups = build_records(loaded, timing, alarms)
+    names = Counter(record.record for group in groups.values() for record in group)
     return RuleSeries(
         recorded=frozenset(name for name in names if name in RECORDED_BY_NAME),
         constants={
@@ -31,4 +32,5 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
             if name.startswith((f"{THRESHOLD_PREFIX}:", f"{POLICY_PREFIX}:"))
         },
         identities={alarm.alarm: alarm.identity for alarm in alarms},
+        groups=frozenset(groups) | {alarm.group for alarm in alarms},
     )

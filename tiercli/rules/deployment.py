@@ -37,6 +37,7 @@ class Deployment:
     server_targets: tuple[ServerTarget, ...]
     source_targets: Mapping[str, tuple[str, ...]]
     alertmanager_targets: tuple[str, ...]
+    prometheus_target: str
     receiver_base: str | None = None
 
     @staticmethod
@@ -52,6 +53,7 @@ class Deployment:
             ),
             source_targets={name: source.targets for name, source in catalog.sources.items()},
             alertmanager_targets=catalog.alertmanager.targets,
+            prometheus_target=catalog.prometheus.target,
         )
 
 

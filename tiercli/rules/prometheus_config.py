@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tiercli.catalog.model import Catalog, Source
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, SERVERS_JOB, source_job
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB, source_job
 from tiercli.durations import format_duration
 from tiercli.rules.deployment import Deployment
+from tiercli.signals.expressions import PROMETHEUS_METRICS
 from tiercli.signals.timing import Timing
 
 RULES_FILE = "rules/tiercli.yml"
@@ -37,7 +38,8 @@ def scrape_timeout_s(timing: Timing) -> float:
 
 
 def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]]:
-    """A job for the gateway, one for the local servers that expose metrics, one for each other source.
+    """A job for the gateway, one for the local servers that expose metrics, one for each other source, one for
+    Prometheus itself, of which a few metrics are kept.
 
     What a server does not say of itself, its target does: the bindings of servers read those labels."""
     jobs: list[dict[str, Any]] = [_job(GATEWAY_JOB, catalog.gateway, [{"targets": list(deployment.gateway_targets)}])]
@@ -50,6 +52,15 @@ def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]
         if source.provider is not None:
             group["labels"] = {"provider": source.provider}
         jobs.append(_job(source_job(name), source, [group]))
+    jobs.append(
+        {
+            "job_name": PROMETHEUS_JOB,
+            "static_configs": [{"targets": [deployment.prometheus_target]}],
+            "metric_relabel_configs": [
+                {"source_labels": ["__name__"], "regex": "|".join(PROMETHEUS_METRICS), "action": "keep"}
+            ],
+        }
+    )
     return jobs
 
 

@@ -13,10 +13,24 @@ from tiercli.signals.contract import CONTRACT
 from tiercli.signals.label_flow import LabelFlow
 from tiercli.signals.recorded import RECORDED
 
+# What is kept of Prometheus' own metrics: whether it evaluates its rules in time, and reaches Alertmanager.
+PROMETHEUS_METRICS = (
+    "prometheus_rule_group_last_duration_seconds",
+    "prometheus_rule_group_interval_seconds",
+    "prometheus_rule_evaluation_failures_total",
+    "prometheus_tsdb_head_series",
+    "prometheus_notifications_dropped_total",
+)
 # What a scrape adds to what a target exposes.
 _SCRAPED = frozenset({"job", "instance"})
 # Series of Prometheus' own, with their labels; None: any label.
-_OWN: Mapping[str, frozenset[str] | None] = {"up": _SCRAPED, "ALERTS": None}
+_OWN: Mapping[str, frozenset[str] | None] = {
+    "up": _SCRAPED,
+    "scrape_duration_seconds": _SCRAPED,
+    "scrape_samples_post_metric_relabeling": _SCRAPED,
+    "ALERTS": None,
+    **dict.fromkeys(PROMETHEUS_METRICS, None),
+}
 
 Series = Mapping[str, frozenset[str] | None]
 

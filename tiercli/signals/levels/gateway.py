@@ -26,6 +26,7 @@ SERIES: tuple[Recorded, ...] = (
     Recorded("tier:gateway:audit_records:increase5m", (), "Audit records written in 5 minutes.", "short", _G),
     Recorded("tier:gateway:price_book:info", ("version",), "1 for each price book in use.", "short", _G),
     Recorded("tier:gateway:audit_completeness:ratio5m", (), "Audit records over client calls.", "percentunit"),
+    Recorded("tier:gateway:audit_completeness:threshold", (), "Below this AuditEmissionLow is pending.", "percentunit"),
     Recorded("tier:gateway:available:bool", (), "1 while an instance is healthy, else 0.", "bool"),
     Recorded(
         "tier:gateway:available:ratio1h", (), "Share of the last hour in which an instance was healthy.", "percentunit"

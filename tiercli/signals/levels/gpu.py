@@ -16,5 +16,6 @@ SERIES: tuple[Recorded, ...] = (
     Recorded("tier:gpu:power:watts", _G, "Power drawn.", "watt", _K),
     Recorded("tier:gpu:temperature:celsius", _G, "Temperature of the GPU.", "celsius", _K),
     Recorded("tier:gpu:utilization:mean10m", _G, "The same, mean of 10 minutes.", "percentunit"),
+    Recorded("tier:gpu:utilization:threshold", _G, "Above this GpuUtilizationHigh is pending.", "percentunit"),
     Recorded("tier:gpu:memory:ratio", _G, "Share of memory in use.", "percentunit"),
 )

@@ -96,6 +96,9 @@ SERIES: tuple[Recorded, ...] = (
     Recorded(
         "tier:provider:cost_usd_per_1k:ratio5m", OFFER, "US dollars per 1,000 attempts that succeeded.", "currencyUSD"
     ),
+    Recorded(
+        "tier:provider:throttle_ratio:threshold", OFFER, "Above this ProviderThrottled is pending.", "percentunit"
+    ),
     # What enters a baseline: the signal while its alarm is neither pending nor firing, so that an incident never
     # becomes its own baseline.
     Recorded("tier:provider:latency_seconds:p95_5m:normal", OFFER, "p95 while ProviderLatencyHigh is quiet.", "s"),

@@ -19,5 +19,6 @@ SERIES: tuple[Recorded, ...] = (
     Recorded("tier:server:latency_seconds:p95_5m", _S, "95th percentile of a request's duration.", "s", _V),
     Recorded("tier:server:ttft_seconds:p95_5m", _S, "95th percentile of time to first token.", "s", _V),
     Recorded("tier:server:queue_seconds:p95_5m", _S, "95th percentile of the time in the queue.", "s", _V),
+    Recorded("tier:server:queue_depth:threshold", _S, "Above this a growing queue is an alarm.", "short"),
     Recorded("tier:server:queue_depth:deriv10m", _S, "How fast the queue grows, requests per second.", "short"),
 )

@@ -40,6 +40,12 @@ SERIES: tuple[Recorded, ...] = (
     Recorded("tier:tenant:scope_denials:increase5m", _T, "Calls denied for lack of scope in 5 minutes.", "short", _G),
     # Derived.
     Recorded(
+        "tier:tenant:quota_fill:threshold",
+        ("tenant", "provider"),
+        "Above this QuotaBucketSaturated is pending.",
+        "percentunit",
+    ),
+    Recorded(
         "tier:tenant:quota_saturated:bool",
         ("tenant", "provider"),
         "1 while a bucket is above the alarm's limit.",
