@@ -144,7 +144,7 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
             "percentunit",
             [
                 Query(
-                    'sum by (alias, fallback_step) (tier:alias:requests:rate5m{fallback_step!="0"})'
+                    'sum by (alias, fallback_step) (tier:alias:requests:rate5m{fallback_step=~"[1-9].*"})'
                     " / on (alias) group_left () sum by (alias) (tier:alias:requests:rate5m)",
                     "{{alias}} step {{fallback_step}}",
                 )

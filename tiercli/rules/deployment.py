@@ -18,10 +18,12 @@ class ServerTarget(NamedTuple):
     server: str
     provider: str
     region: str
+    models: tuple[str, ...]
 
     def labels(self) -> dict[str, str]:
-        """The labels that the target carries."""
-        return {"server": self.server, "provider": self.provider, "region": self.region}
+        """The labels that the target carries: the model too where it serves only one, as some servers do not say which."""
+        labels = {"server": self.server, "provider": self.provider, "region": self.region}
+        return {**labels, "model": self.models[0]} if len(self.models) == 1 else labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Deployment:
             timing=timing_of(catalog),
             gateway_targets=catalog.gateway.targets,
             server_targets=tuple(
-                ServerTarget(server.metrics, name, provider, server.region)
+                ServerTarget(server.metrics, name, provider, server.region, server.models)
                 for provider, name, server in catalog.servers()
                 if server.metrics
             ),

@@ -157,12 +157,10 @@ def _with_inputs(records: list[Record], unbound: dict[str, str]) -> set[int]:
 
 def _why_unbound(name: str, sources: list[BoundSource]) -> str:
     kind = RECORDED_BY_NAME[name].bound_to
-    said = [
-        f"{source.binding.source}: {source.binding.unavailable[name]}"
-        for source in sources
-        if name in source.binding.unavailable
-    ]
     fitting = [source for source in sources if source.binding.kind == kind]
+    said = [
+        f"{source.binding.source}: {why}" for source in fitting if (why := source.binding.why_not(name)) is not None
+    ]
     if said:
         return "; ".join(said)
     if not fitting:

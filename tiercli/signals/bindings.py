@@ -15,7 +15,7 @@ from tiercli.catalog.validation import unknown_name
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, MetricType
-from tiercli.signals.promql import matcher
+from tiercli.signals.promql import matcher, quote
 from tiercli.signals.recorded import SourceKind
 from tiercli.signals.timing import Timing
 
@@ -25,7 +25,7 @@ CANONICAL_BINDING = "native"
 _SCRAPED = ("job", "instance")
 TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {
     "gateway": ("provider",),  # of a console, which measures one provider
-    "servers": ("server", "provider", "region"),
+    "servers": ("server", "provider", "region", "model"),  # model where a server serves only one
     "gpus": (),
 }
 # A series that was not there for this long before a window is new, and counts whole: rate() and increase() do not see a
@@ -105,7 +105,12 @@ class Binding(Model):
     metrics: dict[str, VendorMetric] = {}
     signals: dict[str, str]
     unavailable: dict[str, str] = {}
+    otherwise: str | None = Field(default=None, description="why the source has none of what is not named")
     discovery: Discovery | None = None
+
+    def why_not(self, signal: str) -> str | None:
+        """Why the source does not have a signal; None when its file does not say."""
+        return self.unavailable.get(signal, self.otherwise)
 
     def exposed_series(self) -> dict[str, frozenset[str]]:
         """The labels of every series that an expression of this binding may read, as they are in Prometheus."""
@@ -158,8 +163,8 @@ def bound_expressions(
 
     In a binding's templates: {{ job }}, a matcher; {{ within }}, a matcher of the duration bucket at the service level;
     {{ "5m" | window }} and {{ "5m" | duration }}; {{ born(series, labels, window) }}, the increase of a rare-event
-    counter whose first event counts, also where it was last seen before a gap or a restart; {{ deployed(expr, label) }}, an expression with the provider, model and region that
-    the catalog gives for the id in `label`. `template_names` are more texts to fill in.
+    counter whose first event counts, also where it was last seen before a gap or a restart; the functions deployed, relabelled,
+    labelled and coded below; {{ quantile(0.95, buckets) }}. `template_names` are more texts to fill in.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
     environment.filters["duration"] = timing.duration
@@ -176,6 +181,10 @@ def bound_expressions(
         "within": _within(binding.duration_buckets, service_level_s),
         "born": born,
         "deployed": deployed,
+        "relabelled": relabelled,
+        "labelled": labelled,
+        "coded": coded,
+        "quantile": _quantile,
         **(template_names or {}),
     }
     document = read_binding(binding.source)
@@ -192,11 +201,42 @@ def bound_expressions(
     return expressions
 
 
-def deployed(expr: str, label: str) -> str:
-    """`expr` with the provider, model and region that the catalog gives for the id in `label`."""
-    known = "tier:gateway:deployment_info"
-    renamed = expr if label == "deployment" else f'label_replace({expr}, "deployment", "$1", "{label}", "(.*)")'
-    return f"({renamed} * on (deployment) group_left (provider, model, region) {known})"
+def deployed(expr: str, *labels: str) -> str:
+    """`expr` with the provider, model and region that the catalog gives for the id in `labels`: the value of one, or those
+    of several with a slash between."""
+    named = ", ".join(f'"{label}"' for label in labels)
+    joined = f'label_join({expr}, "deployment", "/", {named})'
+    # A source's own labels of these names would stand in the way of the catalog's.
+    return f"({joined} * on (deployment) group_left (provider, model, region) tier:gateway:deployment_info)"
+
+
+def relabelled(expr: str, **labels: str) -> str:
+    """`expr` with canonical labels that have the values of the source's: relabelled(x, alias="requested_model")."""
+    for label, theirs in labels.items():
+        expr = f'label_replace({expr}, "{label}", "$1", "{theirs}", "(.*)")'
+    return expr
+
+
+def labelled(expr: str, **labels: str) -> str:
+    """`expr` with fixed labels: labelled(x, status="failure")."""
+    for label, value in labels.items():
+        expr = f'label_replace({expr}, "{label}", {quote(value)}, "", "")'
+    return expr
+
+
+def coded(expr: str, label: str, codes: Mapping[str, str], unknown: str = "UPSTREAM_UNCLASSIFIED") -> str:
+    """`expr` with the error code that `codes` gives for a value of `label`, by regular expression; the last one that fits
+    holds, `unknown` when none does."""
+    expr = labelled(expr, code=unknown)
+    for pattern, code in codes.items():
+        expr = f'label_replace({expr}, "code", "{code}", "{label}", {quote(pattern)})'
+    return expr
+
+
+def _quantile(share: float, buckets: str, labels: str = "provider, model, region", per_second: float = 1) -> str:
+    """A quantile of a histogram whose buckets' rates are `buckets`, over `labels`, in seconds."""
+    quantile = f"histogram_quantile({share}, sum by (le, {labels}) ({buckets}))"
+    return quantile if per_second == 1 else f"{quantile} / {per_second:g}"
 
 
 def _within(buckets: tuple[float, ...], seconds: float) -> str:
