@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "tiercli.cli.catalog",
     "tiercli.cli.generate",
     "tiercli.cli.budget",
+    "tiercli.cli.sources",
     "tiercli.cli.stack",
     "tiercli.cli.drill",
 )
