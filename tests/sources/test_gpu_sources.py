@@ -28,6 +28,7 @@ Changed = Callable[[Callable[[dict[str, Any]], object]], LoadedCatalog]
         ("tiercli-gpu", "tiercli-gpu", "0"),
     ],
 )
+@pytest.mark.stack
 def test_a_card_is_recorded(
     changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, exposition: str, binding: str, gpu: str
 ) -> None:

@@ -55,6 +55,7 @@ def _catalog(changed: Changed, binding: str, address: str, models: tuple[str, ..
         ("triton", "triton", {}),
     ],
 )
+@pytest.mark.stack
 def test_a_server_is_recorded(
     changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, exposition: str, binding: str, differs: Found
 ) -> None:
