@@ -163,7 +163,7 @@ def test_scrapes_the_gateway_and_the_servers_that_have_metrics(hybrid: LoadedCat
     assert jobs(hybrid)["tiercli-servers"]["static_configs"] == [
         {
             "targets": [f"{name}.internal:8000"],
-            "labels": {"server": name, "provider": "vllm", "region": "mumbai-dc", "model": "llama-3.3-70b"},
+            "labels": {"server": name, "provider": "vllm", "region": "mumbai-dc"},
         }
         for name in ("vllm-a", "vllm-b")
     ]

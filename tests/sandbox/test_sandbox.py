@@ -125,7 +125,8 @@ def test_everything_runs_on_loopback_is_scraped_and_is_gone_at_the_end(
                     "count(last_over_time(tier:provider:latency_seconds:p95_5m:normal[1h]))"
                 )
                 assert baseline[0].value == len(list(estate.loaded.catalog.offers()))
-                targets = {*sandbox.gateway_targets, *sandbox.server_targets}
+                targets = {*sandbox.gateway_targets, *(server.metrics_address for server in sandbox.servers)}
+                targets.add(f"127.0.0.1:{sandbox.addresses.prometheus}")
                 assert {one.labels["instance"] for one in await prometheus.query("up == 1")} == targets
 
                 async def rules_were_read() -> bool:

@@ -199,7 +199,7 @@ def test_a_caller_that_hangs_up_in_the_queue_gives_its_place_back() -> None:
             await asyncio.gather(*hasty, return_exceptions=True)
             assert (await asyncio.wait_for(_complete(client), 5))[0] == 200
             async with client.get("/metrics") as answer:
-                assert 'vllm:num_requests_running{model_name="small"} 0.0' in await answer.text()
+                assert 'vllm:num_requests_running{engine="0",model_name="small"} 0.0' in await answer.text()
 
     asyncio.run(scenario())
 
@@ -233,5 +233,29 @@ def test_answers_keep_to_max_tokens_and_have_their_own_length_by_alias_and_featu
                 answers = await asyncio.gather(*(_complete(client, metadata=metadata) for _ in range(300)))
                 median = statistics.median(answer["usage"]["completion_tokens"] for _, answer in answers)
                 assert median == pytest.approx(mean_output_tokens(alias, "search"), rel=0.25)
+
+    asyncio.run(scenario())
+
+
+def test_a_local_server_counts_what_it_finished_as_vllm_does() -> None:
+    async def scenario() -> None:
+        async with serving(concurrency=1) as client:
+            answers = await asyncio.gather(*(_complete(client) for _ in range(3)))
+            async with client.get("/metrics") as exposed:
+                families = text_string_to_metric_families(await exposed.text())
+            found = {
+                sample.name: sample.value
+                for family in families
+                for sample in family.samples
+                if sample.labels.get("model_name") == "small" and "le" not in sample.labels
+            }
+            assert found["vllm:request_success_total"] == 3
+            usage = [answer["usage"] for _, answer in answers]
+            assert found["vllm:prompt_tokens_total"] == sum(one["prompt_tokens"] for one in usage)
+            assert found["vllm:generation_tokens_total"] == sum(one["completion_tokens"] for one in usage)
+            assert found["vllm:e2e_request_latency_seconds_count"] == 3
+            assert found["vllm:e2e_request_latency_seconds_sum"] > found["vllm:time_to_first_token_seconds_sum"]
+            assert found["vllm:time_to_first_token_seconds_sum"] > found["vllm:request_queue_time_seconds_sum"] > 0
+            assert found["vllm:kv_cache_usage_perc"] == 0
 
     asyncio.run(scenario())

@@ -23,6 +23,7 @@ COMMANDS: tuple[str, ...] = (
     "tiercli.cli.alarms",
     "tiercli.cli.rules",
     "tiercli.cli.budget",
+    "tiercli.cli.sources",
     "tiercli.cli.stack",
     "tiercli.cli.drill",
 )

@@ -76,7 +76,7 @@ async def start_sandbox(estate: Estate, sandbox: Sandbox, edit_tree: EditTree | 
         timing=estate.timing,
         gateway_targets=sandbox.gateway_targets,
         server_targets=tuple(
-            ServerTarget(one.metrics_address, one.server or one.key, one.provider, one.region, one.models)
+            ServerTarget(one.metrics_address, one.server or one.key, one.provider, one.region)
             for one in sandbox.servers
         ),
         source_targets={name: tuple(one.metrics_address for one in sandbox.servers) for name in catalog.sources},

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Catalog, Provider, Server
 from tiercli.durations import parse_duration
+from tiercli.signals.bindings import binding_names, known_binding
 from tiercli.signals.timing import Timing
 
 
@@ -18,12 +19,12 @@ class ServerTarget(NamedTuple):
     server: str
     provider: str
     region: str
-    models: tuple[str, ...]
+    model: str | None = None
 
     def labels(self) -> dict[str, str]:
-        """The labels that the target carries: the model too where it serves only one, as some servers do not say which."""
+        """The labels that the target carries; `model` only where the server's own metrics do not say it."""
         labels = {"server": self.server, "provider": self.provider, "region": self.region}
-        return {**labels, "model": self.models[0]} if len(self.models) == 1 else labels
+        return labels if self.model is None else {**labels, "model": self.model}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ class Deployment:
             timing=timing_of(catalog),
             gateway_targets=catalog.gateway.targets,
             server_targets=tuple(
-                ServerTarget(server.metrics, name, provider, server.region, server.models)
+                ServerTarget(
+                    server.metrics, name, provider, server.region, _model_of(catalog.providers[provider], server)
+                )
                 for provider, name, server in catalog.servers()
                 if server.metrics
             ),
@@ -57,6 +60,12 @@ class Deployment:
             alertmanager_targets=catalog.alertmanager.targets,
             prometheus_target=catalog.prometheus.target,
         )
+
+
+def _model_of(provider: Provider, server: Server) -> str | None:
+    if provider.binding is None or provider.binding not in binding_names():
+        return None
+    return server.models[0] if known_binding(provider.binding).model_from_target else None
 
 
 def timing_of(catalog: Catalog, factor: float = 1.0) -> Timing:

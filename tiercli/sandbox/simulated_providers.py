@@ -28,6 +28,7 @@ from prometheus_client.exposition import choose_encoder
 from tiercli.faults.latencies import Lognormal
 from tiercli.sandbox.plan import GPU_PATH, Endpoint, EstatePlan, load_plan
 from tiercli.sandbox.serving import listen, run_process
+from tiercli.sandbox.simulated_vllm import SimulatedVllm
 
 FIRST_TOKEN_SHARE = 0.35  # of an answer's time, until its first token
 _MOST_PIECES = 8  # of a stream: enough to drip, few enough to be cheap
@@ -58,6 +59,7 @@ class SimulatedEndpoint:
         self._slots = asyncio.Semaphore(endpoint.concurrency) if endpoint.concurrency else None
         self.running = dict.fromkeys(endpoint.models, 0)
         self.waiting = dict.fromkeys(endpoint.models, 0)
+        self._vllm = SimulatedVllm(endpoint.models, endpoint.server or endpoint.key, endpoint.concurrency)
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -80,29 +82,39 @@ class SimulatedEndpoint:
             return _error(400, "invalid_request_error", f"not a chat completion request: {error!r}")
         if asked.model not in self.endpoint.models:
             return _error(404, "model_not_found", f"no model {asked.model!r} here")
+        came = time.monotonic()
         if self._slots is None:
             with self._counted(self.running, asked.model):
-                return await self._serve(request, asked)
+                return await self._serve(request, asked, came)
         with self._counted(self.waiting, asked.model):
             await self._slots.acquire()
         try:
             with self._counted(self.running, asked.model):
-                return await self._serve(request, asked)
+                return await self._serve(request, asked, came)
         finally:
             self._slots.release()
 
-    async def _serve(self, request: web.Request, asked: Request) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, asked: Request, came: float) -> web.StreamResponse:
+        queued = time.monotonic() - came
         seconds = self._latency.draw(self._random)
         if self._random.random() < self.endpoint.error_ratio:
             await asyncio.sleep(seconds * FIRST_TOKEN_SHARE)
             return _error(500, "server_error", "simulated failure")
         if asked.stream:
-            return await self._stream(request, asked, seconds)
+            answer = await self._stream(request, asked, seconds)
+            self._finished(asked, came, queued, seconds)
+            return answer
         await asyncio.sleep(seconds)
+        self._finished(asked, came, queued, seconds)
         message = {"role": "assistant", "content": _text(asked.output_tokens)}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         content = {**_head(asked, "chat.completion"), "choices": [choice], "usage": _usage(asked)}
         return web.json_response(content, headers=self._headers())
+
+    def _finished(self, asked: Request, came: float, queued: float, seconds: float) -> None:
+        first_token = queued + seconds * FIRST_TOKEN_SHARE
+        tokens = (asked.prompt_tokens, asked.output_tokens)
+        self._vllm.finished(asked.model, "stop", queued, first_token, time.monotonic() - came, tokens)
 
     async def _stream(self, request: web.Request, asked: Request, seconds: float) -> web.StreamResponse:
         head = _head(asked, "chat.completion.chunk")
@@ -133,8 +145,9 @@ class SimulatedEndpoint:
         return web.json_response({"status": "ok"})
 
     async def _expose(self, request: web.Request) -> web.Response:
+        self._vllm.load(self.running, self.waiting)
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry()), headers={"Content-Type": content_type})
+        return web.Response(body=encode(self._vllm.registry), headers={"Content-Type": content_type})
 
     async def _expose_gpus(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -155,22 +168,6 @@ class SimulatedEndpoint:
             gauge = Gauge(name, text, ["gpu", "uuid", "name"], registry=registry)
             for number in range(self.endpoint.gpus):
                 gauge.labels(str(number), f"GPU-{self.endpoint.key}-{number}", "simulated").set(value)
-        return registry
-
-    def _registry(self) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        running = Gauge("vllm:num_requests_running", "Calls being served.", ["model_name"], registry=registry)
-        waiting = Gauge("vllm:num_requests_waiting", "Calls in the queue.", ["model_name"], registry=registry)
-        depth = Gauge(
-            "ai_gateway_local_queue_depth",
-            "Requests waiting at a local inference server.",
-            ["model", "server"],
-            registry=registry,
-        )
-        for model in self.endpoint.models:
-            running.labels(model).set(self.running[model])
-            waiting.labels(model).set(self.waiting[model])
-            depth.labels(model, self.endpoint.server or self.endpoint.key).set(self.waiting[model])
         return registry
 
     @contextmanager

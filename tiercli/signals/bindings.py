@@ -25,7 +25,7 @@ CANONICAL_BINDING = "native"
 _SCRAPED = ("job", "instance")
 TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {
     "gateway": ("provider",),  # of a console, which measures one provider
-    "servers": ("server", "provider", "region", "model"),  # model where a server serves only one
+    "servers": ("server", "provider", "region"),
     "gpus": (),
 }
 # A series that was not there for this long before a window is new, and counts whole: rate() and increase() do not see a
@@ -101,6 +101,10 @@ class Binding(Model):
     deployments: str | None = Field(
         default=None, description="what the catalog's gateway.deployments are keyed by, when the source needs them"
     )
+    model_from_target: bool = Field(
+        default=False,
+        description="servers that do not say which model they serve: their scrape targets do, with `model`",
+    )
     duration_buckets: tuple[float, ...] = DURATION_BUCKETS
     metrics: dict[str, VendorMetric] = {}
     signals: dict[str, str]
@@ -114,7 +118,7 @@ class Binding(Model):
 
     def exposed_series(self) -> dict[str, frozenset[str]]:
         """The labels of every series that an expression of this binding may read, as they are in Prometheus."""
-        more = (*_SCRAPED, *TARGET_LABELS[self.kind])
+        more = (*_SCRAPED, *TARGET_LABELS[self.kind], *(("model",) if self.model_from_target else ()))
         exposed: dict[str, tuple[str, ...]] = {}
         for name, metric in self.metrics.items():
             exposed |= metric.exposed(name)
@@ -144,6 +148,11 @@ def load_binding(name: str, used_at: Location) -> Binding:
         raise InvalidInput(
             f"unknown source binding {name!r}", [unknown_name("source binding", name, binding_names(), used_at)]
         )
+    return known_binding(name)
+
+
+def known_binding(name: str) -> Binding:
+    """The binding `name`, one of binding_names()."""
     return load_model(read_binding(name), Binding)
 
 

@@ -9,7 +9,7 @@ from tiercli.catalog.document import KeyPath
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.errors import InvalidInput, Problem
-from tiercli.signals.bindings import Binding, load_binding
+from tiercli.signals.bindings import Binding, binding_names, known_binding, load_binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:
             continue
         problems += _misplaced(loaded, source, path)
         sources.append(source)
+    problems += _several_models(loaded)
     if problems:
         raise InvalidInput("sources that cannot be bound", list(dict.fromkeys(problems)))
     return sources
@@ -50,6 +51,19 @@ def _named(loaded: LoadedCatalog) -> Iterator[tuple[str, str, str, str | None, K
             yield provider.binding, provider.binding, SERVERS_JOB, None, ("providers", name, "binding")
     for name, source in catalog.sources.items():
         yield name, source.binding, source_job(name), source.provider, ("sources", name, "binding")
+
+
+def _several_models(loaded: LoadedCatalog) -> Iterator[Problem]:
+    """Servers of several models whose metrics do not say which."""
+    known = binding_names()
+    for name, provider in loaded.catalog.providers.items():
+        if provider.binding is None or provider.binding not in known:
+            continue
+        if known_binding(provider.binding).model_from_target:
+            for server, one in provider.servers.items():
+                if len(one.models) > 1 and one.metrics is not None:
+                    said = f"{server} serves {len(one.models)} models, and {provider.binding} does not say which"
+                    yield loaded.problem(("providers", name, "servers", server, "models"), said, "one model")
 
 
 def _misplaced(loaded: LoadedCatalog, source: BoundSource, path: KeyPath) -> Iterator[Problem]:

@@ -1,0 +1,135 @@
+"""`tiercli sources`: the source bindings, what each covers, and what a catalog's sources leave unbound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tiercli.signals.bindings import Binding
+
+Form = Annotated[Literal["text", "json"], typer.Option("--output", help="Tables, or JSON.")]
+
+_EPILOG = (
+    "Examples:\n\n  tiercli sources\n\n  tiercli sources show tgi\n\n"
+    "  tiercli sources --catalog my.yaml --output json | jq '.alarms_left_out'"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    sources = typer.Typer(help="The source bindings: what each source of metrics covers.", epilog=_EPILOG)
+    sources.callback(invoke_without_command=True, epilog=_EPILOG)(list_sources)
+    sources.command()(show)
+    app.add_typer(sources, name="sources")
+
+
+def list_sources(
+    context: typer.Context,
+    catalog: Annotated[
+        Path | None,
+        typer.Option("--catalog", metavar="FILE", help="What this catalog's sources leave unbound."),
+    ] = None,
+    output: Form = "text",
+) -> None:
+    """List each source with its kind and how many of its kind's signals it covers, or what a catalog is left without."""
+    if context.invoked_subcommand is not None:
+        return
+    if catalog is not None:
+        _of_catalog(catalog, output)
+        return
+    from tiercli.signals.bindings import binding_names, known_binding
+
+    entries = [_entry(known_binding(name)) for name in binding_names()]
+    if output == "json":
+        _print_json({"sources": entries})
+        return
+    rows = [(one["source"], one["kind"], f"{one['covered']}/{one['of']}", one["description"]) for one in entries]
+    _print_table(("source", "kind", "signals", "description"), rows)
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A source of `tiercli sources`.", show_default=False)],
+    output: Form = "text",
+) -> None:
+    """Show each canonical signal of a source's kind: the PromQL that yields it, or why it is not there."""
+    from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
+    from tiercli.errors import Location
+    from tiercli.signals.bindings import bound_expressions, load_binding
+    from tiercli.signals.timing import Timing
+
+    binding = load_binding(name, Location("NAME"))
+    job = {"gateway": GATEWAY_JOB, "servers": SERVERS_JOB}.get(binding.kind, source_job(name))
+    expressions = bound_expressions(binding, Timing(), job)
+    names = sorted({*_canonical(binding), *expressions})
+    why = {one: binding.unavailable.get(one, f"{name} does not have it") for one in names if one not in expressions}
+    if output == "json":
+        signals = [{"signal": one, "promql": expressions.get(one), "unavailable": why.get(one)} for one in names]
+        _print_json({**_entry(binding), "signals": signals})
+        return
+    console = output_console()
+    console.print(f"{name}: {binding.description}", markup=False, highlight=False)
+    for one in names:
+        console.print(one, style="bold" if one in expressions else "yellow", markup=False, highlight=False)
+        text = expressions[one] if one in expressions else f"not there: {why[one]}"
+        console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _of_catalog(path: Path, output: str) -> None:
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.rules.alarm_files import load_alarm_set
+    from tiercli.rules.deployment import timing_of
+    from tiercli.signals.sources import catalog_sources
+
+    loaded = load_catalog(path)
+    used = [{"name": one.name, "binding": one.binding.source, "job": one.job} for one in catalog_sources(loaded)]
+    alarms = load_alarm_set(loaded, timing_of(loaded.catalog))
+    unbound, left_out = dict(sorted(alarms.canonical.unbound.items())), alarms.left_out
+    if output == "json":
+        _print_json({"sources": used, "unbound": unbound, "alarms_left_out": left_out})
+        return
+    _print_table(("source", "binding", "job"), [tuple(one.values()) for one in used])
+    console = output_console()
+    because = {alarm: ", ".join(missing) for alarm, missing in left_out.items()}
+    for title, lines in (("unbound", unbound), ("alarms left out", because)):
+        console.print(f"\n{title}: {len(lines) or 'none'}", style="bold", highlight=False)
+        if lines:
+            _print_table(("name", "why"), list(lines.items()))
+
+
+def _canonical(binding: Binding) -> set[str]:
+    from tiercli.signals.recorded import RECORDED
+
+    return {one.name for one in RECORDED if one.bound_to == binding.kind}
+
+
+def _entry(binding: Binding) -> dict[str, Any]:
+    canonical = _canonical(binding)
+    covered = len(canonical & set(binding.signals))
+    head = {"source": binding.source, "kind": binding.kind, "description": binding.description}
+    return {**head, "covered": covered, "of": len(canonical)}
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    output_console().print(table)
+
+
+def _print_json(value: object) -> None:
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
