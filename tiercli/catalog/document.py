@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ __all__ = ["Document", "Key", "KeyPath", "parse_document", "read_document", "rea
 class Document:
     """A parsed file: plain dicts, lists and scalars, and where they stand.
 
-    `problems` are those of its form after which reading could go on (a duplicate key); whoever checks the shape reports
+    `elsewhere` knows the place of what another file holds for this one. `problems` are those of its form after which reading could go on (a duplicate key); whoever checks the shape reports
     them together with its own.
     """
 
@@ -37,11 +38,15 @@ class Document:
     _values: dict[KeyPath, tuple[int, int]] = field(repr=False)
     _keys: dict[KeyPath, tuple[int, int]] = field(repr=False)
     problems: tuple[Problem, ...] = ()
+    elsewhere: Callable[[KeyPath], Location | None] = field(default=lambda path: None, repr=False, compare=False)
 
     def locate(self, path: KeyPath, *, key: bool = False) -> Location:
         """Where `path` stands: its value, or its key; the nearest enclosing entry when it is not there."""
         places = (self._keys, self._values) if key else (self._values, self._keys)
         while True:
+            found = self.elsewhere(path)
+            if found is not None:
+                return found
             for known in places:
                 if path in known:
                     return Location(self.name, *known[path])

@@ -327,6 +327,9 @@ class Catalog(Model):
     aliases: dict[Name, Alias] = Field(min_length=1, description="what clients call, by name")
     zones: dict[Name, Zone] = Field(min_length=1, description="privacy zones, by name")
     tenants: dict[Name, Tenant] = Field(min_length=1, description="who calls, by name")
+    tenants_file: Line | None = Field(
+        default=None, exclude=True, description="CSV or JSON Lines beside the catalog, with more of them"
+    )
     price_book: PriceBook = Field(description="what tokens and GPU hours cost")
     gateway: Source = Field(description="what exposes the metrics of the estate")
     sources: dict[PlainName, OtherSource] = Field(default={}, description="GPUs and consoles, by a name of your own")

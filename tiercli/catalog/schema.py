@@ -12,6 +12,9 @@ def build_schema() -> dict[str, Any]:
     schema = Catalog.model_json_schema(by_alias=True)
     schema.pop("title", None)
     _close(schema)
+    # They can stand in a file beside the catalog instead.
+    schema["required"].remove("tenants")
+    schema["anyOf"] = [{"required": ["tenants"]}, {"required": ["tenants_file"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tiercli catalog",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from tiercli.catalog.model import Catalog, Offer
+from tiercli.catalog.model import Catalog, Offer, Override
 from tiercli.rules.thresholds import covers, overrides_of
 
 Labels = dict[str, str]
@@ -29,9 +29,15 @@ class Subjects:
     @staticmethod
     def of(catalog: Catalog, alarm: str, *, overridden: bool = False) -> Subjects:
         """Those for whom no override of `alarm` is; with `overridden`, those for whom one is."""
-        wanted = [one for one in _candidates(catalog, alarm, overridden) if _fits(catalog, alarm, one, overridden)]
-        subject = next(iter(wanted), _whole(_INVENTED, 0))
-        cloud = next((one for one in wanted if _is_cloud(catalog, one)), _whole(_INVENTED, 0))
+        overrides = overrides_of(catalog, alarm)
+
+        def first(fits: Callable[[Labels], bool]) -> Labels:
+            candidates = _candidates(catalog, overrides if overridden else ())
+            wanted = (one for one in candidates if any(covers(each, one) for each in overrides) == overridden)
+            return next(filter(fits, wanted), _whole(_INVENTED, 0))
+
+        subject = first(lambda labels: True)
+        cloud = first(lambda labels: _is_cloud(catalog, labels))
         return Subjects(subject, _other(catalog, subject), cloud)
 
     def label_sets(self) -> dict[str, Labels]:
@@ -49,24 +55,21 @@ class Subjects:
         return sets
 
 
-def _candidates(catalog: Catalog, alarm: str, overridden: bool) -> Iterator[Labels]:
+def _candidates(catalog: Catalog, overrides: Sequence[Override]) -> Iterator[Labels]:
+    """Whom a case could be about, likely ones first; with `overrides`, those whom they are for."""
     offers = list(catalog.offers()) or [_INVENTED]
     names = (_some(catalog.aliases, "an-alias"), _some(catalog.tenants, "a-tenant"))
-    for override in overrides_of(catalog, alarm) if overridden else ():
+    for override in overrides:
         for offer in (*offers, _INVENTED):
             yield {**_whole(offer, 0), "alias": names[0][0], "tenant": names[1][0], **override.labels()}
-    for offer in (*offers, _INVENTED):
-        for alias in names[0]:
-            for tenant in names[1]:
+    for alias in names[0]:
+        for tenant in names[1]:
+            for offer in (*offers, _INVENTED):
                 yield {**_whole(offer, 0), "alias": alias, "tenant": tenant}
 
 
 def _some(names: Iterable[str], invented: str) -> list[str]:
     return [*islice(names, _TRIED), invented]
-
-
-def _fits(catalog: Catalog, alarm: str, labels: Labels, overridden: bool) -> bool:
-    return any(covers(override, labels) for override in overrides_of(catalog, alarm)) == overridden
 
 
 def _is_cloud(catalog: Catalog, labels: Labels) -> bool:
