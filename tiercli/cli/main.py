@@ -20,6 +20,7 @@ from tiercli.errors import ExitCode, TiercliError
 COMMANDS: tuple[str, ...] = (
     "tiercli.cli.catalog",
     "tiercli.cli.generate",
+    "tiercli.cli.lint",
     "tiercli.cli.alarms",
     "tiercli.cli.rules",
     "tiercli.cli.budget",

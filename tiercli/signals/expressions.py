@@ -21,13 +21,13 @@ PROMETHEUS_METRICS = (
     "prometheus_tsdb_head_series",
     "prometheus_notifications_dropped_total",
 )
+# Gauges that Prometheus makes of every scrape.
+SCRAPE_METRICS = ("up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling")
 # What a scrape adds to what a target exposes.
 _SCRAPED = frozenset({"job", "instance"})
 # Series of Prometheus' own, with their labels; None: any label.
 _OWN: Mapping[str, frozenset[str] | None] = {
-    "up": _SCRAPED,
-    "scrape_duration_seconds": _SCRAPED,
-    "scrape_samples_post_metric_relabeling": _SCRAPED,
+    **dict.fromkeys(SCRAPE_METRICS, _SCRAPED),
     "ALERTS": None,
     **dict.fromkeys(PROMETHEUS_METRICS, None),
 }

@@ -1,0 +1,98 @@
+"""`tiercli lint`: what is wrong or doubtful in rules, dashboards and routing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import output_console
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli lint catalogs/hybrid.yaml\n\n"
+    "  tiercli lint my.yaml --fail-on warning --format github\n\n"
+    "  tiercli lint --rules rules/*.yml --dashboards boards/*.json      (files that tiercli did not make)\n\n"
+    "A comment silences one finding:  # tiercli: disable CODE [SUBJECT] [until YYYY-MM-DD]: reason"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command(epilog=_EPILOG)(lint)
+
+
+def lint(
+    catalog: Annotated[
+        Path | None, typer.Argument(help="The catalog file; - is standard input.", show_default=False)
+    ] = None,
+    rules: Annotated[
+        list[Path] | None, typer.Option("--rules", help="A rule file that tiercli did not make; may be repeated.")
+    ] = None,
+    dashboards: Annotated[
+        list[Path] | None, typer.Option("--dashboards", help="A dashboard's JSON, likewise; may be repeated.")
+    ] = None,
+    templates: Annotated[
+        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+    ] = None,
+    fail_on: Annotated[
+        Literal["info", "warning", "error"], typer.Option("--fail-on", help="Exit 1 for findings as bad as this.")
+    ] = "error",
+    disable: Annotated[
+        list[str] | None, typer.Option("--disable", metavar="CODE", help="Leave a check out; may be repeated.")
+    ] = None,
+    form: Annotated[
+        Literal["text", "json", "github", "sarif"], typer.Option("--format", help="How to say what was found.")
+    ] = "text",
+) -> None:
+    """Check every expression, annotation, link and route; promtool and amtool too. Exit 1 when something is wrong."""
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.catalog.names import unknown_name
+    from tiercli.errors import CheckFailed, InvalidInput, Location
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.lint.checks import CHECKS
+    from tiercli.lint.finding import Severity
+    from tiercli.lint.formats import as_github, as_json, as_sarif, counted
+    from tiercli.lint.linted import LintedFile
+    from tiercli.lint.linting import CODES, lint_files, lint_tree, run_checks
+    from tiercli.output.tree import render_tree
+    from tiercli.rules.deployment import Deployment
+
+    unknown = [unknown_name("check", code, CODES, Location("--disable")) for code in disable or () if code not in CODES]
+    if unknown:
+        raise InvalidInput("checks that there are not", unknown)
+    if catalog is None and not rules and not dashboards:
+        raise InvalidInput("nothing to lint", hint="name a catalog, or files with --rules and --dashboards")
+    findings = []
+    if catalog is not None:
+        loaded = load_catalog(catalog, further_checks(templates or ()))
+        tree = render_tree(loaded, Deployment.production(loaded.catalog), templates or ())
+        linted, sources = lint_tree(loaded, tree, templates or ())
+        if str(catalog) != "-":
+            sources.append(LintedFile(str(catalog), catalog.read_text(encoding="utf-8-sig")))
+        findings += run_checks(linted, sources, disabled=disable or ())
+    if rules or dashboards:
+        findings += run_checks(lint_files(rules or (), dashboards or ()), disabled=disable or ())
+    if form == "json":
+        typer.echo(as_json(findings))
+    elif form == "sarif":
+        typer.echo(as_sarif(findings, CHECKS))
+    elif form == "github":
+        typer.echo(as_github(findings), nl=bool(findings))
+    else:
+        style = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
+        console = output_console()
+        for one in findings:
+            place = f"{one.location.file}:{one.location.line}" + (
+                f":{one.location.column}" if one.location.column else ""
+            )
+            console.print(f"{place}: ", markup=False, end="")
+            console.print(one.severity.word, style=style[one.severity], end=" ")
+            console.print(f"{one.code}: {one.subject}: {one.found}", markup=False)
+            console.print(f"    {one.do} ({one.page})", markup=False, style="dim")
+        console.print(counted(findings), markup=False)
+    worst = Severity[fail_on.upper()]
+    bad = [one for one in findings if one.severity >= worst]
+    if bad:
+        raise CheckFailed(f"{counted(bad)}", hint="see the pages named, or silence one with a comment and its reason")

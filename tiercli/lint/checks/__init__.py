@@ -1,0 +1,40 @@
+"""The checks, one module each. To add one: its file, its page under docs/checks/, one line here."""
+
+from __future__ import annotations
+
+from tiercli.lint.checks import (
+    alarm_count,
+    amtool,
+    counter_without_rate,
+    lost_label,
+    missing_parts,
+    page_share,
+    promtool,
+    quantile_without_le,
+    rate_over_gauge,
+    short_range,
+    syntax,
+    unknown_link,
+    unknown_panel,
+    unknown_series,
+)
+from tiercli.lint.interface import Check
+
+__all__ = ["CHECKS"]
+
+CHECKS: tuple[Check, ...] = (
+    syntax.CHECK,
+    unknown_series.CHECK,
+    rate_over_gauge.CHECK,
+    counter_without_rate.CHECK,
+    quantile_without_le.CHECK,
+    short_range.CHECK,
+    lost_label.CHECK,
+    missing_parts.CHECK,
+    unknown_panel.CHECK,
+    alarm_count.CHECK,
+    page_share.CHECK,
+    unknown_link.CHECK,
+    promtool.CHECK,
+    amtool.CHECK,
+)

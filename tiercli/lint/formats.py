@@ -1,0 +1,106 @@
+"""Findings as text, JSON, GitHub annotations or SARIF 2.1.0."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tiercli import __version__
+from tiercli.lint.finding import Finding, Severity
+from tiercli.lint.interface import Check
+
+_SARIF_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_GITHUB_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many findings there are, in words."""
+    counts = Counter(finding.severity for finding in findings)
+    words = [
+        f"{counts[severity]} {severity.word}{'s' if counts[severity] != 1 and severity is not Severity.INFO else ''}"
+        for severity in sorted(Severity, reverse=True)
+        if counts[severity]
+    ]
+    return ", ".join(words) or "nothing found"
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """One JSON object."""
+    entries = [
+        {
+            "code": one.code,
+            "severity": one.severity.word,
+            "file": one.location.file,
+            "line": one.location.line,
+            "column": one.location.column,
+            "subject": one.subject,
+            "found": one.found,
+            "do": one.do,
+            "page": one.page,
+        }
+        for one in findings
+    ]
+    return json.dumps({"findings": entries}, indent=2, ensure_ascii=False)
+
+
+def as_github(findings: Sequence[Finding]) -> str:
+    """Workflow commands, which GitHub shows at the lines."""
+    lines = []
+    for one in findings:
+        place = f"file={_property(one.location.file)},line={max(1, one.location.line)},title={_property(one.code)}"
+        lines.append(f"::{_GITHUB_LEVEL[one.severity]} {place}::{_data(f'{one.subject}: {one.found}. {one.do}')}")
+    return "\n".join(lines)
+
+
+def as_sarif(findings: Sequence[Finding], checks: Sequence[Check]) -> str:
+    """A SARIF 2.1.0 log with one run."""
+    rules: list[dict[str, Any]] = [
+        {
+            "id": check.code,
+            "shortDescription": {"text": check.code},
+            "help": {"text": check.do},
+            "defaultConfiguration": {"level": _SARIF_LEVEL[check.severity]},
+        }
+        for check in checks
+    ]
+    known = {check.code for check in checks}
+    rules += [
+        {"id": code, "shortDescription": {"text": code}}
+        for code in dict.fromkeys(one.code for one in findings if one.code not in known)
+    ]
+    results = [
+        {
+            "ruleId": one.code,
+            "level": _SARIF_LEVEL[one.severity],
+            "message": {"text": f"{one.subject}: {one.found}. {one.do}"},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": one.location.file},
+                        "region": {
+                            "startLine": max(1, one.location.line),
+                            "startColumn": max(1, one.location.column),
+                        },
+                    }
+                }
+            ],
+        }
+        for one in findings
+    ]
+    driver = {"name": "tiercli", "version": __version__, "rules": rules}
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+    return json.dumps(log, indent=2, ensure_ascii=False)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

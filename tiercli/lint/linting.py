@@ -1,0 +1,113 @@
+"""Linting: what is generated from a catalog, or files that somebody else made."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from tiercli.catalog.document import read_text
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.lint.checks import CHECKS
+from tiercli.lint.comments import COMMENT_CODES, find_silences
+from tiercli.lint.finding import Finding
+from tiercli.lint.interface import Check
+from tiercli.lint.linted import Linted, LintedFile, LintedPanel, LintedRule, read_board, read_rules
+from tiercli.output.tree import ALERTMANAGER_FILE, PROMETHEUS_FILE, RULES_PATH
+from tiercli.rules.alarm_checks import own_series
+from tiercli.rules.alarm_files import alarm_paths, load_alarms
+from tiercli.rules.deployment import timing_of
+from tiercli.signals.contract import CONTRACT, MetricType
+from tiercli.signals.expressions import SCRAPE_METRICS, known_series
+from tiercli.signals.recorded import RECORDED
+from tiercli.signals.sources import catalog_sources
+
+CODES = (*(check.code for check in CHECKS), *COMMENT_CODES)
+
+
+def lint_tree(
+    loaded: LoadedCatalog, tree: Mapping[str, str], template_folders: Sequence[Path] = ()
+) -> tuple[Linted, list[LintedFile]]:
+    """What is generated from a catalog, as checks look at it, and the files that it was generated from."""
+    alarms = load_alarms(loaded, timing_of(loaded.catalog), template_folders)
+    sources = catalog_sources(loaded)
+    known = {**known_series(), **own_series(alarms)}
+    types = {**_contract_types(), **dict.fromkeys((one.name for one in RECORDED), MetricType.GAUGE)}
+    for source in sources:
+        known |= source.binding.exposed_series()
+        types |= source.binding.series_types()
+    boards = {path: text for path, text in tree.items() if path.startswith("grafana/dashboards/")}
+    panels: list[LintedPanel] = []
+    uids: dict[str, str] = {}
+    for path, text in boards.items():
+        uid, found = read_board(text, path)
+        uids[uid] = PurePosixPath(path).stem
+        panels += found
+    linted = Linted(
+        rules=tuple(read_rules(tree[RULES_PATH], RULES_PATH)),
+        panels=tuple(panels),
+        boards=uids,
+        rule_files=(LintedFile(RULES_PATH, tree[RULES_PATH]),),
+        alertmanager=LintedFile(ALERTMANAGER_FILE, tree[ALERTMANAGER_FILE]),
+        configuration=LintedFile(PROMETHEUS_FILE, tree[PROMETHEUS_FILE]),
+        known=known,
+        types=types,
+        scrape_s=timing_of(loaded.catalog).scrape_s,
+        ours=True,
+    )
+    made_from = [LintedFile(str(path), read_text(path)) for path in alarm_paths(template_folders).values()]
+    return linted, made_from
+
+
+def lint_files(rule_paths: Iterable[Path], board_paths: Iterable[Path]) -> Linted:
+    """Files that tiercli did not make. What series there are nobody can say, so no series is unknown; the types of those of
+    the contract are known. Raises InvalidInput when a file is not what it is said to be."""
+    rules: list[LintedRule] = []
+    files: list[LintedFile] = []
+    for path in rule_paths:
+        text = read_text(path)
+        rules += read_rules(text, str(path))
+        files.append(LintedFile(str(path), text))
+    panels: list[LintedPanel] = []
+    uids: dict[str, str] = {}
+    for path in board_paths:
+        uid, found = read_board(read_text(path), str(path))
+        uids[uid] = path.stem
+        panels += found
+    recorded = dict.fromkeys((rule.name for rule in rules if rule.kind == "record"), MetricType.GAUGE)
+    return Linted(
+        rules=tuple(rules),
+        panels=tuple(panels),
+        boards=uids,
+        rule_files=tuple(files),
+        types={**_contract_types(), **recorded},
+    )
+
+
+def run_checks(
+    linted: Linted,
+    sources: Iterable[LintedFile] = (),
+    *,
+    disabled: Collection[str] = (),
+    today: datetime.date | None = None,
+    checks: Sequence[Check] = CHECKS,
+) -> list[Finding]:
+    """Every finding that no comment silences, in the order of files and lines. Raises ToolMissing when a tool that a check
+    needs is nowhere."""
+    day = today or datetime.datetime.now(tz=datetime.UTC).date()
+    silences, findings = find_silences(linted, sources, frozenset(CODES), day)
+    for check in checks:
+        if check.code not in disabled:
+            findings += check.findings(linted)
+    kept = {one for one in findings if one.code not in disabled and not any(s.holds_for(one, day) for s in silences)}
+    return sorted(
+        kept, key=lambda one: (one.location.file, one.location.line, one.location.column, one.code, one.found)
+    )
+
+
+def _contract_types() -> dict[str, MetricType]:
+    types = dict.fromkeys(SCRAPE_METRICS, MetricType.GAUGE)
+    for metric in CONTRACT:
+        kind = MetricType.COUNTER if metric.type is MetricType.HISTOGRAM else metric.type
+        types |= dict.fromkeys(metric.exposed_names, kind)
+    return types
