@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.errors import InvalidInput
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.linting import lint_tree, run_checks
 from tiercli.lint.rule_tests import AlarmResult, run_rule_tests
 from tiercli.output.tree import ALERTMANAGER_FILE, TESTS_FOLDER, render_tree
 from tiercli.rules.alarm_files import load_alarms
@@ -114,3 +116,17 @@ def test_an_operators_own_alarm_file_joins_rules_routes_runbooks_tests_and_lists
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert "QuotaHeadroomLow" in tested.stdout
     assert "platform-channel" in tested.stdout
+
+
+@pytest.mark.parametrize("name", ["minimal", "litellm-vllm", "starter"])
+def test_every_alarm_of_the_other_catalogs_passes_and_what_they_give_is_clean(name: str) -> None:
+    loaded = load_catalog(ROOT / "catalogs" / f"{name}.yaml", further_checks())
+    tree = render_tree(loaded, Deployment.production(loaded.catalog))
+    results = results_of(loaded, tree)
+    assert {name: result.failures for name, result in results.items() if not result.passed} == {}
+    linted, sources = lint_tree(loaded, tree)
+    assert run_checks(linted, sources) == []
+
+
+def test_the_least_catalog_is_under_forty_lines() -> None:
+    assert len((ROOT / "catalogs" / "minimal.yaml").read_text(encoding="utf-8").splitlines()) < 40

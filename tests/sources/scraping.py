@@ -65,7 +65,14 @@ def recorded(
     deployment = dataclasses.replace(Deployment.production(loaded.catalog), timing=TIMING)
     jobs = [job for job in scrape_jobs(loaded.catalog, deployment) if job["job_name"] != "gateway"]
     groups = [
-        {"name": name, "rules": [{"record": one.record, "expr": one.expr} for one in records if one.record in expected]}
+        {
+            "name": name,
+            "rules": [
+                {"record": one.record, "expr": one.expr, "labels": one.labels}
+                for one in records
+                if one.record in {*expected, "tier:gateway:deployment_info"}
+            ],
+        }
         for name, records in build_records(loaded, TIMING, ()).items()
     ]
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))

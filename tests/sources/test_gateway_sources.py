@@ -1,0 +1,211 @@
+"""What gateways and cloud consoles expose, as a real Prometheus records it: attempts and not calls, codes and not statuses,
+the region that the catalog knows and the gateway does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scraping import EXPOSITIONS, Found, exposing, near, recorded
+
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.errors import InvalidInput
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
+from tiercli.sandbox.binaries import StackBinaries
+from tiercli.signals.bindings import binding_names, known_binding
+from tiercli.signals.recorded import RECORDED
+from tiercli.signals.sources import catalog_sources
+
+Changed = Callable[[Callable[[dict[str, Any]], object]], LoadedCatalog]
+CLAUDE = ("anthropic", "claude-sonnet-4-6", "ap-south-1")
+OTHER = ("anthropic", "claude-sonnet-4-6", "us-east-1")
+GPT = ("openai", "gpt-5-mini", "ap-south-1")
+LABELS = (
+    *("alias", "from", "to", "reason", "tenant", "provider", "model", "region"),
+    *("fallback_step", "status", "code", "direction"),
+)
+P = "tier:provider:"
+BY_NAME = {"anthropic/claude-sonnet-4-6": CLAUDE}
+# Buckets in which half of ten attempts a second take up to 1 s, or up to 1.28 s.
+P95_OF_TWO = 1.9
+
+GATEWAYS: dict[str, tuple[dict[str, tuple[str, str, str]], Found]] = {
+    "litellm": (
+        {"fast-eu": CLAUDE, "flaky-us": OTHER},
+        {
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*OTHER, "failure"): 5},
+            P + "errors:rate5m": {(*OTHER, "RATE_LIMITED"): 4, (*OTHER, "UPSTREAM_ERROR"): 1},
+            P + "latency_seconds:p95_5m": {CLAUDE: P95_OF_TWO},
+            P + "timed:rate5m": {CLAUDE: 10},
+            P + "tokens:rate5m": {(*CLAUDE, "input"): 100, (*CLAUDE, "output"): 30},
+            # Scrapes of /metrics are no calls; a rescued call counts for the alias that rescued it.
+            "tier:gateway:calls:increase5m": {(): 11 * 5},
+            "tier:alias:requests:rate5m": {("fast", *CLAUDE, "unknown"): 10},
+            "tier:alias:fallbacks:rate5m": {("flaky", "flaky", "fast", "Openai.RateLimitError"): 0.5},
+            "tier:tenant:cost_usd:rate5m": {("None",): 0.02},
+        },
+    ),
+    "envoy-ai-gateway": (
+        BY_NAME,
+        {
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 2},
+            P + "errors:rate5m": {(*CLAUDE, "UPSTREAM_ERROR"): 2},
+            P + "ttft_seconds:p95_5m": {CLAUDE: 0.25 + 0.25 * 0.95},
+            P + "tokens:rate5m": {(*CLAUDE, "input"): 100, (*CLAUDE, "output"): 30, (*CLAUDE, "cache_read"): 20},
+        },
+    ),
+    "otel-genai": (
+        BY_NAME,
+        {
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 4},
+            P + "errors:rate5m": {(*CLAUDE, "RATE_LIMITED"): 3, (*CLAUDE, "UPSTREAM_TIMEOUT"): 1},
+            # Both metrics count the input; the new one holds.
+            P + "tokens:rate5m": {(*CLAUDE, "input"): 100, (*CLAUDE, "output"): 30},
+        },
+    ),
+    "kong-ai": (
+        BY_NAME,
+        {
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10},
+            P + "latency_seconds:p95_5m": {CLAUDE: P95_OF_TWO},
+            P + "tokens:rate5m": {(*CLAUDE, "input"): 100, (*CLAUDE, "output"): 30},
+            "tier:gateway:calls:increase5m": {(): 11 * 5},
+        },
+    ),
+    "bifrost": (
+        BY_NAME,
+        {
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 3},
+            P + "errors:rate5m": {(*CLAUDE, "RATE_LIMITED"): 2, (*CLAUDE, "UPSTREAM_TIMEOUT"): 1},
+            P + "tokens:rate5m": {(*CLAUDE, "input"): 100, (*CLAUDE, "output"): 30},
+            "tier:gateway:calls:increase5m": {(): 12 * 5},
+            "tier:alias:requests:rate5m": {("chat", *CLAUDE, "0"): 9, ("chat", *CLAUDE, "1"): 1},
+            "tier:tenant:cost_usd:rate5m": {("acme-corp",): 0.02},
+        },
+    ),
+}  # fmt: skip
+CONSOLES: dict[str, tuple[str, Found]] = {
+    "bedrock-cloudwatch": (
+        "anthropic",
+        {
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 3.5},
+            P + "requests:increase5m": {CLAUDE: 5 * 810},
+            P + "errors:rate5m": {
+                (*CLAUDE, "INVALID_REQUEST"): 1, (*CLAUDE, "UPSTREAM_ERROR"): 0.5, (*CLAUDE, "RATE_LIMITED"): 2
+            },
+            P + "latency_seconds:p95_5m": {CLAUDE: 1.8},
+            P + "tokens:rate5m": {(*CLAUDE, "input"): 100, (*CLAUDE, "output"): 30},
+        },
+    ),
+    "azure-openai": (
+        "openai",
+        {
+            P + "requests:rate5m": {(*GPT, "success"): 10, (*GPT, "failure"): 3},
+            P + "errors:rate5m": {(*GPT, "RATE_LIMITED"): 2, (*GPT, "UPSTREAM_ERROR"): 1},
+            P + "tokens:rate5m": {(*GPT, "input"): 100, (*GPT, "output"): 30},
+            P + "quota_headroom:ratio": {GPT: 0.25},
+        },
+    ),
+    "vertex-ai": (
+        "openai",
+        {
+            P + "requests:rate5m": {(*GPT, "success"): 10, (*GPT, "failure"): 2},
+            P + "errors:rate5m": {(*GPT, "RATE_LIMITED"): 2},
+            P + "latency_seconds:p95_5m": {GPT: P95_OF_TWO},
+            P + "tokens:rate5m": {(*GPT, "input"): 100, (*GPT, "output"): 30},
+        },
+    ),
+}  # fmt: skip
+
+
+def with_gateway(changed: Changed, binding: str, address: str, ids: dict[str, tuple[str, str, str]]) -> LoadedCatalog:
+    def change(data: dict[str, Any]) -> None:
+        places = {name: dict(zip(("provider", "model", "region"), place, strict=True)) for name, place in ids.items()}
+        data["gateway"] = {"binding": binding, "targets": [address], "deployments": places}
+        data["alarms"] = {}
+        del data["sources"]
+
+    return changed(change)
+
+
+@pytest.mark.parametrize("binding", GATEWAYS)
+def test_a_gateway_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, binding: str) -> None:
+    ids, expected = GATEWAYS[binding]
+    with exposing((EXPOSITIONS / f"{binding}.txt").read_text()) as address:
+        loaded = with_gateway(changed_hybrid, binding, address, ids)
+        found = recorded(loaded, stack.prometheus.path, tmp_path, expected, LABELS)
+    assert near(found, expected), found
+
+
+@pytest.mark.parametrize("binding", CONSOLES)
+def test_a_console_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, binding: str) -> None:
+    provider, expected = CONSOLES[binding]
+    with exposing((EXPOSITIONS / f"{binding}.txt").read_text()) as address:
+
+        def change(data: dict[str, Any]) -> None:
+            data["sources"] = {"console": {"binding": binding, "targets": [address], "provider": provider}}
+
+        found = recorded(changed_hybrid(change), stack.prometheus.path, tmp_path, expected, LABELS)
+    assert near(found, expected), found
+
+
+def test_every_signal_of_a_gateway_is_yielded_or_the_binding_says_why_not() -> None:
+    wanted = {series.name for series in RECORDED if series.bound_to == "gateway"}
+    for name in binding_names():
+        binding = known_binding(name)
+        if binding.kind == "gateway":
+            missing = wanted - set(binding.signals)
+            assert [signal for signal in missing if binding.why_not(signal) is None] == [], name
+            assert not set(binding.unavailable) & set(binding.signals), name
+
+
+def test_alarms_that_a_gateway_cannot_feed_are_left_out_with_the_reason(changed_hybrid: Changed) -> None:
+    loaded = with_gateway(changed_hybrid, "litellm", "litellm.internal:4000", {"fast-eu": CLAUDE})
+    left_out = load_alarm_set(loaded, timing_of(loaded.catalog)).left_out
+    assert {"ZoneViolation", "AuditEmissionStopped", "AuditEmissionLow", "QuotaBucketSaturated"} <= set(left_out)
+    assert "ProviderDown" not in left_out
+    assert left_out["ZoneViolation"] == {"tier:tenant:zone_violations:increase5m": "litellm: it knows no zones"}
+
+
+def problem_of(loaded: LoadedCatalog) -> tuple[str, str]:
+    with pytest.raises(InvalidInput) as raised:
+        load_alarm_set(loaded, timing_of(loaded.catalog))
+    (problem,) = raised.value.problems
+    assert problem.location.line > 1
+    return problem.found, problem.accepted
+
+
+def test_an_alarm_that_the_catalog_demands_and_no_source_feeds_is_an_error(changed_hybrid: Changed) -> None:
+    def change(data: dict[str, Any]) -> None:
+        place = {"provider": "anthropic", "model": "claude-sonnet-4-6", "region": "ap-south-1"}
+        data["gateway"] = {"binding": "litellm", "targets": ["l:1"], "deployments": {"a": place}}
+        data["alarms"] = {"ZoneViolation": {"owner": "content-ai"}}
+
+    found, accepted = problem_of(changed_hybrid(change))
+    assert found.startswith("ZoneViolation needs tier:tenant:zone_violations:increase5m (litellm: it knows no zones")
+    assert "a source that has it" in accepted
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        pytest.param({"gateway": {"binding": "litellm", "targets": ["l:1"]}}, "gateway.deployments is missing", id="no ids"),
+        pytest.param({"gateway": {"binding": "vllm", "targets": ["l:1"]}}, "stands for the gateway", id="servers as gateway"),
+        pytest.param(
+            {"sources": {"a": {"binding": "bedrock-cloudwatch", "targets": ["l:1"]}}}, "count everything twice",
+            id="a console of nobody",
+        ),
+        pytest.param(
+            {"sources": {"a": {"binding": "sglang", "targets": ["l:1"]}}}, "their labels come from the catalog's servers",
+            id="servers beside the catalog's",
+        ),
+    ],
+)  # fmt: skip
+def test_a_binding_in_the_wrong_place_is_told(changed_hybrid: Changed, change: dict[str, Any], found: str) -> None:
+    loaded = changed_hybrid(lambda data: data.update({**change, "alarms": {}}))
+    with pytest.raises(InvalidInput) as raised:
+        catalog_sources(loaded)
+    assert any(found in problem.found for problem in raised.value.problems), raised.value.problems
