@@ -20,9 +20,11 @@ from tiercli.errors import ExitCode, TiercliError
 COMMANDS: tuple[str, ...] = (
     "tiercli.cli.catalog",
     "tiercli.cli.generate",
+    "tiercli.cli.diff",
     "tiercli.cli.lint",
     "tiercli.cli.alarms",
     "tiercli.cli.rules",
+    "tiercli.cli.verify",
     "tiercli.cli.budget",
     "tiercli.cli.sources",
     "tiercli.cli.stack",
