@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "tiercli.cli.catalog",
     "tiercli.cli.generate",
     "tiercli.cli.lint",
+    "tiercli.cli.dashboards",
     "tiercli.cli.alarms",
     "tiercli.cli.rules",
     "tiercli.cli.budget",
