@@ -125,7 +125,7 @@ def _gapped(rows: Sequence[Row]) -> list[list[float | None]]:
     return found
 
 
-def _age(row: Row, rows: Sequence[Row]) -> str:
+def _age(row: Row) -> str:
     """How long ago a row's series ended, when it did."""
     if len(row.points) < 2:
         return ""
@@ -134,13 +134,13 @@ def _age(row: Row, rows: Sequence[Row]) -> str:
 
 
 def _short(seconds: float) -> str:
-    unit = 60 if seconds < 7200 else 3600 if seconds < 172_800 else 86_400
+    unit = 1 if seconds < 120 else 60 if seconds < 7200 else 3600 if seconds < 172_800 else 86_400
     return format_duration(round(seconds / unit) * unit)
 
 
 def _draw_lines(panel: PanelReading, rows: Sequence[Row], width: int) -> list[Text]:
     """Name, now, normal, alarm, and the recent course."""
-    columns: list[tuple[str, list[str]]] = [("now", [row.text + _age(row, rows) for row in rows])]
+    columns: list[tuple[str, list[str]]] = [("now", [row.text + _age(row) for row in rows])]
     for head, texts in (("normal", [r.baseline_text for r in rows]), ("alarm", [r.threshold_text for r in rows])):
         if any(texts):
             columns.append((head, texts))
@@ -175,7 +175,7 @@ def _draw_stats(panel: PanelReading, rows: Sequence[Row], width: int) -> list[Te
     """One number a line, large by being alone."""
     names = [row.name for row in rows]
     size = min(max(cell_len(clean(name)) for name in names), max(LEAST_NAME, width // 2))
-    values = [row.text + _age(row, rows) for row in rows]
+    values = [row.text + _age(row) for row in rows]
     number = max(cell_len(value) for value in values)
     bars = max(0, min(WIDE_SPARK, width - size - number - 6))
     lines = []

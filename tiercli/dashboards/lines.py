@@ -37,15 +37,17 @@ class _Drawn:
 
 
 def line_rows(panel: BoardPanel, lines: Sequence[tuple[Target, Line]], at: float) -> tuple[Row, ...]:
-    """A row a signal; a panel that has only baselines or thresholds shows those."""
+    """A row a signal. Where no signal has data, a row a baseline or threshold, without a number of now."""
     drawn = [_drawn(panel, target, line) for target, line in lines]
-    signals = [one for one in drawn if one.use == "signal"] or drawn
+    signals = [one for one in drawn if one.use == "signal"]
+    if not signals:
+        return tuple(_unmet(one) for one in drawn if one.last is not None)
     refs = [target.ref for target in panel.targets]
     shown_refs = [ref for ref in refs if any(one.target.ref == ref for one in signals)]
     below = bool(_BELOW.search(panel.description))
     rows = []
     for one in signals:
-        others = [other for other in drawn if other.use != "signal" and other is not one]
+        others = [other for other in drawn if other.use != "signal"]
         baseline = _beside(one, others, "baseline", shown_refs)
         threshold = _beside(one, others, "threshold", shown_refs)
         rows.append(_row(one, baseline, threshold, at, below))
@@ -121,6 +123,23 @@ def _row(one: _Drawn, baseline: _Drawn | None, threshold: _Drawn | None, at: flo
         threshold=limit,
         threshold_text="" if limit is None else one.look.show(limit).text,
         points=one.points,
+    )
+
+
+def _unmet(one: _Drawn) -> Row:
+    """A line that nothing is drawn against."""
+    text = one.look.show(one.last).text
+    alarm = one.use == "threshold"
+    return Row(
+        name=one.name,
+        labels=one.line.labels,
+        now=None,
+        text=one.look.no_value,
+        unit=one.look.unit,
+        baseline=None if alarm else one.last,
+        baseline_text="" if alarm else text,
+        threshold=one.last if alarm else None,
+        threshold_text=text if alarm else "",
     )
 
 

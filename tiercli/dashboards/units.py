@@ -125,6 +125,8 @@ def _scaled(value: float, decimals: int | None, factor: int, signs: Sequence[str
 
 def _fixed(value: float, decimals: int | None) -> str:
     if decimals is None:
+        if 0 < abs(value) < 1e-6:
+            return f"{value:.2g}"
         whole = value == 0 or value % 1 == 0
         decimals = 0 if whole else max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{value:.{min(decimals, 15)}f}"
