@@ -22,6 +22,7 @@ COMMANDS: tuple[str, ...] = (
     "tiercli.cli.generate",
     "tiercli.cli.diff",
     "tiercli.cli.lint",
+    "tiercli.cli.dashboards",
     "tiercli.cli.alarms",
     "tiercli.cli.rules",
     "tiercli.cli.verify",

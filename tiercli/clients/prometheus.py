@@ -106,9 +106,12 @@ class PrometheusClient(ApiClient):
                 for one in data["alerts"]
             ]
 
-    async def label_values(self, label: str, match: str | None = None) -> list[str]:
-        """The values of a label, of the series that `match` selects."""
-        data = await self._data(f"/api/v1/label/{label}/values", {"match[]": match} if match else {})
+    async def label_values(
+        self, label: str, match: str | None = None, start: float | None = None, end: float | None = None
+    ) -> list[str]:
+        """The values of a label, of the series that `match` selects, between two times (Unix seconds) if given."""
+        between = {name: f"{at:.3f}" for name, at in (("start", start), ("end", end)) if at is not None}
+        data = await self._data(f"/api/v1/label/{label}/values", between | ({"match[]": match} if match else {}))
         with self.reading():
             return [str(value) for value in data]
 

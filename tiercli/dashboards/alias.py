@@ -11,7 +11,7 @@ from tiercli.dashboards.panels import ALIAS, Query, firing, normal_of, timeserie
 NAME = "alias"
 TITLE = "LLM traffic: alias"
 DESCRIPTION = "One alias, or several: who answers for it, how well, and what it costs."
-_DRIFT = '{signal="%s", subject=~"${alias:regex}"}'
+_DRIFT = '{signal="%s", subject=~"${alias}"}'
 
 
 def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
@@ -116,7 +116,7 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
             [Query(f"sum by (alias, reason) (tier:alias:fallbacks:rate5m{ALIAS}) * 60", "{{alias}} {{reason}}")],
             (6, 7),
         ),
-        firing(NAME, catalog, 'alias=~"${alias:regex}"', (24, 6)),
+        firing(NAME, catalog, 'alias=~"${alias}"', (24, 6)),
     ]
     variables = [query_variable("alias", "Alias", "label_values(tier:alias:primary_info, alias)")]
     return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables, unbound)

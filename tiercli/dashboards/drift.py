@@ -22,7 +22,7 @@ from tiercli.dashboards.panels import (
 NAME = "drift"
 TITLE = "LLM traffic: drift"
 DESCRIPTION = "What changes slowly and fails nothing: each signal now against the mean of its prior 7 days."
-_CHOSEN = '{signal=~"${signal:regex}", subject=~"${subject:regex}"}'
+_CHOSEN = '{signal=~"${signal}", subject=~"${subject}"}'
 
 
 def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
@@ -97,6 +97,6 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     ]
     variables = [
         query_variable("signal", "Signal", "label_values(tier:drift:value:mean1h, signal)"),
-        query_variable("subject", "Of", 'label_values(tier:drift:value:mean1h{signal=~"${signal:regex}"}, subject)'),
+        query_variable("subject", "Of", 'label_values(tier:drift:value:mean1h{signal=~"${signal}"}, subject)'),
     ]
     return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables, unbound)

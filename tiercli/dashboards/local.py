@@ -11,7 +11,7 @@ from tiercli.dashboards.panels import Query, firing, limit_of, timeseries
 NAME = "local"
 TITLE = "LLM traffic: local tier"
 DESCRIPTION = "Our own inference servers: how busy they are, what waits, and when they will be full."
-_SERVER = '{server=~"${server:regex}"}'
+_SERVER = '{server=~"${server}"}'
 
 
 def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:

@@ -13,12 +13,13 @@ from tiercli.signals.panels import panel_id
 from tiercli.signals.promql import matcher
 
 DATASOURCE = "${datasource}"
-# What the variables of a dashboard select; Grafana fills and escapes them, also when several are chosen.
-OFFER = '{provider=~"${provider:regex}", model=~"${model:regex}", region=~"${region:regex}"}'
+# What the variables of a dashboard select; Grafana fills and escapes them, also when several are chosen. Without a format:
+# ${model:regex} is escaped once, and "llama-3\.3" is no PromQL string.
+OFFER = '{provider=~"${provider}", model=~"${model}", region=~"${region}"}'
 OFFER_NAME = "{{provider}} / {{model}} / {{region}}"
 
-ALIAS = '{alias=~"${alias:regex}"}'
-TENANT = '{tenant=~"${tenant:regex}"}'
+ALIAS = '{alias=~"${alias}"}'
+TENANT = '{tenant=~"${tenant}"}'
 
 Size = tuple[int, int]  # of 24 columns and any number of rows
 
@@ -286,7 +287,7 @@ def _style(query: Query) -> dict[str, Any]:
     color = RED if query.style == "threshold" else GREY
     suffix = query.legend.rsplit("}}", 1)[-1].strip()
     return {
-        "matcher": {"id": "byRegexp", "options": f"/.* {suffix}$/"},
+        "matcher": {"id": "byRegexp", "options": f"/(^|.* ){suffix}$/"},
         "properties": [
             {"id": "color", "value": {"mode": "fixed", "fixedColor": color}},
             {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}},

@@ -80,7 +80,7 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
             ),
             (8, 8),
         ),
-        firing(NAME, catalog, 'provider=~"${provider:regex}", region=~"${region:regex}"', (8, 8)),
+        firing(NAME, catalog, 'provider=~"${provider}", region=~"${region}"', (8, 8)),
         timeseries(
             NAME,
             "Time to first token",
@@ -144,11 +144,11 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     ]
     variables = [
         query_variable("provider", "Provider", "label_values(tier:provider:info, provider)"),
-        query_variable("region", "Region", 'label_values(tier:provider:info{provider=~"${provider:regex}"}, region)'),
+        query_variable("region", "Region", 'label_values(tier:provider:info{provider=~"${provider}"}, region)'),
         query_variable(
             "model",
             "Model",
-            'label_values(tier:provider:requests:rate5m{provider=~"${provider:regex}", region=~"${region:regex}"}, model)',
+            'label_values(tier:provider:requests:rate5m{provider=~"${provider}", region=~"${region}"}, model)',
         ),
     ]
     return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables, unbound)

@@ -29,7 +29,7 @@ def panel_queries(name: str, dashboard_json: str) -> Iterator[PanelQuery]:
 
 
 def resolve_variables(expr: str, values: Mapping[str, str] | None = None) -> str:
-    """`expr` with its variables filled in as Grafana's regex format does; "All" (.*) for those not in `values`.
+    """`expr` with its variables filled in as Grafana does for Prometheus; "All" (.*) for those not in `values`.
 
     Values are escaped twice: as regular expressions, and for the PromQL string that they stand in.
     """

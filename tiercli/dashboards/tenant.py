@@ -126,7 +126,7 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
             "percentunit",
             [
                 Query(
-                    '(sum by (tenant) (tier:tenant:calls:rate5m{tenant=~"${tenant:regex}", status="failure"})'
+                    '(sum by (tenant) (tier:tenant:calls:rate5m{tenant=~"${tenant}", status="failure"})'
                     f" or 0 * sum by (tenant) (tier:tenant:calls:rate5m{TENANT}))"
                     f" / (sum by (tenant) (tier:tenant:calls:rate5m{TENANT}) > 0)",
                     "{{tenant}}",
@@ -175,7 +175,7 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
             (8, 8),
             renamed={"Value": "budget"},
         ),
-        firing(NAME, catalog, 'tenant=~"${tenant:regex}"', (24, 6)),
+        firing(NAME, catalog, 'tenant=~"${tenant}"', (24, 6)),
     ]
     variables = [query_variable("tenant", "Tenant", "label_values(tier:tenant:budget_usd, tenant)")]
     return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables, unbound)

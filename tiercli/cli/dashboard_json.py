@@ -1,0 +1,29 @@
+"""A dashboard's reading as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from tiercli.dashboards.said import BoardReading
+
+
+def encode_reading(reading: BoardReading) -> str:
+    """One JSON object: the board, its panels with their states, their rows. Times are Unix seconds; NaN and infinities
+    are the strings "NaN", "+Inf" and "-Inf", as in Prometheus' own API."""
+    data = asdict(reading) | {"state": reading.state}
+    for panel, said in zip(data["panels"], reading.panels, strict=True):
+        panel["state"] = said.state
+    return json.dumps(_sound(data), indent=2, ensure_ascii=False) + "\n"
+
+
+def _sound(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    if isinstance(value, dict):
+        return {key: _sound(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sound(one) for one in value]
+    return value

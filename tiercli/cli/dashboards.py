@@ -1,0 +1,291 @@
+"""`tiercli dashboards`: list them, and read one on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tiercli.dashboards.board import Board
+    from tiercli.output.live_board import BoardRequest
+
+_LIST_EPILOG = "Example:\n\n  tiercli dashboards list catalogs/hybrid.yaml"
+_SHOW_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli dashboards show home my.yaml --prometheus http://prometheus:9090\n\n"
+    "  tiercli dashboards show provider my.yaml --var provider=anthropic --var region=ap-south-1 --range 6h\n\n"
+    "  tiercli dashboards show home --dir monitoring --once --width 100      (in CI: one plain drawing)\n\n"
+    "  tiercli dashboards show provider --dir monitoring --output json | jq '.panels[] | select(.state == \"bad\")'"
+)
+_SCRAPE_S = 15.0  # Grafana's own default, where no catalog says otherwise
+Catalog = Annotated[
+    Path | None, typer.Argument(metavar="[CATALOG]", help="The catalog file; - is standard input.", show_default=False)
+]
+Folder = Annotated[
+    Path | None, typer.Option("--dir", metavar="DIR", help="A generated folder, or one of dashboards, instead.")
+]
+Templates = Annotated[
+    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    group = typer.Typer(help="List the dashboards; read one on a terminal.", no_args_is_help=True)
+    group.command("list", epilog=_LIST_EPILOG)(list_dashboards)
+    group.command("show", epilog=_SHOW_EPILOG)(show)
+    app.add_typer(group, name="dashboards")
+
+
+def list_dashboards(
+    catalog: Catalog = None,
+    folder: Folder = None,
+    templates: Templates = None,
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--output", help="For a person, or one JSON object.")
+    ] = "text",
+) -> None:
+    """List the dashboards: name, title, uid, panels, and the variables that --var can set."""
+    import json
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from tiercli.dashboards.choices import asked_variables
+
+    boards, _ = _boards(catalog, folder, templates)
+    rows = [
+        {
+            "name": name,
+            "title": board.title,
+            "uid": board.uid,
+            "panels": len(board.panels),
+            "variables": [variable.name for variable in asked_variables(board)],
+        }
+        for name, board in boards.items()
+    ]
+    if output == "json":
+        typer.echo(json.dumps({"dashboards": rows}, indent=2, ensure_ascii=False))
+        return
+    table = Table("name", "title", "uid", "panels", "variables", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in table.columns[:3]:
+        column.no_wrap = True
+    for name, board in boards.items():
+        names = ", ".join(variable.name for variable in asked_variables(board))
+        table.add_row(*(Text(cell) for cell in (name, board.title, board.uid, str(len(board.panels)), names)))
+    console = output_console()
+    console.width = console.width if console.is_terminal else 160
+    console.print(table)
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A dashboard's name, or its uid.", show_default=False)],
+    catalog: Catalog = None,
+    prometheus: Annotated[
+        str, typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS", metavar="URL", help="The Prometheus to ask.")
+    ] = "http://localhost:9090",
+    folder: Folder = None,
+    var: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--var", metavar="NAME=VALUE", help="Set a variable; repeat for more of it or others. [default: all]"
+        ),
+    ] = None,
+    panel: Annotated[
+        list[str] | None, typer.Option("--panel", metavar="TITLE", help="Only this panel; may be repeated.")
+    ] = None,
+    range_: Annotated[str, typer.Option("--range", metavar="DURATION", help="How far back to look.")] = "1h",
+    refresh: Annotated[str, typer.Option("--refresh", metavar="DURATION", help="How often to ask again.")] = "5s",
+    once: Annotated[bool, typer.Option("--once", help="Draw once and end; so it is when not on a terminal.")] = False,
+    rows: Annotated[
+        int, typer.Option("--rows", min=0, help="Rows of a panel in one drawing, worst first; 0: all.")
+    ] = 12,
+    width: Annotated[
+        int | None, typer.Option("--width", min=40, help="Columns to draw in. [default: the terminal's, else 100]")
+    ] = None,
+    templates: Templates = None,
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--output", help="A drawing, or one JSON object, once.")
+    ] = "text",
+) -> None:
+    """Read a dashboard: what each panel says now, what is usual, where its alarm is, what is bad.
+
+    On a terminal it refreshes until Ctrl-C; elsewhere it draws once. ✓ ok, ! warn, ✗ bad: by the thresholds of the panel.
+    A query that Prometheus rejects is told in its panel. Exit 3 when Prometheus does not answer.
+    """
+    import asyncio
+    import sys
+
+    from tiercli.output.live_board import BoardRequest
+
+    boards, scrape_s = _boards(catalog, folder, templates)
+    board = _only(_named(boards, name), panel or ())
+    request = BoardRequest(board, _wanted(board, var or ()), _seconds(range_, "--range"), scrape_s)
+    every = _seconds(refresh, "--refresh")
+    if output == "json" or once or not sys.stdout.isatty():
+        asyncio.run(_once(prometheus, request, rows, width, as_json=output == "json"))
+    else:
+        asyncio.run(_watch(prometheus, request, every, width))
+
+
+async def _once(prometheus: str, request: BoardRequest, rows: int, width: int | None, *, as_json: bool) -> None:
+    import sys
+
+    from tiercli.cli.dashboard_json import encode_reading
+    from tiercli.cli.dashboard_view import draw_board
+    from tiercli.clients.prometheus import PrometheusClient
+    from tiercli.output.live_board import fetch_board
+
+    async with PrometheusClient(prometheus, timeout_s=20.0) as client:
+        reading = await fetch_board(client, request)
+    if as_json:
+        typer.echo(encode_reading(reading), nl=False)
+        return
+    console = output_console()
+    columns = width or (console.width if sys.stdout.isatty() else 100)
+    for line in draw_board(reading, columns, rows):
+        console.print(line, soft_wrap=True)
+
+
+async def _watch(prometheus: str, request: BoardRequest, every_s: float, width: int | None) -> None:
+    """Draw until Ctrl-C. Once it has answered, a Prometheus that stops answering is told above what it said last."""
+    import asyncio
+    import time
+
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    from tiercli.cli.dashboard_view import fit_board
+    from tiercli.clients.prometheus import PrometheusClient
+    from tiercli.errors import BackendError
+    from tiercli.output.live_board import fetch_board
+
+    console = output_console()
+    async with PrometheusClient(prometheus, timeout_s=20.0) as client:
+        reading = await fetch_board(client, request)
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            lost = ""
+            while True:
+                lines = fit_board(reading, width or console.width, console.height - (1 if lost else 0))
+                warning = [Text(lost, style="bold red", no_wrap=True, overflow="ellipsis")] if lost else []
+                live.update(Group(*warning, *lines), refresh=True)
+                await asyncio.sleep(every_s)
+                try:
+                    reading, lost = await fetch_board(client, request), ""
+                except BackendError as error:
+                    lost = f"{error.message} (shown is what it said {time.time() - reading.at:.0f} s ago)"
+
+
+def _boards(
+    catalog: Path | None, folder: Path | None, templates: list[Path] | None
+) -> tuple[Mapping[str, Board], float]:
+    """The dashboards by name, and the scrape interval of their Prometheus in seconds."""
+    from tiercli.dashboards.board import parse_board
+    from tiercli.errors import InvalidInput
+
+    if catalog is not None and folder is not None:
+        raise InvalidInput("a catalog and a folder of dashboards", hint="name one of the two")
+    if folder is not None:
+        return {
+            path.stem: parse_board(path.read_text(encoding="utf-8"), str(path)) for path in _files(folder)
+        }, _SCRAPE_S
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.dashboards import render_dashboards
+    from tiercli.durations import parse_duration
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.rules.alarm_files import load_alarm_set
+    from tiercli.rules.deployment import timing_of
+
+    if catalog is None:
+        raise InvalidInput("no dashboards", hint="name a catalog, or a folder of dashboards with --dir")
+    folders = templates or ()
+    loaded = load_catalog(catalog, further_checks(folders))
+    unbound = load_alarm_set(loaded, timing_of(loaded.catalog), folders).canonical.unbound
+    rendered = render_dashboards(loaded.catalog, unbound)
+    boards = {Path(path).stem: parse_board(text, path) for path, text in rendered.items()}
+    return boards, parse_duration(loaded.catalog.prometheus.scrape_interval)
+
+
+def _files(folder: Path) -> list[Path]:
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    inside = folder / "grafana" / "dashboards"
+    found = sorted((inside if inside.is_dir() else folder).glob("*.json"))
+    found = [path for path in found if path.name != "manifest.json"]
+    if not found:
+        problem = Problem(Location(str(folder)), "no dashboards in it", "a folder that tiercli generate wrote")
+        raise InvalidInput(f"no dashboards in {folder}", [problem])
+    return found
+
+
+def _named(boards: Mapping[str, Board], name: str) -> Board:
+    from tiercli.catalog.names import unknown_name
+    from tiercli.errors import InvalidInput, Location
+
+    for known, board in boards.items():
+        if name in (known, board.uid):
+            return board
+    problem = unknown_name("dashboard", name, boards, Location("command line"))
+    raise InvalidInput(f"there is no dashboard {name!r}", [problem])
+
+
+def _only(board: Board, titles: list[str] | tuple[str, ...]) -> Board:
+    """The board with only the panels of these titles, or all."""
+    from dataclasses import replace
+
+    from tiercli.catalog.names import unknown_name
+    from tiercli.errors import InvalidInput, Location
+
+    known = {panel.title.casefold(): panel.title for panel in board.panels}
+    unknown = [title for title in titles if title.casefold() not in known]
+    if unknown:
+        at = Location("command line")
+        raise InvalidInput(
+            f"{board.title} has no such panel", [unknown_name("panel", title, known.values(), at) for title in unknown]
+        )
+    wanted = {title.casefold() for title in titles}
+    return replace(
+        board, panels=tuple(panel for panel in board.panels if not wanted or panel.title.casefold() in wanted)
+    )
+
+
+def _wanted(board: Board, texts: list[str] | tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    from tiercli.catalog.names import unknown_name
+    from tiercli.dashboards.choices import asked_variables, parse_assignments
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    at = Location("--var")
+    values, wrong = parse_assignments(texts)
+    known = [variable.name for variable in asked_variables(board)]
+    problems = [Problem(at, f"{text!r} sets nothing", "NAME=VALUE") for text in wrong]
+    problems += [unknown_name("variable", name, known, at) for name in values if name not in known]
+    problems += [
+        Problem(at, f"{len(some)} values of {variable.name}, which holds one", "one value")
+        for variable in asked_variables(board)
+        if len(some := values.get(variable.name, ())) > 1 and not variable.multi
+    ]
+    if problems:
+        raise InvalidInput(f"{board.title} cannot be drawn so", problems)
+    return values
+
+
+def _seconds(text: str, flag: str) -> float:
+    from tiercli.durations import parse_duration
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{flag} is not a duration", [Problem(Location(flag), str(error), "30s, 5m, 1h30m")]
+        ) from error
+    if seconds <= 0:
+        raise InvalidInput(f"{flag} is not a duration", [Problem(Location(flag), f"{text!r} is no time at all", "5m")])
+    return seconds
