@@ -62,7 +62,7 @@ def large_catalog() -> dict[str, Any]:
 
 def large_tenants(count: int = TENANTS) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each tenant's name and entry. Whoever is bound to an area calls that area's aliases only."""
-    noise = random.Random(_SEED)  # noqa: S311 - figures, not a secret
+    noise = random.Random(_SEED)
     of_area: dict[str, list[str]] = {}
     for alias, area in _alias_areas():
         of_area.setdefault(area, []).append(alias)
@@ -70,12 +70,15 @@ def large_tenants(count: int = TENANTS) -> Iterator[tuple[str, dict[str, Any]]]:
     for number in range(count):
         zone = zones[number % len(zones)]
         known = of_area[zone] if zone != "anywhere" else [alias for alias, _ in _alias_areas()]
-        yield f"tenant-{number:05}", {
-            "features": noise.sample(_FEATURES, noise.choice((1, 1, 2, 3))),
-            "aliases": noise.sample(known, noise.choice((1, 2))),
-            "budget_usd_per_month": noise.randrange(100, 50_000),
-            "zone": zone,
-        }
+        yield (
+            f"tenant-{number:05}",
+            {
+                "features": noise.sample(_FEATURES, noise.choice((1, 1, 2, 3))),
+                "aliases": noise.sample(known, noise.choice((1, 2))),
+                "budget_usd_per_month": noise.randrange(100, 50_000),
+                "zone": zone,
+            },
+        )
 
 
 def write_large_estate(folder: Path, form: TenantsForm, tenants: int = TENANTS) -> Path:
@@ -115,13 +118,16 @@ def _providers() -> Iterator[tuple[str, dict[str, Any]]]:
     for local, region in _LOCALS.items():
         names = _models(local)
         server = {"region": region, "models": names, "gpus": 8}
-        yield local, {
-            "tier": "local",
-            "owner": "platform",
-            "regions": {region: {}},
-            "models": {model: {} for model in names},
-            "servers": {f"{local}-{number}": server for number in range(4)},
-        }
+        yield (
+            local,
+            {
+                "tier": "local",
+                "owner": "platform",
+                "regions": {region: {}},
+                "models": {model: {} for model in names},
+                "servers": {f"{local}-{number}": server for number in range(4)},
+            },
+        )
 
 
 def _alias_areas() -> list[tuple[str, str]]:
@@ -143,7 +149,7 @@ def _aliases(owners: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _price(cloud: str, model: str) -> dict[str, float]:
-    noise = random.Random(f"{cloud} {model}")  # noqa: S311
+    noise = random.Random(f"{cloud} {model}")
     base = noise.choice((0.25, 1.0, 3.0))
     return dict(zip(_DIRECTIONS, (base, base * 5, base / 10, base * 1.25), strict=True))
 
