@@ -73,9 +73,36 @@ def kill_during_fault(name: str) -> Callable[[Event], None]:
     return on_event
 
 
+# Panels that have nothing to say while one provider is down, and why. The list gets shorter, never longer.
+SILENT = {
+    # What did not happen.
+    *(
+        ("provider", "Unclassified errors"),
+        ("alias", "Postcondition violations"),
+        ("compliance", "Violations by tenant"),
+    ),
+    *((board, "Firing alarms") for board in ("alias", "tenant", "drift", "local")),
+    # What the simulated gateway does not do yet.
+    *(("alias", "Eval score"), ("alias", "Cache hit rate"), ("compliance", "Credentials issued")),
+    # What needs more history than a sandbox is given yet.
+    *(("drift", "Drift signals"), ("drift", "Departure over time"), ("drift", "Signal and baseline")),
+    *(("tenant", "Budget consumed"), ("tenant", "Budget this month"), ("cost", "Spend"), ("cost", "Budgets")),
+    # What the servers count of finished requests: too few of them within the seconds of this drill.
+    *(("local", title) for title in ("Server latency", "Server throughput", "Requests finished")),
+    # Words.
+    ("health", "Drills"),
+}
+
+
 def test_passes_when_all_is_well_and_leaves_nothing_behind(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    # Every panel of every dashboard must have something to say while a fault is on and an alarm fires.
-    panels = [{"dashboard": name, "panel": title} for name, titles in PANELS.items() for title in titles]
+    # Every other panel of every dashboard must have something to say while a fault is on and an alarm fires.
+    panels = [
+        {"dashboard": name, "panel": title}
+        for name, titles in PANELS.items()
+        for title in titles
+        if (name, title) not in SILENT
+    ]
+    assert len(panels) > 80
     phases = {"steady": "1m", "fault": "4m", "recovery": "11m"}
     run = run_short(hybrid, tmp_path, evidence=panels, phases=phases)
 
