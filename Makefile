@@ -39,7 +39,7 @@ test: setup $(VENV)/.dev ## Lint, types and all tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -m "not drill" -n auto
+	@$(BIN)/python -m pytest -m "not drill" -n 4   # many of them wait for a server
 	@$(BIN)/python -m pytest -m drill   # alone: what it measures is time
 
 test-fast: setup $(VENV)/.dev ## Tests that start no drill
@@ -56,6 +56,7 @@ lint: $(VENV)/.dev ## Format and check the code
 
 bench: setup $(VENV)/.dev ## Measure what README states
 	@$(BIN)/python tests/bench/bench_startup.py
+	@$(BIN)/python tests/bench/bench_stages.py
 	@$(BIN)/python tests/bench/bench_fault_proxy.py
 
 clean: ## Remove the virtual environment, caches and runs

@@ -118,7 +118,7 @@ def test_an_operators_own_alarm_file_joins_rules_routes_runbooks_tests_and_lists
     assert "platform-channel" in tested.stdout
 
 
-@pytest.mark.parametrize("name", ["minimal", "litellm-vllm", "starter"])
+@pytest.mark.parametrize("name", ["minimal", "litellm-vllm"])
 def test_every_alarm_of_the_other_catalogs_passes_and_what_they_give_is_clean(name: str) -> None:
     loaded = load_catalog(ROOT / "catalogs" / f"{name}.yaml", further_checks())
     tree = render_tree(loaded, Deployment.production(loaded.catalog))

@@ -64,8 +64,9 @@ def test_every_alarm_is_a_rule_with_the_labels_and_annotations_of_all(hybrid: Lo
 
 def test_two_estates_give_alerts_that_differ_in_estate_and_env(hybrid: LoadedCatalog, changed_hybrid: Change) -> None:
     other = changed_hybrid(lambda data: data.update(estate="another-company", env="staging"))
+    of_other = alerts_of(other)
     for name, rule in alerts_of(hybrid).items():
-        theirs = alerts_of(other)[name]
+        theirs = of_other[name]
         assert (rule["labels"]["estate"], rule["labels"]["env"]) == ("content-company", "production")
         assert (theirs["labels"]["estate"], theirs["labels"]["env"]) == ("another-company", "staging")
     # An alarm of one estate does not enter the baseline, or hold the page, of the other.
@@ -74,10 +75,15 @@ def test_two_estates_give_alerts_that_differ_in_estate_and_env(hybrid: LoadedCat
     assert text.count("ALERTS{") == text.count('estate="another-company", env="staging"')
 
 
+def add_tenants(data: dict[str, Any], count: int) -> None:
+    entry = {"features": ["chat"], "budget_usd_per_month": 1, "zone": "anywhere"}
+    data["tenants"] |= {f"tenant-{number}": entry for number in range(count)}
+
+
 def test_alert_rules_do_not_grow_with_the_catalog(
     promtool: Any, hybrid: LoadedCatalog, changed_hybrid: Change, tmp_path: Path
 ) -> None:
-    large = changed_hybrid(lambda data: add_providers(data, 100))
+    large = changed_hybrid(lambda data: (add_providers(data, 100), add_tenants(data, 500)))
     assert {name: rule["expr"] for name, rule in alerts_of(large).items()} == {
         name: rule["expr"] for name, rule in alerts_of(hybrid).items()
     }

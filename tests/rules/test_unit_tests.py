@@ -50,7 +50,6 @@ def unnest(text: str, old: str, new: str) -> str:
 
 
 SETTINGS = [
-    pytest.param({}, id="as the alarms' files have it"),
     pytest.param(
         {name: {"for": "0s"} for name in ("GatewayDown", "ProviderDown", "ProviderLatencyHigh", "CloudErrorRateHigh")},
         id="without any waiting",
@@ -137,9 +136,11 @@ def test_the_tests_pass_whatever_a_catalog_sets(
     promtool: Any, changed_hybrid: Any, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     loaded = changed_hybrid(lambda data: data.update(alarms=settings))
-    code, said = promtool("test", "rules", *write_tests(loaded, tmp_path))
+    # Those that are set; what holds without any setting is shown for every alarm by tests/lint/test_rule_tests.py.
+    files = [path for path in write_tests(loaded, tmp_path) if path.name.removesuffix("_test.yml") in settings]
+    code, said = promtool("test", "rules", *files)
     assert code == 0, said
-    assert said.count("SUCCESS") == len(NAMES)
+    assert said.count("SUCCESS") == len(settings)
 
 
 BREAKS = [

@@ -36,6 +36,9 @@ FAST = Endpoint(
 )
 ASKED: dict[str, Any] = {"model": "small", "messages": [{"role": "user", "content": "tell me " * 40}]}
 
+# What Prometheus 2.42 asks with: it prefers OpenMetrics, in which a client may write other names.
+AS_PROMETHEUS = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
+
 
 @asynccontextmanager
 async def serving(**changes: Any) -> AsyncIterator[aiohttp.ClientSession]:
@@ -160,7 +163,7 @@ def test_errors_come_in_the_catalogs_share() -> None:
 
 
 async def _samples(client: aiohttp.ClientSession) -> dict[tuple[str, str], Any]:
-    async with client.get("/metrics") as answer:
+    async with client.get("/metrics", headers=AS_PROMETHEUS) as answer:
         families = text_string_to_metric_families(await answer.text())
     return {
         (sample.name, sample.labels.get("model_name") or sample.labels["model"]): sample
@@ -198,7 +201,7 @@ def test_a_caller_that_hangs_up_in_the_queue_gives_its_place_back() -> None:
                 task.cancel()
             await asyncio.gather(*hasty, return_exceptions=True)
             assert (await asyncio.wait_for(_complete(client), 5))[0] == 200
-            async with client.get("/metrics") as answer:
+            async with client.get("/metrics", headers=AS_PROMETHEUS) as answer:
                 assert 'vllm:num_requests_running{engine="0",model_name="small"} 0.0' in await answer.text()
 
     asyncio.run(scenario())
@@ -241,7 +244,7 @@ def test_a_local_server_counts_what_it_finished_as_vllm_does() -> None:
     async def scenario() -> None:
         async with serving(concurrency=1) as client:
             answers = await asyncio.gather(*(_complete(client) for _ in range(3)))
-            async with client.get("/metrics") as exposed:
+            async with client.get("/metrics", headers=AS_PROMETHEUS) as exposed:
                 families = text_string_to_metric_families(await exposed.text())
             found = {
                 sample.name: sample.value

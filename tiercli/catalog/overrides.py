@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 
 from tiercli.catalog.model import AlarmSettings, Offer, Override
 from tiercli.catalog.names import unknown_name
@@ -17,6 +18,8 @@ def check_overrides(view: CatalogView) -> Iterator[Problem]:
 
 
 def _of_alarm(view: CatalogView, alarm: str, settings: AlarmSettings) -> Iterator[Problem]:
+    offers = _Offers(view.catalog.offers())
+    before = _Earlier()
     for position, override in enumerate(settings.overrides):
         path = ("alarms", alarm, "overrides", position)
         wanted = override.labels()
@@ -33,13 +36,51 @@ def _of_alarm(view: CatalogView, alarm: str, settings: AlarmSettings) -> Iterato
         unknown = list(_unknown_labels(view, wanted, path, where))
         yield from unknown
         of_offer = _of_offer(wanted)
-        matching = [offer for offer in view.catalog.offers() if _covers(of_offer, offer._asdict())]
+        matching = offers.matching(of_offer)
         if not matching and not unknown and view.all_providers_sound and view.catalog.providers:
             text = " and ".join(f"{key} {value!r}" for key, value in of_offer.items())
             said = f"an override of {alarm} for nothing: no model is offered with {text}"
             yield Problem(view.at(*path), said, "what the catalog's providers offer")
-        for earlier in settings.overrides[:position]:
+        for earlier in before.add(override):
             yield from _ambiguous(view, alarm, path, override, earlier, matching)
+
+
+class _Offers:
+    """The offers that labels match. Many overrides are about tenants, and so ask for the same ones."""
+
+    def __init__(self, offers: Iterable[Offer]) -> None:
+        self._all = [(offer, offer._asdict()) for offer in offers]
+        self._known: dict[tuple[tuple[str, str], ...], list[Offer]] = {}
+
+    def matching(self, wanted: Mapping[str, str]) -> list[Offer]:
+        key = tuple(wanted.items())
+        if key not in self._known:
+            self._known[key] = [offer for offer, labels in self._all if _covers(wanted, labels)]
+        return self._known[key]
+
+
+class _Earlier:
+    """Overrides seen so far, found by what they say of the labels that they share with another: without comparing each with
+    each."""
+
+    def __init__(self) -> None:
+        self._of_labels: dict[frozenset[str], dict[frozenset[tuple[str, str]], list[tuple[int, Override]]]] = {}
+        self._count = 0
+
+    def add(self, override: Override) -> list[Override]:
+        """Take `override` in; the earlier ones, in their order, that name as many labels and contradict it in none."""
+        said = override.labels().items()
+        names = frozenset(override.labels())
+        found: list[tuple[int, Override]] = []
+        for other, known in self._of_labels.items():
+            if len(other) == len(names):
+                found += known.get(frozenset(one for one in said if one[0] in other), ())
+        known = self._of_labels.setdefault(names, {})
+        for size in range(len(said) + 1):
+            for part in combinations(said, size):
+                known.setdefault(frozenset(part), []).append((self._count, override))
+        self._count += 1
+        return [one for _, one in sorted(found, key=lambda entry: entry[0])]
 
 
 def _ambiguous(
@@ -50,12 +91,14 @@ def _ambiguous(
     earlier: Override,
     matching: list[Offer],
 ) -> Iterator[Problem]:
-    """Where two overrides are for the same one and name as many labels, nobody could say which holds."""
-    wanted, theirs = override.labels(), earlier.labels()
+    """Where two overrides, of as many labels that do not contradict each other, are for the same one, nobody could say
+    which holds."""
     shared = sorted(_settings(override) & _settings(earlier))
-    agree = all(wanted[label] == theirs[label] for label in wanted.keys() & theirs.keys())
+    if not shared:
+        return
+    wanted, theirs = override.labels(), earlier.labels()
     both = [offer for offer in matching if _covers(_of_offer(theirs), offer._asdict())]
-    if theirs and len(theirs) == len(wanted) and agree and both and shared:
+    if both:
         whom = dict.fromkeys({**both[0]._asdict(), **theirs, **wanted}.values())
         said = f"{' '.join(whom)} has two equally specific overrides of {shared[0]} of {alarm}"
         yield Problem(view.at(*path), said, "one of them with more of provider, region, model, alias and tenant")

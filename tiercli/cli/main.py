@@ -20,10 +20,12 @@ from tiercli.errors import ExitCode, TiercliError
 COMMANDS: tuple[str, ...] = (
     "tiercli.cli.catalog",
     "tiercli.cli.generate",
+    "tiercli.cli.diff",
     "tiercli.cli.lint",
     "tiercli.cli.dashboards",
     "tiercli.cli.alarms",
     "tiercli.cli.rules",
+    "tiercli.cli.verify",
     "tiercli.cli.budget",
     "tiercli.cli.sources",
     "tiercli.cli.stack",

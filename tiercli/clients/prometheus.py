@@ -50,6 +50,24 @@ class MetricMetadata:
     unit: str
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedRule:
+    """A rule as Prometheus has it. Durations are seconds; `group_interval_s` and `group_took_s` are of its group."""
+
+    group: str
+    kind: str  # alert, record
+    name: str
+    expr: str
+    for_s: float
+    keep_firing_for_s: float
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    health: str
+    last_error: str
+    group_interval_s: float
+    group_took_s: float
+
+
 class PrometheusClient(ApiClient):
     """An async context manager. Every method raises BackendUnreachable or QueryRejected."""
 
@@ -112,6 +130,47 @@ class PrometheusClient(ApiClient):
                 for name, entries in data.items()
                 for one in entries
             ]
+
+    async def rules(self) -> list[LoadedRule]:
+        """Every rule that is loaded, in the order of groups and rules."""
+        data = await self._data("/api/v1/rules")
+        with self.reading():
+            return [
+                LoadedRule(
+                    group["name"],
+                    "alert" if rule["type"] == "alerting" else "record",
+                    rule["name"],
+                    rule["query"],
+                    float(rule.get("duration") or 0),
+                    float(rule.get("keepFiringFor") or 0),
+                    rule.get("labels") or {},
+                    rule.get("annotations") or {},
+                    rule.get("health", "unknown"),
+                    rule.get("lastError") or "",
+                    float(group["interval"]),
+                    float(group.get("evaluationTime") or 0),
+                )
+                for group in data["groups"]
+                for rule in group["rules"]
+            ]
+
+    async def flags(self) -> dict[str, str]:
+        """The flags that Prometheus runs with."""
+        data = await self._data("/api/v1/status/flags")
+        with self.reading():
+            return {str(name): str(value) for name, value in data.items()}
+
+    async def retention(self) -> str:
+        """How long samples are kept, as Prometheus says it: "15d", or "15d or 10GiB"."""
+        data = await self._data("/api/v1/status/runtimeinfo")
+        with self.reading():
+            return str(data["storageRetention"])
+
+    async def alertmanagers(self) -> list[str]:
+        """The URLs of the Alertmanagers that alerts are sent to."""
+        data = await self._data("/api/v1/alertmanagers")
+        with self.reading():
+            return [str(one["url"]) for one in data["activeAlertmanagers"]]
 
     async def version(self) -> str:
         """Prometheus' version."""

@@ -52,6 +52,10 @@ class AlarmSet:
     left_out: dict[str, dict[str, str]]
 
 
+# The alarms that were last loaded, with what they were loaded for.
+_LAST: list[tuple[LoadedCatalog, object, AlarmSet]] = []
+
+
 def load_alarms(loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = ()) -> tuple[Alarm, ...]:
     """Every alarm whose signals the catalog's sources have, sorted by name, as `loaded` sets it and in the time of
     `timing`. Raises InvalidInput as load_alarm_set does."""
@@ -65,6 +69,25 @@ def load_alarm_set(loaded: LoadedCatalog, timing: Timing, template_folders: Sequ
     one that it demands, so signals that are missing for that are a problem.
     """
     paths = alarm_paths(template_folders)
+    # Checks and every stage after them ask for the alarms of the same catalog, and rendering them is most of the work.
+    asked = (timing, tuple((path, _state(path)) for path in paths.values()))
+    if _LAST and _LAST[0][0] is loaded and _LAST[0][1] == asked:
+        return _LAST[0][2]
+    alarm_set = _load_alarm_set(loaded, timing, paths)
+    _LAST[:] = [(loaded, asked, alarm_set)]
+    return alarm_set
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What tells that a file was changed."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0  # reading it says what is wrong with it
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path]) -> AlarmSet:
     problems: list[Problem] = []
     canonical = CanonicalRecords({})
     try:

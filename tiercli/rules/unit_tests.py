@@ -26,7 +26,7 @@ from tiercli.signals.timing import Timing
 ALERT_RULES_FILE = "alerts.yml"
 # Seconds between evaluations, and how many of them a `for` is at most: promtool is slow over many.
 SHORTEST_STEP_S = 15
-MOST_STEPS = 240
+MOST_STEPS = 60
 LATER_STEPS = 20
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from tiercli.faults.latencies import Lognormal
 from tiercli.sandbox.plan import GPU_PATH, Endpoint, EstatePlan, load_plan
@@ -144,14 +144,17 @@ class SimulatedEndpoint:
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _expose(self, request: web.Request) -> web.Response:
+    async def _expose(self, _: web.Request) -> web.Response:
+        # Plain text, as vLLM's names need: the client's OpenMetrics writes their colons as underscores.
         self._vllm.load(self.running, self.waiting)
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._vllm.registry), headers={"Content-Type": content_type})
+        return web.Response(
+            body=generate_latest(self._vllm.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+        )
 
-    async def _expose_gpus(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._gpu_registry()), headers={"Content-Type": content_type})
+    async def _expose_gpus(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(self._gpu_registry()), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+        )
 
     def _gpu_registry(self) -> CollectorRegistry:
         """What tiercli's GPU exporter would say: busy as far as the server's slots are taken."""

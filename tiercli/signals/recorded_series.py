@@ -13,13 +13,15 @@ SourceKind = Literal["gateway", "servers", "gpus"]
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """One recorded series; all are gauges. `unit` is a Grafana unit id, so that panels agree. `bound_to`: the kind of
-    source whose binding yields it; None for what is derived or constant, the same for every source."""
+    source whose binding yields it; None for what is derived or constant, the same for every source. `rare`: it counts
+    something that may never happen, so its absence says nothing."""
 
     name: str
     labels: tuple[str, ...]
     help: str
     unit: str = "short"
     bound_to: SourceKind | None = None
+    rare: bool = False
 
     @property
     def primitive(self) -> bool:

@@ -29,7 +29,9 @@ SERIES: tuple[Recorded, ...] = (
         "tier:provider:requests:increase1m", ("provider", "region", "status"), "Attempts in 1 minute.", "short", _G
     ),
     Recorded("tier:provider:requests:increase5m", OFFER, "Attempts in 5 minutes: the traffic guard.", "short", _G),
-    Recorded("tier:provider:errors:rate5m", (*OFFER, "code"), "Failed attempts per second by code.", "reqps", _G),
+    Recorded(
+        "tier:provider:errors:rate5m", (*OFFER, "code"), "Failed attempts per second by code.", "reqps", _G, rare=True
+    ),
     Recorded("tier:provider:latency_seconds:p50_5m", OFFER, "Median attempt duration.", "s", _G),
     Recorded("tier:provider:latency_seconds:p95_5m", OFFER, "95th percentile of attempt duration.", "s", _G),
     Recorded("tier:provider:latency_seconds:p99_5m", OFFER, "99th percentile of attempt duration.", "s", _G),
@@ -50,6 +52,7 @@ SERIES: tuple[Recorded, ...] = (
         "Failures in 5 minutes that the translator does not know, the first of its kind included.",
         "short",
         _G,
+        rare=True,
     ),
     Recorded(
         "tier:provider:unpriced_requests:increase5m",
@@ -57,6 +60,7 @@ SERIES: tuple[Recorded, ...] = (
         "Attempts in 5 minutes that no price covers, the first included.",
         "short",
         _G,
+        rare=True,
     ),
     Recorded(
         "tier:provider:postcondition_violations:increase5m",
@@ -64,6 +68,7 @@ SERIES: tuple[Recorded, ...] = (
         "Answers of the wrong shape in 5 minutes, the first of its kind included.",
         "short",
         _G,
+        rare=True,
     ),
     Recorded(
         "tier:provider:credentials_issued:rate5m", ("provider",), "Credentials handed out per second.", "short", _G

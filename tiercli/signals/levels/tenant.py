@@ -29,15 +29,19 @@ SERIES: tuple[Recorded, ...] = (
         "Calls in 5 minutes outside the tenant's zone, the first of its kind included.",
         "short",
         _G,
+        rare=True,
     ),
     Recorded(
-        "tier:tenant:zone_violations:increase1d",
-        ("tenant", "region"),
-        "The same in a day.",
+        "tier:tenant:zone_violations:increase1d", ("tenant", "region"), "The same in a day.", "short", _G, rare=True
+    ),
+    Recorded(
+        "tier:tenant:scope_denials:increase5m",
+        _T,
+        "Calls denied for lack of scope in 5 minutes.",
         "short",
         _G,
+        rare=True,
     ),
-    Recorded("tier:tenant:scope_denials:increase5m", _T, "Calls denied for lack of scope in 5 minutes.", "short", _G),
     # Derived.
     Recorded(
         "tier:tenant:quota_fill:threshold",

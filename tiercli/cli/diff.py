@@ -1,0 +1,127 @@
+"""`tiercli diff`: what a deploy would change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from tiercli.output.differences import Change, Deployed
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli diff catalogs/hybrid.yaml --against monitoring\n\n"
+    "  tiercli diff my.yaml --against http://prometheus.internal:9090      (the rules that it has loaded)\n\n"
+    "  tiercli diff my.yaml --against monitoring --format github"
+)
+_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command(epilog=_EPILOG)(diff)
+
+
+def diff(
+    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    against: Annotated[
+        str, typer.Option("--against", help="A generated folder, or the URL of a Prometheus.", show_default=False)
+    ],
+    templates: Annotated[
+        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+    ] = None,
+    form: Annotated[
+        Literal["text", "json", "github"], typer.Option("--format", help="How to say what differs.")
+    ] = "text",
+) -> None:
+    """Say what would change where it is deployed: alerts, records, panels, routes. Exit 1 when anything differs.
+
+    Of a Prometheus only the rules can be known, and of those only tiercli's groups are compared.
+    """
+    import asyncio
+    import json
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.errors import CheckFailed
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.output.differences import compare, deployed_tree
+    from tiercli.output.tree import render_tree
+    from tiercli.rules.deployment import Deployment
+
+    loaded = load_catalog(catalog, further_checks(templates or ()))
+    after = deployed_tree(render_tree(loaded, Deployment.production(loaded.catalog), templates or ()))
+    before = asyncio.run(_of_prometheus(against)) if "://" in against else _of_folder(Path(against))
+    changes = compare(before, after)
+    if form == "json":
+        entries = [
+            {name: getattr(one, name) for name in ("kind", "what", "name", "part", "before", "after")}
+            for one in changes
+        ]
+        typer.echo(
+            json.dumps({"changes": entries, "foreign_groups": list(before.foreign)}, indent=2, ensure_ascii=False)
+        )
+    elif form == "github":
+        for one in changes:
+            typer.echo(f"::notice title={one.kind} {one.what}::{_line(one)[2:]}")
+    else:
+        for one in changes:
+            output_console().print(_line(one), markup=False, style={"+": "green", "-": "red"}.get(_SIGNS[one.kind]))
+        if before.foreign:
+            output_console().print(f"{len(before.foreign)} rule groups of others are not compared", markup=False)
+    counts = Counter(one.kind for one in changes)
+    said = ", ".join(f"{counts[kind]} {kind}" for kind in _SIGNS if counts[kind])
+    if changes:
+        raise CheckFailed(f"{against} is not what {catalog} gives: {said}")
+    if form == "text":
+        output_console().print(f"{against} is what {catalog} gives", markup=False)
+
+
+def _line(change: Change) -> str:
+    head = f"{_SIGNS[change.kind]} {change.what} {change.name}"
+    if change.kind != "changed":
+        return head
+    return f"{head}: {change.part} from {change.before or 'nothing'} to {change.after or 'nothing'}"
+
+
+def _of_folder(folder: Path) -> Deployed:
+    from tiercli.errors import InvalidInput
+    from tiercli.output.differences import deployed_tree
+    from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
+
+    paths = [
+        folder / RULES_PATH,
+        folder / ALERTMANAGER_FILE,
+        *sorted((folder / "grafana" / "dashboards").glob("*.json")),
+    ]
+    tree = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+    if not tree:
+        raise InvalidInput(f"{folder} holds nothing that tiercli generated", hint="name a folder, or a Prometheus' URL")
+    return deployed_tree(tree)
+
+
+async def _of_prometheus(url: str) -> Deployed:
+    from tiercli.clients.prometheus import PrometheusClient
+    from tiercli.output.differences import Deployed, deployed_rule, ours
+
+    async with PrometheusClient(url, timeout_s=30) as prometheus:
+        rules = await prometheus.rules()
+    things: dict[str, dict[str, dict[str, str]]] = {"alert": {}, "record": {}}
+    for rule in rules:
+        if ours(rule.group):
+            name, parts = deployed_rule(
+                rule.kind,
+                rule.name,
+                rule.expr,
+                rule.group,
+                rule.labels,
+                rule.annotations,
+                rule.for_s,
+                rule.keep_firing_for_s,
+            )
+            things[rule.kind][name] = parts
+    return Deployed(things, tuple(sorted({rule.group for rule in rules if not ours(rule.group)})))

@@ -1,0 +1,177 @@
+"""What a deploy would change, in an operator's terms: alerts, records, panels and routes, not lines."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any
+
+import promql_parser
+import yaml
+
+from tiercli.conventions import GROUP_PREFIX
+from tiercli.durations import parse_duration
+from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
+
+# A number that stands alone: not part of a name or a duration.
+_NUMBER = re.compile(r"(?<![\w.:])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.:])")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `kind`: added, removed or changed; `what`: alert, record, panel, route, …; `part`: what of it changed,
+    from `before` to `after`."""
+
+    kind: str
+    what: str
+    name: str
+    part: str = ""
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What is deployed somewhere, by kind and name; of each thing its parts as texts. A kind that cannot be known there is
+    missing, and is not compared. `foreign`: rule groups of others."""
+
+    things: Mapping[str, Mapping[str, Mapping[str, str]]]
+    foreign: tuple[str, ...] = field(default=())
+
+
+def compare(before: Deployed, after: Deployed) -> list[Change]:
+    """Every difference, of the kinds that both know, by kind and name."""
+    return [change for kind in after.things if kind in before.things for change in _of_kind(kind, before, after)]
+
+
+def deployed_tree(tree: Mapping[str, str]) -> Deployed:
+    """What a generated tree holds, or the part of one that is there."""
+    things: dict[str, dict[str, dict[str, str]]] = {}
+    if RULES_PATH in tree:
+        things |= {"alert": {}, "record": {}}
+        for group in yaml.load(tree[RULES_PATH], _LOADER)["groups"]:  # noqa: S506 - a safe one
+            for rule in group["rules"]:
+                kind, name, parts = _rule(group["name"], rule)
+                things[kind][name] = parts
+    boards = {path: text for path, text in tree.items() if path.startswith("grafana/dashboards/")}
+    if boards:
+        things["panel"] = {name: parts for path, text in sorted(boards.items()) for name, parts in _panels(path, text)}
+    if ALERTMANAGER_FILE in tree:
+        config = yaml.load(tree[ALERTMANAGER_FILE], _LOADER)  # noqa: S506 - a safe one
+        things |= _routing(config)
+    return Deployed(things)
+
+
+def deployed_rule(
+    kind: str,
+    name: str,
+    expr: str,
+    group: str,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    for_s: float,
+    keep_firing_for_s: float,
+) -> tuple[str, dict[str, str]]:
+    """A rule as the things of a Deployed have it: its name and its parts."""
+    parts = {"expression": normalised(expr), "group": group}
+    if kind == "record":
+        return name + _braced(labels), parts
+    parts |= {"for": f"{for_s:g} s", "keep_firing_for": f"{keep_firing_for_s:g} s"}
+    parts |= {f"label {key}": value for key, value in labels.items()}
+    parts |= {f"annotation {key}": value for key, value in annotations.items()}
+    return name, parts
+
+
+@lru_cache(maxsize=16384)
+def normalised(expr: str) -> str:
+    """An expression as the parser writes it, so that only its meaning counts."""
+    try:
+        return " ".join(promql_parser.parse(expr).prettify().split())
+    except ValueError:
+        return " ".join(expr.split())
+
+
+def ours(group: str) -> bool:
+    """Whether a rule group is one that tiercli generates."""
+    return group.startswith(f"{GROUP_PREFIX}-")
+
+
+def _of_kind(kind: str, before: Deployed, after: Deployed) -> Iterator[Change]:
+    old, new = before.things[kind], after.things[kind]
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            yield Change("removed", kind, name)
+        elif name not in old:
+            yield Change("added", kind, name)
+        else:
+            for part in dict.fromkeys((*new[name], *old[name])):
+                was, becomes = old[name].get(part, ""), new[name].get(part, "")
+                if was != becomes:
+                    yield Change("changed", kind, name, *_numbers(part, was, becomes))
+
+
+def _numbers(part: str, was: str, becomes: str) -> tuple[str, str, str]:
+    """Of two expressions that differ in numbers only, these numbers: a threshold is easier to read than an expression."""
+    old, new = _NUMBER.split(was), _NUMBER.split(becomes)
+    if part != "expression" or old[::2] != new[::2]:
+        return part, was, becomes
+    pairs = [(a, b) for a, b in zip(old[1::2], new[1::2], strict=True) if a != b]
+    return "threshold", ", ".join(a for a, _ in pairs), ", ".join(b for _, b in pairs)
+
+
+def _rule(group: str, rule: Mapping[str, Any]) -> tuple[str, str, dict[str, str]]:
+    kind = "alert" if "alert" in rule else "record"
+    name, parts = deployed_rule(
+        kind,
+        rule[kind],
+        str(rule["expr"]),
+        group,
+        rule.get("labels") or {},
+        rule.get("annotations") or {},
+        parse_duration(rule.get("for", "0s")),
+        parse_duration(rule.get("keep_firing_for", "0s")),
+    )
+    return kind, name, parts
+
+
+def _panels(path: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    board = PurePosixPath(path).stem
+    for panel in json.loads(text)["panels"]:
+        parts = {"title": panel["title"], "type": panel["type"], "description": panel.get("description", "")}
+        parts["unit"] = str(panel.get("fieldConfig", {}).get("defaults", {}).get("unit", ""))
+        for target in panel.get("targets", ()):
+            parts[f"query {target['refId']}"] = " ".join(target["expr"].split())
+        yield f"{board} / {panel['id']}", parts
+
+
+def _routing(config: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
+    receivers = {
+        one["name"]: {key: _text(value) for key, value in one.items() if key != "name"} for one in config["receivers"]
+    }
+    inhibitions = {
+        f"{', '.join(one['source_matchers'])} holds back {', '.join(one['target_matchers'])}": {
+            "equal": ", ".join(one.get("equal", ()))
+        }
+        for one in config.get("inhibit_rules", ())
+    }
+    return {"route": dict(_routes(config["route"], "")), "receiver": receivers, "inhibition": inhibitions}
+
+
+def _routes(route: Mapping[str, Any], above: str) -> Iterator[tuple[str, dict[str, str]]]:
+    name = " > ".join(part for part in (above, ", ".join(route.get("matchers", ()))) if part)
+    yield name or "all", {key: _text(value) for key, value in route.items() if key not in ("routes", "matchers")}
+    for inner in route.get("routes", ()):
+        yield from _routes(inner, name)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _braced(labels: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items())) + "}" if labels else ""
