@@ -61,6 +61,12 @@ def dashboard_uid(name: str, estate: str) -> str:
     return f"{DASHBOARD_UID_PREFIX}-{name}-{digest}"
 
 
+def folder_uid(estate: str, env: str) -> str:
+    """The uid of Grafana's folder for the dashboards of an estate and environment, of any name."""
+    digest = hashlib.sha256(f"{estate}\n{env}".encode()).hexdigest()[:8]
+    return f"{DASHBOARD_UID_PREFIX}-{digest}"
+
+
 def slug(text: str) -> str:
     """`text` as a file name part: lower case letters, digits and dashes, and a short hash where anything was lost."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from tiercli.dashboards.fields import State
+from tiercli.dashboards.lines import STALE_STEPS
 from tiercli.dashboards.said import PanelReading, Row
 from tiercli.durations import format_duration
 
@@ -19,12 +20,11 @@ _LANE = {State.OK: "▁", State.WARN: "▄", State.BAD: "█", State.NONE: "·"}
 _BARS = "▁▂▃▄▅▆▇█"
 _ORDER = (State.BAD, State.WARN, State.OK, State.NONE)
 SPARK, WIDE_SPARK, LEAST_NAME, LEAST_COLUMN = 14, 30, 16, 4
-STALE_S = 60.0
 
 
 def styled(text: str, state: State) -> Text:
     """`text` in the colour of a state."""
-    return Text(text, style=_STYLE[state])
+    return Text().append(text, style=_STYLE[state])
 
 
 def plural(count: int, noun: str) -> str:
@@ -130,7 +130,7 @@ def _age(row: Row) -> str:
     if len(row.points) < 2:
         return ""
     step = row.points[1][0] - row.points[0][0]
-    return f" ({_short(row.age_s)} ago)" if row.age_s > max(STALE_S, 3 * step) else ""
+    return f" ({_short(row.age_s)} ago)" if row.age_s > STALE_STEPS * step else ""
 
 
 def _short(seconds: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from tiercli.cli.dashboard_blocks import block_of, fits_half, plural, styled
+from tiercli.cli.dashboard_blocks import block_of, clean, fits_half, plural, styled
 from tiercli.dashboards.fields import State
 from tiercli.dashboards.said import BoardReading, PanelReading
 from tiercli.durations import format_duration
@@ -24,14 +24,15 @@ def draw_board(reading: BoardReading, width: int, rows: int = 12) -> list[Text]:
     for group in _groups(reading.panels, width):
         if group[0].section != section:
             section = group[0].section
-            lines += [Text(), Text(section, style="bold underline")] if section else []
+            lines += [Text(), Text(clean(section), style="bold underline")] if section else []
         lines.append(Text())
         if len(group) == 1:
             lines += block_of(group[0], width, rows)
         else:
             half = (width - GAP) // 2
-            lines += _side_by_side([block_of(panel, half, rows) for panel in group], half)
-    return lines
+            blocks = [[_cut(line, half) for line in block_of(panel, half, rows)] for panel in group]
+            lines += _side_by_side(blocks, half)
+    return [_cut(line, width) for line in lines]
 
 
 def fit_board(reading: BoardReading, width: int, height: int) -> list[Text]:
@@ -42,13 +43,19 @@ def fit_board(reading: BoardReading, width: int, height: int) -> list[Text]:
         if len(lines) <= height:
             return lines
     left = len(lines) - height + 1
-    return [*lines[: height - 1], Text(f"… {plural(left, 'line')} more: a higher terminal, --panel or --once", "dim")]
+    return [*lines[: height - 1], _cut(Text(f"… {plural(left, 'line')} more: see --panel, --once", "dim"), width)]
+
+
+def _cut(line: Text, width: int) -> Text:
+    line.rstrip()
+    line.truncate(width, overflow="ellipsis")
+    return line
 
 
 def _head(reading: BoardReading, width: int) -> Iterator[Text]:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.at))
     right = f"{at}, last {format_duration(reading.range_s)}"
-    title = Text(reading.title, style="bold")
+    title = Text(clean(reading.title), style="bold")
     counts = {state: sum(panel.state is state for panel in reading.panels) for state in (State.BAD, State.WARN)}
     for state, count in counts.items():
         if count:
@@ -62,18 +69,13 @@ def _head(reading: BoardReading, width: int) -> Iterator[Text]:
         title.append(right, style="dim")
         yield title
     else:
-        title.truncate(width, overflow="ellipsis")
         yield title
         yield Text(right, style="dim")
-    chosen = ", ".join(f"{name}: {text or 'none'}" for name, text in reading.chosen.items())
+    chosen = ", ".join(f"{name}: {clean(text) or 'none'}" for name, text in reading.chosen.items())
     if chosen:
-        line = Text(chosen, style="dim")
-        line.truncate(width, overflow="ellipsis")
-        yield line
+        yield Text(chosen, style="dim")
     for note in reading.notes:
-        line = Text(f"! {note}", style="yellow")
-        line.truncate(width, overflow="ellipsis")
-        yield line
+        yield Text(f"! {clean(note)}", style="yellow")
 
 
 def _groups(panels: Sequence[PanelReading], width: int) -> Iterator[tuple[PanelReading, ...]]:

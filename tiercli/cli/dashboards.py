@@ -1,4 +1,4 @@
-"""`tiercli dashboards`: list them, and read one on a terminal."""
+"""`tiercli dashboards`: list them, read one on a terminal, save them in a Grafana."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tiercli.cli.dashboard_sources import load_boards
+from tiercli.cli.dashboards_apply import APPLY_EPILOG, apply
 from tiercli.cli.terminal import output_console
 
 if TYPE_CHECKING:
@@ -23,9 +25,8 @@ _SHOW_EPILOG = (
     "  tiercli dashboards show home --dir monitoring --once --width 100      (in CI: one plain drawing)\n\n"
     "  tiercli dashboards show provider --dir monitoring --output json | jq '.panels[] | select(.state == \"bad\")'"
 )
-_SCRAPE_S = 15.0  # Grafana's own default, where no catalog says otherwise
 Catalog = Annotated[
-    Path | None, typer.Argument(metavar="[CATALOG]", help="The catalog file; - is standard input.", show_default=False)
+    Path | None, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
 ]
 Folder = Annotated[
     Path | None, typer.Option("--dir", metavar="DIR", help="A generated folder, or one of dashboards, instead.")
@@ -37,9 +38,12 @@ Templates = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    group = typer.Typer(help="List the dashboards; read one on a terminal.", no_args_is_help=True)
+    group = typer.Typer(
+        help="List the dashboards; read one on a terminal; save them in a Grafana.", no_args_is_help=True
+    )
     group.command("list", epilog=_LIST_EPILOG)(list_dashboards)
     group.command("show", epilog=_SHOW_EPILOG)(show)
+    group.command("apply", epilog=APPLY_EPILOG)(apply)
     app.add_typer(group, name="dashboards")
 
 
@@ -59,7 +63,7 @@ def list_dashboards(
 
     from tiercli.dashboards.choices import asked_variables
 
-    boards, _ = _boards(catalog, folder, templates)
+    boards, _ = load_boards(catalog, folder, templates)
     rows = [
         {
             "name": name,
@@ -88,13 +92,13 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A dashboard's name, or its uid.", show_default=False)],
     catalog: Catalog = None,
     prometheus: Annotated[
-        str, typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS", metavar="URL", help="The Prometheus to ask.")
+        str, typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS_URL", metavar="URL", help="The Prometheus to ask.")
     ] = "http://localhost:9090",
     folder: Folder = None,
     var: Annotated[
         list[str] | None,
         typer.Option(
-            "--var", metavar="NAME=VALUE", help="Set a variable; repeat for more of it or others. [default: all]"
+            "--var", metavar="NAME=VALUE", help="Set a variable; repeat for more of it or others; without it: all."
         ),
     ] = None,
     panel: Annotated[
@@ -107,7 +111,7 @@ def show(
         int, typer.Option("--rows", min=0, help="Rows of a panel in one drawing, worst first; 0: all.")
     ] = 12,
     width: Annotated[
-        int | None, typer.Option("--width", min=40, help="Columns to draw in. [default: the terminal's, else 100]")
+        int | None, typer.Option("--width", min=40, help="Columns to draw in; without it the terminal's, else 100.")
     ] = None,
     templates: Templates = None,
     output: Annotated[
@@ -124,7 +128,7 @@ def show(
 
     from tiercli.output.live_board import BoardRequest
 
-    boards, scrape_s = _boards(catalog, folder, templates)
+    boards, scrape_s = load_boards(catalog, folder, templates)
     board = _only(_named(boards, name), panel or ())
     request = BoardRequest(board, _wanted(board, var or ()), _seconds(range_, "--range"), scrape_s)
     every = _seconds(refresh, "--refresh")
@@ -181,48 +185,6 @@ async def _watch(prometheus: str, request: BoardRequest, every_s: float, width: 
                     reading, lost = await fetch_board(client, request), ""
                 except BackendError as error:
                     lost = f"{error.message} (shown is what it said {time.time() - reading.at:.0f} s ago)"
-
-
-def _boards(
-    catalog: Path | None, folder: Path | None, templates: list[Path] | None
-) -> tuple[Mapping[str, Board], float]:
-    """The dashboards by name, and the scrape interval of their Prometheus in seconds."""
-    from tiercli.dashboards.board import parse_board
-    from tiercli.errors import InvalidInput
-
-    if catalog is not None and folder is not None:
-        raise InvalidInput("a catalog and a folder of dashboards", hint="name one of the two")
-    if folder is not None:
-        return {
-            path.stem: parse_board(path.read_text(encoding="utf-8"), str(path)) for path in _files(folder)
-        }, _SCRAPE_S
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.dashboards import render_dashboards
-    from tiercli.durations import parse_duration
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.rules.alarm_files import load_alarm_set
-    from tiercli.rules.deployment import timing_of
-
-    if catalog is None:
-        raise InvalidInput("no dashboards", hint="name a catalog, or a folder of dashboards with --dir")
-    folders = templates or ()
-    loaded = load_catalog(catalog, further_checks(folders))
-    unbound = load_alarm_set(loaded, timing_of(loaded.catalog), folders).canonical.unbound
-    rendered = render_dashboards(loaded.catalog, unbound)
-    boards = {Path(path).stem: parse_board(text, path) for path, text in rendered.items()}
-    return boards, parse_duration(loaded.catalog.prometheus.scrape_interval)
-
-
-def _files(folder: Path) -> list[Path]:
-    from tiercli.errors import InvalidInput, Location, Problem
-
-    inside = folder / "grafana" / "dashboards"
-    found = sorted((inside if inside.is_dir() else folder).glob("*.json"))
-    found = [path for path in found if path.name != "manifest.json"]
-    if not found:
-        problem = Problem(Location(str(folder)), "no dashboards in it", "a folder that tiercli generate wrote")
-        raise InvalidInput(f"no dashboards in {folder}", [problem])
-    return found
 
 
 def _named(boards: Mapping[str, Board], name: str) -> Board:

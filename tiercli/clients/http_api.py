@@ -1,7 +1,8 @@
-"""What the clients of Prometheus and Alertmanager share: one GET, and every failure as a BackendError."""
+"""What the clients of Prometheus, Alertmanager and Grafana share: each exchange, and every failure as a BackendError."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
@@ -16,7 +17,14 @@ class ApiClient:
 
     NAME = "server"
 
-    def __init__(self, url: str, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = 5.0,
+        *,
+        headers: Mapping[str, str] | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL as error:
@@ -24,7 +32,9 @@ class ApiClient:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise InvalidInput(f"not an http or https URL of {self.NAME}", hint="such as http://localhost:9090")
         self.url = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
-        self._client = httpx.AsyncClient(base_url=url, timeout=timeout_s, trust_env=False)
+        self._client = httpx.AsyncClient(
+            base_url=url, timeout=timeout_s, trust_env=False, headers=dict(headers or {}), verify=verify
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,22 +63,31 @@ class ApiClient:
 
     async def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The decoded answer of a GET. Raises BackendUnreachable without one, QueryRejected for an error."""
+        status, body = await self._exchange("GET", path, params=params)
+        if status >= 400:
+            reason = body.get("error") if isinstance(body, dict) else body
+            raise QueryRejected(f"{self.NAME} answered {status}: {str(reason)[:500]}")
+        return body
+
+    async def _exchange(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> tuple[int, Any]:
+        """Status and decoded answer. Raises BackendUnreachable without an answer, or one that lets nobody in."""
         try:
-            answer = await self._client.get(path, params=params)
+            answer = await self._client.request(method, path, params=params, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = str(error) or type(error).__name__
             raise BackendUnreachable(
                 f"{self.NAME} at {self.url} does not answer: {said}", hint=f"is {self.NAME} up, and is the URL right?"
             ) from error
         if answer.status_code in (401, 403):
-            raise BackendUnreachable(f"{self.NAME} at {self.url} demands authentication (HTTP {answer.status_code})")
+            raise BackendUnreachable(f"{self.NAME} at {self.url} {self._refused(answer.status_code)}")
         try:
-            body = answer.json()
+            return answer.status_code, answer.json()
         except ValueError as error:
             raise BackendUnreachable(
                 f"what answers at {self.url} is not {self.NAME} (HTTP {answer.status_code}, no JSON)"
             ) from error
-        if answer.status_code >= 400:
-            reason = body.get("error") if isinstance(body, dict) else body
-            raise QueryRejected(f"{self.NAME} answered {answer.status_code}: {str(reason)[:500]}")
-        return body
+
+    def _refused(self, status: int) -> str:
+        return f"demands authentication (HTTP {status})"

@@ -7,9 +7,14 @@ import yaml
 from tiercli.catalog.model import Catalog
 
 
+def folder_title(catalog: Catalog) -> str:
+    """The folder of the dashboards in Grafana."""
+    return f"LLM traffic ({catalog.estate}, {catalog.env})"
+
+
 def render_provisioning(catalog: Catalog) -> dict[str, str]:
     """Data source and dashboard provider. Grafana expands ${PROMETHEUS_URL} from its own environment."""
-    folder = f"LLM traffic ({catalog.estate}, {catalog.env})"
+    folder = folder_title(catalog)
     datasources = {
         "apiVersion": 1,
         "datasources": [

@@ -1,0 +1,62 @@
+"""Where the dashboards of a command come from: a catalog, or a folder that was generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tiercli.catalog.loading import LoadedCatalog
+    from tiercli.dashboards.board import Board
+
+_SCRAPE_S = 15.0  # Grafana's own default, where no catalog says otherwise
+
+
+def load_boards(
+    catalog: Path | None, folder: Path | None, templates: list[Path] | None
+) -> tuple[Mapping[str, Board], float]:
+    """The dashboards of a catalog or of a folder by name, and the scrape interval of their Prometheus in seconds."""
+    from tiercli.dashboards.board import parse_board
+    from tiercli.errors import InvalidInput
+
+    if catalog is not None and folder is not None:
+        raise InvalidInput("a catalog and a folder of dashboards", hint="name one of the two")
+    if folder is not None:
+        return {
+            path.stem: parse_board(path.read_text(encoding="utf-8"), str(path)) for path in _files(folder)
+        }, _SCRAPE_S
+    from tiercli.durations import parse_duration
+
+    if catalog is None:
+        raise InvalidInput("no dashboards", hint="name a catalog, or a folder of dashboards with --dir")
+    loaded, rendered = render_boards(catalog, templates)
+    boards = {Path(path).stem: parse_board(text, path) for path, text in rendered.items()}
+    return boards, parse_duration(loaded.catalog.prometheus.scrape_interval)
+
+
+def render_boards(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCatalog, Mapping[str, str]]:
+    """The catalog, and the JSON of each of its dashboards by path."""
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.dashboards import render_dashboards
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.rules.alarm_files import load_alarm_set
+    from tiercli.rules.deployment import timing_of
+
+    folders = templates or ()
+    loaded = load_catalog(catalog, further_checks(folders))
+    unbound = load_alarm_set(loaded, timing_of(loaded.catalog), folders).canonical.unbound
+    return loaded, render_dashboards(loaded.catalog, unbound)
+
+
+def _files(folder: Path) -> list[Path]:
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    inside = folder / "grafana" / "dashboards"
+    found = sorted((inside if inside.is_dir() else folder).glob("*.json"))
+    found = [path for path in found if path.name != "manifest.json"]
+    if not found:
+        problem = Problem(Location(str(folder)), "no dashboards in it", "a folder that tiercli generate wrote")
+        raise InvalidInput(f"no dashboards in {folder}", [problem])
+    return found

@@ -1,0 +1,102 @@
+"""`tiercli dashboards apply`: dashboards into a running Grafana."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.dashboard_sources import render_boards
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from tiercli.output.grafana_apply import ApplyPlan
+
+APPLY_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli dashboards apply my.yaml --grafana https://grafana.internal --dry-run\n\n"
+    "  TIERCLI_GRAFANA_TOKEN=… tiercli dashboards apply my.yaml --grafana https://grafana.internal\n\n"
+    "  tiercli dashboards apply my.yaml --grafana https://grafana.internal --token-file /run/secrets/grafana --ca-file ca.pem"
+)
+Templates = Annotated[
+    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+]
+
+
+def apply(
+    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    grafana: Annotated[
+        str, typer.Option("--grafana", envvar="TIERCLI_GRAFANA_URL", metavar="URL", help="Its URL.", show_default=False)
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; save nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite boards that were edited in Grafana.")] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file", metavar="FILE", help="Holds a service account's token; or set TIERCLI_GRAFANA_TOKEN."
+        ),
+    ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option("--ca-file", metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
+    ] = None,
+    templates: Templates = None,
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--output", help="For a person, or one JSON object.")
+    ] = "text",
+) -> None:
+    """Create or update the dashboards and their folder in a Grafana, over its HTTP API.
+
+    What has not changed is not saved again. A board that somebody edited there since is not overwritten, and then nothing
+    is saved, without --force (exit 1). Exit 3 when Grafana does not answer or does not accept the token.
+    """
+    import asyncio
+    import json
+
+    from tiercli.cli.grafana_token import read_token
+    from tiercli.clients.grafana import GrafanaClient
+    from tiercli.conventions import folder_uid
+    from tiercli.dashboards.provisioning import folder_title
+    from tiercli.output.grafana_apply import apply_plan, plan_apply, refusal
+
+    loaded, rendered = render_boards(catalog, templates)
+    boards = {Path(path).stem: json.loads(text) for path, text in rendered.items()}
+    folder = folder_uid(loaded.catalog.estate, loaded.catalog.env), folder_title(loaded.catalog)
+    client = GrafanaClient(grafana, read_token(token_file), ca_file)
+    catalog_text = loaded.catalog.model_dump_json()
+
+    async def applied() -> ApplyPlan:
+        async with client:
+            plan = await plan_apply(client, folder, boards, force=force)
+            if not dry_run and not plan.refused:
+                await apply_plan(client, plan, catalog_text, force=force)
+            return plan
+
+    plan = asyncio.run(applied())
+    if output == "json":
+        rows = [
+            {"name": one.name, "uid": one.uid, "action": one.action.value, "reason": one.reason} for one in plan.boards
+        ]
+        done = {"folder": plan.folder_title, "folder_uid": plan.folder_uid, "new_folder": plan.new_folder}
+        typer.echo(json.dumps({**done, "dry_run": dry_run, "dashboards": rows}, indent=2, ensure_ascii=False))
+    else:
+        _print_plan(plan, client.url, dry_run)
+    if plan.refused:
+        raise refusal(plan)
+
+
+def _print_plan(plan: ApplyPlan, url: str, dry_run: bool) -> None:
+    from tiercli.output.grafana_apply import Action
+
+    console = output_console()
+    signs = {Action.CREATE: "+", Action.UPDATE: "~", Action.REFUSE: "!"}
+    for board in plan.boards:
+        if board.action in signs:
+            why = f" ({board.reason})" if board.reason else ""
+            console.print(f"{signs[board.action]} {board.name}{why}", markup=False)
+    counts = {action: sum(board.action is action for board in plan.boards) for action in Action}
+    words = f"{counts[Action.CREATE]} created, {counts[Action.UPDATE]} updated, {counts[Action.UNCHANGED]} as they were"
+    console.print(
+        f"{plan.folder_title} at {url}: {words}{'; nothing saved, a dry run' if dry_run else ''}", markup=False
+    )

@@ -1,0 +1,167 @@
+"""Applying dashboards to a running Grafana: first what would be done, of all of them; then that, or nothing.
+
+Each save carries a message with the hash of the catalog and of the board itself, and whoever edits a board in Grafana
+makes a new version with another message. So the last message says whether tiercli saved what is there, and which board.
+(The content alone would not: newer Grafanas add keys of their own to what they store.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from tiercli.clients.grafana import GrafanaClient, SaveRefused, StoredBoard
+from tiercli.errors import CheckFailed
+
+_MESSAGE = re.compile(r"^tiercli: catalog [0-9a-f]{12}, board ([0-9a-f]{12})$")
+_OF_GRAFANA = ("id", "version")  # keys that Grafana sets
+
+
+class Action(StrEnum):
+    """What applying does with a board."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBoard:
+    """What is to be done with one board; `reason` says why it is refused, or overwritten all the same."""
+
+    name: str
+    content: Mapping[str, Any]
+    action: Action
+    reason: str = ""
+    version: int = 0
+
+    @property
+    def uid(self) -> str:
+        """The board's uid."""
+        return str(self.content["uid"])
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPlan:
+    """What is to be done: the folder to create if `new_folder`, and each board."""
+
+    folder_uid: str
+    folder_title: str
+    new_folder: bool
+    boards: tuple[PlannedBoard, ...]
+
+    @property
+    def refused(self) -> tuple[PlannedBoard, ...]:
+        """The boards that stand in the way."""
+        return tuple(board for board in self.boards if board.action is Action.REFUSE)
+
+
+def board_digest(content: Mapping[str, Any]) -> str:
+    """The hash of a board's content, without what Grafana sets."""
+    kept = {key: value for key, value in content.items() if key not in _OF_GRAFANA}
+    return _digest(json.dumps(kept, sort_keys=True, ensure_ascii=False))
+
+
+def save_message(catalog_text: str, content: Mapping[str, Any]) -> str:
+    """The message of a save, from the catalog's text and the board."""
+    return f"tiercli: catalog {_digest(catalog_text)}, board {board_digest(content)}"
+
+
+def plan_board(
+    name: str, content: Mapping[str, Any], stored: StoredBoard | None, folder: str, force: bool
+) -> PlannedBoard:
+    """What to do with a board, given what Grafana holds under its uid."""
+    if stored is None:
+        return PlannedBoard(name, content, Action.CREATE)
+    said = _MESSAGE.match(stored.message or "")
+    in_place = stored.folder_uid == folder
+    last = said[1] if said is not None else board_digest(stored.content)
+    if in_place and last == board_digest(content):
+        return PlannedBoard(name, content, Action.UNCHANGED, version=stored.version)
+    if stored.provisioned:
+        reason = "Grafana reads it from a provisioned file, and saves no other"
+        return PlannedBoard(name, content, Action.REFUSE, reason, stored.version)
+    reason = _why_not(content, stored, ours=said is not None, in_place=in_place)
+    action = Action.REFUSE if reason and not force else Action.UPDATE
+    return PlannedBoard(name, content, action, reason, stored.version)
+
+
+async def plan_apply(
+    client: GrafanaClient, folder: tuple[str, str], boards: Mapping[str, Mapping[str, Any]], *, force: bool = False
+) -> ApplyPlan:
+    """What applying `boards` (content by name) into `folder` (uid and title) would do; only reads."""
+    uid, title = folder
+    known = await client.folder_title(uid)
+    planned = []
+    for name, content in boards.items():
+        planned.append(plan_board(name, content, await client.board(str(content["uid"])), uid, force))
+    return ApplyPlan(uid, title, known is None, tuple(planned))
+
+
+async def apply_plan(client: GrafanaClient, plan: ApplyPlan, catalog_text: str, *, force: bool = False) -> None:
+    """Do what a plan says. Raises CheckFailed before anything is written when a board is refused, and when somebody saves
+    one between the plan and now: those before it are saved then, and named."""
+    if plan.refused:
+        raise refusal(plan)
+    if plan.new_folder and any(board.action is not Action.UNCHANGED for board in plan.boards):
+        await client.create_folder(plan.folder_uid, plan.folder_title)
+    saved: list[str] = []
+    for board in plan.boards:
+        if board.action is Action.UNCHANGED:
+            continue
+        content = dict(board.content)
+        if board.action is Action.UPDATE:
+            content["version"] = board.version
+        message = save_message(catalog_text, board.content)
+        try:
+            await client.save_board(content, plan.folder_uid, message, overwrite=force)
+        except SaveRefused as error:
+            raise _stopped(board, error, saved) from error
+        saved.append(board.name)
+
+
+def refusal(plan: ApplyPlan) -> CheckFailed:
+    """Why nothing is written."""
+    count = len(plan.refused)
+    provisioned = all("provisioned" in board.reason for board in plan.refused)
+    return CheckFailed(
+        f"{'1 dashboard is' if count == 1 else f'{count} dashboards are'} not overwritten; nothing was saved",
+        details=[f"{board.name} ({board.uid}): {board.reason}" for board in plan.refused],
+        hint="take it out of Grafana's provisioning, or deliver the files there"
+        if provisioned
+        else "carry what was edited into the catalog or a board of your own, or overwrite it with --force",
+    )
+
+
+def _why_not(content: Mapping[str, Any], stored: StoredBoard, *, ours: bool, in_place: bool) -> str:
+    """Why a board is not overwritten unasked; "" where it can be."""
+    tags = stored.content.get("tags") or ()
+    if "tiercli" in tags and set(tags) != set(content.get("tags", ())):
+        return f"it is of another estate or environment ({', '.join(map(str, tags))})"
+    if stored.message is None:
+        return "it is not what would be saved, and Grafana does not say who saved it last"
+    if not ours:
+        who = f" by {stored.saved_by}" if stored.saved_by else ""
+        words = f", with the message {stored.message!r}" if stored.message else ""
+        return f"version {stored.version} was saved there{who}{words}"
+    return "" if in_place else f"it was moved there to the folder {stored.folder_uid or 'General'}"
+
+
+def _stopped(board: PlannedBoard, error: SaveRefused, saved: Sequence[str]) -> CheckFailed:
+    done = f"saved before it: {', '.join(saved)}" if saved else "nothing was saved"
+    hints = {
+        "version-mismatch": "somebody saved it just now: look at it, then run this again",
+        "name-exists": "another dashboard in that folder has its name: rename or move that one",
+        "plugin-dashboard": "a plugin owns it: its uid must be another",
+    }
+    return CheckFailed(f"{error.message}; {done}", hint=hints.get(error.status, "Grafana says why above"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
