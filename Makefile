@@ -56,7 +56,7 @@ lint: $(VENV)/.dev ## Format and check the code
 
 bench: setup $(VENV)/.dev ## Measure what README states
 	@$(BIN)/python tests/bench/bench_startup.py
-	@$(BIN)/python tests/bench/bench_stages.py
+	@$(BIN)/python -m tests.bench.bench_stages
 	@$(BIN)/python tests/bench/bench_fault_proxy.py
 
 clean: ## Remove the virtual environment, caches and runs

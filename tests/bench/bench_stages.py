@@ -1,72 +1,142 @@
-"""How long each stage takes, and how much memory: for the example, and for a large estate with its tenants in each form."""
+"""Time and peak memory of each stage of tiercli, for catalogs/hybrid.yaml and a large estate.
+
+Run it: python -m tests.bench.bench_stages [--json] [--rounds N] [--stages load,generate,…]. Each stage is a
+command of its own, run alone; its memory is the larger of its own and its tools' (promtool, amtool), its CPU time the sum.
+Exit code 1 where a figure misses what is asked of it. The machine's load is printed with the figures: on a busy one a
+command waits for a core, and takes longer than its CPU time says.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-import re
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench.large_estate import FORMS, write_large_estate
 
 ROOT = Path(__file__).resolve().parents[2]
-CHILD = (
-    "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode; "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
-)
-# Seconds and MB that each may take; None: not bounded.
-LIMITS = {
-    ("large csv", "generate"): (3.0, 400.0),
-    ("large jsonl", "generate"): (3.0, 400.0),
-    ("large yaml", "generate"): (8.0, 400.0),
-    ("large csv", "lint"): (5.0, None),
-    ("large jsonl", "lint"): (5.0, None),
-    ("large yaml", "lint"): (8.0, None),
+STAGES: dict[str, tuple[str, ...]] = {
+    "load": ("catalog", "validate"),
+    "budget": ("budget",),
+    "generate": ("generate",),
+    "lint": ("lint",),
+    "rule tests": ("rules", "test"),
 }
+# (seconds, MB) that a stage of a catalog may take.
+LIMITS: dict[tuple[str, str], tuple[float, float | None]] = {
+    **{(f"large, {form}", "generate"): (3.0, 400.0) for form in ("csv", "jsonl")},
+    **{(f"large, {form}", "lint"): (5.0, None) for form in ("csv", "jsonl")},
+    ("large, yaml", "generate"): (8.0, 400.0),
+    ("large, yaml", "lint"): (8.0, None),
+    ("hybrid", "generate"): (1.0, None),
+}
+# Much longer than the others: once, and of one of the large catalogs.
+_LONG = "rule tests"
 
 
-def measure(*arguments: str) -> tuple[float, float]:
-    """Seconds and peak MB of a command, in a child of its own so that nothing else counts."""
+@dataclass(frozen=True)
+class Figure:
+    """What a stage took: the median of `rounds`."""
+
+    catalog: str
+    stage: str
+    seconds: float | None  # None: there is no such command
+    cpu_s: float = 0.0
+    megabytes: float = 0.0
+    rounds: int = 0
+    limit_s: float | None = None
+    limit_mb: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether it is within its limits."""
+        late = self.limit_s is not None and (self.seconds or 0) > self.limit_s
+        return not late and (self.limit_mb is None or self.megabytes <= self.limit_mb)
+
+
+class Run(NamedTuple):
+    """What one run took."""
+
+    seconds: float
+    cpu_s: float
+    megabytes: float
+    exit_code: int
+
+
+def run(arguments: tuple[str, ...]) -> Run:
+    """Run a tiercli command; 2 is an exit code of its own here, anything else ends the bench."""
     began = time.monotonic()
-    command = [sys.executable, "-c", CHILD, sys.executable, "-m", "tiercli", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return time.monotonic() - began, int(done.stdout) / 1024
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen([sys.executable, "-m", "tiercli", *arguments], cwd=ROOT, stdout=said, stderr=said)
+        _, status, used = os.wait4(child.pid, 0)
+        took = time.monotonic() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode not in (0, 2):
+            said.seek(0)
+            raise SystemExit(f"tiercli {' '.join(arguments)} failed:\n{said.read().decode(errors='replace')[-2000:]}")
+    return Run(took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, child.returncode)
+
+
+def measure(name: str, catalog: Path, stage: str, rounds: int) -> Figure:
+    """One stage of one catalog."""
+    command = STAGES[stage]
+    if run((*command, "--help")).exit_code:
+        return Figure(name, stage, None)
+    runs = []
+    for _ in range(1 if stage == _LONG else rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            more = ("--out", f"{folder}/out") if stage == "generate" else ()
+            runs.append(run((*command, str(catalog), *more)))
+        if runs[-1].exit_code:
+            raise SystemExit(f"tiercli {' '.join(command)} {catalog}: exit code {runs[-1].exit_code}")
+    limits = LIMITS.get((name, stage), (None, None))
+    seconds = round(statistics.median(one.seconds for one in runs), 2)
+    cpu_s = round(statistics.median(one.cpu_s for one in runs), 2)
+    return Figure(name, stage, seconds, cpu_s, round(max(one.megabytes for one in runs)), len(runs), *limits)
+
+
+def _line(figure: Figure) -> str:
+    head = f"{figure.catalog:<14} {figure.stage:<11}"
+    if figure.seconds is None:
+        return f"{head} not there"
+    asked = [] if figure.limit_s is None else [f"{figure.limit_s:g} s"]
+    asked += [] if figure.limit_mb is None else [f"{figure.limit_mb:g} MB"]
+    wanted = f"   (asked: at most {', '.join(asked)}{'' if figure.met else '; MISSED'})" if asked else ""
+    return f"{head} {figure.seconds:8.2f} s {figure.cpu_s:8.2f} s {figure.megabytes:8.0f} MB{wanted}"
 
 
 def main() -> int:
-    """Measure, print a line a stage, judge."""
-    missed, alerts = [], {}
-    with tempfile.TemporaryDirectory() as name:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--stages", default=",".join(STAGES), help="which, with commas between")
+    arguments = parser.parse_args()
+    stages = [stage for stage in STAGES if stage in arguments.stages.split(",")]
+    load, figures = os.getloadavg()[0], []
+    if not arguments.json:
+        print(f"{len(os.sched_getaffinity(0))} cores, load average {load:.1f} before; medians, and the peak of memory")
+        print(f"{'catalog':<14} {'stage':<11} {'time':>10} {'CPU':>10} {'memory':>11}")
+    with tempfile.TemporaryDirectory() as folder:
         catalogs = {"hybrid": ROOT / "catalogs" / "hybrid.yaml"}
-        for form in ("csv", "jsonl", "yaml"):
-            folder = Path(name) / form
-            folder.mkdir()
-            subprocess.run(
-                [sys.executable, ROOT / "tests/bench/large_estate.py", folder, "--tenants", form], check=True
-            )
-            catalogs[f"large {form}"] = folder / "catalog.yaml"
-        for estate, path in catalogs.items():
-            out = Path(name) / f"out-{estate.replace(' ', '-')}"
-            stages: dict[str, tuple[str, ...]] = {
-                "load": ("catalog", "validate", str(path)),
-                "generate": ("generate", str(path), "--out", str(out)),
-                "lint": ("lint", str(path)),
-            }
-            if estate in ("hybrid", "large csv"):
-                stages["rule tests"] = ("rules", "test", str(path))
-            for stage, arguments in stages.items():
-                seconds, megabytes = measure(*arguments)
-                print(f"{estate:<12} {stage:<11} {seconds:6.2f} s {megabytes:6.0f} MB", flush=True)
-                most_s, most_mb = LIMITS.get((estate, stage), (None, None))
-                if (most_s is not None and seconds > most_s) or (most_mb is not None and megabytes > most_mb):
-                    missed.append(f"{estate} {stage}")
-            rules = (out / "prometheus" / "rules" / "tiercli.yml").read_text(encoding="utf-8")
-            alerts[estate] = len(re.findall(r"^  - alert:", rules, re.MULTILINE))
-    print(json.dumps({"alert_rules": alerts}))
-    if missed:
-        print(f"missed: {', '.join(missed)}", file=sys.stderr)
-    return 1 if missed else 0
+        catalogs |= {f"large, {form}": write_large_estate(Path(folder) / form, form) for form in FORMS}
+        for stage in stages:
+            for name, catalog in list(catalogs.items())[: 2 if stage == _LONG else None]:
+                figures.append(measure(name, catalog, stage, arguments.rounds))
+                if not arguments.json:
+                    print(_line(figures[-1]), flush=True)
+    met = all(figure.met for figure in figures)
+    if arguments.json:
+        print(json.dumps({"load": load, "met": met, "figures": [asdict(figure) for figure in figures]}))
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def large_catalog() -> dict[str, Any]:
             "gpu_usd_per_hour": 2.4,
         },
         "gateway": {"binding": "native", "targets": ["gateway.internal:9100"]},
+        "sources": {"gpus": {"binding": "tiercli-gpu", "targets": ["gpus.internal:9400"]}},
         "cardinality": {"total": {"series": 1_000_000, "owner": "platform", "reason": "a Prometheus of its own"}},
         "prometheus": {"scrape_interval": "15s", "evaluation_interval": "15s"},
     }
@@ -117,17 +118,18 @@ def _providers() -> Iterator[tuple[str, dict[str, Any]]]:
         yield cloud, {"tier": "cloud", "owner": "platform", "regions": regions, "models": models}
     for local, region in _LOCALS.items():
         names = _models(local)
-        server = {"region": region, "models": names, "gpus": 8}
-        yield (
-            local,
-            {
-                "tier": "local",
-                "owner": "platform",
-                "regions": {region: {}},
-                "models": {model: {} for model in names},
-                "servers": {f"{local}-{number}": server for number in range(4)},
-            },
-        )
+        servers = {
+            f"{local}-{number}": {
+                "region": region,
+                "models": names,
+                "gpus": 8,
+                "metrics": f"{local}-{number}.internal:8000",
+            }
+            for number in range(4)
+        }
+        models = {model: {} for model in names}
+        entry = {"tier": "local", "owner": "platform", "binding": local, "regions": {region: {}}, "models": models}
+        yield local, {**entry, "servers": servers}
 
 
 def _alias_areas() -> list[tuple[str, str]]:

@@ -29,8 +29,8 @@ __all__ = ["Document", "Key", "KeyPath", "parse_document", "read_document", "rea
 class Document:
     """A parsed file: plain dicts, lists and scalars, and where they stand.
 
-    `elsewhere` knows the place of what another file holds for this one. `problems` are those of its form after which reading could go on (a duplicate key); whoever checks the shape reports
-    them together with its own.
+    `problems` are those of its form after which reading could go on (a duplicate key); whoever checks the shape reports
+    them together with its own. `elsewhere` knows the place of what another file holds for this one.
     """
 
     name: str
@@ -55,8 +55,9 @@ class Document:
             path = path[:-1]
 
 
-def read_text(path: Path) -> str:
-    """The text of an operator's file; "-" is standard input. Raises InvalidInput: not there, too large, not UTF-8."""
+def read_text(path: Path, accepted: str = "a YAML file") -> str:
+    """The text of an operator's file; "-" is standard input. Raises InvalidInput: not there (`accepted` says what should
+    be), too large, not UTF-8."""
     name = str(path)
     try:
         if name == "-":
@@ -66,7 +67,7 @@ def read_text(path: Path) -> str:
                 data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         said = (error.strerror or str(error)).lower()
-        raise InvalidInput(f"cannot read {name}", [Problem(Location(name), said, "a YAML file")]) from error
+        raise InvalidInput(f"cannot read {name}", [Problem(Location(name), said, accepted)]) from error
     if len(data) > MAX_BYTES:
         limit = f"at most {MAX_BYTES // 1024 // 1024} MiB"
         raise InvalidInput(f"{name} is too large", [Problem(Location(name), f"more than {MAX_BYTES} bytes", limit)])

@@ -9,10 +9,10 @@ from pathlib import Path
 from tiercli.catalog.document import Document, KeyPath, parse_document, read_text
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.shape import check_shape
-from tiercli.catalog.sound import what_is_sound
-from tiercli.catalog.tenant_rows import read_tenant_rows
+from tiercli.catalog.sound import stand_in, what_is_sound
+from tiercli.catalog.tenant_rows import load_tenant_rows
 from tiercli.catalog.validation import check_references
-from tiercli.errors import InvalidInput, Problem
+from tiercli.errors import InvalidInput, Location, Problem
 
 TENANTS_FILE = "tenants_file"
 
@@ -43,11 +43,14 @@ def load_catalog(path: Path, checks: Sequence[Check] = ()) -> LoadedCatalog:
 
 def parse_catalog(text: str, name: str, checks: Sequence[Check] = ()) -> LoadedCatalog:
     """As load_catalog, for text in hand; `name` stands for the file in problems."""
-    document = _with_tenants(parse_document(text, name))
-    catalog, problems = check_shape(document, Catalog)
+    document, unread = _with_tenants(parse_document(text, name))
+    whole = replace(document, value={**document.value, "tenants": stand_in("tenants")}) if unread else document
+    catalog, problems = check_shape(whole, Catalog)
     missing: frozenset[str] = frozenset()
     if catalog is None:
-        catalog, missing = what_is_sound(document.value)
+        catalog, missing = what_is_sound(whole.value)
+    if unread:
+        catalog, missing = catalog.model_copy(update={"tenants": {}}), missing | {"tenants"}
     loaded = LoadedCatalog(catalog, document)
     problems += check_references(catalog, document, missing)
     for check in checks:
@@ -59,27 +62,38 @@ def parse_catalog(text: str, name: str, checks: Sequence[Check] = ()) -> LoadedC
     return loaded
 
 
-def _with_tenants(document: Document) -> Document:
-    """`document` with the tenants of the file that it names, as if they stood in it."""
-    value = document.value
-    named = value.get(TENANTS_FILE)
+def _with_tenants(document: Document) -> tuple[Document, bool]:
+    """`document` with the tenants of the file that it names, as if they stood in it; and whether no tenant could be read,
+    so that nothing is to be said of tenants but why."""
+    named = document.value.get(TENANTS_FILE)
     if not isinstance(named, str) or not named.strip():
-        return document
-    path = named if document.name in ("-", "") else str(Path(document.name).parent / named)
+        return document, False
+    rest = {key: one for key, one in document.value.items() if key != TENANTS_FILE}
+    own = rest.get("tenants", {})
+    at = document.locate((TENANTS_FILE,))
     try:
-        rows = read_tenant_rows(Path(path), read_text(Path(path)))
+        rows = load_tenant_rows(Path(document.name).parent / named)
     except InvalidInput as error:
-        at = document.locate((TENANTS_FILE,))
-        said = "; ".join(problem.found for problem in error.problems) or error.message
-        raise InvalidInput(error.message, [Problem(at, f"{named}: {said}"), *error.problems]) from error
-    problems = [*document.problems, *rows.problems]
-    own = value.get("tenants", {})
-    if isinstance(own, dict):
-        for tenant in own.keys() & rows.entries.keys():
-            at = document.locate(("tenants", tenant), key=True)
-            problems.append(
-                Problem(at, f"tenant {tenant!r} is in {named} too, line {rows.lines[tenant]}", "each tenant once")
-            )
-        own = {**rows.entries, **own}
-    kept = {key: one for key, one in value.items() if key != TENANTS_FILE}
-    return replace(document, value={**kept, "tenants": own}, problems=tuple(problems), elsewhere=rows.locate)
+        first = error.problems[0]
+        there = [problem for problem in error.problems if problem.location.line]
+        problems = (*document.problems, Problem(at, f"{named}: {first.found}", first.accepted), *there)
+        return replace(document, value=rest, problems=problems), not own
+    if not isinstance(own, dict):
+        return replace(document, value=rest, problems=(*document.problems, *rows.problems)), False
+    twice = [
+        Problem(
+            document.locate(("tenants", tenant), key=True),
+            f"tenant {tenant!r} is in {named} too, line {rows.lines[tenant]}",
+            "each tenant once",
+        )
+        for tenant in own.keys() & rows.entries.keys()
+    ]
+    problems = (*document.problems, *rows.problems, *twice)
+    tenants = {**rows.entries, **own}
+    if rows.problems and not tenants:
+        return replace(document, value=rest, problems=problems), True
+
+    def place(asked: KeyPath) -> Location | None:
+        return at if asked == ("tenants",) and "tenants" not in rest else rows.locate(asked)
+
+    return replace(document, value={**rest, "tenants": tenants}, problems=problems, elsewhere=place), False

@@ -22,10 +22,13 @@ OVERRIDE_LABELS = ("provider", "region", "model", "alias", "tenant")
 LONGEST_DURATION_S = 365 * 86_400
 
 
+_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 def _check_name(value: str) -> str:
     if value != value.strip():
         raise ValueError("a name cannot begin or end with a space")
-    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", value):
+    if not value.isprintable() and _BREAK.search(value):
         raise ValueError("a name cannot hold a control character or a line break")
     return value
 

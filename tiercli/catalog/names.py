@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 
 from tiercli.errors import Location, Problem
 
@@ -14,15 +15,22 @@ SHOWN_NAMES = 12
 def unknown_name(kind: str, name: str, known: Iterable[str], location: Location, where: str = "") -> Problem:
     """The problem of a name that nothing has: what is accepted, and the near miss if there is one."""
     names = list(known)
-    near = get_close_matches(name, names, n=1)
+    near = _nearest(name, tuple(names))
     accepted = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
-    return Problem(
-        location, f"unknown {kind} {name!r}{where}", accepted or f"no {kind} is declared", near[0] if near else ""
-    )
+    return Problem(location, f"unknown {kind} {name!r}{where}", accepted or f"no {kind} is declared", near)
+
+
+@lru_cache(maxsize=256)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """The near miss, or "". The same mistake often stands in many rows."""
+    near = get_close_matches(name, known, n=1)
+    return near[0] if near else ""
 
 
 def folded(name: str) -> str:
     """What two names that a reader takes for one have in common."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

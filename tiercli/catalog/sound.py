@@ -44,6 +44,11 @@ _STAND_INS: Mapping[str, Any] = {
 _MAPPINGS = ("owners", "receivers", "providers", "aliases", "zones", "tenants")
 
 
+def stand_in(section: str) -> Any:
+    """Something of the right shape for a required section of which nothing could be read."""
+    return deepcopy(_STAND_INS[section])
+
+
 def what_is_sound(value: dict[str, Any]) -> tuple[Catalog, frozenset[str]]:
     """The catalog without what has the wrong shape, and the sections of which nothing is left."""
     rest = deepcopy(value)
@@ -68,5 +73,5 @@ def _take_out(rest: dict[str, Any], path: KeyPath, missing: set[str]) -> None:
             return
     rest.pop(section, None)
     if section in _STAND_INS:
-        rest[section] = deepcopy(_STAND_INS[section])
+        rest[section] = stand_in(section)
         missing.add(section)

@@ -10,21 +10,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tiercli.catalog.document import read_text
 from tiercli.catalog.names import unknown_name
-from tiercli.catalog.tree import KeyPath
+from tiercli.catalog.tree import MAX_DEPTH, MAX_DIGITS, KeyPath
 from tiercli.errors import InvalidInput, Location, Problem
 
 NAME = "tenant"
+TENANT_FILES = "a CSV or JSON Lines file, named .csv, .jsonl or .ndjson"
 LISTS = ("features", "aliases")
-COLUMNS = (NAME, "features", "aliases", "budget_usd_per_month", "zone")
-_REQUIRED = (NAME, "features", "budget_usd_per_month", "zone")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+BUDGET = "budget_usd_per_month"
+COLUMNS = (NAME, "features", "aliases", BUDGET, "zone")
+_REQUIRED = (NAME, "features", BUDGET, "zone")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -71,58 +77,69 @@ class TenantRows:
             self.lines[name] = line
 
 
-def read_tenant_rows(path: Path, text: str) -> TenantRows:
-    """The tenants in `text`, the content of `path`: CSV, or JSON Lines when it is named .jsonl or .ndjson. Problems of
-    single rows are in its `problems`. Raises InvalidInput when it is neither."""
-    if path.suffix in (".jsonl", ".ndjson"):
-        return _read_json_lines(str(path), text)
-    if path.suffix == ".csv":
-        return _read_csv(str(path), text)
-    raise InvalidInput(
-        f"{path} cannot hold tenants",
-        [Problem(Location(str(path)), f"a file named {path.name}", "a name that ends in .csv, .jsonl or .ndjson")],
-    )
+def load_tenant_rows(path: Path) -> TenantRows:
+    """The tenants of `path`: CSV, or JSON Lines when it is named .jsonl or .ndjson. Problems of single rows are in its
+    `problems`. Raises InvalidInput when it cannot be read, or is named like neither."""
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".jsonl", ".ndjson"):
+        problem = Problem(Location(str(path)), "a file of another kind", TENANT_FILES)
+        raise InvalidInput(f"{path} cannot hold tenants", [problem])
+    text = read_text(path, TENANT_FILES)
+    return _read_csv(str(path), text) if kind == ".csv" else _read_json_lines(str(path), text)
 
 
 def _read_csv(name: str, text: str) -> TenantRows:
-    lines = text.splitlines()
+    lines = _LINE_END.split(text)
     rows = TenantRows(name, _text=lines)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: tuple[str, ...] = ()
+    begins = 1
     try:
-        header = tuple(cell.strip() for cell in next(reader, []))
-        rows.problems += _header_problems(name, header, lines[0] if lines else "")
-        if rows.problems:
-            return rows
-        rows._columns = header
-        begins = reader.line_num + 1
         for cells in reader:
-            if any(cell.strip() for cell in cells):
-                if len(cells) != len(header):
-                    said = f"{len(cells)} cells"
-                    rows.problems.append(Problem(Location(name, begins, 1), said, f"{len(header)}, as the header has"))
-                else:
-                    entry = _entry(dict(zip(header, cells, strict=True)))
-                    rows.add(begins, entry.pop(NAME, None), entry)
+            if not any(cell.strip() for cell in cells):
+                pass
+            elif not header:
+                header = tuple(cell.strip() for cell in cells)
+                rows.problems += _header_problems(name, header, begins, lines[begins - 1])
+                if rows.problems:
+                    return rows
+                rows._columns = header
+            elif len(cells) != len(header):
+                said = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}"
+                rows.problems.append(Problem(Location(name, begins, 1), said, f"{len(header)}, as the header has"))
+            else:
+                entry = _entry(dict(zip(header, cells, strict=True)))
+                rows.add(begins, entry.pop(NAME, None), entry)
             begins = reader.line_num + 1
     except csv.Error as error:
-        rows.problems.append(Problem(Location(name, reader.line_num, 1), f"not CSV: {error}", "quotes that end"))
+        rows.problems.append(_not_csv(name, begins, reader.line_num, str(error)))
+    if not header and not rows.problems:
+        rows.problems += _header_problems(name, header, 1, lines[0])
     return rows
 
 
-def _header_problems(name: str, header: tuple[str, ...], line: str) -> Iterator[Problem]:
-    places = list(_cells(line))
+def _not_csv(name: str, begins: int, ends: int, said: str) -> Problem:
+    """A row that cannot be read: from line `begins`; what is wrong was noticed in line `ends`."""
+    if said == "unexpected end of data":
+        return Problem(Location(name, begins, 1), "a quote that does not end, in the row that begins here", "CSV")
+    if said.startswith("field larger"):
+        longest = f"cells of at most {csv.field_size_limit()} characters"
+        return Problem(Location(name, begins, 1), "a cell that is too long, in the row that begins here", longest)
+    return Problem(Location(name, ends, 1), f"not CSV: {said}", 'a quote in a quoted cell written twice: ""')
+
+
+def _header_problems(name: str, header: tuple[str, ...], begins: int, line: str) -> Iterator[Problem]:
+    places = dict(enumerate(_cells(line)))
     for number, column in enumerate(header):
+        at = Location(name, begins, places.get(number, 1))
         if column not in COLUMNS:
-            yield unknown_name(
-                "column", column, COLUMNS, Location(name, 1, places[number] if number < len(places) else 1)
-            )
+            yield unknown_name("column", column, COLUMNS, at)
         elif column in header[:number]:
-            yield Problem(Location(name, 1, places[number]), f"column {column!r} twice", "each column once")
+            yield Problem(at, f"column {column!r} twice", "each column once")
     for column in _REQUIRED:
         if column not in header:
-            yield Problem(
-                Location(name, 1, 1), f"column {column!r} is missing", f"a header with {', '.join(_REQUIRED)}"
-            )
+            accepted = f"a header with {', '.join(_REQUIRED)}, commas between"
+            yield Problem(Location(name, begins, 1), f"column {column!r} is missing", accepted)
 
 
 def _entry(cells: dict[str, str]) -> dict[str, Any]:
@@ -130,33 +147,85 @@ def _entry(cells: dict[str, str]) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     for column, cell in cells.items():
         text = cell.strip()
+        if not text:
+            continue
         if column in LISTS:
-            items = [item.strip() for item in text.split(";")]
-            if any(items):
-                entry[column] = [item for item in items if item]
-        elif text:
-            entry[column] = text if column in (NAME, "zone") or not _NUMBER.fullmatch(text) else float(text)
+            if items := [item for part in text.split(";") if (item := part.strip())]:
+                entry[column] = items
+        elif column == BUDGET and _NUMBER.fullmatch(text):
+            entry[column] = _number(text)
+        else:
+            entry[column] = text
     return entry
 
 
+def _number(text: str) -> float | str:
+    """What is not finite stays text, as in YAML."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+class _WrongLine(ValueError):
+    """A line of JSON that cannot be taken in, though it may be JSON."""
+
+
 def _read_json_lines(name: str, text: str) -> TenantRows:
-    lines = text.splitlines()
+    lines = _LINE_END.split(text)
     rows = TenantRows(name, _text=lines)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_each_once, parse_float=_number, parse_int=_whole, parse_constant=_no_number
+    )
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
-        except ValueError as error:
-            column = getattr(error, "colno", 1)
-            said = f"not JSON: {getattr(error, 'msg', error)}"
-            rows.problems.append(Problem(Location(name, number, column), said, "one JSON object a line"))
-            continue
-        if not isinstance(entry, dict):
-            rows.problems.append(Problem(Location(name, number, 1), "JSON that is no object", "one JSON object a line"))
-            continue
-        rows.add(number, entry.pop(NAME, None), entry)
+            entry = _parsed(decoder, line)
+        except _WrongLine as error:
+            rows.problems.append(Problem(Location(name, number, 1), str(error), "one JSON object a line"))
+        except json.JSONDecodeError as error:
+            said = f"not JSON: {error.msg}"
+            rows.problems.append(Problem(Location(name, number, error.colno), said, "one JSON object a line"))
+        else:
+            rows.add(number, entry.pop(NAME, None), entry)
     return rows
+
+
+def _parsed(decoder: json.JSONDecoder, line: str) -> dict[str, Any]:
+    """The object in a line. Raises _WrongLine, JSONDecodeError."""
+    if line.count("[") + line.count("{") > MAX_DEPTH and _is_deep(line):
+        raise _WrongLine(f"JSON nested more than {MAX_DEPTH} levels deep")
+    entry = decoder.decode(line)
+    if not isinstance(entry, dict):
+        raise _WrongLine("JSON that is no object")
+    if "\\u" in line and _SURROGATE.search(json.dumps(entry, ensure_ascii=False)):
+        raise _WrongLine("half a surrogate pair: no character")
+    return entry
+
+
+def _is_deep(line: str) -> bool:
+    depth = 0
+    for char in re.sub(r'"(?:[^"\\]|\\.)*"', "", line):
+        depth += (char in "[{") - (char in "]}")
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _WrongLine(f"key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return entry
+
+
+def _whole(text: str) -> int | str:
+    """Beyond what anybody counts it stays text, as in YAML."""
+    return int(text) if len(text) <= MAX_DIGITS else text
+
+
+def _no_number(text: str) -> Any:
+    raise _WrongLine(f"{text}, which is no number in JSON")
 
 
 def _cells(line: str) -> Iterator[int]:
