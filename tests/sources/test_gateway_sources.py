@@ -3,6 +3,7 @@ the region that the catalog knows and the gateway does not."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ def with_gateway(changed: Changed, binding: str, address: str, ids: dict[str, tu
 
 
 @pytest.mark.parametrize("binding", GATEWAYS)
+@pytest.mark.stack
 def test_a_gateway_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, binding: str) -> None:
     ids, expected = GATEWAYS[binding]
     with exposing((EXPOSITIONS / f"{binding}.txt").read_text()) as address:
@@ -141,6 +143,7 @@ def test_a_gateway_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_pat
 
 
 @pytest.mark.parametrize("binding", CONSOLES)
+@pytest.mark.stack
 def test_a_console_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, binding: str) -> None:
     provider, expected = CONSOLES[binding]
     with exposing((EXPOSITIONS / f"{binding}.txt").read_text()) as address:
@@ -150,6 +153,63 @@ def test_a_console_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_pat
 
         found = recorded(changed_hybrid(change), stack.prometheus.path, tmp_path, expected, LABELS)
     assert near(found, expected), found
+
+
+@pytest.mark.stack
+def test_a_kind_of_error_that_cloudwatch_has_nothing_of_hides_no_other(
+    changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path
+) -> None:
+    text = (EXPOSITIONS / "bedrock-cloudwatch.txt").read_text()
+    for quiet in ("client_errors", "throttles"):
+        text, changed = re.subn(rf"^(aws_bedrock_invocation_{quiet}_sum.*) \S+$", r"\1 NaN", text, flags=re.MULTILINE)
+        assert changed == 1
+    expected: Found = {
+        P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 0.5},
+        P + "requests:increase1m": {
+            ("anthropic", "ap-south-1", "success"): 600,
+            ("anthropic", "ap-south-1", "failure"): 30,
+        },
+        P + "requests:increase5m": {CLAUDE: 5 * 630},
+        P + "errors:rate5m": {(*CLAUDE, "UPSTREAM_ERROR"): 0.5},
+    }
+    with exposing(text) as address:
+        source = {"console": {"binding": "bedrock-cloudwatch", "targets": [address], "provider": "anthropic"}}
+        loaded = changed_hybrid(lambda data: data.update(sources=source))
+        found = recorded(loaded, stack.prometheus.path, tmp_path, expected, LABELS)
+    assert near(found, expected), found
+
+
+# A counter with labels appears with its first event: it never grows from 0.
+FIRST_FAILURES = {
+    "litellm": 'litellm_deployment_failure_responses_total{model_id="a",exception_class="Openai.X",exception_status="None"} 3',
+    "bifrost": 'bifrost_error_requests_total{provider="a",model="a",status_code="0",error_type="x"} 3',
+    "vertex-ai": 'stackdriver_aiplatform_googleapis_com_publisher_model_aiplatform_googleapis_com_publisher_online_serving'
+    '_model_invocation_count{location="ap-south-1",model_user_id="gpt-5-mini",response_code="0"} 3',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("binding", FIRST_FAILURES)
+@pytest.mark.stack
+def test_the_first_unknown_failure_counts(
+    changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, binding: str
+) -> None:
+    expected: Found = {P + "unclassified_errors:increase5m": {GPT: 3}}
+    with exposing(FIRST_FAILURES[binding] + "\n") as address:
+        if binding in CONSOLES:
+            source = {"console": {"binding": binding, "targets": [address], "provider": "openai"}}
+            loaded = changed_hybrid(lambda data: data.update(sources=source))
+        else:
+            loaded = with_gateway(changed_hybrid, binding, address, {"a": GPT, "a/a": GPT})
+        found = recorded(loaded, stack.prometheus.path, tmp_path, expected, LABELS)
+    assert near(found, expected), found
+
+
+def test_a_gateway_that_cannot_tell_failures_from_successes_has_no_alarm_that_rests_on_them(
+    changed_hybrid: Changed,
+) -> None:
+    loaded = with_gateway(changed_hybrid, "kong-ai", "kong.internal:8100", BY_NAME)
+    left_out = load_alarm_set(loaded, timing_of(loaded.catalog)).left_out
+    assert {"ProviderDown", "ProviderErrorRateHigh"} <= set(left_out)
 
 
 def test_every_signal_of_a_gateway_is_yielded_or_the_binding_says_why_not() -> None:

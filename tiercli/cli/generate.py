@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tiercli.cli.terminal import output_console
+from tiercli.cli.terminal import error_console, output_console
 
 _EPILOG = (
     "Examples:\n\n"
@@ -48,15 +48,21 @@ def generate(
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.output.tree import render_tree
     from tiercli.output.writing import diff_lines, plan_changes, write_tree
+    from tiercli.rules.alarm_files import load_alarm_set
     from tiercli.rules.deployment import Deployment
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
-    tree = render_tree(loaded, Deployment.production(loaded.catalog), templates or ())
+    deployment = Deployment.production(loaded.catalog)
+    tree = render_tree(loaded, deployment, templates or ())
+    left_out = load_alarm_set(loaded, deployment.timing, templates or ()).left_out
     changes = plan_changes(out, tree) if check else write_tree(out, tree, force=force)
     console = output_console()
     if form == "json":
         parts = {name: list(getattr(changes, name)) for name in ("added", "changed", "removed", "unchanged")}
-        typer.echo(json.dumps({"folder": str(out), "checked": check, **parts}, ensure_ascii=False, indent=2))
+        answer = {"folder": str(out), "checked": check, **parts, "alarms_left_out": left_out}
+        typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    elif left_out:
+        _tell_left_out(catalog, list(left_out))
     if check and changes.paths:
         for line in diff_lines(out, tree) if form == "text" else ():
             typer.echo(line)
@@ -75,3 +81,11 @@ def generate(
             console.print(f"{sign} {out / path}", markup=False)
     done = f"{len(changes.added)} added, {len(changes.changed)} changed, {len(changes.removed)} removed"
     console.print(f"{len(tree)} files in {out}: {done}, {len(changes.unchanged)} as they were", markup=False)
+
+
+def _tell_left_out(catalog: Path, alarms: list[str]) -> None:
+    count = "1 alarm is" if len(alarms) == 1 else f"{len(alarms)} alarms are"
+    said = f"note: {count} left out, since no source has what they read: {', '.join(alarms)}"
+    console = error_console()
+    console.print(said, markup=False)
+    console.print(f"which signals, and why: tiercli sources --catalog {catalog}", markup=False)
