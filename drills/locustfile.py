@@ -26,6 +26,7 @@ WINDOW_S = 0.5
 # Requests under way at once, over all users. Past it arrivals are not started, and so not counted as started.
 MOST_IN_FLIGHT = 2000
 ANSWER_WITHIN_S = 30.0
+QUESTIONS = 5  # that are asked again and again
 _SHARES = list(accumulate(part["share"] for part in PLAN["mix"]))
 _PROMPT = "word " * PLAN["prompt_tokens"]
 
@@ -141,9 +142,12 @@ class Caller(FastHttpUser):
         gevent.sleep(max(0.0, self.next_at - time.monotonic()))
         if WINDOWS.in_flight < MOST_IN_FLIGHT:
             part = PLAN["mix"][min(bisect(_SHARES, self.random.random()), len(_SHARES) - 1)]
-            self.pool.spawn(self.call, part, self.random.random() < PLAN["stream_share"])
+            stream = self.random.random() < PLAN["stream_share"]
+            # A gateway may answer these from its cache.
+            repeated = not stream and self.random.random() < PLAN["repeat_share"]
+            self.pool.spawn(self.call, part, stream, self.random.randrange(QUESTIONS) if repeated else None)
 
-    def call(self, part: dict[str, str], stream: bool) -> None:
+    def call(self, part: dict[str, str], stream: bool, question: int | None) -> None:
         WINDOWS.started += 1
         WINDOWS.in_flight += 1
         alias = part["alias"]
@@ -154,6 +158,8 @@ class Caller(FastHttpUser):
             "stream": stream,
             "messages": [{"role": "user", "content": _PROMPT}],
         }
+        if question is not None:
+            body |= {"temperature": 0, "messages": [{"role": "user", "content": f"{_PROMPT}{question}"}]}
         # Header values are ASCII: names of any script travel percent-encoded.
         headers = {"x-tenant": quote(part["tenant"], safe=""), "x-feature": quote(part["feature"], safe="")}
         try:

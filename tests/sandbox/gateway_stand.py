@@ -59,6 +59,7 @@ class GatewayStand:
         self.answers: dict[str, Answer] = {endpoint.key: None for endpoint in plan.endpoints}
         self.asked: list[str] = []
         self.bodies: list[dict[str, Any]] = []
+        self.authorizations: list[str] = []
         self.served_region: str | None = None
         self.runners: dict[str, web.AppRunner] = {}
         self.over = asyncio.Event()
@@ -114,6 +115,7 @@ class GatewayStand:
         """What an endpoint answers."""
         self.asked.append(key)
         self.bodies.append(await request.json())
+        self.authorizations.append(request.headers.get("Authorization", ""))
         answer = self.answers[key]
         headers = {} if self.served_region is None else {"x-served-region": self.served_region}
         if answer is None:

@@ -73,6 +73,7 @@ def test_every_series_is_of_the_contract_with_exactly_its_labels_and_type() -> N
     async def scenario() -> None:
         async with gateway_stand(gpu_usd_per_hour=None) as stand:
             await _everything(stand)
+            await stand.complete("chat", IN_REGION, temperature=0)
             seen = set()
             for family in text_string_to_metric_families(await stand.exposition()):
                 for sample in family.samples:

@@ -31,7 +31,7 @@ P95 = "tier:provider:latency_seconds:p95_5m:normal"
 ERRORS = "tier:provider:error_ratio:rate5m:normal"
 HOSTILE = "q\"uo'te \\back\\n {{ $1 }} } # ☃"
 SANDBOX = Timing(30, 10, 10)
-SAMPLE = re.compile(r"^(?P<name>[a-z0-9_:]+)\{.*\} (?P<value>\S+) (?P<at>[0-9.]+)$")
+SAMPLE = re.compile(r"^(?P<name>[a-z0-9_:]+)(?:\{.*\})? (?P<value>\S+) (?P<at>[0-9.]+)$")
 
 
 def hostile_catalog(changed_hybrid: Callable[..., LoadedCatalog]) -> Catalog:
@@ -63,12 +63,17 @@ def samples(text: str) -> dict[str, list[tuple[float, float]]]:
     return series
 
 
+def offers(series: dict[str, list[tuple[float, float]]]) -> dict[str, list[tuple[float, float]]]:
+    """Those of latency and error ratio."""
+    return {identity: points for identity, points in series.items() if identity.startswith((P95, ERRORS))}
+
+
 @pytest.mark.parametrize(
     "timing", [SANDBOX, Timing(1, 15, 15), Timing(600, 10, 10)], ids=lambda one: f"×{one.factor:g}"
 )
 def test_every_offer_has_the_whole_window_of_a_baseline_without_a_gap(hybrid: LoadedCatalog, timing: Timing) -> None:
     until = 1_800_000_000.0
-    series = samples(history_openmetrics(hybrid.catalog, timing, until))
+    series = offers(samples(history_openmetrics(hybrid.catalog, timing, until)))
     assert len(series) == 2 * len(list(hybrid.catalog.offers()))
     span_s = timing.window_s(BASELINE_WINDOW) + timing.window_s(BASELINE_OFFSET)
     for points in series.values():
@@ -84,7 +89,7 @@ def test_values_are_what_is_typical_with_a_little_noise_and_the_same_every_time(
     text = history_openmetrics(hybrid.catalog, SANDBOX, 1_800_000_000.0)
     assert text == history_openmetrics(hybrid.catalog, SANDBOX, 1_800_000_000.0)
     assert text.endswith("\n# EOF\n")
-    for identity, points in samples(text).items():
+    for identity, points in offers(samples(text)).items():
         values = [value for _, value in points]
         mean = sum(values) / len(values)
         typical = hybrid.catalog.providers["anthropic"].regions["us-east-1"].typical

@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tiercli.sandbox.plan import Endpoint
 from tiercli.sandbox.serving import listen
-from tiercli.sandbox.simulated_providers import SimulatedEndpoint, mean_output_tokens
+from tiercli.sandbox.simulated_answers import usual_output_tokens
+from tiercli.sandbox.simulated_providers import SimulatedEndpoint
 
 FAST = Endpoint(
     key="vllm/mumbai-dc/vllm-a",
@@ -235,7 +236,7 @@ def test_answers_keep_to_max_tokens_and_have_their_own_length_by_alias_and_featu
                 metadata = {"alias": alias, "feature": "search"}
                 answers = await asyncio.gather(*(_complete(client, metadata=metadata) for _ in range(300)))
                 median = statistics.median(answer["usage"]["completion_tokens"] for _, answer in answers)
-                assert median == pytest.approx(mean_output_tokens(alias, "search"), rel=0.25)
+                assert median == pytest.approx(usual_output_tokens(alias, "search"), rel=0.25)
 
     asyncio.run(scenario())
 

@@ -134,6 +134,9 @@ class Alias(Model):
 
     owner: PlainName
     candidates: tuple[Candidate, ...] = Field(min_length=1, description="in the order of falling back")
+    eval_baseline: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="the score that its production evals are held to"
+    )
 
 
 class Zone(Model):

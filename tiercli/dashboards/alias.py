@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tiercli.catalog.model import Catalog
 from tiercli.dashboards.finish import finish, query_variable
-from tiercli.dashboards.panels import ALIAS, Query, firing, normal_of, timeseries
+from tiercli.dashboards.panels import ALIAS, Query, firing, limit_of, normal_of, timeseries
 
 NAME = "alias"
 TITLE = "LLM traffic: alias"
@@ -49,11 +49,12 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
         timeseries(
             NAME,
             "Eval score",
-            "Score of production evals, rolling hour; grey: the prior 7 days. A fall is the first sign that a model changed.",
+            "Score of production evals, rolling hour; grey: the prior 7 days; red: what it is held to. A fall is the first sign that a model changed.",
             "percentunit",
             [
                 Query(f"tier:alias:eval_score:mean{ALIAS}", "{{alias}} score"),
                 normal_of("tier:drift:value:baseline" + _DRIFT % "eval score", "{{subject}} baseline"),
+                limit_of(f"tier:alias:eval_score:target{ALIAS}", "{{alias}} target"),
             ],
             (8, 8),
         ),

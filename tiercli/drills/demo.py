@@ -44,7 +44,7 @@ async def run_demo(
                     Sandbox(catalog, binaries, estate.timing, on_exit=on_exit, ports=ports)
                 )
                 await stack.enter_async_context(WebhookReceiver(sandbox.addresses.receiver, _teller(say)))
-                await stop.race(start_sandbox(estate, sandbox))
+                await stop.race(start_sandbox(estate, sandbox, load=DEMO_LOAD if load else None))
                 if load:
                     plan = build_load_plan(
                         DEMO_LOAD,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog, OtherSource
+from tiercli.drills.load_plan import usual_traffic
+from tiercli.drills.spec import Load
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import load_alarms
@@ -65,9 +67,12 @@ def simulated_catalog(catalog: Catalog) -> Catalog:
     )
 
 
-async def start_sandbox(estate: Estate, sandbox: Sandbox, edit_tree: EditTree | None = None) -> Mapping[str, str]:
+async def start_sandbox(
+    estate: Estate, sandbox: Sandbox, edit_tree: EditTree | None = None, load: Load | None = None
+) -> Mapping[str, str]:
     """Configure an entered sandbox for `estate` and start it; the configuration's files by path.
 
+    `load` is what it will be put under: its past is that of an estate which has always had that load.
     `edit_tree` changes the configuration before it is used: how a test shows that a drill fails when it should.
     """
     catalog = estate.loaded.catalog
@@ -87,5 +92,6 @@ async def start_sandbox(estate: Estate, sandbox: Sandbox, edit_tree: EditTree | 
     tree: Mapping[str, str] = render_servers(estate.loaded, deployment, estate.alarms)
     if edit_tree is not None:
         tree = edit_tree(dict(tree))
-    await sandbox.start(tree, history_openmetrics(catalog, estate.timing, time.time()))
+    traffic = usual_traffic(load, catalog) if load is not None else None
+    await sandbox.start(tree, history_openmetrics(catalog, estate.timing, time.time(), sandbox.plan, traffic))
     return tree

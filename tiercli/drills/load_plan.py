@@ -16,6 +16,10 @@ from tiercli.catalog.validation import unknown_name
 from tiercli.drills.load_shape import build_shape
 from tiercli.drills.spec import Load
 from tiercli.errors import Location, Problem
+from tiercli.sandbox.simulated_answers import count_tokens
+from tiercli.sandbox.usual_traffic import Traffic
+
+WORD = "word "  # what prompts are made of: drills/locustfile.py repeats it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class LoadPlan:
     mix: tuple[MixPart, ...]
     users: int
     stream_share: float
+    repeat_share: float
     prompt_tokens: int
     max_tokens: int
     seed: int
@@ -54,6 +59,7 @@ def build_load_plan(
         mix=tuple(build_mix(load, catalog)),
         users=load.users,
         stream_share=load.stream_share,
+        repeat_share=load.repeat_share,
         prompt_tokens=load.prompt_tokens,
         max_tokens=load.max_tokens,
         seed=seed,
@@ -80,6 +86,17 @@ def build_mix(load: Load, catalog: Catalog) -> list[MixPart]:
         share = _weight(mix.aliases, alias) / whole
         parts += [MixPart(alias, tenant, feature, share * weight / within) for tenant, feature, weight in callers]
     return parts
+
+
+def usual_traffic(load: Load, catalog: Catalog) -> Traffic:
+    """What a load is before its shape changes it: the calls per second at its start, as the simulated models count
+    their tokens."""
+    rate = load.arrivals_per_second
+    return Traffic(
+        {(part.alias, part.tenant, part.feature): rate * part.share for part in build_mix(load, catalog)},
+        count_tokens(WORD * load.prompt_tokens),
+        load.max_tokens,
+    )
 
 
 def check_mix(load: Load, catalog: Catalog, locate: Callable[[tuple[str | int, ...]], Location]) -> list[Problem]:

@@ -166,7 +166,7 @@ class _Run:
             Sandbox(estate.loaded.catalog, order.binaries, estate.timing, on_exit=self._on_exit)
         )
         await stack.enter_async_context(WebhookReceiver(sandbox.addresses.receiver, self._on_notification))
-        tree = await self.stop.race(start_sandbox(estate, sandbox, order.edit_tree))
+        tree = await self.stop.race(start_sandbox(estate, sandbox, order.edit_tree, order.spec.load))
         write_files(self.folder, {f"configuration/{path}": text for path, text in tree.items()})
         prometheus = await stack.enter_async_context(PrometheusClient(sandbox.addresses.prometheus_url))
         alertmanager = await stack.enter_async_context(AlertmanagerClient(sandbox.addresses.alertmanager_url))

@@ -47,6 +47,9 @@ class Load(Model):
     steps: tuple[LoadStep, ...] = ()
     users: PositiveInt = Field(default=20, description="Locust users that share the arrivals")
     stream_share: Share = 0.3
+    repeat_share: Share = Field(
+        default=0.05, description="of the calls that do not stream: a known question at temperature 0, for the cache"
+    )
     mix: Mix = Mix()
     prompt_tokens: PositiveInt = 300
     max_tokens: PositiveInt = 400

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 from jinja2.filters import do_indent as indent
@@ -19,6 +17,7 @@ from tiercli.rules.thresholds import ThresholdExpressions, threshold_of
 from tiercli.signals.contract import CODES_WITH_OWN_ALARM
 from tiercli.signals.promql import any_of, matcher, selector
 from tiercli.signals.timing import Timing
+from tiercli.time_zones import utc_offset_s
 
 # Two scrapes and a bit: the shortest window in which increase() sees a change.
 SHORTEST_WINDOW_SCRAPES = 2.5
@@ -68,16 +67,6 @@ def record_context(catalog: Catalog, timing: Timing) -> dict[str, Any]:
 def our_matchers(catalog: Catalog) -> tuple[str, str]:
     """Matchers of this estate's own alerts."""
     return matcher(ESTATE_LABEL, "=", catalog.estate), matcher(ENV_LABEL, "=", catalog.env)
-
-
-def utc_offset_s(time_zone: str) -> int:
-    """Seconds east of UTC without daylight saving: a rule cannot know when that begins. 0 for a zone that is not known,
-    which the catalog's own checks report."""
-    try:
-        at = datetime(2026, 1, 1, tzinfo=ZoneInfo(time_zone))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return 0
-    return int(((at.utcoffset() or timedelta()) - (at.dst() or timedelta())).total_seconds())
 
 
 def alarm_context(

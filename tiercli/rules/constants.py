@@ -17,6 +17,7 @@ CONSTANT_SERIES = frozenset(
         "tier:gateway:expected_instances:count",
         "tier:gateway:deployment_info",
         "tier:alias:primary_info",
+        "tier:alias:eval_score:target",
         "tier:server:info",
         "tier:tenant:budget_usd",
     }
@@ -38,6 +39,8 @@ def constant_records(catalog: Catalog) -> Iterator[Record]:
         yield _constant(
             "tier:alias:primary_info", 1, alias=name, provider=primary.provider, region=primary.region, tier=tier
         )
+        if alias.eval_baseline is not None:
+            yield _constant("tier:alias:eval_score:target", alias.eval_baseline, alias=name)
     yield from _prices(catalog)
     yield from _servers(catalog)
     for name, tenant in catalog.tenants.items():

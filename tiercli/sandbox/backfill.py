@@ -12,7 +12,8 @@ async def backfill(promtool: Path, history: Path, data: Path) -> None:
     """Make blocks of the OpenMetrics file `history` in Prometheus' folder `data`. Raises BackendError with promtool's
     last words."""
     done = await asyncio.create_subprocess_exec(
-        *(promtool, "tsdb", "create-blocks-from", "openmetrics", history, data),
+        # One block for all of it: promtool reads the text again for each.
+        *(promtool, "tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics", history, data),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

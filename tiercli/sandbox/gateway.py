@@ -24,6 +24,8 @@ from prometheus_client.exposition import choose_encoder
 from tiercli.errors import BackendError
 from tiercli.sandbox.audit_log import AuditLog
 from tiercli.sandbox.gateway_accounts import CLIENT_CLOSED, Accounts, Call
+from tiercli.sandbox.gateway_cache import CachedAnswer, ExactCache
+from tiercli.sandbox.gateway_credentials import Credentials
 from tiercli.sandbox.gateway_metrics import ContractMetrics
 from tiercli.sandbox.gateway_quota import Quota
 from tiercli.sandbox.gateway_routing import Considered, Denied, Router, Step
@@ -46,6 +48,8 @@ class Gateway:
         self._accounts = Accounts(plan, self.metrics, audit)
         self._offers: dict[str, Quota] = {}
         self._buckets: dict[tuple[str, str], Quota] = {}
+        self._cache = ExactCache()
+        self._credentials = Credentials(self._issued)
         self._upstream: Upstream | None = None
 
     def application(self) -> web.Application:
@@ -67,8 +71,11 @@ class Gateway:
         timeout = aiohttp.ClientTimeout(total=None)
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
-            self._upstream = Upstream(session, self._plan.gateway_timeout_s)
+            self._upstream = Upstream(session, self._plan.gateway_timeout_s, self._credentials.header)
             yield
+
+    def _issued(self, provider: str) -> None:
+        self.metrics.count("ai_gateway_credentials_issued_total", provider=provider)
 
     async def _health(self, _: web.Request) -> web.Response:
         status = "ok" if self._audit.healthy else "audit records are lost"
@@ -97,11 +104,26 @@ class Gateway:
                 self.metrics.count("ai_gateway_scope_denials_total", tenant=call.tenant)
             return self._refuse(call, denied.status, denied.code, denied.message)
         call.considered.extend(outside)
+        question = self._cache.key(call.tenant, body)
+        if question is not None:
+            cached = self._cache.get(question)
+            self._accounts.count_lookup(call, hit=cached is not None)
+            if cached is not None:
+                return self._answer_again(call, cached)
         names = {"alias": call.alias, "feature": call.feature}
         body = {**body, "metadata": {**_mapping(body.get("metadata")), **names}}
         client = _Client(request, call.request_id)
         await self._try(call, steps, body, client)
+        answered = call.answered
+        if question is not None and answered is not None:
+            self._cache.put(question, answered.body, answered.served_region)
         return await self._answer(call, client)
+
+    def _answer_again(self, call: Call, cached: CachedAnswer) -> web.Response:
+        call.cached_region = cached.served_region
+        self._accounts.finish(call, in_zone=self._router.in_zone(call.tenant, cached.served_region))
+        headers = {"x-request-id": call.request_id, "x-cache": "exact"}
+        return web.Response(body=cached.body, content_type="application/json", headers=headers)
 
     async def _try(self, call: Call, steps: tuple[Step, ...], body: Mapping[str, Any], client: _Client) -> None:
         """Go down the candidates until one answers; `call` holds what happened."""

@@ -14,6 +14,7 @@ from tiercli.sandbox.gateway_metrics import ContractMetrics
 from tiercli.sandbox.gateway_routing import Considered, Step
 from tiercli.sandbox.gateway_upstream import Attempt, Usage
 from tiercli.sandbox.plan import EstatePlan, PricePlan
+from tiercli.sandbox.simulated_answers import gpu_cost_usd, token_cost_usd
 from tiercli.signals.contract import FAILURE, SUCCESS
 
 CLIENT_CLOSED = "CLIENT_CLOSED"
@@ -33,6 +34,8 @@ class Call:
     attempts: list[Attempt] = field(default_factory=list)
     status: int = 200
     code: str = ""  # of the call: empty for success
+    cache: str = "none"  # what the cache said: none where it was not asked, exact_miss, exact_hit
+    cached_region: str = ""  # of an answer from the cache: the region that served it first
 
     @property
     def answered(self) -> Attempt | None:
@@ -51,6 +54,9 @@ class Accounts:
         self._prices: dict[tuple[str, str], PricePlan] = {(one.provider, one.model): one for one in plan.prices}
         metrics.set("ai_gateway_price_book_info", 1, version=plan.price_book_version)
         metrics.set_function("ai_gateway_up", lambda: float(audit.healthy))
+        for alias in plan.aliases:
+            # Set directly: a sandbox runs no evals.
+            metrics.set("ai_gateway_eval_score", alias.eval_score, alias=alias.name)
 
     def count_attempt(self, alias: str, attempt: Attempt) -> None:
         """Count one upstream attempt: result, duration, first token, tokens, price."""
@@ -69,6 +75,12 @@ class Accounts:
         if not attempt.code and self.cost(attempt) is None:
             metrics.count("ai_gateway_unpriced_requests_total", **offer)
 
+    def count_lookup(self, call: Call, *, hit: bool) -> None:
+        """Count a lookup in the cache."""
+        call.cache = "exact_hit" if hit else "exact_miss"
+        result = "hit" if hit else "miss"
+        self._metrics.count("ai_gateway_cache_lookups_total", alias=call.alias, kind="exact", result=result)
+
     def count_fallback(self, alias: str, last: Step, to: Step, reason: str) -> None:
         """Count a fall from one candidate to the next."""
         labels = {"alias": alias, "from": last.name, "to": to.name, "reason": reason}
@@ -77,7 +89,7 @@ class Accounts:
     def finish(self, call: Call, *, in_zone: bool = True) -> None:
         """Count a call that has ended, and write its audit record. `in_zone`: it was served where it may be."""
         metrics, answered = self._metrics, call.answered
-        region = call.attempts[-1].served_region if call.attempts else ""
+        region = call.attempts[-1].served_region if call.attempts else call.cached_region
         status = FAILURE if call.code else SUCCESS
         metrics.count("ai_gateway_tenant_requests_total", tenant=call.tenant, region=region, status=status)
         if not in_zone:
@@ -107,18 +119,16 @@ class Accounts:
         price = self._prices.get((offer.provider, offer.model))
         if price is not None:
             used = attempt.usage or Usage()
-            cached = price.input if price.cache_read is None else price.cache_read
-            written = price.input if price.cache_write is None else price.cache_write
-            return (
-                used.input * price.input
-                + used.output * price.output
-                + used.cache_read * cached
-                + used.cache_write * written
-            ) / 1e6
+            return token_cost_usd(
+                price,
+                input_tokens=used.input,
+                output_tokens=used.output,
+                cache_read=used.cache_read,
+                cache_write=used.cache_write,
+            )
         endpoint = attempt.endpoint
         if endpoint.tier == "local" and self._plan.gpu_usd_per_hour is not None:
-            per_second = max(1, endpoint.gpus) * self._plan.gpu_usd_per_hour / 3600
-            return per_second * attempt.seconds / (endpoint.concurrency or 1)
+            return gpu_cost_usd(endpoint, attempt.seconds, self._plan.gpu_usd_per_hour)
         return None
 
     def _record(self, call: Call, region: str, cost: float) -> dict[str, Any]:
@@ -147,7 +157,7 @@ class Accounts:
             },
             "cost_usd": round(cost, 9),
             "price_book_version": self._plan.price_book_version,
-            "cache_status": "none",
+            "cache_status": call.cache,
             "fallback_step": step.number if step else None,
             "degraded": step is not None and step.number > 0,
             "primary_failure_reason": first.code or None if first else None,
@@ -166,7 +176,9 @@ def _resolution(call: Call) -> dict[str, Any]:
         for attempt in call.attempts
     ]
     left_out = [{"candidate": item.step.name, "result": item.reason} for item in call.considered]
-    if answered is None:
+    if answered is None and call.cached_region:
+        reason = "answered from the cache"
+    elif answered is None:
         reason = "no candidate answered" if call.attempts else "no candidate was tried"
     elif answered.step is call.attempts[0].step:
         reason = "first candidate in the tenant's zone"

@@ -10,8 +10,7 @@ from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-# What this gateway can truthfully know. It hands out no credentials, keeps no cache and runs no evals; queue depth is
-# known to the local servers.
+# What this gateway knows. All of it is counted, but the eval score, which is set; queue depth is known to the local servers.
 EMITTED = (
     "ai_gateway_requests_total",
     "ai_gateway_errors_total",
@@ -27,6 +26,9 @@ EMITTED = (
     "ai_gateway_tenant_requests_total",
     "ai_gateway_quota_bucket_fill_ratio",
     "ai_gateway_quota_headroom_ratio",
+    "ai_gateway_credentials_issued_total",
+    "ai_gateway_cache_lookups_total",
+    "ai_gateway_eval_score",
     "ai_gateway_scope_denials_total",
     "ai_gateway_zone_violations_total",
     "ai_gateway_refusals_total",

@@ -93,11 +93,12 @@ class _Clock:
 
 
 class Upstream:
-    """Asks endpoints. A timeout is the time to a whole answer, or to the first token of a stream and between tokens."""
+    """Asks endpoints, with the Authorization header that `authorize` gives for their provider. A timeout is the time to a whole answer, or to the first token of a stream and between tokens."""
 
-    def __init__(self, session: aiohttp.ClientSession, timeout_s: float) -> None:
+    def __init__(self, session: aiohttp.ClientSession, timeout_s: float, authorize: Callable[[str], str]) -> None:
         self._session = session
         self._timeout_s = timeout_s
+        self._authorize = authorize
 
     async def attempt(self, step: Step, endpoint: Endpoint, body: Mapping[str, Any], send: Send) -> Attempt:
         """Ask `endpoint` once with the client's `body`; what failed is in the attempt's code. Raises nothing."""
@@ -123,7 +124,8 @@ class Upstream:
         url = f"{attempt.endpoint.url}/v1/chat/completions"
         async with asyncio.timeout(self._timeout_s) as limit:
             # A redirect is no answer: following it would take a tenant's prompt to a place that nobody chose.
-            asking = self._session.post(url, data=content, headers=_HEADERS, allow_redirects=False)
+            headers = {**_HEADERS, "Authorization": self._authorize(attempt.endpoint.provider)}
+            asking = self._session.post(url, data=content, headers=headers, allow_redirects=False)
             async with asking as answer:
                 attempt.served_region = _served_region(answer, attempt.endpoint)
                 attempt.code = code_of(answer.status)

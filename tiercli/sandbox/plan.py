@@ -17,6 +17,7 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.routes import ProxyPlan, Route
 
 GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)
+EVAL_SCORE = 0.9  # of an alias for which the catalog states none
 GPU_PATH = "/gpu/metrics"  # where a simulated server exposes its simulated GPUs
 # Quotas that the gateway keeps and enforces: above what a drill sends, so that they are figures and not faults.
 PROVIDER_CALLS_PER_10S = 5000  # to one provider, model and region
@@ -64,9 +65,10 @@ class CandidatePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasPlan:
-    """An alias: its candidates, the primary first."""
+    """An alias: its candidates, the primary first; the score that its evals are set to."""
 
     name: str
+    eval_score: float
     candidates: tuple[CandidatePlan, ...]
 
 
@@ -262,7 +264,13 @@ def _aliases(catalog: Catalog, endpoints: tuple[Endpoint, ...]) -> tuple[AliasPl
                     provider=candidate.provider, model=candidate.model, region=candidate.region, endpoints=keys
                 )
             )
-        aliases.append(AliasPlan(name=name, candidates=tuple(candidates)))
+        aliases.append(
+            AliasPlan(
+                name=name,
+                eval_score=EVAL_SCORE if alias.eval_baseline is None else alias.eval_baseline,
+                candidates=tuple(candidates),
+            )
+        )
     if problems:
         raise InvalidInput("the catalog's aliases name places that cannot be simulated", problems)
     return tuple(aliases)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import random
 import sys
@@ -28,12 +27,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from tiercli.faults.latencies import Lognormal
 from tiercli.sandbox.plan import GPU_PATH, Endpoint, EstatePlan, load_plan
 from tiercli.sandbox.serving import listen, run_process
+from tiercli.sandbox.simulated_answers import count_tokens, draw_output_tokens, usual_output_tokens
 from tiercli.sandbox.simulated_vllm import SimulatedVllm
 
 FIRST_TOKEN_SHARE = 0.35  # of an answer's time, until its first token
 _MOST_PIECES = 8  # of a stream: enough to drip, few enough to be cheap
 _GPU_BYTES = 80 * 2**30
-_MEAN_TOKENS = (60, 420)
 _TEXT = "the quick brown fox jumps over the lazy dog and runs on through the quiet evening wood " * 400
 _WORDS = _TEXT.split(" ")
 
@@ -187,25 +186,17 @@ class SimulatedEndpoint:
 
     def _read(self, content: bytes) -> Request:
         body = json.loads(content)
-        prompt = sum(len(str(message["content"])) for message in body["messages"])
+        prompt = "".join(str(message["content"]) for message in body["messages"])
         metadata = body.get("metadata") or {}
-        mean = mean_output_tokens(str(metadata.get("alias", "")), str(metadata.get("feature", "")))
-        drawn = max(1, round(Lognormal(mean, 2 * mean).draw(self._random)))
+        median = usual_output_tokens(str(metadata.get("alias", "")), str(metadata.get("feature", "")))
         limit = int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
         return Request(
             model=body["model"],
             stream=body.get("stream") is True,
             usage_wanted=bool((body.get("stream_options") or {}).get("include_usage")),
-            prompt_tokens=max(1, prompt // 4),
-            output_tokens=max(1, min(drawn, limit)),
+            prompt_tokens=count_tokens(prompt),
+            output_tokens=draw_output_tokens(median, limit, self._random),
         )
-
-
-def mean_output_tokens(alias: str, feature: str) -> int:
-    """How long answers are on average, by alias and feature: always the same for the same two names."""
-    least, most = _MEAN_TOKENS
-    digest = hashlib.sha256(f"{alias}\0{feature}".encode()).digest()
-    return least + int.from_bytes(digest[:4]) % (most - least)
 
 
 def _text(tokens: int) -> str:

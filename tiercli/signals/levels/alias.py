@@ -31,6 +31,7 @@ SERIES: tuple[Recorded, ...] = (
     Recorded("tier:alias:cache_lookups:rate5m", ("alias", "kind", "result"), "Cache lookups per second.", "reqps", _G),
     Recorded("tier:alias:refusals:rate5m", ("alias", "kind"), "Refusals per second.", "reqps", _G, rare=True),
     Recorded("tier:alias:eval_score:mean", _A, "Rolling score of production evals, 0 to 1.", "percentunit", _G),
+    Recorded("tier:alias:eval_score:target", _A, "The score that the catalog holds its evals to.", "percentunit"),
     Recorded("tier:alias:response_tokens:mean5m", _A, "Output tokens per call, mean.", "short", _G),
     Recorded("tier:alias:response_tokens:p95_5m", _A, "Output tokens per call, 95th percentile.", "short", _G),
     Recorded("tier:alias:cost_usd:rate5m", _A, "US dollars per second.", "currencyUSD", _G),

@@ -1,0 +1,63 @@
+"""How long the answers of simulated models are, and what an attempt costs: by formula, so that what is normal can be told
+before anything has run."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import random
+
+from tiercli.faults.latencies import Lognormal
+from tiercli.sandbox.plan import Endpoint, PricePlan
+
+_MEAN_TOKENS = (60, 420)
+_DRAWS = 4000
+_Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
+
+
+def count_tokens(prompt: str) -> int:
+    """Tokens of a prompt, by the rule of thumb of four characters a token."""
+    return max(1, len(prompt) // 4)
+
+
+def usual_output_tokens(alias: str, feature: str) -> int:
+    """The median length of answers, by alias and feature: always the same for the same two names."""
+    least, most = _MEAN_TOKENS
+    digest = hashlib.sha256(f"{alias}\0{feature}".encode()).digest()
+    return least + int.from_bytes(digest[:4]) % (most - least)
+
+
+def draw_output_tokens(median: int, limit: int, source: random.Random) -> int:
+    """The length of one answer of at most `limit` tokens."""
+    drawn = max(1, round(Lognormal(median, 2 * median).draw(source)))
+    return max(1, min(drawn, limit))
+
+
+@functools.cache
+def mean_output_tokens(median: int, limit: int) -> float:
+    """The mean of draw_output_tokens, by drawing: there is no closed form for a distribution that is cut off."""
+    source = random.Random(median)  # noqa: S311 - a simulation
+    return sum(draw_output_tokens(median, limit, source) for _ in range(_DRAWS)) / _DRAWS
+
+
+def mean_seconds(endpoint: Endpoint) -> float:
+    """The mean duration of an answer: of a lognormal distribution exp(mu + sigma^2 / 2)."""
+    sigma = math.log(endpoint.p95_seconds / endpoint.p50_seconds) / _Z95
+    return endpoint.p50_seconds * math.exp(sigma * sigma / 2)
+
+
+def token_cost_usd(
+    price: PricePlan, *, input_tokens: float, output_tokens: float, cache_read: float = 0, cache_write: float = 0
+) -> float:
+    """US dollars by the price book, whose prices are per million tokens."""
+    cached = price.input if price.cache_read is None else price.cache_read
+    written = price.input if price.cache_write is None else price.cache_write
+    usd = input_tokens * price.input + output_tokens * price.output + cache_read * cached + cache_write * written
+    return usd / 1e6
+
+
+def gpu_cost_usd(endpoint: Endpoint, seconds: float, gpu_usd_per_hour: float) -> float:
+    """US dollars of the GPU time that an attempt of `seconds` held: its slot's share of the server's GPUs."""
+    per_second = max(1, endpoint.gpus) * gpu_usd_per_hour / 3600
+    return per_second * seconds / (endpoint.concurrency or 1)

@@ -1,0 +1,75 @@
+"""What is normal in a simulated estate under a given load, by formula: it can be told before anything has run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tiercli.sandbox.plan import CandidatePlan, Endpoint, EstatePlan, TenantPlan
+from tiercli.sandbox.simulated_answers import (
+    gpu_cost_usd,
+    mean_output_tokens,
+    mean_seconds,
+    token_cost_usd,
+    usual_output_tokens,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Calls per real second by (alias, tenant, feature), and how long prompts and answers may be, tokens."""
+
+    calls: Mapping[tuple[str, str, str], float]
+    input_tokens: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """US dollars per real second by tenant; output tokens per call and US dollars per 1,000 calls by alias."""
+
+    tenant_usd: Mapping[str, float]
+    alias_output_tokens: Mapping[str, float]
+    alias_usd_per_1k: Mapping[str, float]
+
+
+def usual_of(plan: EstatePlan, traffic: Traffic) -> Usual:
+    """What `traffic` comes to when every call is answered by the first candidate in its tenant's zone."""
+    endpoints = {endpoint.key: endpoint for endpoint in plan.endpoints}
+    aliases = {alias.name: alias for alias in plan.aliases}
+    tenants = {tenant.name: tenant for tenant in plan.tenants}
+    tenant_usd: dict[str, float] = {}
+    calls: dict[str, float] = {}
+    tokens: dict[str, float] = {}
+    spent: dict[str, float] = {}
+    for (alias, tenant, feature), rate in traffic.calls.items():
+        candidate = _first(aliases[alias].candidates, tenants[tenant])
+        if candidate is None:
+            continue
+        output = mean_output_tokens(usual_output_tokens(alias, feature), traffic.max_tokens)
+        usd = rate * _cost(plan, candidate, endpoints[candidate.endpoints[0]], traffic.input_tokens, output)
+        tenant_usd[tenant] = tenant_usd.get(tenant, 0.0) + usd
+        spent[alias] = spent.get(alias, 0.0) + usd
+        calls[alias] = calls.get(alias, 0.0) + rate
+        tokens[alias] = tokens.get(alias, 0.0) + rate * output
+    return Usual(
+        tenant_usd,
+        {alias: tokens[alias] / rate for alias, rate in calls.items() if rate},
+        {alias: 1000 * spent[alias] / rate for alias, rate in calls.items() if rate},
+    )
+
+
+def _first(candidates: tuple[CandidatePlan, ...], tenant: TenantPlan) -> CandidatePlan | None:
+    zone = tenant.zone_regions
+    return next((one for one in candidates if zone is None or one.region in zone), None)
+
+
+def _cost(
+    plan: EstatePlan, candidate: CandidatePlan, endpoint: Endpoint, input_tokens: float, output_tokens: float
+) -> float:
+    for price in plan.prices:
+        if (price.provider, price.model) == (candidate.provider, candidate.model):
+            return token_cost_usd(price, input_tokens=input_tokens, output_tokens=output_tokens)
+    if endpoint.tier == "local" and plan.gpu_usd_per_hour is not None:
+        return gpu_cost_usd(endpoint, mean_seconds(endpoint), plan.gpu_usd_per_hour)
+    return 0.0
