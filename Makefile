@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast golden lint bench clean
+.PHONY: help setup drill drills demo test test-fast test-panels golden lint bench clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,11 +39,14 @@ test: setup $(VENV)/.dev ## Lint, types and all tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -m "not drill" -n 4   # many of them wait for a server
-	@$(BIN)/python -m pytest -m drill   # alone: what it measures is time
+	@$(BIN)/python -m pytest -m "not drill and not slow" -n 4   # many of them wait for a server
+	@$(BIN)/python -m pytest -m "drill and not slow"   # alone: what it measures is time
 
 test-fast: setup $(VENV)/.dev ## Tests that start no drill
-	@$(BIN)/python -m pytest -m "not drill" -n auto
+	@$(BIN)/python -m pytest -m "not drill and not slow" -n auto
+
+test-panels: setup $(VENV)/.dev ## Every query of every panel, in a sandbox under load, then under faults
+	@$(BIN)/python -m pytest tests/drills/test_every_panel.py
 
 golden: setup $(VENV)/.dev ## Rewrite the golden files, then test against them
 	@TIERCLI_GOLDEN=update $(BIN)/python -m pytest -q -k "golden or transcript" || true

@@ -355,6 +355,44 @@ def test_the_ends_of_share(share: int, run: Runner) -> None:
     run(scenario())
 
 
+def test_a_malformed_answer_succeeds_has_no_choice_in_it_and_keeps_its_kind(run: Runner) -> None:
+    async def scenario() -> None:
+        async with standing() as stand:
+            applied = await stand.control.apply("malformed", {"region": "ap-south-1"}, {})
+            async with stand.client.get(stand.url()) as answer:
+                assert (answer.status, await answer.json(content_type=None)) == (
+                    200,
+                    {"object": "chat.completion", "choices": []},
+                )
+            async with stand.client.get(stand.url(path="/go")):
+                pass
+            async with stand.client.get(stand.url(path="/stream")) as answer:
+                assert answer.content_type == "text/event-stream"
+                assert b"first" not in (body := await answer.read())
+                assert body.endswith(b"data: [DONE]\n\n")
+            async with stand.client.get(stand.url("virginia")) as answer:
+                assert await answer.read() == b"nothing"
+            await stand.control.clear(applied)
+            async with stand.client.get(stand.url()) as answer:
+                assert await answer.read() == b"nothing"
+
+    run(scenario())
+
+
+def test_a_wrong_region_changes_what_the_answer_says_of_itself_and_nothing_else(run: Runner) -> None:
+    async def scenario() -> None:
+        async with standing() as stand:
+            await stand.control.apply("wrong-region", {"region": "ap-south-1"}, {"region": "über/all"})
+            async with stand.client.get(stand.url()) as answer:
+                assert answer.headers.getall("x-served-region") == ["%C3%BCber%2Fall"]
+                assert answer.headers.getall("X-Two") == ["1", "2"]
+                assert await answer.read() == b"nothing"
+            async with stand.client.get(stand.url("virginia")) as answer:
+                assert "x-served-region" not in answer.headers
+
+    run(scenario())
+
+
 def test_two_faults_on_one_route_both_act(run: Runner) -> None:
     async def scenario() -> None:
         async with standing() as stand:

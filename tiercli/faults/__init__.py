@@ -8,12 +8,16 @@ from tiercli.faults.errors import ERRORS
 from tiercli.faults.gateway_down import GATEWAY_DOWN
 from tiercli.faults.interface import FaultKind
 from tiercli.faults.latency import LATENCY
+from tiercli.faults.malformed import MALFORMED
 from tiercli.faults.outage import OUTAGE
+from tiercli.faults.wrong_region import WRONG_REGION
 
 FAULTS: tuple[FaultKind[Any], ...] = (
     OUTAGE,
     LATENCY,
     ERRORS,
+    MALFORMED,
+    WRONG_REGION,
     GATEWAY_DOWN,
 )
 FAULTS_BY_NAME: dict[str, FaultKind[Any]] = {kind.name: kind for kind in FAULTS}

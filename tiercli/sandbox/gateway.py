@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 import urllib.parse
@@ -61,6 +62,7 @@ class Gateway:
                 web.get("/v1/models", self._models),
                 web.get("/metrics", self._expose),
                 web.get("/health", self._health),
+                web.put("/simulation/eval-scores/{alias}", self._set_eval_score),
             ]
         )
         application.cleanup_ctx.append(self._client)
@@ -88,6 +90,18 @@ class Gateway:
     async def _expose(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
+
+    async def _set_eval_score(self, request: web.Request) -> web.Response:
+        """No gateway has this: a sandbox runs no evals, so their score is set. The body is a number from 0 to 1."""
+        alias = request.match_info["alias"]
+        try:
+            score = float(await request.text())
+        except ValueError:
+            score = math.nan
+        if alias not in self._router.aliases or not 0 <= score <= 1:
+            return web.Response(status=400, text="an alias of the estate in the path, a number from 0 to 1 in the body")
+        self.metrics.set("ai_gateway_eval_score", score, alias=alias)
+        return web.Response(status=204)
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         call = Call(uuid.uuid4().hex, began=time.monotonic())
