@@ -31,6 +31,17 @@ def parse_duration(text: str) -> float:
     return sum(_UNITS_MS[unit] * int(count) for unit, count in match.groupdict().items() if count) / 1000
 
 
+def duration_in_words(seconds: float) -> str:
+    """`seconds` as a sentence has it: "1 hour", "5 minutes", "1 hour 30 minutes"; "no time" for none."""
+    left = round(seconds)
+    parts = []
+    for name, length in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {name}{'s' if count > 1 else ''}")
+    return " ".join(parts) or "no time"
+
+
 def format_duration(seconds: float) -> str:
     """A Prometheus duration for `seconds`, rounded to the millisecond, in the fewest units that say it exactly."""
     if seconds < 0:

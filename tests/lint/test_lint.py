@@ -24,6 +24,7 @@ from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = "alert/left-out"
 TODAY = datetime.date(2026, 11, 21)
 Edit = Callable[[dict[str, Any]], object]
 
@@ -145,8 +146,22 @@ def test_finds(hybrid: LoadedCatalog, file: str, edit: Edit, code: str, subject:
     assert found[0].do
 
 
+def test_alarms_that_no_source_can_feed_are_told(changed_hybrid: Callable[..., LoadedCatalog]) -> None:
+    def behind_envoy(data: dict[str, Any]) -> None:
+        offer = {"provider": "openai", "model": "gpt-5-mini", "region": "ap-south-1"}
+        data["gateway"] |= {"binding": "envoy-ai-gateway", "deployments": {"openai/gpt-5-mini": offer}}
+
+    said = {one.subject: one for one in findings_of(changed_hybrid(behind_envoy)) if one.code == LEFT_OUT}
+    assert {"ProviderThrottled", "ZoneViolation"} <= set(said)
+    assert "ProviderDown" not in said
+    one = said["ProviderThrottled"]
+    assert one.severity is Severity.INFO
+    assert one.location.file.endswith("ProviderThrottled.yml.j2")
+    assert "tier:provider:throttle_ratio:rate5m" in one.found
+
+
 def test_every_check_finds_something_in_these_tests_and_has_its_file_and_page() -> None:
-    exercised = {str(case.values[2]) for case in BROKEN} | set(COMMENT_CODES)
+    exercised = {str(case.values[2]) for case in BROKEN} | set(COMMENT_CODES) | {LEFT_OUT}
     assert exercised == set(CODES)
     pages = {str(path.relative_to(ROOT / "docs" / "checks"))[:-3] for path in (ROOT / "docs" / "checks").rglob("*.md")}
     assert pages == set(CODES)

@@ -263,7 +263,7 @@ def test_compressed_rules_hold_no_duration_of_real_time(hybrid: LoadedCatalog) -
 
 # What provokes alarms and cannot be made to happen yet: each leaves this list with its file in tiercli/faults/.
 FAULTS_TO_COME = {
-    *("throttle", "unclassified", "malformed", "wrong-region", "audit-silence", "audit-loss", "gpu-saturation"),
+    *("throttle", "unclassified", "audit-silence", "audit-loss", "gpu-saturation"),
     *("queue-build-up", "quota-exhaustion", "cost-runaway", "eval-drift", "replica-down"),
 }
 
@@ -293,3 +293,17 @@ def test_the_page_on_alarms_names_every_key_and_every_function(hybrid: LoadedCat
     names = {name for name in names if not name.endswith("_region")} - {"own_alarm_codes", "series", "labels"}
     assert {key for key in keys if f"`{key}`" not in text} == set()
     assert {name for name in names if not re.search(rf"`?\b{name}\b", text)} == set()
+
+
+def test_a_condition_says_what_the_catalog_has_put_in_force(changed_hybrid: Callable[..., LoadedCatalog]) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["alarms"]["CloudErrorRateHigh"] = {"for": "1h30m", "thresholds": {"max_ratio": 0.125}}
+        # What holds for some only is not said of all.
+        data["alarms"]["TenantSpendHigh"] = {"overrides": [{"tenant": "acme-corp", "thresholds": {"ratio": 7}}]}
+
+    alarms = {alarm.alarm: alarm for alarm in load_alarms(changed_hybrid(change), Timing(30, 10, 10))}
+    said = alarms["CloudErrorRateHigh"].condition
+    assert said.startswith("More than 12.5 % of")
+    assert said.endswith("for 1 hour 30 minutes.")
+    assert "more than 1.5 times" in alarms["TenantSpendHigh"].condition
+    assert alarms["ProviderDown"].condition.endswith("for 2 minutes, though it was tried.")

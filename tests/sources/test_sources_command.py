@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from typer.testing import CliRunner
 
+from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.main import app
 from tiercli.errors import InvalidInput
 from tiercli.resources import resource_folder
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.signals.timing import Timing
 
 
 def _run(*arguments: str) -> str:
@@ -48,3 +52,18 @@ def test_a_catalog_is_told_what_it_is_left_without() -> None:
     for missing in said["alarms_left_out"].values():
         assert set(missing) <= set(said["unbound"])
     assert "unbound" in _run("--catalog", catalog)
+
+
+def test_an_alarm_is_left_out_where_the_gateway_cannot_tell_what_it_is_about(
+    changed_hybrid: Callable[..., LoadedCatalog],
+) -> None:
+    def behind_envoy(data: dict[str, Any]) -> None:
+        offer = {"provider": "openai", "model": "gpt-5-mini", "region": "ap-south-1"}
+        data["gateway"] |= {"binding": "envoy-ai-gateway", "deployments": {"openai/gpt-5-mini": offer}}
+
+    alarms = load_alarm_set(changed_hybrid(behind_envoy), Timing())
+    # Its errors are counted, but a 429 is an error like any other: silent for ever would be worse than left out.
+    assert alarms.left_out["ProviderThrottled"] == {
+        "tier:provider:throttle_ratio:rate5m": "envoy-ai-gateway: every failure is error_type _OTHER, a 429 too"
+    }
+    assert "ProviderErrorRateHigh" in {alarm.alarm for alarm in alarms.alarms}

@@ -67,7 +67,7 @@ def show(
     binding = load_binding(name, Location("NAME"))
     job = {"gateway": GATEWAY_JOB, "servers": SERVERS_JOB}.get(binding.kind, source_job(name))
     expressions = bound_expressions(binding, Timing(), job)
-    names = sorted({*_canonical(binding), *expressions})
+    names = sorted({*_canonical(binding), *expressions, *binding.unavailable})
     why = {one: binding.unavailable.get(one, f"{name} does not have it") for one in names if one not in expressions}
     if output == "json":
         signals = [{"signal": one, "promql": expressions.get(one), "unavailable": why.get(one)} for one in names]

@@ -69,6 +69,7 @@ class Linted:
     known: Labels | None = None
     types: Mapping[str, MetricType] = field(default_factory=dict)
     scrape_s: float = DEFAULT_SCRAPE_S
+    left_out: Mapping[str, tuple[Location, Sequence[str]]] = field(default_factory=dict)  # alarm → its file, the series
     ours: bool = False  # generated from a catalog, not somebody else's
 
     @cached_property

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from tiercli.catalog.document import read_text
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.errors import Location
 from tiercli.lint.checks import CHECKS
 from tiercli.lint.comments import COMMENT_CODES, find_silences
 from tiercli.lint.finding import Finding
@@ -15,7 +16,7 @@ from tiercli.lint.interface import Check
 from tiercli.lint.linted import Linted, LintedFile, LintedPanel, LintedRule, read_board, read_rules
 from tiercli.output.tree import ALERTMANAGER_FILE, PROMETHEUS_FILE, RULES_PATH
 from tiercli.rules.alarm_checks import own_series
-from tiercli.rules.alarm_files import alarm_paths, load_alarms
+from tiercli.rules.alarm_files import alarm_paths, load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.signals.contract import CONTRACT, MetricType
 from tiercli.signals.expressions import SCRAPE_METRICS, known_series
@@ -29,7 +30,8 @@ def lint_tree(
     loaded: LoadedCatalog, tree: Mapping[str, str], template_folders: Sequence[Path] = ()
 ) -> tuple[Linted, list[LintedFile]]:
     """What is generated from a catalog, as checks look at it, and the files that it was generated from."""
-    alarms = load_alarms(loaded, timing_of(loaded.catalog), template_folders)
+    alarm_set = load_alarm_set(loaded, timing_of(loaded.catalog), template_folders)
+    alarms, paths = alarm_set.alarms, alarm_paths(template_folders)
     sources = catalog_sources(loaded)
     known = {**known_series(), **own_series(alarms)}
     types = {**_contract_types(), **dict.fromkeys((one.name for one in RECORDED), MetricType.GAUGE)}
@@ -53,9 +55,12 @@ def lint_tree(
         known=known,
         types=types,
         scrape_s=timing_of(loaded.catalog).scrape_s,
+        left_out={
+            name: (Location(str(paths[name]), 1), tuple(missing)) for name, missing in alarm_set.left_out.items()
+        },
         ours=True,
     )
-    made_from = [LintedFile(str(path), read_text(path)) for path in alarm_paths(template_folders).values()]
+    made_from = [LintedFile(str(path), read_text(path)) for path in paths.values()]
     return linted, made_from
 
 

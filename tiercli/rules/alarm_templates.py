@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 from jinja2.filters import do_indent as indent
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB
-from tiercli.durations import format_duration, parse_duration
+from tiercli.durations import duration_in_words, format_duration, parse_duration
 from tiercli.rules.case_subjects import Subjects
 from tiercli.rules.thresholds import ThresholdExpressions, threshold_of
 from tiercli.signals.contract import CODES_WITH_OWN_ALARM
@@ -78,6 +78,15 @@ def alarm_context(
     def limit(threshold: str, labels: Mapping[str, str] | None = None) -> float:
         return threshold_of(catalog, name, threshold, limits, subjects.subject if labels is None else labels)
 
+    def stated(threshold: str, unit: Literal["", "percent"] = "") -> str:
+        value = limit(threshold, {})
+        return f"{100 * value:.4g} %" if unit == "percent" else f"{value:.6g}"
+
+    def held(own: str, after: str = "0s") -> str:
+        settings = catalog.alarms.get(name)
+        for_ = settings.for_ if settings is not None and settings.for_ is not None else own
+        return duration_in_words(parse_duration(for_) + parse_duration(after))
+
     return {
         "group_interval": catalog.alertmanager.group_interval,
         "own_alarm_codes": any_of(CODES_WITH_OWN_ALARM),
@@ -88,6 +97,8 @@ def alarm_context(
         "value": lambda unit: VALUE_FORMATS[unit],
         "ours": ", ".join(our_matchers(catalog)),
         "limit": limit,
+        "stated": stated,
+        "held": held,
         "above": lambda value: value * 1.01 if value else 0.01,
         "below": lambda value: value * 0.99 if value else -0.01,
         "series": lambda metric, labels, **more: _yaml_text(selector(metric, {**labels, **more})),

@@ -78,6 +78,7 @@ def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords
         for name, series in RECORDED_BY_NAME.items()
         if series.primitive and name not in there
     }
+    unbound |= _withheld(sources)
     files = [load_record_file(path.name, timing, loaded) for path in record_paths()]
     derived = [record for file in files for record in file.records]
     kept = _with_inputs(derived, unbound)
@@ -139,7 +140,7 @@ def _without(record: Record, providers: list[str]) -> Record:
 
 def _with_inputs(records: list[Record], unbound: dict[str, str]) -> set[int]:
     """The ids of the records whose inputs are there; `unbound` gains the series of which none is left."""
-    kept = {id(record) for record in records}
+    kept = {id(record) for record in records if record.record not in unbound}
     while True:
         gone: dict[str, str] = {}
         for record in records:
@@ -155,9 +156,20 @@ def _with_inputs(records: list[Record], unbound: dict[str, str]) -> set[int]:
             return kept
 
 
+def _withheld(sources: list[BoundSource]) -> dict[str, str]:
+    """Derived series that would be there and mean nothing: every source that measures providers says that it cannot tell."""
+    measuring = [source.binding for source in sources if source.binding.kind == "gateway"]
+    named = [set(binding.unavailable) for binding in measuring]
+    return {
+        name: _why_unbound(name, sources)
+        for name in sorted(set.intersection(*named))
+        if not RECORDED_BY_NAME[name].primitive
+    }
+
+
 def _why_unbound(name: str, sources: list[BoundSource]) -> str:
     kind = RECORDED_BY_NAME[name].bound_to
-    fitting = [source for source in sources if source.binding.kind == kind]
+    fitting = [source for source in sources if source.binding.kind == (kind or "gateway")]
     said = [
         f"{source.binding.source}: {why}" for source in fitting if (why := source.binding.why_not(name)) is not None
     ]

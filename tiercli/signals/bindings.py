@@ -91,7 +91,8 @@ class Binding(Model):
     """One file of catalogs/sources/.
 
     `metrics`: what the source exposes, as far as `signals` read it; without it, the canonical contract. `signals`: the
-    templates of expressions by recorded series. `unavailable`: signals that the source does not have, and why. Without
+    templates of expressions by recorded series. `unavailable`: signals that the source does not have, and why; a derived one where its
+    inputs are there and cannot tell. Without
     `discovery` no catalog can be drafted from the source.
     """
 
