@@ -142,6 +142,18 @@ def test_a_gateway_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_pat
     assert near(found, expected), found
 
 
+@pytest.mark.stack
+def test_opentelemetrys_old_name_of_the_provider_is_read_too(
+    changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path
+) -> None:
+    ids, expected = GATEWAYS["otel-genai"]
+    text = (EXPOSITIONS / "otel-genai.txt").read_text().replace("gen_ai_provider_name=", "gen_ai_system=")
+    with exposing(text) as address:
+        loaded = with_gateway(changed_hybrid, "otel-genai", address, ids)
+        found = recorded(loaded, stack.prometheus.path, tmp_path, expected, LABELS)
+    assert near(found, expected), found
+
+
 @pytest.mark.parametrize("binding", CONSOLES)
 @pytest.mark.stack
 def test_a_console_yields(changed_hybrid: Changed, stack: StackBinaries, tmp_path: Path, binding: str) -> None:

@@ -122,7 +122,7 @@ class Binding(Model):
         more = (*_SCRAPED, *TARGET_LABELS[self.kind], *(("model",) if self.model_from_target else ()))
         exposed: dict[str, tuple[str, ...]] = {}
         for name, metric in self.metrics.items():
-            exposed |= metric.exposed(name)
+            exposed |= metric.exposed(name) | metric.exposed(escaped(name))
         return {name: frozenset((*labels, *more)) for name, labels in exposed.items()}
 
     def series_types(self) -> dict[str, MetricType]:
@@ -130,7 +130,7 @@ class Binding(Model):
         types: dict[str, MetricType] = {}
         for name, metric in self.metrics.items():
             kind = MetricType.COUNTER if metric.type == "histogram" else MetricType(metric.type)
-            types |= dict.fromkeys(metric.exposed(name), kind)
+            types |= dict.fromkeys((*metric.exposed(name), *metric.exposed(escaped(name))), kind)
         if not self.metrics:
             for one in CONTRACT:
                 kind = MetricType.COUNTER if one.type is MetricType.HISTOGRAM else one.type
@@ -174,7 +174,7 @@ def bound_expressions(
     In a binding's templates: {{ job }}, a matcher; {{ within }}, a matcher of the duration bucket at the service level;
     {{ "5m" | window }} and {{ "5m" | duration }}; {{ born(series, labels, window) }}, the increase of a rare-event
     counter whose first event counts, also where it was last seen before a gap or a restart; the functions deployed, relabelled,
-    labelled and coded below; {{ quantile(0.95, buckets) }}. `template_names` are more texts to fill in.
+    renamed, labelled, coded and either below; {{ quantile(0.95, buckets) }}. `template_names` are more texts to fill in.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
     environment.filters["duration"] = timing.duration
@@ -195,6 +195,8 @@ def bound_expressions(
         "labelled": labelled,
         "coded": coded,
         "quantile": _quantile,
+        "either": either,
+        "renamed": renamed,
         **(template_names or {}),
     }
     document = read_binding(binding.source)
@@ -218,6 +220,23 @@ def deployed(expr: str, *labels: str) -> str:
     joined = f'label_join({expr}, "deployment", "/", {named})'
     # A source's own labels of these names would stand in the way of the catalog's.
     return f"({joined} * on (deployment) group_left (provider, model, region) tier:gateway:deployment_info)"
+
+
+def escaped(name: str) -> str:
+    """A metric's name as clients write it that take a colon for a recording rule's: prometheus_client does in OpenMetrics."""
+    return name.replace(":", "_")
+
+
+def either(template: str, name: str) -> str:
+    """`template` with %s for the metric `name`, or for its escaped name where only that is there."""
+    return f"({template.replace('%s', name)} or {template.replace('%s', escaped(name))})"
+
+
+def renamed(expr: str, **labels: str) -> str:
+    """`expr` where labels have the values of older names of theirs, where those are there: renamed(x, new="old")."""
+    for label, older in labels.items():
+        expr = f'label_replace({expr}, "{label}", "$1", "{older}", "(.+)")'
+    return expr
 
 
 def relabelled(expr: str, **labels: str) -> str:
