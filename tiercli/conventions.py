@@ -55,9 +55,10 @@ def policy_series(alarm: str, what: str = "who") -> str:
     return f"{POLICY_PREFIX}:{snake_name(alarm)}_{what}"
 
 
-def dashboard_uid(name: str, estate: str) -> str:
-    """A stable uid of at most 40 characters from [a-z0-9-], as Grafana wants it, for an estate of any name."""
-    digest = hashlib.sha256(estate.encode()).hexdigest()[:8]
+def dashboard_uid(name: str, estate: str, env: str) -> str:
+    """A stable uid of at most 40 characters from [a-z0-9-], as Grafana wants it, for an estate and environment of any name:
+    staging's dashboards never take the place of production's in a shared Grafana."""
+    digest = hashlib.sha256(f"{estate}\n{env}".encode()).hexdigest()[:8]
     return f"{DASHBOARD_UID_PREFIX}-{name}-{digest}"
 
 

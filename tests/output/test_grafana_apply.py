@@ -41,7 +41,7 @@ def apply(grafana: FakeGrafana, run_tiercli: Apply, monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def home(hybrid: LoadedCatalog) -> str:
     """The uid of the home board."""
-    return dashboard_uid("home", hybrid.catalog.estate)
+    return dashboard_uid("home", hybrid.catalog.estate, hybrid.catalog.env)
 
 
 def test_it_creates_the_folder_and_every_board_and_then_changes_nothing(
@@ -88,7 +88,7 @@ def test_a_board_that_somebody_edited_stops_everything_unless_forced(
 ) -> None:
     apply()
     grafana.edit(home, "wider panes", title="Mine")
-    del grafana.boards[dashboard_uid("cost", "content-company")]
+    del grafana.boards[dashboard_uid("cost", "content-company", "production")]
     grafana.writes.clear()
     done = apply()
     assert (done.returncode, grafana.writes) == (1, [])

@@ -20,7 +20,7 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     """The dashboard's JSON; None when no source has any of it."""
     to_tenant = drill_down(
         "Open the tenant",
-        f"/d/{dashboard_uid('tenant', catalog.estate)}?var-datasource=${{datasource}}"
+        f"/d/{dashboard_uid('tenant', catalog.estate, catalog.env)}?var-datasource=${{datasource}}"
         "&var-tenant=${__data.fields.tenant:percentencode}",
     )
     linked = [{"matcher": {"id": "byName", "options": "tenant"}, "properties": [{"id": "links", "value": [to_tenant]}]}]

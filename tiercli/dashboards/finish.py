@@ -40,7 +40,9 @@ def finish(
     that no source of the catalog has, are left out, and so is a panel that shows nothing without them; None when no
     panel is left.
     """
-    built = g.Dashboard(title=title, panels=list(panels), uid=dashboard_uid(name, catalog.estate), timezone="browser")
+    built = g.Dashboard(
+        title=title, panels=list(panels), uid=dashboard_uid(name, catalog.estate, catalog.env), timezone="browser"
+    )
     data: dict[str, Any] = json.loads(json.dumps(built.to_json_data(), cls=DashboardEncoder))
     for key in _LEGACY:
         data.pop(key, None)

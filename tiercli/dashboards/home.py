@@ -28,7 +28,7 @@ DESCRIPTION = "What is wrong now, over both tiers. Start here; click through to 
 def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     """The dashboard's JSON."""
     mine = ours(catalog.estate, catalog.env)
-    provider = f"/d/{dashboard_uid('provider', catalog.estate)}?var-datasource=${{datasource}}"
+    provider = f"/d/{dashboard_uid('provider', catalog.estate, catalog.env)}?var-datasource=${{datasource}}"
     to_provider = drill_down(
         "Open the provider",
         provider

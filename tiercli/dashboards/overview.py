@@ -18,7 +18,7 @@ _AVAILABLE = "avg_over_time(tier:gateway:available:ratio1h[30d]) or avg_over_tim
 
 def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     """The dashboard's JSON; None when no source has any of it."""
-    provider = f"/d/{dashboard_uid('provider', catalog.estate)}?var-datasource=${{datasource}}"
+    provider = f"/d/{dashboard_uid('provider', catalog.estate, catalog.env)}?var-datasource=${{datasource}}"
     to_provider = drill_down(
         "Open the provider",
         provider

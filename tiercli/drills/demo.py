@@ -89,7 +89,7 @@ def describe(estate: Estate, sandbox: Sandbox, out: Path, load: bool) -> list[st
         "your own Grafana, on this machine (10 or later):",
         f"  1. add a Prometheus data source with the URL {sandbox.addresses.prometheus_url}",
         f"  2. import {out / 'grafana' / 'dashboards' / 'home.json'} and provider.json beside it",
-        f"  3. open /d/{dashboard_uid('home', catalog.estate)}",
+        f"  3. open /d/{dashboard_uid('home', catalog.estate, catalog.env)}",
         "",
         "notifications, as they arrive (Ctrl-C stops everything):",
     ]

@@ -70,7 +70,7 @@ def alert_annotations(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
     """What an alert tells the person who reads it: what, why, what to do, where to look. Go templates in it."""
     panel = alarm.panel
     variables = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in alarm.identity)
-    dashboard = f"{catalog.links.grafana}/d/{dashboard_uid(panel.dashboard, catalog.estate)}"
+    dashboard = f"{catalog.links.grafana}/d/{dashboard_uid(panel.dashboard, catalog.estate, catalog.env)}"
     return {
         "summary": alarm.summary,
         "description": alarm.description,

@@ -28,6 +28,9 @@ from tiercli.signals.timing import Timing
 
 # The group of a primitive series: that of what reads it, so that a chain of rules is not longer than it must be.
 _GROUP_OF_LEVEL = {"feature": "spend", "server": "servers", "gpu": "gpus"}
+# Only panels read these, and there may be ten thousand tenants: once a minute is enough.
+_USAGE_GROUP, _USAGE_INTERVAL = "usage", "1m"
+_USAGE = frozenset({"tier:tenant:calls:rate5m", "tier:tenant:tokens:rate5m", "tier:tenant:zone_violations:increase1d"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords
     for file in files:
         groups.setdefault(file.group, []).extend(record for record in file.records if id(record) in kept)
     intervals = {file.group: file.interval for file in files if file.interval is not None}
+    intervals[_USAGE_GROUP] = _USAGE_INTERVAL
     return CanonicalRecords({name: records for name, records in groups.items() if records}, intervals, unbound)
 
 
@@ -181,6 +185,8 @@ def _why_unbound(name: str, sources: list[BoundSource]) -> str:
 
 
 def _group_of(name: str) -> str:
+    if name in _USAGE:
+        return _USAGE_GROUP
     level = name.split(":")[1]
     if ":cost_usd:" in name and level != "provider":
         return "spend"
