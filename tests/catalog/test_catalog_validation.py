@@ -14,7 +14,7 @@ from tiercli.catalog.names import SHOWN_NAMES
 from tiercli.errors import InvalidInput, Problem
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.resources import resource_folder
-from tiercli.rules.alarm_files import alarm_paths
+from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.signals.bindings import binding_names
 from tiercli.signals.contract import DURATION_BUCKETS
 

@@ -16,7 +16,7 @@ from tiercli.drills.spec import DrillSpec
 from tiercli.drills.spec_check import check_spec
 from tiercli.drills.spec_files import drill_files, find_drill, load_drill
 from tiercli.errors import InvalidInput
-from tiercli.rules.alarm_files import alarm_paths
+from tiercli.rules.alarm_folders import alarm_paths
 
 
 def problems_of(loaded: LoadedCatalog, **changes: Any) -> list[str]:

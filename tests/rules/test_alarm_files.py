@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.conventions import HEARTBEAT
 from tiercli.errors import InvalidInput, Problem
 from tiercli.faults import FAULTS_BY_NAME
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_files import alarm_paths, load_alarms
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.alarm_templates import alarm_context
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.case_subjects import Subjects
@@ -39,7 +40,8 @@ def copy_of(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)
-    (folder / f"{name}.yml.j2").write_text(text, encoding="utf-8")
+    # At the end, so that lines stay where they are.
+    (folder / f"{name}.yml.j2").write_text(text + "\nreplaces: true\n", encoding="utf-8")
     return folder
 
 
@@ -144,6 +146,48 @@ def test_an_operators_file_comes_before_ours_and_a_new_one_joins(hybrid: LoadedC
     assert set(alarms) == {*NAMES, "ProviderGone"}
     assert alarms["ProviderDown"].sla == "2m to acknowledge"
     assert "ProviderGone" in alarms["ProviderGone"].expr
+
+
+def test_two_alarms_of_one_name_are_an_error_unless_one_says_that_it_stands_in(
+    hybrid: LoadedCatalog, tmp_path: Path
+) -> None:
+    ours = (ALERTS / "ProviderDown.yml.j2").read_text(encoding="utf-8")
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    (one / "ProviderDown.yml.j2").write_text(ours)
+    (problem,) = problems_of(hybrid, one)
+    assert problem.found == f"two alarms are called ProviderDown: the other is in {ALERTS / 'ProviderDown.yml.j2'}"
+    assert "replaces: true" in problem.accepted
+    copy_of("ProviderDown", one)
+    assert load_alarms(hybrid, Timing(), [one])
+    copy_of("ProviderDown", other)
+    found = [problem.found for problem in problems_of(hybrid, one, other)]
+    assert any(str(other) in said for said in found)
+
+
+def test_what_says_that_it_stands_in_must_stand_for_something(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    copy_of("ProviderDown", tmp_path)
+    text = (tmp_path / "ProviderDown.yml.j2").read_text().replace("ProviderDown", "ProviderGone").split("inhibits:")
+    (tmp_path / "ProviderDown.yml.j2").unlink()
+    kept = text[1][text[1].index("summary:") :]
+    (tmp_path / "ProviderGone.yml.j2").write_text(text[0] + kept)
+    assert "tiercli has no alarm of that name" in problems_of(hybrid, tmp_path)[0].found
+
+
+def test_the_catalog_names_folders_of_its_own(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    text = Path(hybrid.document.name).read_text(encoding="utf-8")
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(text + "\ntemplates: [ours]\n", encoding="utf-8")
+    with pytest.raises(InvalidInput) as raised:
+        load_alarms(load_catalog(catalog), Timing())
+    (problem,) = raised.value.problems
+    assert (problem.location.file, problem.location.line) == (str(catalog), len(text.splitlines()) + 2)
+    assert problem.found == f"{tmp_path / 'ours'} is not a folder"
+    (tmp_path / "ours").mkdir()
+    copy_of("ProviderDown", tmp_path / "ours", ("sla: 5m to acknowledge", "sla: 2m to acknowledge"))
+    alarms = {alarm.alarm: alarm for alarm in load_alarms(load_catalog(catalog), Timing())}
+    assert alarms["ProviderDown"].sla == "2m to acknowledge"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ import yaml
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.output.tree import to_yaml
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_files import alarm_paths, load_alarms
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.alerting import alert_labels
 from tiercli.rules.alertmanager import build_alertmanager, build_receiver
 from tiercli.rules.deployment import Deployment

@@ -14,7 +14,8 @@ import yaml
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.errors import InvalidInput
 from tiercli.output.tree import render_servers, to_yaml
-from tiercli.rules.alarm_files import alarm_paths, load_alarms
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.deployment import Deployment, timing_of
 from tiercli.rules.prometheus_config import build_prometheus

@@ -341,6 +341,7 @@ class Catalog(Model):
     sources: dict[PlainName, OtherSource] = Field(default={}, description="GPUs and consoles, by a name of your own")
     service_level: ServiceLevel = Field(default=ServiceLevel(), description="what users are promised")
     alarms: dict[str, AlarmSettings] = Field(default={}, description="changes to alarms, by the alarm's name")
+    templates: tuple[Line, ...] = Field(default=(), description="folders of alarm files of one's own, beside this file")
     cardinality: Cardinality = Field(description="how many series there may be")
     prometheus: PrometheusSettings = Field(
         default=PrometheusSettings(), description="intervals of the generated Prometheus configuration"

@@ -16,7 +16,7 @@ from tiercli.lint.interface import Check
 from tiercli.lint.linted import Linted, LintedFile, LintedPanel, LintedRule, read_board, read_rules
 from tiercli.output.tree import ALERTMANAGER_FILE, PROMETHEUS_FILE, RULES_PATH
 from tiercli.rules.alarm_checks import own_series
-from tiercli.rules.alarm_files import alarm_paths, load_alarm_set
+from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.signals.contract import CONTRACT, MetricType
 from tiercli.signals.expressions import SCRAPE_METRICS, known_series
@@ -31,7 +31,7 @@ def lint_tree(
 ) -> tuple[Linted, list[LintedFile]]:
     """What is generated from a catalog, as checks look at it, and the files that it was generated from."""
     alarm_set = load_alarm_set(loaded, timing_of(loaded.catalog), template_folders)
-    alarms, paths = alarm_set.alarms, alarm_paths(template_folders)
+    alarms, paths = alarm_set.alarms, alarm_set.paths
     sources = catalog_sources(loaded)
     known = {**known_series(), **own_series(alarms)}
     types = {**_contract_types(), **dict.fromkeys((one.name for one in RECORDED), MetricType.GAUGE)}

@@ -147,6 +147,7 @@ class Alarm(Model):
     """One alarm. Durations are configured time, thresholds what this catalog says."""
 
     alarm: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    replaces: bool = Field(default=False, description="it stands in place of tiercli's own alarm of this name")
     condition: str
     group: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]
     severity: AlarmSeverity

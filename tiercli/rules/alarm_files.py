@@ -17,39 +17,28 @@ from tiercli.catalog.model import AlarmSettings
 from tiercli.catalog.shape import load_model
 from tiercli.catalog.validation import unknown_name
 from tiercli.errors import InvalidInput, Location, Problem
-from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_checks import AlarmFile, check_alarm_files, check_settings
+from tiercli.rules.alarm_folders import alarm_paths, alarms_of_one_name, catalog_folders
 from tiercli.rules.alarm_templates import alarm_context, template_environment
 from tiercli.rules.case_subjects import Subjects
 from tiercli.rules.recording import CanonicalRecords, canonical_records
 from tiercli.rules.thresholds import limits_of, overridden_thresholds
 from tiercli.signals.timing import Timing
 
-SUFFIX = ".yml.j2"
 # What an alarm is about is known only once its file has been rendered.
 _ANY_IDENTITY = ("provider", "model", "region")
 
 
-def alarm_paths(folders: Sequence[Path] = ()) -> dict[str, Path]:
-    """The file of each alarm by name, sorted; the first folder that has it wins, tiercli's own is last."""
-    found: dict[str, Path] = {}
-    for folder in (*folders, resource_folder("templates") / "alerts"):
-        if not folder.is_dir():
-            raise InvalidInput(f"{folder} is not a folder", hint="--templates names a folder of alarm files")
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
-            found.setdefault(path.name.removesuffix(SUFFIX), path)
-    return dict(sorted(found.items()))
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlarmSet:
-    """The alarms of a catalog, sorted by name, the canonical layer that they read, and which alarms are left out: by
-    name, the signals that no source of the catalog has, each with the reason."""
+    """The alarms of a catalog, sorted by name, the canonical layer that they read, which alarms are left out (by name, the
+    signals that no source of the catalog has, each with the reason), and the file of each, left out or not."""
 
     alarms: tuple[Alarm, ...]
     canonical: CanonicalRecords
     left_out: dict[str, dict[str, str]]
+    paths: dict[str, Path]
 
 
 # The alarms that were last loaded, with what they were loaded for.
@@ -68,12 +57,13 @@ def load_alarm_set(loaded: LoadedCatalog, timing: Timing, template_folders: Sequ
     Raises InvalidInput with every problem of the alarm files and of what the catalog says of alarms: one that it sets is
     one that it demands, so signals that are missing for that are a problem.
     """
-    paths = alarm_paths(template_folders)
+    folders = (*template_folders, *catalog_folders(loaded))
+    paths = alarm_paths(folders)
     # Checks and every stage after them ask for the alarms of the same catalog, and rendering them is most of the work.
-    asked = (timing, tuple((path, _state(path)) for path in paths.values()))
+    asked = (timing, folders, tuple((path, _state(path)) for path in paths.values()))
     if _LAST and _LAST[0][0] is loaded and _LAST[0][1] == asked:
         return _LAST[0][2]
-    alarm_set = _load_alarm_set(loaded, timing, paths)
+    alarm_set = _load_alarm_set(loaded, timing, paths, folders)
     _LAST[:] = [(loaded, asked, alarm_set)]
     return alarm_set
 
@@ -87,7 +77,7 @@ def _state(path: Path) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size
 
 
-def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path]) -> AlarmSet:
+def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path], folders: Sequence[Path]) -> AlarmSet:
     problems: list[Problem] = []
     canonical = CanonicalRecords({})
     try:
@@ -101,13 +91,14 @@ def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path
             files.append(_load_alarm(name, path, loaded, timing))
         except InvalidInput as error:
             problems += error.problems
+    problems += alarms_of_one_name(folders, paths, {file.alarm.alarm: file.alarm for file in files})
     if len(files) == len(paths):
         problems += check_alarm_files(files, loaded.catalog)
     left_out = {file.alarm.alarm: missing for file in files if (missing := _missing(file.alarm, canonical))}
     problems += _demanded(loaded, left_out)
     if problems:
         raise InvalidInput("alarms and catalog do not fit", list(dict.fromkeys(problems)))
-    return AlarmSet(tuple(file.alarm for file in files if file.alarm.alarm not in left_out), canonical, left_out)
+    return AlarmSet(tuple(file.alarm for file in files if file.alarm.alarm not in left_out), canonical, left_out, paths)
 
 
 def _missing(alarm: Alarm, canonical: CanonicalRecords) -> dict[str, str]:
