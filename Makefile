@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-panels golden lint bench clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels golden lint bench clean
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.stack ## Virtual environment, tiercli, prometheus, alertmanager
 
@@ -45,6 +45,19 @@ test: setup $(VENV)/.dev ## Lint, types and all tests
 test-fast: setup $(VENV)/.dev ## Tests that start no drill
 	@$(BIN)/python -m pytest -m "not drill and not slow" -n auto
 
+PROM3 := .prom3
+$(PROM3)/versions.txt: .ci/prom3
+	@$(PYTHON) .ci/prom3 $(PROM3)
+
+# What starts a server or reads what servers read, on the servers that are named; then three drills.
+test-prom3: setup $(VENV)/.dev $(PROM3)/versions.txt ## The same on Debian unstable's Prometheus 3 and Alertmanager, in a folder of their own
+	@set -e; for program in prometheus promtool alertmanager amtool; do \
+	  export TIERCLI_$$(echo $$program | tr a-z A-Z)=$(CURDIR)/$(PROM3)/bin/$$program; done; \
+	$(BIN)/tiercli stack status; \
+	$(BIN)/python -m pytest tests/prom3; \
+	$(BIN)/python -m pytest -m "not drill and not slow" -n 4 tests/rules tests/sources tests/lint tests/sandbox tests/output tests/clients; \
+	$(BIN)/tiercli drill run provider-outage provider-degraded quiet --runs $(RUNS)
+
 test-panels: setup $(VENV)/.dev ## Every query of every panel, in a sandbox under load, then under faults
 	@$(BIN)/python -m pytest tests/drills/test_every_panel.py
 
@@ -63,4 +76,4 @@ bench: setup $(VENV)/.dev ## Measure what README states
 	@$(BIN)/python tests/bench/bench_fault_proxy.py
 
 clean: ## Remove the virtual environment, caches and runs
-	@rm -rf $(VENV) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PROM3) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
