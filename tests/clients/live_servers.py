@@ -45,6 +45,7 @@ def http_server(answer: Answer) -> Iterator[str]:
         def do_GET(self) -> None:
             status, body = answer(self.path)
             self.send_response(status)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")  # Prometheus 3 scrapes nothing without
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

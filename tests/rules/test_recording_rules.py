@@ -127,10 +127,11 @@ CASES = [
             **attempts("success", "1000+15x40", B),
             **attempts("failure", "0x40"),
         },
-        'tier:provider:requests:rate5m{status="success"}',
+        # Prometheus 3 leaves the sample at the window's far end out: one of 19 steps, not of 20.
+        'round(tier:provider:requests:rate5m{status="success"}, 0.01)',
         "9m",
         {LABELS.replace("}", ', status="success"}'): 1.95},
-        id="the restart of one gateway costs one of its 20 steps, and disturbs no sum over two",
+        id="the restart of one gateway costs one of its steps, and disturbs no sum over two",
     ),
     pytest.param(
         {**attempts("success", "0+15x40"), **attempts("failure", "0+5x40"), **errors("CONNECTION_FAILED", "0+5x40")},

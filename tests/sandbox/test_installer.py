@@ -91,6 +91,13 @@ def archive(content: bytes = GOOD, programs: tuple[str, ...] = PROGRAMS) -> Arch
     return Archive("stack", "9.9.9", "stack-{version}.{system}.tar.gz", sums, programs)
 
 
+@pytest.fixture(autouse=True)
+def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program is named by the environment that these tests run in."""
+    for program in PROGRAMS:
+        monkeypatch.delenv(f"TIERCLI_{program.upper()}", raising=False)
+
+
 def install(mirror: Mirror, folder: Path, wanted: Archive, system: str = SYSTEM) -> list[str]:
     """Install from the mirror; what was said."""
     said: list[str] = []
