@@ -31,6 +31,11 @@ POLICY_PREFIX = "tier:policy"  # severity, owner and `for` of those that the cat
 DASHBOARD_UID_PREFIX = "tiercli"
 RECEIVER_PREFIX = "tiercli"  # receivers in the Alertmanager configuration: tiercli/<receiver>
 
+# In Kubernetes: what Prometheus Operator matches an AlertmanagerConfig's routes on, with the object's namespace, and how the
+# pieces of a group of constants are called that is too large for one object.
+NAMESPACE_LABEL = "namespace"
+CONSTANTS_PIECE = "-constants-"
+
 MANIFEST_FILE = "manifest.json"
 GENERATOR = "tiercli"  # what a manifest says wrote it
 

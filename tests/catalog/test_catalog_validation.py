@@ -21,8 +21,8 @@ from tiercli.signals.contract import DURATION_BUCKETS
 HYBRID = (resource_folder("catalogs") / "hybrid.yaml").read_text(encoding="utf-8")
 
 Change = tuple[str, str]
-# Of a catalog that names no tenants_file.
-SECTIONS = [section for section in Catalog.model_fields if section != "tenants_file"]
+# Those that the example has.
+SECTIONS = [name for name in Catalog.model_fields if f"\n{name}:" in HYBRID]
 
 
 def listed(names: Iterable[str]) -> str:

@@ -92,16 +92,18 @@ def _of_folder(folder: Path) -> Deployed:
     from tiercli.errors import InvalidInput
     from tiercli.output.differences import deployed_tree
     from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
+    from tiercli.output.wrapping import unwrapped
 
     paths = [
         folder / RULES_PATH,
         folder / ALERTMANAGER_FILE,
         *sorted((folder / "grafana" / "dashboards").glob("*.json")),
+        *(path for wrap in ("kubernetes", "mimir") for path in sorted((folder / wrap).glob("*.yaml"))),
     ]
     tree = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in paths if path.is_file()}
     if not tree:
         raise InvalidInput(f"{folder} holds nothing that tiercli generated", hint="name a folder, or a Prometheus' URL")
-    return deployed_tree(tree)
+    return deployed_tree(unwrapped(tree))
 
 
 async def _of_prometheus(url: str) -> Deployed:

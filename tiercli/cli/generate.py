@@ -13,7 +13,8 @@ _EPILOG = (
     "Examples:\n\n"
     "  tiercli generate catalogs/hybrid.yaml --out monitoring\n\n"
     "  tiercli generate catalogs/hybrid.yaml --out monitoring --check      (in CI: exit 1 with a diff when out of date)\n\n"
-    "  tiercli generate my.yaml --out monitoring --templates our-alarms    (your own alarm files, searched first)"
+    "  tiercli generate my.yaml --out monitoring --templates our-alarms    (your own alarm files)\n\n"
+    "  tiercli generate my.yaml --out k8s --wrap kubernetes --namespace monitoring --label release=prometheus"
 )
 
 
@@ -32,6 +33,27 @@ def generate(
     templates: Annotated[
         list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
     ] = None,
+    wrap: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--wrap", help="The form: plain, kubernetes, grafana-operator or mimir; may be repeated. Default: plain."
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", help="Where Kubernetes objects live. Default: monitoring.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="KEY=VALUE on every object, for its selectors; may be repeated.")
+    ] = None,
+    grafana_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grafana-label", help="KEY=VALUE of the Grafanas for GrafanaDashboards. Default: dashboards=grafana."
+        ),
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option("--secret", help="The Secret that holds the receivers' secrets, a key a file.")
+    ] = None,
     form: Annotated[
         Literal["text", "json"], typer.Option("--format", help="How to say what was done: lines, or one JSON object.")
     ] = "text",
@@ -47,13 +69,22 @@ def generate(
     from tiercli.errors import CheckFailed
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.output.tree import render_tree
+    from tiercli.output.wrapping import read_options, wrap_tree
     from tiercli.output.writing import diff_lines, plan_changes, write_tree
     from tiercli.rules.alarm_files import load_alarm_set
     from tiercli.rules.deployment import Deployment
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
     deployment = Deployment.production(loaded.catalog)
-    tree = render_tree(loaded, deployment, templates or ())
+    wraps, options = read_options(
+        loaded.catalog,
+        wrap or (),
+        namespace=namespace,
+        labels=label or (),
+        instances=grafana_label or (),
+        secret=secret,
+    )
+    tree = wrap_tree(render_tree(loaded, deployment, templates or ()), wraps, options)
     left_out = load_alarm_set(loaded, deployment.timing, templates or ()).left_out
     changes = plan_changes(out, tree) if check else write_tree(out, tree, force=force)
     console = output_console()

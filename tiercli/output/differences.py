@@ -13,12 +13,13 @@ from typing import Any
 import promql_parser
 import yaml
 
-from tiercli.conventions import GROUP_PREFIX
+from tiercli.conventions import CONSTANTS_PIECE, GROUP_PREFIX, NAMESPACE_LABEL
 from tiercli.durations import parse_duration
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
 
 # A number that stands alone: not part of a name or a duration.
 _NUMBER = re.compile(r"(?<![\w.:])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.:])")
+_PIECE = re.compile(rf"{CONSTANTS_PIECE}\d+$")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -78,11 +79,12 @@ def deployed_rule(
     keep_firing_for_s: float,
 ) -> tuple[str, dict[str, str]]:
     """A rule as the things of a Deployed have it: its name and its parts."""
-    parts = {"expression": normalised(expr), "group": group}
+    # In Kubernetes a group of constants may be in pieces, and alerts say their namespace: nothing that was changed.
+    parts = {"expression": normalised(expr), "group": _PIECE.sub("", group)}
     if kind == "record":
         return name + _braced(labels), parts
     parts |= {"for": f"{for_s:g} s", "keep_firing_for": f"{keep_firing_for_s:g} s"}
-    parts |= {f"label {key}": value for key, value in labels.items()}
+    parts |= {f"label {key}": value for key, value in labels.items() if key != NAMESPACE_LABEL}
     parts |= {f"annotation {key}": value for key, value in annotations.items()}
     return name, parts
 
