@@ -148,6 +148,28 @@ def test_an_operators_file_comes_before_ours_and_a_new_one_joins(hybrid: LoadedC
     assert "ProviderGone" in alarms["ProviderGone"].expr
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "found", "off"),
+    [
+        ("expr: tier:drift:departure:ratio > 1", "expr: tier:drift:departure:ratio >> {{ 1 + 1 }}", ">> 2", 0),
+        ('for: {{ "1h" | duration }}', 'for: {{ "1h" | duration }}x', "'1hx' is not a duration", 0),
+        # Of a block the line on which it begins; of YAML that does not end, the one on which that is missed.
+        ("/ {{ limit(tolerance) }}", "/ {{ limit(tolerance) }})", "/ 0.02)", -1),
+        ("window: {{", "window: [{{", "expected ',' or ']'", 1),
+    ],
+    ids=["after loops", "a value", "in a loop", "no YAML"],
+)
+def test_a_mistake_stands_where_the_template_has_it_and_shows_what_was_rendered(
+    hybrid: LoadedCatalog, tmp_path: Path, old: str, new: str, found: str, off: int
+) -> None:
+    copy_of("Drift", tmp_path, (old, new))
+    text = (tmp_path / "Drift.yml.j2").read_text(encoding="utf-8")
+    written = next(number for number, line in enumerate(text.splitlines(), 1) if new in line)
+    problem = problems_of(hybrid, tmp_path)[0]
+    assert found in problem.found
+    assert problem.location.line - written in (off, off + 1 if off > 0 else off)
+
+
 def test_two_alarms_of_one_name_are_an_error_unless_one_says_that_it_stands_in(
     hybrid: LoadedCatalog, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from tiercli.rules.alarm_folders import alarm_paths, alarms_of_one_name, catalog
 from tiercli.rules.alarm_templates import alarm_context, template_environment
 from tiercli.rules.case_subjects import Subjects
 from tiercli.rules.recording import CanonicalRecords, canonical_records
+from tiercli.rules.template_lines import lines_of, marked, relocated
 from tiercli.rules.thresholds import limits_of, overridden_thresholds
 from tiercli.signals.timing import Timing
 
@@ -86,14 +87,20 @@ def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path
         problems += error.problems
     problems += _unknown_alarms(loaded, paths)
     files: list[AlarmFile] = []
-    for name, path in paths.items():
+    templates = [_Template(name, path, loaded, timing) for name, path in paths.items()]
+    for template in templates:
         try:
-            files.append(_load_alarm(name, path, loaded, timing))
-        except InvalidInput as error:
+            files.append(_load_alarm(template))
+        except _TemplateFails as error:
             problems += error.problems
+        except InvalidInput as error:
+            problems += template.relocated(error.problems)
     problems += alarms_of_one_name(folders, paths, {file.alarm.alarm: file.alarm for file in files})
     if len(files) == len(paths):
-        problems += check_alarm_files(files, loaded.catalog)
+        found = list(check_alarm_files(files, loaded.catalog))
+        for template in templates if found else ():
+            found = template.relocated(found)
+        problems += found
     left_out = {file.alarm.alarm: missing for file in files if (missing := _missing(file.alarm, canonical))}
     problems += _demanded(loaded, left_out)
     if problems:
@@ -118,11 +125,11 @@ def _unknown_alarms(loaded: LoadedCatalog, paths: dict[str, Path]) -> Iterator[P
             yield unknown_name("alarm", name, paths, loaded.document.locate(("alarms", name), key=True))
 
 
-def _load_alarm(name: str, path: Path, loaded: LoadedCatalog, timing: Timing) -> AlarmFile:
+def _load_alarm(template: _Template) -> AlarmFile:
     """One alarm. Its template is rendered once for what the file says of itself, which its expressions need, and then
     with that; where the catalog has overrides, once more for unit tests about one whom they cover."""
+    name, path, loaded, timing = template.name, template.path, template.loaded, template.timing
     catalog = loaded.catalog
-    template = _Template(name, path, loaded, timing)
     first = load_model(template.render(_ANY_IDENTITY, _Anything(), overridden=False), Alarm)
     problems = list(check_settings(loaded, name, first))
     if first.alarm != name:
@@ -149,14 +156,19 @@ def _load_alarm(name: str, path: Path, loaded: LoadedCatalog, timing: Timing) ->
     return AlarmFile(alarm.model_copy(update=changes), document)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+class _TemplateFails(InvalidInput):
+    """A template that cannot be rendered: its problems are at its own lines."""
+
+
+@dataclasses.dataclass(slots=True)
 class _Template:
-    """The text of an alarm file, to be rendered for a catalog."""
+    """The text of an alarm file, to be rendered for a catalog; `last` is what it was rendered with, and to."""
 
     name: str
     path: Path
     loaded: LoadedCatalog
     timing: Timing
+    last: tuple[dict[str, Any], str] = ({}, "")
 
     def render(self, identity: Sequence[str], limits: dict[str, float], *, overridden: bool) -> Document:
         """The file as YAML. Raises InvalidInput with the line where a template goes wrong."""
@@ -164,16 +176,30 @@ class _Template:
         subjects = Subjects.of(catalog, self.name, overridden=overridden)
         context = alarm_context(self.name, catalog, identity, limits, subjects)
         try:
-            return parse_document(_compiled(read_text(self.path), self.timing).render(context), str(self.path))
+            text = _compiled(read_text(self.path), self.timing).render(context)
         except jinja2.TemplateSyntaxError as error:
             raise self._failure(str(error.message), error.lineno) from error
         except KeyError as error:
             raise self._failure(f"{error} is not declared here", _template_line(error.__traceback__)) from error
         except (jinja2.TemplateError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError) as error:
             raise self._failure(str(error), _template_line(error.__traceback__)) from error
+        self.last = (context, text)
+        return parse_document(text, str(self.path))
+
+    def relocated(self, problems: Sequence[Problem]) -> list[Problem]:
+        """`problems`, with this template's lines in place of those of the text that it was last rendered to."""
+        if not self.last[1]:
+            return list(problems)
+        return relocated(problems, str(self.path), read_text(self.path), self.last[1], self._lines)
+
+    def _lines(self) -> list[int]:
+        try:
+            return lines_of(_compiled(marked(read_text(self.path)), self.timing).render(self.last[0]))
+        except (jinja2.TemplateError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError):
+            return []  # a mark stood in its way
 
     def _failure(self, said: str, line: int) -> InvalidInput:
-        return InvalidInput(f"{self.path} cannot be rendered", [Problem(Location(str(self.path), line), said)])
+        return _TemplateFails(f"{self.path} cannot be rendered", [Problem(Location(str(self.path), line), said)])
 
 
 @lru_cache(maxsize=256)
