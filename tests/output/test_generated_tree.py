@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,10 +30,7 @@ def render(loaded: LoadedCatalog) -> dict[str, str]:
 
 def run_tool(*argv: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run promtool or amtool."""
-    # Many short runs: collecting garbage less often nearly halves their time.
-    environment = {**os.environ, "GOGC": "800"}
-    command = [str(part) for part in argv]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, env=environment)
+    return subprocess.run([str(part) for part in argv], capture_output=True, text=True, cwd=cwd, check=False)
 
 
 def accept(folder: Path, unit_tests: str = "*_test.yml") -> None:
@@ -125,7 +121,7 @@ HOSTILE = [
 
 def hostile_names() -> st.SearchStrategy[str]:
     """Names made of what breaks quoting, with something plain in them."""
-    parts = st.lists(st.sampled_from([*HOSTILE, "a", "b", " "]), min_size=1, max_size=6)
+    parts = st.lists(st.sampled_from([*HOSTILE, "a", "b", " "]), min_size=4, max_size=12)
     return parts.map(lambda chosen: "n" + "".join(chosen) + "e")
 
 
@@ -162,7 +158,7 @@ KINDS = ("provider", "model", "region", "alias", "tenant", "feature")
 
 
 @settings(
-    max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+    max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
 )
 @given(names=st.fixed_dictionaries({kind: hostile_names() for kind in KINDS}))
 def test_hostile_names_never_break_or_inject(names: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:

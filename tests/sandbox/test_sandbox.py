@@ -23,6 +23,7 @@ from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.estate import Estate, build_estate, start_sandbox
 from tiercli.errors import BackendError, InvalidInput
+from tiercli.output.tree import ALERTMANAGER_FILE
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.processes import WARDEN
 from tiercli.sandbox.sandbox import Sandbox
@@ -249,7 +250,10 @@ def test_a_server_that_does_not_start_is_named_with_the_end_of_its_log(
 def test_a_history_that_promtool_refuses_is_an_error(stack: StackBinaries, estate: Estate, temporary: Path) -> None:
     async def run() -> None:
         async with Sandbox(estate.loaded.catalog, stack, estate.timing) as sandbox:
-            await sandbox.start({}, "no history\n")
+            # Alertmanager ends by itself without a configuration, and then that is what went wrong.
+            await sandbox.start(
+                {ALERTMANAGER_FILE: "route: {receiver: none}\nreceivers: [{name: none}]\n"}, "no history\n"
+            )
 
     with pytest.raises(BackendError, match=r"promtool could not backfill the history: .+"):
         asyncio.run(run())

@@ -22,6 +22,8 @@ from tiercli.signals.timing import Timing
 
 # A test over a month of evaluations takes seconds; one that takes this long hangs.
 TIMEOUT_S = 300
+# Many short runs: collecting garbage less often takes a quarter off, for 50 MB more each.
+_GO = {"GOGC": "400"}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -117,6 +119,7 @@ def _run(program: Path, *arguments: str) -> tuple[int, str]:
             timeout=TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,
+            env=_GO | os.environ,
         )
     except OSError as error:
         raise BackendError(f"cannot run {program}: {error.strerror}") from error

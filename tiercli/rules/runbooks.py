@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import jinja2
+
 from tiercli.catalog.model import Catalog
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
@@ -12,15 +16,18 @@ from tiercli.signals.timing import Timing
 
 def render_runbook(catalog: Catalog, alarm: Alarm, timing: Timing) -> str:
     """The runbook of one alarm, with this catalog's thresholds, owner and contact."""
+    limits = limits_of(catalog, alarm.alarm, alarm.thresholds)
+    text = _template(timing).render(alarm=alarm, contact=catalog.owners[alarm.owner].contact, limits=limits)
+    return text.rstrip("\n") + "\n"
+
+
+@lru_cache(maxsize=8)
+def _template(timing: Timing) -> jinja2.Template:
     environment = template_environment(timing)
     environment.lstrip_blocks = True
     environment.filters["cell"] = markdown_cell
     path = resource_folder("templates") / "runbooks" / "runbook.md.j2"
-    limits = limits_of(catalog, alarm.alarm, alarm.thresholds)
-    text = environment.from_string(path.read_text(encoding="utf-8")).render(
-        alarm=alarm, contact=catalog.owners[alarm.owner].contact, limits=limits
-    )
-    return text.rstrip("\n") + "\n"
+    return environment.from_string(path.read_text(encoding="utf-8"))
 
 
 def markdown_cell(text: str) -> str:

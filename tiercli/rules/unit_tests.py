@@ -27,7 +27,10 @@ ALERT_RULES_FILE = "alerts.yml"
 # Seconds between evaluations, and how many of them a `for` is at most: promtool is slow over many.
 SHORTEST_STEP_S = 15
 MOST_STEPS = 60
-LATER_STEPS = 20
+# How long a case lasts: so many evaluations after what it is about, and in all long enough for another alarm that waits five
+# minutes to join.
+LATER_STEPS = 8
+LEAST_S = 330
 
 
 def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def _kept_steps(alarm: Alarm, step_s: int) -> int:
 
 
 def _last_step(alarm: Alarm, step_s: int, held_steps: int) -> int:
-    return held_steps + 1 + _kept_steps(alarm, step_s) + LATER_STEPS
+    return max(held_steps + 1 + _kept_steps(alarm, step_s) + LATER_STEPS, math.ceil(LEAST_S / step_s))
 
 
 def _moments(case: Case, alarm: Alarm, step_s: int, held_steps: int) -> Iterator[tuple[int, tuple[CaseAlert, ...]]]:
