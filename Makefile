@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels golden lint bench clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels golden lint bench bench-evaluation clean
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.stack ## Virtual environment, tiercli, prometheus, alertmanager
 
@@ -74,6 +74,9 @@ bench: setup $(VENV)/.dev ## Measure what README states
 	@$(BIN)/python tests/bench/bench_startup.py
 	@$(BIN)/python -m tests.bench.bench_stages
 	@$(BIN)/python tests/bench/bench_fault_proxy.py
+
+bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 series: a quarter of an hour
+	@$(BIN)/python -m tests.bench.bench_evaluation
 
 clean: ## Remove the virtual environment, caches and runs
 	@rm -rf $(VENV) $(PROM3) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import promql_parser
 
@@ -37,6 +37,11 @@ Series = Mapping[str, frozenset[str] | None]
 
 def known_series() -> dict[str, frozenset[str] | None]:
     """Every series name that an expression may read, with its labels; None where it may have any."""
+    return dict(_known_series())
+
+
+@cache
+def _known_series() -> Series:
     known: dict[str, frozenset[str] | None] = dict(_OWN)
     for metric in CONTRACT:
         for name in metric.exposed_names:
@@ -83,7 +88,7 @@ def _read(expr: str, place: Location, more: Series | None) -> tuple[frozenset[st
         parsed = promql_parser.parse(expr)
     except ValueError as error:
         return None, [Problem(place, f"not PromQL: {error}: {expr}")]
-    known = known_series() | dict(more or {})
+    known = {**_known_series(), **(more or {})}
     flow = LabelFlow(known)
     labels = flow.labels(parsed)
     problems = []
