@@ -15,12 +15,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tiercli"
 LAYERS = (
     {"cli"},
     {"drills", "lint", "output"},
-    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters"},
+    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit"},
     {"signals"},
     {"catalog"},
 )
 # Folders of one layer that may know each other: the sandbox starts the fault proxy, a drill and a lint read output.
-BESIDE = {("sandbox", "faults"), ("drills", "output"), ("lint", "output")}
+BESIDE = {("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit")}
 ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
 
 

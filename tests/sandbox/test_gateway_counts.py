@@ -19,10 +19,15 @@ import aiohttp
 import pytest
 import yaml
 from gateway_stand import DONE, GatewayStand, chunk, completion, gateway_stand
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tiercli.audit.record import record_decoder
+from tiercli.catalog.loading import load_catalog
 from tiercli.catalog.model import Catalog
 from tiercli.errors import ExitCode
+from tiercli.exporters.audit_exporter import AuditExporter
+from tiercli.exporters.audit_tally import COUNTED
 from tiercli.resources import resource_folder
 from tiercli.sandbox.audit_log import AuditLog
 from tiercli.sandbox.gateway_metrics import EMITTED, ContractMetrics
@@ -36,7 +41,7 @@ IN_REGION = {"x-tenant": "acme-corp", "x-feature": "chat"}
 AUDIT_FIELDS = {
     "at", "request_id", "tenant", "feature", "model_alias", "model_used", "usage", "cost_usd", "price_book_version",
     "cache_status", "fallback_step", "degraded", "primary_failure_reason", "route_resolution", "status", "code",
-    "http_status", "latency_s",
+    "http_status", "latency_s", "region", "refusal", "scope_denied",
 }  # fmt: skip
 
 
@@ -116,7 +121,7 @@ def test_counters_and_audit_log_say_the_same() -> None:
             assert outcomes == attempts
             assert await stand.value("ai_gateway_request_duration_seconds_count") == sum(attempts.values())
             cost = await stand.value("ai_gateway_cost_usd_total")
-            assert cost == pytest.approx(sum(record["cost_usd"] for record in audit), abs=1e-7)
+            assert cost == pytest.approx(sum(record["cost_usd"] or 0 for record in audit), abs=1e-7)
             steps = Counter(str(record["fallback_step"]) for record in audit if record["status"] == "success")
             by_step: Counter[str] = Counter()
             for labels, value in await stand.samples("ai_gateway_alias_requests_total"):
@@ -176,7 +181,8 @@ def test_a_local_answer_costs_gpu_time_or_is_counted_as_unpriced(priced: bool) -
             await stand.complete("summariser", ANYWHERE)
             unpriced = await stand.samples("ai_gateway_unpriced_requests_total")
             assert [value for _, value in unpriced] == ([] if priced else [1])
-            assert (stand.audit()[0]["cost_usd"] > 0) == priced
+            cost = stand.audit()[0]["cost_usd"]
+            assert (cost > 0) if priced else cost is None
 
     asyncio.run(scenario())
 
@@ -304,3 +310,41 @@ def _plan_file(folder: Path, catalog: Catalog) -> tuple[str, dict[str, int]]:
         "tiercli.sandbox.simulated_providers": plan.endpoints[0].upstream_port,
     }
     return str(folder / "plan.json"), ports
+
+
+def test_the_audit_exporter_counts_from_the_log_what_the_gateway_counted() -> None:
+    catalog = load_catalog(resource_folder("catalogs") / "hybrid.yaml").catalog
+
+    async def scenario() -> None:
+        async with gateway_stand(gpu_usd_per_hour=None) as stand:
+            await _everything(stand)
+            for _ in range(2):  # a miss, and then a hit
+                await stand.complete("chat", IN_REGION, temperature=0)
+            exporter = AuditExporter(catalog, stand.plan.gateways[0].audit_log, record_decoder())
+            exporter.count_new()
+            registry = CollectorRegistry()
+            registry.register(exporter)
+            compared = 0
+            from_log, from_gateway = (
+                _values(text) for text in (generate_latest(registry).decode(), await stand.exposition())
+            )
+            for name in COUNTED:
+                for sample in METRICS_BY_NAME[name].exposed_names:
+                    assert from_log.get(sample) == pytest.approx(from_gateway.get(sample), abs=1e-4), sample
+                    compared += len(from_gateway.get(sample, ()))
+            assert exporter.malformed == 0
+            exporter.close()
+            assert compared > 150
+
+    asyncio.run(scenario())
+
+
+def _values(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    """Values by sample name and labels. A region that the catalog does not have is none: the log's reader knows names only."""
+    values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = tuple(sorted((key, "" if value == "elsewhere" else value) for key, value in sample.labels.items()))
+            if sample.value:
+                values.setdefault(sample.name, {})[labels] = sample.value
+    return values

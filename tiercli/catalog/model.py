@@ -39,6 +39,12 @@ def _check_duration(value: str) -> str:
     return value
 
 
+def _check_span(value: str) -> str:
+    if parse_duration(value) <= 0:
+        raise ValueError(f"{value!r} is not longer than nothing")
+    return value
+
+
 def _check_interval(value: str) -> str:
     if parse_duration(_check_duration(value)) <= 0:
         raise ValueError(f"{value!r} is not longer than nothing")
@@ -50,6 +56,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 # A name that becomes an identifier in somebody else's configuration, some of which expands $ and {{.
 PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Duration = Annotated[str, AfterValidator(_check_duration), Field(description="a Prometheus duration: 30s, 5m, 1h30m")]
+Span = Annotated[str, AfterValidator(_check_span), Field(description="a Prometheus duration above 0: 90d, 7y")]
 Interval = Annotated[str, AfterValidator(_check_interval), Field(description="a Prometheus duration above 0")]
 # One line of printable text.
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_check_name)]
@@ -292,6 +299,20 @@ class Cardinality(Model):
     metrics: dict[str, SeriesBudget] = {}
 
 
+class AuditRetention(Model):
+    """How long the audit log must go back, by purpose."""
+
+    live: Span | None = Field(default=None, description="for questions of the day: incidents, dashboards")
+    cost: Span | None = Field(default=None, description="for invoices and budgets")
+    compliance: Span | None = Field(default=None, description="for auditors")
+
+
+class AuditSettings(Model):
+    """What is demanded of the gateway's audit log."""
+
+    retention: AuditRetention = AuditRetention()
+
+
 class PrometheusSettings(Model):
     """How often Prometheus scrapes and evaluates, and where it finds itself."""
 
@@ -343,6 +364,7 @@ class Catalog(Model):
     alarms: dict[str, AlarmSettings] = Field(default={}, description="changes to alarms, by the alarm's name")
     templates: tuple[Line, ...] = Field(default=(), description="folders of alarm files of one's own, beside this file")
     cardinality: Cardinality = Field(description="how many series there may be")
+    audit: AuditSettings = Field(default=AuditSettings(), description="what is demanded of the gateway's audit log")
     prometheus: PrometheusSettings = Field(
         default=PrometheusSettings(), description="intervals of the generated Prometheus configuration"
     )

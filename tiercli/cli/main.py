@@ -28,6 +28,8 @@ COMMANDS: tuple[str, ...] = (
     "tiercli.cli.rules",
     "tiercli.cli.verify",
     "tiercli.cli.budget",
+    "tiercli.cli.audit",
+    "tiercli.cli.exporter",
     "tiercli.cli.sources",
     "tiercli.cli.stack",
     "tiercli.cli.drill",

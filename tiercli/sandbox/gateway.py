@@ -115,7 +115,7 @@ class Gateway:
             steps, outside = self._router.resolve(body["model"], tenant, feature)
         except Denied as denied:
             if denied.scope:
-                self.metrics.count("ai_gateway_scope_denials_total", tenant=call.tenant)
+                self._accounts.count_denial(call)
             return self._refuse(call, denied.status, denied.code, denied.message)
         call.considered.extend(outside)
         question = self._cache.key(call.tenant, body)
@@ -145,7 +145,7 @@ class Gateway:
         failed: tuple[Step, str] | None = None
         for step in steps:
             if failed is not None:
-                self._accounts.count_fallback(call.alias, failed[0], step, failed[1])
+                self._accounts.count_fallback(call, failed[0], step, failed[1])
             if not self._within_quota(call.tenant, step):
                 call.considered.append(Considered(step, "the gateway's own quota is exhausted"))
                 failed = (step, "RATE_LIMITED")
@@ -180,7 +180,7 @@ class Gateway:
             rate_limited = any("quota" in item.reason for item in call.considered)
             if rate_limited:
                 return self._refuse(call, 429, "RATE_LIMITED", "the gateway's own quota is exhausted")
-            self.metrics.count("ai_gateway_refusals_total", alias=call.alias, kind="routing")
+            self._accounts.count_unrouted(call)
             return self._refuse(call, 403, "INVALID_REQUEST", "no candidate lies within the tenant's zone")
         if last.client_gone:
             call.code = CLIENT_CLOSED

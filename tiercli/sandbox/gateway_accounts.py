@@ -32,8 +32,11 @@ class Call:
     began: float = 0.0
     considered: list[Considered] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    falls: list[dict[str, str]] = field(default_factory=list)
     status: int = 200
     code: str = ""  # of the call: empty for success
+    refusal: str = ""  # routing, where no candidate lies within the tenant's zone
+    scope_denied: bool = False
     cache: str = "none"  # what the cache said: none where it was not asked, exact_miss, exact_hit
     cached_region: str = ""  # of an answer from the cache: the region that served it first
 
@@ -81,10 +84,21 @@ class Accounts:
         result = "hit" if hit else "miss"
         self._metrics.count("ai_gateway_cache_lookups_total", alias=call.alias, kind="exact", result=result)
 
-    def count_fallback(self, alias: str, last: Step, to: Step, reason: str) -> None:
+    def count_fallback(self, call: Call, last: Step, to: Step, reason: str) -> None:
         """Count a fall from one candidate to the next."""
-        labels = {"alias": alias, "from": last.name, "to": to.name, "reason": reason}
-        self._metrics.count("ai_gateway_fallbacks_total", **labels)
+        fall = {"from": last.name, "to": to.name, "reason": reason}
+        call.falls.append(fall)
+        self._metrics.count("ai_gateway_fallbacks_total", alias=call.alias, **fall)
+
+    def count_denial(self, call: Call) -> None:
+        """Count a call that asked for more than its tenant may have."""
+        call.scope_denied = True
+        self._metrics.count("ai_gateway_scope_denials_total", tenant=call.tenant)
+
+    def count_unrouted(self, call: Call) -> None:
+        """Count a call for which no candidate lies within its tenant's zone."""
+        call.refusal = "routing"
+        self._metrics.count("ai_gateway_refusals_total", alias=call.alias, kind="routing")
 
     def finish(self, call: Call, *, in_zone: bool = True) -> None:
         """Count a call that has ended, and write its audit record. `in_zone`: it was served where it may be."""
@@ -94,7 +108,9 @@ class Accounts:
         metrics.count("ai_gateway_tenant_requests_total", tenant=call.tenant, region=region, status=status)
         if not in_zone:
             metrics.count("ai_gateway_zone_violations_total", tenant=call.tenant, region=region)
-        cost = sum(self.cost(attempt) or 0.0 for attempt in call.attempts)
+        costs = [self.cost(attempt) for attempt in call.attempts]
+        # Unknown, and not nothing, where what answered has no price.
+        cost = None if answered is not None and costs[-1] is None else sum(one or 0.0 for one in costs)
         if cost:
             labels = {"tenant": call.tenant, "feature": call.feature, "alias": call.alias}
             metrics.count("ai_gateway_cost_usd_total", cost, **labels)
@@ -131,7 +147,7 @@ class Accounts:
             return gpu_cost_usd(endpoint, attempt.seconds, self._plan.gpu_usd_per_hour)
         return None
 
-    def _record(self, call: Call, region: str, cost: float) -> dict[str, Any]:
+    def _record(self, call: Call, region: str, cost: float | None) -> dict[str, Any]:
         answered = call.answered
         usage = (answered.usage if answered else None) or Usage()
         first = call.attempts[0] if call.attempts else None
@@ -142,6 +158,7 @@ class Accounts:
             "tenant": call.tenant or None,
             "feature": call.feature or None,
             "model_alias": call.alias or None,
+            "region": region or None,
             "model_used": {
                 "provider": step.candidate.provider,
                 "model_version": step.candidate.model,
@@ -149,13 +166,8 @@ class Accounts:
             }
             if step
             else None,
-            "usage": {
-                "input_tokens": usage.input,
-                "output_tokens": usage.output,
-                "cache_read_tokens": usage.cache_read,
-                "cache_write_tokens": usage.cache_write,
-            },
-            "cost_usd": round(cost, 9),
+            "usage": _usage(usage),
+            "cost_usd": None if cost is None else round(cost, 9),
             "price_book_version": self._plan.price_book_version,
             "cache_status": call.cache,
             "fallback_step": step.number if step else None,
@@ -164,6 +176,8 @@ class Accounts:
             "route_resolution": _resolution(call),
             "status": FAILURE if call.code else SUCCESS,
             "code": call.code or None,
+            "refusal": "model" if answered and answered.refused else call.refusal or None,
+            "scope_denied": call.scope_denied,
             "http_status": call.status,
             "latency_s": round(time.monotonic() - call.began, 4),
         }
@@ -172,7 +186,17 @@ class Accounts:
 def _resolution(call: Call) -> dict[str, Any]:
     answered = call.answered
     tried = [
-        {"candidate": attempt.step.name, "endpoint": attempt.endpoint.key, "result": attempt.code or "answered"}
+        {
+            "candidate": attempt.step.name,
+            "provider": attempt.step.candidate.provider,
+            "model_version": attempt.step.candidate.model,
+            "region": attempt.step.candidate.region,
+            "endpoint": attempt.endpoint.key,
+            "result": attempt.code or "answered",
+            "latency_s": round(attempt.seconds, 6),
+            "ttft_s": None if attempt.ttft_s is None else round(attempt.ttft_s, 6),
+            "usage": None if attempt.usage is None else _usage(attempt.usage),
+        }
         for attempt in call.attempts
     ]
     left_out = [{"candidate": item.step.name, "result": item.reason} for item in call.considered]
@@ -184,7 +208,21 @@ def _resolution(call: Call) -> dict[str, Any]:
         reason = "first candidate in the tenant's zone"
     else:
         reason = "the candidates before it failed"
-    return {"considered": tried + left_out, "selected": answered.step.name if answered else None, "reason": reason}
+    return {
+        "considered": tried + left_out,
+        "fallbacks": call.falls,
+        "selected": answered.step.name if answered else None,
+        "reason": reason,
+    }
+
+
+def _usage(usage: Usage) -> dict[str, int]:
+    return {
+        "input_tokens": usage.input,
+        "output_tokens": usage.output,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+    }
 
 
 def _directions(usage: Usage | None) -> list[tuple[str, int]]:

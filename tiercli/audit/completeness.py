@@ -1,0 +1,99 @@
+"""Whether the audit log has every call: records against the calls that Prometheus counted, gaps, and how far back it goes.
+
+Pure; log_files.py and a Prometheus give the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+# tier:gateway:calls:increase5m, by which calls are counted whatever the gateway is.
+BUCKET_S = 300.0
+CALLS_SERIES = "tier:gateway:calls:increase5m"
+# increase() extrapolates to the ends of its window: a few calls more or fewer than there were.
+_UNCERTAIN_CALLS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Five minutes that end at `end` (seconds since 1970): records in the log, and calls that Prometheus counted, which is
+    None where it has no value."""
+
+    end: float
+    records: int
+    counted: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which records are missing: from, to (seconds since 1970), and what was expected and found in it."""
+
+    since: float
+    until: float
+    counted: float
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long records are kept for a purpose, seconds: demanded by the catalog, and there. `began`: traffic is that old
+    only, where the operator says so."""
+
+    purpose: str
+    demanded_s: float
+    kept_s: float
+    began_s: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the log goes back as far as it must."""
+        return self.kept_s >= min(self.demanded_s, self.began_s if self.began_s is not None else self.demanded_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """The verdict. `share`: records over counted calls, of the buckets that Prometheus knows; None where no call was
+    counted. `unknown_s`: seconds for which Prometheus had no value."""
+
+    records: int
+    counted: float
+    share: float | None
+    gaps: tuple[Gap, ...]
+    unknown_s: float
+    at_least: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether the log has what was counted."""
+        enough = self.share is None or self.share >= self.at_least or self.counted - self.records <= _UNCERTAIN_CALLS
+        return enough and not self.gaps
+
+
+def judge_completeness(buckets: Sequence[Bucket], at_least: float) -> Completeness:
+    """Compare each bucket. A gap is a run of buckets in which less than half of what was counted was written."""
+    known = [(bucket, bucket.counted) for bucket in buckets if bucket.counted is not None]
+    counted = sum(calls for _, calls in known)
+    records = sum(bucket.records for bucket, _ in known)
+    gaps: list[Gap] = []
+    for bucket, calls in known:
+        if calls <= _UNCERTAIN_CALLS or bucket.records >= calls / 2:
+            continue
+        since = bucket.end - BUCKET_S
+        if gaps and gaps[-1].until == since:
+            last = gaps.pop()
+            gaps.append(Gap(last.since, bucket.end, last.counted + calls, last.records + bucket.records))
+        else:
+            gaps.append(Gap(since, bucket.end, calls, bucket.records))
+    share = records / counted if counted > 0 else None
+    return Completeness(records, counted, share, tuple(gaps), BUCKET_S * (len(buckets) - len(known)), at_least)
+
+
+def judge_retention(
+    demanded_s: Mapping[str, float], oldest: float | None, now: float, began: float | None = None
+) -> list[Kept]:
+    """Each purpose that the catalog demands a retention for, against the oldest record (seconds since 1970; None for an
+    empty log)."""
+    kept = 0.0 if oldest is None else max(0.0, now - oldest)
+    since = None if began is None else max(0.0, now - began)
+    return [Kept(purpose, seconds, kept, since) for purpose, seconds in demanded_s.items()]

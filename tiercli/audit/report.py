@@ -1,0 +1,187 @@
+"""Questions to audit logs at full detail, through DuckDB: JSON Lines (also gzip), Parquet, globs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tiercli.audit.log_files import MOMENT, malformed_lines, records_sql
+from tiercli.catalog.validation import unknown_name
+from tiercli.errors import BackendError, InvalidInput, Location, Problem
+from tiercli.signals.contract import SUCCESS
+
+# What can be asked by, and what it is in a record.
+DIMENSIONS: dict[str, str] = {
+    "tenant": "tenant",
+    "feature": "feature",
+    "alias": "model_alias",
+    "provider": "model_used.provider",
+    "model": "model_used.model_version",
+    "region": "coalesce(region, model_used.region)",
+    "status": "status",
+    "code": "code",
+    "cache": "cache_status",
+    "step": "fallback_step",
+    "degraded": "degraded",
+    "reason": "primary_failure_reason",
+    "price_book": "price_book_version",
+    "hour": "strftime(timezone($zone, moment), '%Y-%m-%d %H:00')",
+    "day": "strftime(timezone($zone, moment), '%Y-%m-%d')",
+    "month": "strftime(timezone($zone, moment), '%Y-%m')",
+}
+# The columns of figures, in their order.
+FIGURES: dict[str, str] = {
+    "calls": "CAST(sum(calls) AS BIGINT)",
+    "failures": f"CAST(coalesce(sum(calls) FILTER (status <> '{SUCCESS}'), 0) AS BIGINT)",
+    "input_tokens": "CAST(coalesce(sum(usage.input_tokens), 0) AS BIGINT)",
+    "output_tokens": "CAST(coalesce(sum(usage.output_tokens), 0) AS BIGINT)",
+    "cache_read_tokens": "CAST(coalesce(sum(usage.cache_read_tokens), 0) AS BIGINT)",
+    "cost_usd": "coalesce(sum(cost_usd), 0)",
+    "usd_per_1k_calls": "1000 * coalesce(sum(cost_usd), 0) / nullif(sum(calls), 0)",
+    "unpriced": f"CAST(coalesce(sum(calls) FILTER (cost_usd IS NULL AND status = '{SUCCESS}'), 0) AS BIGINT)",
+    "p50_s": "quantile_cont(latency_s, 0.5)",
+    "p95_s": "quantile_cont(latency_s, 0.95)",
+}
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `by`: dimensions; `since`, `until`: seconds since 1970, the latter left out; `where`: the value that a
+    dimension must have; `order`: a figure or a dimension; `top`: how many rows at most."""
+
+    by: tuple[str, ...]
+    since: float | None = None
+    until: float | None = None
+    where: tuple[tuple[str, str], ...] = ()
+    order: str = "cost_usd"
+    top: int | None = None
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer. `rows` hold the dimensions, then the figures; `total` the figures of everything that was asked for, also of
+    what `top` left out; `left_out` the rows that it did; `malformed` the lines that are no record, the first with places."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    total: dict[str, Value]
+    left_out: int
+    malformed: int
+    malformed_at: tuple[str, ...] = ()
+
+
+def check_question(question: Question) -> None:
+    """Raises InvalidInput with every name in `question` that is none."""
+    place = Location("--by")
+    problems = [unknown_name("dimension", name, DIMENSIONS, place) for name in question.by if name not in DIMENSIONS]
+    problems += [
+        unknown_name("dimension", name, DIMENSIONS, Location("--where"))
+        for name, _ in question.where
+        if name not in DIMENSIONS
+    ]
+    if question.order not in (*FIGURES, *question.by):
+        problems.append(unknown_name("column", question.order, (*FIGURES, *question.by), Location("--order")))
+    if problems:
+        raise InvalidInput("the question cannot be asked", problems)
+
+
+def answer(question: Question, files: Sequence[Path]) -> Report:
+    """Ask `files`: Parquet by their names' ends, else JSON Lines, gzipped or not.
+
+    Raises InvalidInput for an unknown dimension, and where no line of the files is a record; BackendError where DuckDB
+    cannot read them.
+    """
+    check_question(question)
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+        return _ask(connection, question, files)
+    except duckdb.Error as error:
+        raise BackendError(f"the audit log cannot be read: {error}") from error
+    finally:
+        connection.close()
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, question: Question, files: Sequence[Path]) -> Report:
+    names = [*(f'"by_{name}"' for name in question.by), *FIGURES]
+    dimensions = [f'{DIMENSIONS[name]} AS "by_{name}"' for name in question.by]
+    figures = [f"{expression} AS {name}" for name, expression in FIGURES.items()]
+    groups = ", ".join(f'"by_{name}"' for name in question.by)
+    sets = f"GROUP BY GROUPING SETS (({groups}), ())" if question.by else ""
+    total = f"grouping({groups}) = {2 ** len(question.by) - 1}" if question.by else "true"
+    conditions, parameters = _conditions(question)
+    used = " ".join([*dimensions, *conditions])
+    parameters = {name: value for name, value in parameters.items() if f"${name}" in used}
+    connection.execute(
+        f"""
+        CREATE TEMP TABLE answer AS
+        WITH record AS ({records_sql(files)}),
+        timed AS (
+            SELECT *, {MOMENT} AS moment FROM record
+        ),
+        asked AS (
+            SELECT * REPLACE (CASE WHEN moment IS NOT NULL THEN coalesce(calls, 1) END AS calls),
+            moment IS NULL AS malformed
+            {"".join(f", {one}" for one in dimensions)}
+            FROM timed
+            WHERE moment IS NULL OR (coalesce(record, 'call') = 'call' {"".join(f" AND {one}" for one in conditions)})
+        )
+        SELECT {"".join(f'"by_{name}", ' for name in question.by)} {", ".join(figures)},
+        count(*) FILTER (malformed) AS malformed, {total} AS is_total
+        FROM asked {sets}
+        """,  # noqa: S608 - only names from this file; what the operator says is a parameter
+        parameters,
+    )
+    [(malformed, *summed)] = _fetch(
+        connection,
+        f"SELECT malformed, {', '.join(FIGURES)} FROM answer WHERE is_total",  # noqa: S608
+    ) or [(0, *(None for _ in FIGURES))]
+    figure = dict(zip(FIGURES, summed, strict=True))
+    if not figure["calls"] and malformed:
+        places = malformed_lines(files)
+        problems = [Problem(_location(place), "no audit record: one JSON object a line, with `at`") for place in places]
+        raise InvalidInput("no line is an audit record", problems, hint="an export of another form needs --map")
+    rows: list[tuple[Any, ...]] = []
+    found = 0
+    if question.by:
+        [(found,)] = _fetch(connection, "SELECT count(*) FROM answer WHERE NOT is_total AND calls > 0")
+        order = f"by_{question.order}" if question.order in question.by else question.order
+        direction = "ASC" if question.order in question.by else "DESC NULLS LAST"
+        rows = _fetch(
+            connection,
+            f"SELECT {', '.join(names)} FROM answer WHERE NOT is_total AND calls > 0 "  # noqa: S608
+            f'ORDER BY "{order}" {direction}, {groups} LIMIT {int(question.top or found)}',
+        )
+    columns = (*question.by, *FIGURES)
+    places = malformed_lines(files) if malformed else []
+    return Report(columns, tuple(rows), figure, found - len(rows), malformed, tuple(places))
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query).fetchall()
+
+
+def _conditions(question: Question) -> tuple[list[str], dict[str, Value]]:
+    conditions: list[str] = []
+    parameters: dict[str, Value] = {"zone": question.time_zone}
+    if question.since is not None:
+        conditions.append("moment >= to_timestamp($since)")
+        parameters["since"] = question.since
+    if question.until is not None:
+        conditions.append("moment < to_timestamp($until)")
+        parameters["until"] = question.until
+    for number, (name, value) in enumerate(question.where):
+        conditions.append(f"coalesce(CAST({DIMENSIONS[name]} AS VARCHAR), '') = $where{number}")
+        parameters[f"where{number}"] = value
+    return conditions, parameters
+
+
+def _location(place: str) -> Location:
+    file, _, line = place.rpartition(":")
+    return Location(file, int(line))

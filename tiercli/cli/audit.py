@@ -1,0 +1,410 @@
+"""`tiercli audit`: questions to the gateway's audit log, and whether it has every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.text import Text
+
+    from tiercli.audit.completeness import Completeness, Kept
+    from tiercli.audit.report import Report
+
+_REPORT_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli audit report --by tenant,feature --since 30d --top 20 audit.jsonl\n\n"
+    "  tiercli audit report --by day --where tenant=acme-corp --output csv 'archive/**/*.parquet' audit.jsonl.1.gz audit.jsonl\n\n"
+    "  tiercli audit report --by model --map openai-usage.yaml usage.csv"
+)
+_CHECK_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli audit check catalogs/hybrid.yaml --prometheus http://prometheus.internal:9090 --since 6h audit.jsonl\n\n"
+    "  tiercli audit check my.yaml --began 2026-09-01 'audit/*.jsonl'      (retention only)"
+)
+# The figures of the table, and what it calls them.
+_SHOWN = {
+    "calls": "calls",
+    "failures": "failed",
+    "input_tokens": "tokens in",
+    "output_tokens": "out",
+    "cost_usd": "cost USD",
+    "usd_per_1k_calls": "per 1k calls",
+    "unpriced": "without a price",
+    "p50_s": "p50",
+    "p95_s": "p95",
+}
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE…", help="JSON Lines, also .gz, and Parquet; globs too.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    audit = typer.Typer(help="Ask the gateway's audit log, and check that it has every call.", no_args_is_help=True)
+    audit.command(epilog=_REPORT_EPILOG)(report)
+    audit.command(epilog=_CHECK_EPILOG)(check)
+    app.add_typer(audit, name="audit")
+
+
+def report(
+    files: Files,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="DIMENSIONS",
+            help="Of tenant, feature, alias, provider, model, region, status, code, cache, step, degraded, reason, price_book, "
+            "hour, day, month; with commas.",
+        ),
+    ] = "tenant,feature,alias",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="So long ago (7d), or a time (2026-11-01T08:00).")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Likewise; not included.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="DIMENSION=VALUE", help="Only those; may be repeated.")
+    ] = None,
+    order: Annotated[str, typer.Option("--order", metavar="COLUMN", help="Most of this first.")] = "cost_usd",
+    top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Only the first N rows.")] = None,
+    zone: Annotated[str, typer.Option("--time-zone", metavar="ZONE", help="Hours, days and months are its.")] = "UTC",
+    field_map: Annotated[
+        Path | None, typer.Option("--map", metavar="MAP", help="What the fields of another export (CSV, JSON) mean.")
+    ] = None,
+    output: Annotated[Literal["text", "csv", "json"], typer.Option("--output", help="A table, CSV, or JSON.")] = "text",
+) -> None:
+    """Ask audit logs at full detail: calls, failures, tokens, cost and latency by any dimensions.
+
+    Metrics under a cardinality policy have fewer labels; the log has them all.
+    """
+    import time
+
+    from tiercli.audit.log_files import find_files
+    from tiercli.audit.report import Question, answer, check_question
+
+    now = time.time()
+    question = Question(
+        tuple(name.strip() for name in by.split(",") if name.strip()),
+        _moment("--since", since, now, zone),
+        _moment("--until", until, now, zone),
+        tuple(_pair(one) for one in where or ()),
+        order,
+        top,
+        _zone(zone),
+    )
+    check_question(question)
+    with _converted(find_files(files), field_map) as paths, _working(f"reading {len(paths)} files"):
+        answered = answer(question, paths)
+    _print_report(answered, output)
+    if answered.malformed:
+        places = ", ".join(answered.malformed_at)
+        error_console().print(
+            f"{answered.malformed:,} lines are no audit record and were left out{f': {places}' if places else ''}",
+            markup=False,
+        )
+
+
+def check(
+    catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="The catalog file.", show_default=False)],
+    files: Files,
+    prometheus: Annotated[
+        str | None,
+        typer.Option("--prometheus", metavar="URL", envvar="TIERCLI_PROMETHEUS_URL", help="That counted the calls."),
+    ] = None,
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="Compare from then on: 6h, or a time.")] = "1h",
+    until: Annotated[
+        str, typer.Option("--until", metavar="WHEN", help="Until then; a minute is left to late records.")
+    ] = "1m",
+    at_least: Annotated[
+        float, typer.Option("--at-least", min=0, max=1, metavar="SHARE", help="Of the counted calls, in the log.")
+    ] = 0.99,
+    began: Annotated[
+        str | None,
+        typer.Option("--began", metavar="DATE", help="There was no traffic before: no record is missing there."),
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="Lines, or JSON.")] = "text",
+) -> None:
+    """Compare the audit log with the calls that Prometheus counted, name gaps, and hold its oldest record against the retention
+    that the catalog demands. Exit 1 where records are missing or were not kept, 3 when Prometheus cannot be asked.
+    """
+    import asyncio
+    import time
+
+    from tiercli.audit.completeness import BUCKET_S, Bucket, judge_completeness, judge_retention
+    from tiercli.audit.log_files import count_records, find_files
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.durations import parse_duration
+    from tiercli.errors import CheckFailed, InvalidInput
+
+    loaded = load_catalog(catalog)
+    now = time.time()
+    zone = loaded.catalog.time_zone
+    start, end = (_moment(name, text, now, zone) for name, text in (("--since", since), ("--until", until)))
+    assert start is not None  # noqa: S101 - both have defaults
+    assert end is not None  # noqa: S101
+    end = float(int(end))  # so that both sides have the same ends
+    buckets = int((end - start) // BUCKET_S)
+    if buckets < 1:
+        raise InvalidInput(
+            f"less than {BUCKET_S:g} s lie between --since and --until", hint="calls are compared by 5 minutes"
+        )
+    start = end - buckets * BUCKET_S
+    paths = find_files(files)
+    counted = asyncio.run(_counted(prometheus, start, end)) if prometheus is not None else None
+    with _working(f"reading {len(paths)} files"):
+        records, oldest = count_records(paths, start, end, BUCKET_S)
+    verdict = None
+    if counted is not None:
+        ends = [start + (number + 1) * BUCKET_S for number in range(buckets)]
+        verdict = judge_completeness(
+            [Bucket(at, records.get(number, 0), counted.get(round(at))) for number, at in enumerate(ends)], at_least
+        )
+    demanded = loaded.catalog.audit.retention.model_dump(exclude_none=True)
+    kept = judge_retention(
+        {purpose: parse_duration(text) for purpose, text in demanded.items()},
+        oldest,
+        now,
+        _moment("--began", began, now, zone),
+    )
+    _print_check(verdict, kept, oldest, (start, end), zone, output)
+    failed = [] if verdict is None or verdict.complete else ["records are missing"]
+    failed += [f"records are not kept for {one.purpose}" for one in kept if not one.holds]
+    if failed:
+        raise CheckFailed("; ".join(failed))
+
+
+async def _counted(url: str, start: float, end: float) -> dict[int, float]:
+    """Calls by the end of their five minutes."""
+    from tiercli.audit.completeness import BUCKET_S, CALLS_SERIES
+    from tiercli.clients.prometheus import PrometheusClient
+
+    async with PrometheusClient(url) as client:
+        found = await client.query_range(f"sum({CALLS_SERIES})", start + BUCKET_S, end, BUCKET_S)
+    return {round(at): value for series in found for at, value in series.points}
+
+
+def _print_check(
+    verdict: Completeness | None,
+    kept: list[Kept],
+    oldest: float | None,
+    compared: tuple[float, float],
+    zone: str,
+    output: str,
+) -> None:
+    if output == "json":
+        _print_json(
+            {
+                "since": compared[0],
+                "until": compared[1],
+                "completeness": None
+                if verdict is None
+                else {
+                    "records": verdict.records,
+                    "counted_calls": verdict.counted,
+                    "share": verdict.share,
+                    "at_least": verdict.at_least,
+                    "complete": verdict.complete,
+                    "unknown_s": verdict.unknown_s,
+                    "gaps": [
+                        {"since": gap.since, "until": gap.until, "counted_calls": gap.counted, "records": gap.records}
+                        for gap in verdict.gaps
+                    ],
+                },
+                "oldest": oldest,
+                "retention": [
+                    {"purpose": one.purpose, "demanded_s": one.demanded_s, "kept_s": one.kept_s, "holds": one.holds}
+                    for one in kept
+                ],
+            }
+        )
+        return
+    for good, line in _check_lines(verdict, kept, oldest, compared, zone):
+        mark, style = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "dim")}[good]
+        output_console().print(f"{mark} {line}", style=style, markup=False)
+
+
+def _check_lines(
+    verdict: Completeness | None, kept: list[Kept], oldest: float | None, compared: tuple[float, float], zone: str
+) -> Iterator[tuple[bool | None, str]]:
+    from tiercli.durations import duration_in_words
+
+    def at(moment: float) -> str:
+        from datetime import datetime
+        from zoneinfo import ZoneInfo
+
+        return datetime.fromtimestamp(moment, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+
+    if verdict is None:
+        yield None, "completeness is not judged: no --prometheus was named"
+    else:
+        between = f"{at(compared[0])} to {at(compared[1])}"
+        if verdict.share is None:
+            yield (True if not verdict.unknown_s else None), f"no call was counted, {between}"
+        else:
+            yield (
+                verdict.complete,
+                f"{verdict.records:,} records of {verdict.counted:,.0f} counted calls: {verdict.share:.2%}, {between}",
+            )
+        for gap in verdict.gaps:
+            yield False, f"gap {at(gap.since)} to {at(gap.until)}: {gap.records:,} records of {gap.counted:,.0f} calls"
+        if verdict.unknown_s:
+            yield None, f"prometheus has no count for {duration_in_words(verdict.unknown_s)} of it"
+    yield None, "there is no record" if oldest is None else f"the oldest record is of {at(oldest)}"
+    for one in kept:
+        there = duration_in_words(one.kept_s // 3600 * 3600 or one.kept_s)
+        yield one.holds, f"{one.purpose}: kept for {there} of {duration_in_words(one.demanded_s)}"
+    if not kept:
+        yield None, "the catalog demands no retention (audit.retention)"
+
+
+@contextmanager
+def _converted(paths: list[Path], field_map: Path | None) -> Iterator[list[Path]]:
+    """The files as they are; with a map, as audit records in a folder that is gone afterwards."""
+    if field_map is None:
+        yield paths
+        return
+    import tempfile
+
+    import msgspec
+
+    from tiercli.audit.field_map import RowError, load_field_map, mapped_rows
+
+    mapping = load_field_map(field_map)
+    with tempfile.TemporaryDirectory(prefix="tiercli-audit-") as folder:
+        made = Path(folder) / "records.jsonl"
+        with made.open("wb") as stream:
+            for path in paths:
+                for line, record in mapped_rows(path, mapping):
+                    if isinstance(record, RowError):
+                        error_console().print(f"{path}:{line}: left out: {record}", markup=False)
+                    else:
+                        stream.write(msgspec.json.encode(record) + b"\n")
+        yield [made]
+
+
+@contextmanager
+def _working(said: str) -> Iterator[None]:
+    console = error_console()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(said):
+        yield
+
+
+def _moment(option: str, text: str | None, now: float, zone: str) -> float | None:
+    """A time in seconds since 1970: so long before now, or a date with or without a time, in the zone."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from tiercli.durations import parse_duration
+    from tiercli.errors import InvalidInput
+
+    if text is None:
+        return None
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{option} {text!r} is no time", hint="such as 7d, 2026-11-01 or 2026-11-01T08:00"
+        ) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(_zone(zone)))).timestamp()
+
+
+def _zone(name: str) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    from tiercli.errors import InvalidInput
+
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise InvalidInput(f"{name!r} is no time zone", hint="name one such as Asia/Kolkata") from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from tiercli.errors import InvalidInput
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInput(f"--where {text!r} has no =", hint="such as --where tenant=acme-corp")
+    return name.strip(), value
+
+
+def _print_report(answered: Report, output: str) -> None:
+    import csv
+    import sys
+
+    if output == "json":
+        _print_json(
+            {
+                "rows": [dict(zip(answered.columns, row, strict=True)) for row in answered.rows],
+                "total": answered.total,
+                "left_out": answered.left_out,
+                "malformed": answered.malformed,
+            }
+        )
+        return
+    if output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(answered.columns)
+        writer.writerows(answered.rows)
+        return
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    from tiercli.audit.report import FIGURES
+
+    shown = [name for name in _SHOWN if name != "unpriced" or answered.total[name]]
+    dimensions = len(answered.columns) - len(FIGURES)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in answered.columns[:dimensions]:
+        table.add_column(name, no_wrap=True)
+    for name in shown:
+        table.add_column(_SHOWN[name], justify="right", no_wrap=True)
+    for row in answered.rows:
+        figures = dict(zip(answered.columns, row, strict=True))
+        table.add_row(*(Text(str("" if one is None else one)) for one in row[:dimensions]), *_cells(figures, shown))
+    if answered.left_out:
+        table.add_row(Text(f"… {answered.left_out:,} more"), style="dim")
+    first = [Text("all" if number == 0 else "") for number in range(dimensions)]
+    table.add_row(*first, *_cells(answered.total, shown), style="bold")
+    console = output_console()
+    # A column that is cut off says nothing: in a narrow terminal lines wrap instead.
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.print(table, crop=False)
+
+
+def _cells(figures: Mapping[str, Any], shown: list[str]) -> list[Text]:
+    from rich.text import Text
+
+    return [Text(_cell(name, figures[name])) for name in shown]
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}" if value < 1_000_000 or name == "calls" else f"{value / 1e6:,.1f}M"
+    return f"{value:,.2f}" if "usd" in name else f"{value:.2f} s"
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

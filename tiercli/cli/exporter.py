@@ -1,0 +1,178 @@
+"""`tiercli exporter`: what turns other things into metrics."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tiercli.cli.terminal import error_console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from tiercli.audit.field_map import FieldMap
+    from tiercli.audit.record import AuditRecord
+    from tiercli.exporters.audit_exporter import AuditExporter
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli exporter audit --follow /var/log/gateway/audit.jsonl --catalog my.yaml --state /var/lib/tiercli/audit.json\n\n"
+    "  tiercli exporter audit usage.csv --map openai-usage.yaml --catalog my.yaml > /var/lib/node_exporter/usage.prom"
+)
+_POLL_S = 0.25
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    exporter = typer.Typer(help="Turn an audit log into metrics.", no_args_is_help=True)
+    exporter.callback()(_exporters)
+    exporter.command(epilog=_EPILOG)(audit)
+    app.add_typer(exporter, name="exporter")
+
+
+def _exporters() -> None:
+    """Turn an audit log into metrics."""
+
+
+def audit(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The audit log, JSON Lines.", show_default=False)],
+    catalog: Annotated[
+        Path,
+        typer.Option(
+            "--catalog",
+            metavar="CATALOG",
+            envvar="TIERCLI_CATALOG",
+            help="Whose names become labels.",
+            show_default=False,
+        ),
+    ],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on as it grows and is rotated, and serve /metrics.")
+    ] = False,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any.")
+    ] = "127.0.0.1:9108",
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state", metavar="STATE", help="A file that a restart goes on from: nothing is counted twice or left out."
+        ),
+    ] = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Without a state, follow from the file's start, not from its end.")
+    ] = False,
+    field_map: Annotated[
+        Path | None, typer.Option("--map", metavar="MAP", help="What the fields of another export (CSV, JSON) mean.")
+    ] = None,
+) -> None:
+    """Count an audit log into the metrics of a gateway: print them, or --follow the log and serve them.
+
+    Prometheus sees each record once: a scrape writes down what it answers, and a restart goes on from there. Lines that are
+    no record are counted (tiercli_audit_malformed_lines_total) and passed over. A name that the catalog does not have becomes
+    an empty label.
+    """
+    import signal
+    import sys
+    import threading
+
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    from tiercli.audit.field_map import load_field_map
+    from tiercli.audit.record import record_decoder
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.errors import InvalidInput, Location, Problem
+    from tiercli.exporters.audit_exporter import AuditExporter
+    from tiercli.exporters.serving import read_address
+
+    loaded = load_catalog(catalog)
+    mapping = load_field_map(field_map) if field_map is not None else None
+    if not follow and (state is not None or from_start):
+        raise InvalidInput("--state and --from-start are for --follow", hint="without it the whole file is read, once")
+    if follow and mapping is not None and mapping.format != "jsonl":
+        raise InvalidInput(f"a {mapping.format} export is read whole: it cannot be followed", hint="leave out --follow")
+    host, port = read_address(listen)
+    if not follow:
+        if not file.is_file():
+            problem = Problem(Location(str(file)), "there is no such file")
+            raise InvalidInput("the audit log is not there", [problem])
+        exporter = AuditExporter(loaded.catalog, file, record_decoder())
+        _count_whole(exporter, file, mapping)
+        registry = CollectorRegistry()
+        registry.register(exporter)
+        sys.stdout.write(generate_latest(registry).decode())
+        _tell_malformed(exporter)
+        return
+    exporter = AuditExporter(
+        loaded.catalog,
+        file,
+        record_decoder() if mapping is None else _mapped(mapping),
+        state=state,
+        from_end=not from_start,
+    )
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    _follow(exporter, file, (host, port), over)
+
+
+def _count_whole(exporter: AuditExporter, file: Path, mapping: FieldMap | None) -> None:
+    from tiercli.audit.field_map import mapped_rows
+
+    if mapping is None:
+        exporter.count_new()
+        return
+    for line, record in mapped_rows(file, mapping):
+        exporter.count(record, f"{file}:{line}")
+
+
+def _mapped(mapping: FieldMap) -> Callable[[bytes], AuditRecord]:
+    import json
+
+    from tiercli.audit.field_map import RowError, make_record
+
+    def decode(line: bytes) -> AuditRecord:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise RowError("not an object")
+        return make_record(mapping, row)
+
+    return decode
+
+
+def _follow(exporter: AuditExporter, file: Path, address: tuple[str, int], over: Event) -> None:
+    import time
+
+    from tiercli.exporters.serving import serve_metrics
+
+    console = error_console()
+    told = 0
+    exporter.count_new()  # before the first scrape, so that it sees everything at once
+    with serve_metrics(exporter, *address) as url:
+        console.print(f"following {file}; metrics are at {url}", markup=False)
+        began, before = time.monotonic(), exporter.records
+        with console.status("") if console.is_terminal else nullcontext() as status:
+            try:
+                while not over.wait(_POLL_S):
+                    exporter.count_new()
+                    if exporter.malformed > told:
+                        told = _tell_malformed(exporter)
+                    if status is not None:
+                        since = exporter.records - before
+                        rate = since / max(1.0, time.monotonic() - began)
+                        status.update(
+                            f"{exporter.records:,} records, {rate:,.0f} a second, {exporter.malformed:,} malformed"
+                        )
+            finally:
+                exporter.close()
+    console.print(f"{exporter.records:,} records counted", markup=False)
+
+
+def _tell_malformed(exporter: AuditExporter) -> int:
+    """Say the last of the lines that are no record; how many there are by now."""
+    if exporter.malformed:
+        said = f"{exporter.malformed:,} lines are no audit record; the last: {exporter.last_malformed}"
+        error_console().print(said, markup=False)
+    return exporter.malformed

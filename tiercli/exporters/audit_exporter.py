@@ -1,0 +1,212 @@
+"""The audit exporter: follows the gateway's audit log and exposes what it adds up to, so that Prometheus sees each record
+exactly once, whatever happens in between.
+
+A scrape first writes down what it is about to answer, with the place in the log that it was counted up to. After a restart
+the exporter goes on from there: counters that were seen do not fall back, and records that were counted are not counted
+again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+
+from tiercli.audit.record import AuditRecord
+from tiercli.catalog.model import Catalog
+from tiercli.errors import BackendError, InvalidInput, Location, Problem
+from tiercli.exporters.audit_tally import COUNTED, Tally, TallyState
+from tiercli.exporters.followed_file import FollowedFile, Position
+from tiercli.signals.contract import METRICS_BY_NAME, MetricType
+
+Decode = Callable[[bytes], AuditRecord]
+# Records that are counted in one go: a scrape waits no longer than that takes.
+_BATCH = 5_000
+
+
+class _State(msgspec.Struct):
+    """What is written down at a scrape."""
+
+    version: int
+    tally: TallyState
+    malformed: int
+    lost: int
+    truncations: int
+    rotations: int
+    position: Position | None
+
+
+class AuditExporter:
+    """Counts what is appended to a log (`count_new`), and is a collector of prometheus_client. Safe between two threads."""
+
+    def __init__(
+        self, catalog: Catalog, path: Path, decode: Decode, *, state: Path | None = None, from_end: bool = False
+    ) -> None:
+        """`decode` makes a record of a line. With `state`, a file, it goes on where it was at the last scrape; else it begins
+        at the start of `path`, or at its end. Raises InvalidInput where `state` is not such a file."""
+        self._tally, self._decode, self._state_file = Tally(catalog), decode, state
+        self._lock = threading.Lock()
+        self._malformed = 0
+        self.last_malformed = ""
+        before = _read_state(state) if state is not None else None
+        position = before.position if before is not None else None
+        self._file = FollowedFile(path, position, from_end=from_end and before is None)
+        self._price_book = catalog.price_book.version
+        if before is not None:
+            self._tally.restore(before.tally)
+            self._malformed = before.malformed
+            self._file.lost += before.lost
+            self._file.truncations += before.truncations
+            self._file.rotations += before.rotations
+
+    @property
+    def records(self) -> int:
+        """How many records were counted."""
+        return int(self._tally.counters["ai_gateway_audit_records_total"][()])
+
+    @property
+    def malformed(self) -> int:
+        """How many lines were none."""
+        return self._malformed
+
+    def count_new(self) -> int:
+        """Count what was appended since; how many lines that were. Raises BackendError where the log cannot be read."""
+        total = 0
+        lines = self._lines()
+        while True:
+            with self._lock:
+                counted = 0
+                for counted, line in enumerate(lines, 1):
+                    self._count(line)
+                    if counted == _BATCH:
+                        break
+            total += counted
+            if counted < _BATCH:
+                return total
+
+    def count(self, record: AuditRecord | ValueError, place: str) -> None:
+        """Count one record, or why something at `place` is none."""
+        with self._lock:
+            if isinstance(record, ValueError):
+                self._malformed += 1
+                self.last_malformed = f"{place}: {record}"
+            else:
+                self._tally.add(record)
+
+    def collect(self) -> Iterable[Family]:
+        """The metrics as they are now, after writing them down."""
+        with self._lock:
+            self._write_state()
+            return list(self._families(time.time()))
+
+    def close(self) -> None:
+        """Write down what was counted, and close the log."""
+        with self._lock:
+            self._write_state()
+            self._file.close()
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            yield from self._file.lines()
+        except OSError as error:
+            raise BackendError(f"the audit log cannot be read: {error}") from error
+
+    def _count(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            self._tally.add(self._decode(line))
+        except (msgspec.DecodeError, ValueError) as error:
+            self._malformed += 1
+            self.last_malformed = str(error)
+
+    def _families(self, now: float) -> Iterator[Family]:
+        for name in COUNTED:
+            metric = METRICS_BY_NAME[name]
+            if metric.type is MetricType.COUNTER:
+                counter = CounterMetricFamily(name, metric.help, labels=metric.labels)
+                for labels, value in self._tally.counters[name].items():
+                    counter.add_metric(labels, value)
+                yield counter
+                continue
+            histogram = HistogramMetricFamily(name, metric.help, labels=metric.labels)
+            bounds = [*(f"{float(bound)}" for bound in metric.buckets), "+Inf"]
+            for labels, one in self._tally.histograms[name].items():
+                histogram.add_metric(labels, list(_cumulative(bounds, one.counts)), sum_value=one.total)
+            yield histogram
+        yield _gauge("ai_gateway_price_book_info", {(self._tally.price_book or self._price_book,): 1.0})
+        yield _gauge("ai_gateway_eval_score", {(name,): score for name, score in self._tally.scores(now).items()})
+        for name, said, value in (
+            ("malformed_lines", "Lines of the audit log that are no record.", self._malformed),
+            (
+                "unknown_names",
+                "Names in records that the catalog does not have: they became empty.",
+                self._tally.unknown,
+            ),
+            ("rotations", "Rotations of the audit log that were followed.", self._file.rotations),
+            ("truncations", "Truncations of the audit log.", self._file.truncations),
+            (
+                "lost_files",
+                "Files of the audit log that were gone before they were read to their end.",
+                self._file.lost,
+            ),
+        ):
+            own = CounterMetricFamily(f"tiercli_audit_{name}", said)
+            own.add_metric((), value)
+            yield own
+
+    def _write_state(self) -> None:
+        if self._state_file is None:
+            return
+        file = self._file
+        state = _State(
+            1, self._tally.state(), self._malformed, file.lost, file.truncations, file.rotations, file.position()
+        )
+        temporary = self._state_file.with_name(f".{self._state_file.name}.new")
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+                stream.write(msgspec.json.encode(state))
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self._state_file)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            # What is not written down must not be seen: it would be counted again after a restart.
+            raise BackendError(f"{self._state_file} cannot be written: {error.strerror}") from error
+
+
+def _read_state(path: Path) -> _State | None:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BackendError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return msgspec.json.decode(text, type=_State)
+    except msgspec.DecodeError as error:
+        problem = Problem(Location(str(path)), f"not the state of an audit exporter: {error}")
+        raise InvalidInput(f"{path} is something else", [problem], hint="name a file that is not there yet") from error
+
+
+def _cumulative(bounds: list[str], counts: list[int]) -> Iterator[tuple[str, float]]:
+    total = 0
+    for bound, count in zip(bounds, counts, strict=True):
+        total += count
+        yield bound, total
+
+
+def _gauge(name: str, values: dict[tuple[str, ...], float]) -> Family:
+    metric = METRICS_BY_NAME[name]
+    gauge = GaugeMetricFamily(name, metric.help, labels=metric.labels)
+    for labels, value in values.items():
+        gauge.add_metric(labels, value)
+    return gauge
