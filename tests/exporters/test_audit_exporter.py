@@ -162,6 +162,7 @@ def test_a_restart_goes_on_where_the_last_scrape_was(open_exporter: Open, log: P
     assert after["ai_gateway_response_tokens_count"] == 14
     assert after["ai_gateway_eval_score"] == 0.8
     assert after["tiercli_audit_rotations_total"] == 2
+    assert after["tiercli_audit_malformed_lines_total"] == 0  # it went on at a line's beginning
 
 
 def test_a_log_that_was_compressed_away_is_told(open_exporter: Open, log: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def records_sql(files: Sequence[Path]) -> str:
         empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in COLUMNS.items())
         names = ", ".join(f'"{name}"' for name in COLUMNS)
         parts.append(
-            f"SELECT {names} FROM (SELECT {empty} LIMIT 0 "  # noqa: S608
+            f"SELECT {names} FROM ((SELECT {empty} LIMIT 0) "  # noqa: S608
             f"UNION ALL BY NAME SELECT * FROM read_parquet([{_listed(parquet)}], union_by_name = true))"
         )
     return " UNION ALL BY NAME ".join(parts)
