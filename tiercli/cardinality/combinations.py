@@ -1,111 +1,172 @@
 """How many label sets each metric of the contract and each recorded series can have.
 
+A metric's labels are a product of relations: combinations that the catalog allows, and labels with a fixed number of values.
 A test holds the first table equal to signals/contract.py, and the second to the labels of signals/recorded.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from tiercli.cardinality.estate import EstateCounts
+from tiercli.cardinality.estate import EstateCounts, Labels
 from tiercli.signals.contract import ERROR_CODES
 from tiercli.signals.recorded import Recorded
 
 Count = Callable[[EstateCounts], int]
 
-_CODES = len(ERROR_CODES)
-_STATUSES = 2  # success, failure
-_DIRECTIONS = 4  # input, output, cache_read, cache_write
-_CACHE_RESULTS = 2 * 2  # exact, semantic; hit, miss
-_REFUSALS = 2  # by the model, by routing
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Labels that depend on each other, and how many distinct combinations of some of them there are. `said`: what is
+    counted, in words."""
+
+    labels: tuple[str, ...]
+    count: Callable[[EstateCounts, Labels], int]
+    said: str
 
 
-def _offers(estate: EstateCounts) -> int:
-    return len(estate.offers)
+def _values(label: str, count: int) -> Relation:
+    return Relation((label,), lambda _, kept: count if label in kept else 1, f"values of {label}")
 
 
-def _provider_regions(estate: EstateCounts) -> int:
-    return estate.projections(("provider", "region"))
+OFFERS = Relation(("provider", "model", "region"), EstateCounts.offers, "models by provider and region")
+CANDIDATES = Relation(
+    ("alias", "provider", "model", "region", "fallback_step"), EstateCounts.candidates, "candidates of aliases"
+)
+FALLS = Relation(("alias", "from", "to"), EstateCounts.falls, "steps from one candidate to the next")
+ALIAS_MODELS = Relation(("provider", "model", "alias"), EstateCounts.alias_models, "models of aliases by provider")
+ALIASES = Relation(("alias",), EstateCounts.aliases, "aliases")
+PROVIDERS = Relation(("provider",), EstateCounts.providers, "providers")
+SERVED_MODELS = Relation(("model", "server"), EstateCounts.served_models, "models by local server")
+TENANTS = Relation(("tenant",), EstateCounts.tenants, "tenants")
+SPENDING = Relation(("tenant", "feature", "alias"), EstateCounts.spending, "features and aliases of each tenant")
+CALLS = Relation(
+    ("tenant", "region", "status"), EstateCounts.calls, "regions of each tenant's aliases by result, and refused calls"
+)
+TENANT_PROVIDERS = Relation(("tenant", "provider"), EstateCounts.tenant_providers, "providers of each tenant's aliases")
+OUTSIDE = Relation(("tenant", "region"), EstateCounts.tenant_outside_regions, "regions outside each tenant's zone")
+STATUSES = _values("status", 2)  # success, failure
+CODES = _values("code", len(ERROR_CODES))
+REASONS = _values("reason", len(ERROR_CODES))
+DIRECTIONS = _values("direction", 4)  # input, output, cache_read, cache_write
+VERSIONS = _values("version", 1)
+CACHE_KINDS = _values("kind", 2)  # exact, semantic
+CACHE_RESULTS = _values("result", 2)  # hit, miss
+REFUSALS = _values("kind", 2)  # by the model, by routing
 
-
-def _calls(estate: EstateCounts) -> int:
-    """Client calls. A call that is refused before it is routed has no region; one of an unknown tenant has no tenant
-    either. Both are failures."""
-    return _STATUSES * estate.tenant_regions + estate.tenants + 1
-
-
-# Label sets of one gateway instance.
-CONTRACT_COUNTS: dict[str, Count] = {
-    "ai_gateway_requests_total": lambda estate: _offers(estate) * _STATUSES,
-    "ai_gateway_errors_total": lambda estate: _offers(estate) * _CODES,
-    "ai_gateway_request_duration_seconds": _offers,
-    "ai_gateway_time_to_first_token_seconds": _offers,
-    "ai_gateway_tokens_total": lambda estate: _offers(estate) * _DIRECTIONS,
-    "ai_gateway_cost_usd_total": lambda estate: estate.tenant_spending,
-    "ai_gateway_unpriced_requests_total": _offers,
-    "ai_gateway_price_book_info": lambda _: 1,
-    "ai_gateway_tenant_tokens_total": lambda estate: estate.tenants * _DIRECTIONS,
-    "ai_gateway_alias_requests_total": lambda estate: estate.candidates,
-    "ai_gateway_fallbacks_total": lambda estate: estate.falls * _CODES,
-    "ai_gateway_cache_lookups_total": lambda estate: estate.aliases * _CACHE_RESULTS,
-    "ai_gateway_tenant_requests_total": _calls,
-    "ai_gateway_quota_bucket_fill_ratio": lambda estate: estate.tenant_providers,
-    "ai_gateway_quota_headroom_ratio": _offers,
-    "ai_gateway_credentials_issued_total": lambda estate: estate.providers,
-    "ai_gateway_scope_denials_total": lambda estate: estate.tenants,
-    "ai_gateway_zone_violations_total": lambda estate: estate.tenant_outside_regions,
-    "ai_gateway_refusals_total": lambda estate: estate.aliases * _REFUSALS,
-    "ai_gateway_eval_score": lambda estate: estate.aliases,
-    "ai_gateway_response_tokens": lambda estate: estate.alias_features,
-    "ai_gateway_postcondition_violations_total": lambda estate: estate.alias_models,
-    "ai_gateway_audit_records_total": lambda _: 1,
-    "ai_gateway_up": lambda _: 1,
-    "ai_gateway_local_queue_depth": lambda estate: estate.served_models,
+CONTRACT_RELATIONS: dict[str, tuple[Relation, ...]] = {
+    "ai_gateway_requests_total": (OFFERS, STATUSES),
+    "ai_gateway_errors_total": (OFFERS, CODES),
+    "ai_gateway_request_duration_seconds": (OFFERS,),
+    "ai_gateway_time_to_first_token_seconds": (OFFERS,),
+    "ai_gateway_tokens_total": (OFFERS, DIRECTIONS),
+    "ai_gateway_cost_usd_total": (SPENDING,),
+    "ai_gateway_unpriced_requests_total": (OFFERS,),
+    "ai_gateway_price_book_info": (VERSIONS,),
+    "ai_gateway_tenant_tokens_total": (TENANTS, DIRECTIONS),
+    "ai_gateway_alias_requests_total": (CANDIDATES,),
+    "ai_gateway_fallbacks_total": (FALLS, REASONS),
+    "ai_gateway_cache_lookups_total": (ALIASES, CACHE_KINDS, CACHE_RESULTS),
+    "ai_gateway_tenant_requests_total": (CALLS,),
+    "ai_gateway_quota_bucket_fill_ratio": (TENANT_PROVIDERS,),
+    "ai_gateway_quota_headroom_ratio": (OFFERS,),
+    "ai_gateway_credentials_issued_total": (PROVIDERS,),
+    "ai_gateway_scope_denials_total": (TENANTS,),
+    "ai_gateway_zone_violations_total": (OUTSIDE,),
+    "ai_gateway_refusals_total": (ALIASES, REFUSALS),
+    "ai_gateway_eval_score": (ALIASES,),
+    "ai_gateway_response_tokens": (Relation(("alias", "feature"), EstateCounts.spending, "features by alias"),),
+    "ai_gateway_postcondition_violations_total": (ALIAS_MODELS,),
+    "ai_gateway_audit_records_total": (),
+    "ai_gateway_up": (),
+    "ai_gateway_local_queue_depth": (SERVED_MODELS,),
 }
+
+
+def relation_counts(metric: str, estate: EstateCounts, kept: Iterable[str]) -> list[tuple[int, Relation]]:
+    """The factors whose product is the number of label sets of one gateway instance, each with its relation: of a metric of
+    the contract that has the labels `kept`. A relation of which no label is kept is 1, or 0 where nothing is allowed."""
+    labels = frozenset(kept)
+    return [
+        (relation.count(estate, labels.intersection(relation.labels)), relation)
+        for relation in CONTRACT_RELATIONS[metric]
+    ]
+
+
+def count_label_sets(metric: str, estate: EstateCounts, kept: Iterable[str]) -> int:
+    """The label sets of one gateway instance, likewise."""
+    product = 1
+    for count, _ in relation_counts(metric, estate, kept):
+        product *= count
+    return product
+
+
+def _product(*relations: Relation) -> Count:
+    """All labels of some relations."""
+
+    def count(estate: EstateCounts) -> int:
+        total = 1
+        for relation in relations:
+            total *= relation.count(estate, frozenset(relation.labels))
+        return total
+
+    return count
+
+
+def _only(relation: Relation, *labels: str) -> Count:
+    """Some labels of a relation."""
+    return lambda estate: relation.count(estate, frozenset(labels))
+
 
 # Label sets in Prometheus, where instances are aggregated away, by the labels of a recorded series.
 _BY_LABELS: dict[tuple[str, ...], Count] = {
     (): lambda _: 1,
     ("provider", "region", "tier"): lambda estate: estate.declared_regions,
-    ("provider", "region"): _provider_regions,
-    ("provider", "region", "status"): lambda estate: _provider_regions(estate) * _STATUSES,
-    ("provider", "model", "region"): _offers,
-    ("provider", "model", "region", "status"): lambda estate: _offers(estate) * _STATUSES,
-    ("provider", "model", "region", "code"): lambda estate: _offers(estate) * _CODES,
-    ("provider", "model", "region", "direction"): lambda estate: _offers(estate) * _DIRECTIONS,
-    ("provider", "model", "alias"): lambda estate: estate.alias_models,
+    ("provider", "region"): _only(OFFERS, "provider", "region"),
+    ("provider", "region", "status"): lambda estate: OFFERS.count(estate, frozenset(("provider", "region"))) * 2,
+    ("provider", "model", "region"): _product(OFFERS),
+    ("provider", "model", "region", "status"): _product(OFFERS, STATUSES),
+    ("provider", "model", "region", "code"): _product(OFFERS, CODES),
+    ("provider", "model", "region", "direction"): _product(OFFERS, DIRECTIONS),
+    ("provider", "model", "alias"): _product(ALIAS_MODELS),
     ("provider", "model", "direction"): lambda estate: estate.prices,
-    ("provider",): lambda estate: estate.providers,
+    ("provider",): _product(PROVIDERS),
     ("tier",): lambda estate: estate.tiers,
-    ("tier", "direction"): lambda estate: estate.tiers * _DIRECTIONS,
+    ("tier", "direction"): lambda estate: estate.tiers * 4,
     ("from_tier", "to_tier"): lambda estate: estate.tiers**2,
     ("version",): lambda _: 1,
     ("deployment", "provider", "model", "region"): lambda estate: estate.deployments,
-    ("alias", "provider", "region", "tier"): lambda estate: estate.aliases,
-    ("alias", "provider", "model", "region", "fallback_step"): lambda estate: estate.candidates,
-    ("alias", "fallback_step"): lambda estate: estate.candidates,
-    ("alias", "from", "to", "reason"): lambda estate: estate.falls * _CODES,
-    ("alias", "kind", "result"): lambda estate: estate.aliases * _CACHE_RESULTS,
-    ("alias", "kind"): lambda estate: estate.aliases * _REFUSALS,
-    ("alias",): lambda estate: estate.aliases,
-    ("tenant", "zone"): lambda estate: estate.tenants,
-    ("tenant", "region", "status"): _calls,
-    ("tenant", "direction"): lambda estate: estate.tenants * _DIRECTIONS,
-    ("tenant", "feature"): lambda estate: estate.tenant_features,
-    ("tenant", "provider"): lambda estate: estate.tenant_providers,
-    ("tenant", "region"): lambda estate: estate.tenant_outside_regions,
-    ("tenant", "month"): lambda estate: estate.tenants,
-    ("tenant",): lambda estate: estate.tenants,
+    ("alias", "provider", "region", "tier"): _product(ALIASES),
+    ("alias", "provider", "model", "region", "fallback_step"): _product(CANDIDATES),
+    ("alias", "fallback_step"): _only(CANDIDATES, "alias", "fallback_step"),
+    ("alias", "from", "to", "reason"): _product(FALLS, REASONS),
+    ("alias", "kind", "result"): _product(ALIASES, CACHE_KINDS, CACHE_RESULTS),
+    ("alias", "kind"): _product(ALIASES, REFUSALS),
+    ("alias",): _product(ALIASES),
+    ("tenant", "zone"): _product(TENANTS),
+    ("tenant", "region", "status"): _product(CALLS),
+    ("tenant", "direction"): _product(TENANTS, DIRECTIONS),
+    ("tenant", "feature"): lambda estate: estate.tenant_features(frozenset(("tenant", "feature"))),
+    ("tenant", "provider"): _product(TENANT_PROVIDERS),
+    ("tenant", "region"): _product(OUTSIDE),
+    ("tenant", "month"): _product(TENANTS),
+    ("tenant",): _product(TENANTS),
     ("month",): lambda _: 1,
-    ("signal", "subject"): lambda estate: 4 * estate.aliases + 3 * _offers(estate) + estate.alias_models,
+    ("signal", "subject"): lambda estate: (
+        4 * estate.aliases(frozenset(("alias",)))
+        + 3 * OFFERS.count(estate, frozenset(OFFERS.labels))
+        + ALIAS_MODELS.count(estate, frozenset(ALIAS_MODELS.labels))
+    ),
     ("server", "provider", "region"): lambda estate: estate.servers,
-    ("model", "server"): lambda estate: estate.served_models,
-    ("model", "server", "direction"): lambda estate: estate.served_models * 2,
+    ("model", "server"): _product(SERVED_MODELS),
+    ("model", "server", "direction"): lambda estate: SERVED_MODELS.count(estate, frozenset(SERVED_MODELS.labels)) * 2,
     ("instance", "gpu"): lambda estate: estate.gpus,
 }
 # Series whose labels do not say it all.
 _BY_NAME: dict[str, Count] = {
     "tier:provider:gpu_cost_usd:rate": lambda estate: estate.priced_gpu_regions,
+    "tier:alias:eval_score:target": lambda estate: estate.eval_targets,
 }
 
 

@@ -1,66 +1,84 @@
 """What a catalog allows, as counts: how many combinations of labels can occur, found without building them.
 
 Tenants are the dimension that grows, so whatever has a tenant in it is counted per tenant, or per distinct set of
-features or aliases; nothing here loops over tenants × features × aliases.
+features or aliases; nothing here loops over tenants × features × aliases. What has no tenant in it is as long as the catalog's
+own lists, and is listed.
+
+Each count takes the labels that are kept: the count is of the distinct combinations of those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 from tiercli.catalog.model import Catalog, Offer, Tenant
+from tiercli.signals.label_policy import TENANT, TenantGroups
+
+Labels = frozenset[str]
 
 
 class EstateCounts:
-    """The counts of one catalog. Everything is distinct: a name that stands twice counts once."""
+    """The counts of one catalog, its tenants grouped or not. Everything is distinct: a name that stands twice counts once."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, groups: TenantGroups | None = None) -> None:
         self._catalog = catalog
+        self._groups = groups
+        # Of tenants that may call the same aliases, what they reach is worked out once.
+        self._reached: dict[tuple[str, tuple[str, ...] | None], frozenset[str]] = {}
 
     @cached_property
-    def offers(self) -> frozenset[Offer]:
-        """Every (provider, model, region) that is offered."""
+    def _offers(self) -> frozenset[Offer]:
         return frozenset(self._catalog.offers())
 
-    @cached_property
-    def candidates(self) -> int:
-        """Places in aliases: each has one provider, model, region and step."""
-        return sum(len(alias.candidates) for alias in self._catalog.aliases.values())
+    def offers(self, kept: Labels) -> int:
+        """Of (provider, model, region): what is offered."""
+        return _distinct(self._offers, Offer._fields, kept)
 
-    @cached_property
-    def falls(self) -> int:
-        """Steps from one candidate of an alias to the next. Every candidate lies in the zone of every tenant that may
-        call the alias (validation sees to it), so none is passed over."""
-        return sum(len(alias.candidates) - 1 for alias in self._catalog.aliases.values())
-
-    @cached_property
-    def alias_models(self) -> int:
-        """(provider, model, alias), regions put together."""
-        return sum(
-            len({(candidate.provider, candidate.model) for candidate in alias.candidates})
-            for alias in self._catalog.aliases.values()
+    def candidates(self, kept: Labels) -> int:
+        """Of (alias, provider, model, region, fallback_step): the places of aliases."""
+        places = (
+            (name, one.provider, one.model, one.region, step)
+            for name, alias in self._catalog.aliases.items()
+            for step, one in enumerate(alias.candidates)
         )
+        return _distinct(places, ("alias", "provider", "model", "region", "fallback_step"), kept)
 
-    @cached_property
-    def providers(self) -> int:
-        """Providers of the catalog."""
-        return len(self._catalog.providers)
+    def falls(self, kept: Labels) -> int:
+        """Of (alias, from, to): steps from one candidate of an alias to the next. Every candidate lies in the zone of every
+        tenant that may call the alias (validation sees to it), so none is passed over."""
+        steps = (
+            (name, tuple(last.model_dump().values()), tuple(then.model_dump().values()))
+            for name, alias in self._catalog.aliases.items()
+            for last, then in pairwise(alias.candidates)
+        )
+        return _distinct(steps, ("alias", "from", "to"), kept)
+
+    def alias_models(self, kept: Labels) -> int:
+        """Of (provider, model, alias), regions put together."""
+        places = (
+            (one.provider, one.model, name) for name, alias in self._catalog.aliases.items() for one in alias.candidates
+        )
+        return _distinct(places, ("provider", "model", "alias"), kept)
+
+    def aliases(self, kept: Labels) -> int:
+        """Of (alias): those of the catalog."""
+        return _distinct(((name,) for name in self._catalog.aliases), ("alias",), kept)
+
+    def providers(self, kept: Labels) -> int:
+        """Of (provider): those of the catalog."""
+        return _distinct(((name,) for name in self._catalog.providers), ("provider",), kept)
+
+    def served_models(self, kept: Labels) -> int:
+        """Of (model, server): the local tier's."""
+        served = ((model, name) for _, name, server in self._catalog.servers() for model in server.models)
+        return _distinct(served, ("model", "server"), kept)
 
     @cached_property
     def declared_regions(self) -> int:
         """(provider, region) of the catalog, whether or not a model is offered there."""
         return len(set(self._catalog.provider_regions()))
-
-    @cached_property
-    def aliases(self) -> int:
-        """Aliases of the catalog."""
-        return len(self._catalog.aliases)
-
-    @cached_property
-    def tenants(self) -> int:
-        """Tenants of the catalog."""
-        return len(self._catalog.tenants)
 
     @cached_property
     def tiers(self) -> int:
@@ -72,6 +90,11 @@ class EstateCounts:
         """(provider, model, direction) that the price book has a price for."""
         prices = (price for models in self._catalog.price_book.models.values() for price in models.values())
         return sum(2 + (price.cache_read is not None) + (price.cache_write is not None) for price in prices)
+
+    @cached_property
+    def eval_targets(self) -> int:
+        """Aliases whose evals are held to a score."""
+        return sum(alias.eval_baseline is not None for alias in self._catalog.aliases.values())
 
     @cached_property
     def deployments(self) -> int:
@@ -95,50 +118,91 @@ class EstateCounts:
             return 0
         return len({(provider, server.region) for provider, _, server in self._catalog.servers()})
 
-    @cached_property
-    def served_models(self) -> int:
-        """(model, server) of the local tier."""
-        servers = (server for provider in self._catalog.providers.values() for server in provider.servers.values())
-        return sum(len(set(server.models)) for server in servers)
+    def tenants(self, kept: Labels) -> int:
+        """Of (tenant): label values."""
+        return sum(1 for _ in self._bunches(TENANT in kept))
 
-    @cached_property
-    def tenant_spending(self) -> int:
-        """(tenant, feature, alias): each tenant's own features times the aliases that it may call."""
-        return sum(len(set(tenant.features)) * len(self._callable(tenant)) for tenant in self._each_tenant())
+    def spending(self, kept: Labels) -> int:
+        """Of (tenant, feature, alias): each tenant's own features times the aliases that it may call."""
+        features, aliases = "feature" in kept, "alias" in kept
+        return sum(self._area(bunch, features, aliases) for bunch in self._bunches(TENANT in kept))
 
-    @cached_property
-    def tenant_features(self) -> int:
-        """(tenant, feature)."""
-        return sum(len(set(tenant.features)) for tenant in self._each_tenant())
+    def tenant_features(self, kept: Labels) -> int:
+        """Of (tenant, feature), whatever a tenant may call."""
+        bunches = self._bunches(TENANT in kept)
+        if "feature" not in kept:
+            return sum(1 for _ in bunches)
+        return sum(len({feature for tenant in bunch for feature in tenant.features}) for bunch in bunches)
 
-    @cached_property
-    def tenant_regions(self) -> int:
-        """(tenant, region): where the candidates of the aliases that a tenant may call lie."""
-        return self._reach("region")
+    def calls(self, kept: Labels) -> int:
+        """Of (tenant, region, status): client calls. One that is refused before it is routed has no region; one of an unknown
+        tenant has no tenant either. Both are failures."""
+        region, status = "region" in kept, "status" in kept
+        total = 0
+        unknown_alone = TENANT in kept
+        for bunch in self._bunches(unknown_alone):
+            total += _calls(len(self._reach(bunch, "region")), region, status)
+        return total + 1 if unknown_alone else max(total, 1)
 
-    @cached_property
-    def tenant_providers(self) -> int:
-        """(tenant, provider): likewise."""
-        return self._reach("provider")
+    def tenant_providers(self, kept: Labels) -> int:
+        """Of (tenant, provider): where the candidates of the aliases that a tenant may call are."""
+        bunches = self._bunches(TENANT in kept)
+        sizes = (len(self._reach(bunch, "provider")) for bunch in bunches)
+        return sum(size if "provider" in kept else min(size, 1) for size in sizes)
 
-    @cached_property
-    def tenant_outside_regions(self) -> int:
-        """(tenant, region) outside the tenant's zone: where a call of it would be a violation."""
+    def tenant_outside_regions(self, kept: Labels) -> int:
+        """Of (tenant, region): outside the tenant's zone, where a call of it would be a violation."""
         regions = {region for _, region in self._catalog.provider_regions()}
         outside = {
-            name: 0 if zone.regions is None else len(regions - set(zone.regions))
+            name: frozenset() if zone.regions is None else regions.difference(zone.regions)
             for name, zone in self._catalog.zones.items()
         }
-        return sum(outside[tenant.zone] for tenant in self._each_tenant())
+        total = 0
+        for bunch in self._bunches(TENANT in kept):
+            size = len(frozenset().union(*(outside[zone] for zone in {tenant.zone for tenant in bunch})))
+            total += size if "region" in kept else min(size, 1)
+        return total
 
-    @cached_property
-    def alias_features(self) -> int:
-        """(alias, feature) that at least one tenant can bring about. Sets of features are integers, one bit a feature:
-        the union over ten thousand tenants is an `or`."""
+    def _bunches(self, by_tenant: bool) -> Iterator[Sequence[Tenant]]:
+        """The tenants by label value; all of them together where there is no such label."""
+        tenants = self._catalog.tenants
+        if not by_tenant:
+            yield from ([tuple(tenants.values())] if tenants else [])
+        elif self._groups is None:
+            yield from ((tenant,) for tenant in tenants.values())
+        else:
+            rest = []
+            for name, tenant in tenants.items():
+                if name in self._groups.kept:
+                    yield (tenant,)
+                else:
+                    rest.append(tenant)
+            if rest:
+                yield rest
+
+    def _area(self, tenants: Sequence[Tenant], features: bool, aliases: bool) -> int:
+        """Distinct (feature, alias), or the kept ones of the two, of all the tenants together."""
+        if len(tenants) == 1:
+            tenant = tenants[0]
+            own, callable_ = len(set(tenant.features)), len(set(self._catalog.tenant_aliases(tenant)))
+            return (own if features else min(own, 1)) * (callable_ if aliases else min(callable_, 1))
+        masks = self._feature_masks(tenants)
+        if features and aliases:
+            return sum(mask.bit_count() for mask in masks.values())
+        if aliases:
+            return sum(mask != 0 for mask in masks.values())
+        union = 0
+        for mask in masks.values():
+            union |= mask
+        return union.bit_count() if features else min(union, 1)
+
+    def _feature_masks(self, tenants: Sequence[Tenant]) -> dict[str, int]:
+        """The features by alias that some of the tenants can bring about. Sets of features are integers, one bit a feature: the
+        union over ten thousand tenants is an `or`."""
         bits: dict[str, int] = {}
         masks: dict[tuple[str, ...], int] = {}
         unions: dict[tuple[str, ...] | None, int] = {}
-        for tenant in self._each_tenant():
+        for tenant in tenants:
             mask = masks.get(tenant.features)
             if mask is None:
                 mask = 0
@@ -150,31 +214,29 @@ class EstateCounts:
         for aliases, mask in unions.items():
             for alias in self._catalog.aliases if aliases is None else aliases:
                 by_alias[alias] |= mask
-        return sum(mask.bit_count() for mask in by_alias.values())
+        return by_alias
 
-    def projections(self, labels: Iterable[str]) -> int:
-        """Distinct values of some of the labels provider, model and region over the offers."""
-        places = [Offer._fields.index(label) for label in labels]
-        return len({tuple(offer[place] for place in places) for offer in self.offers})
+    def _reach(self, tenants: Sequence[Tenant], label: str) -> frozenset[str]:
+        """The regions, or providers, of the candidates that the tenants' aliases have."""
+        reached: frozenset[str] = frozenset()
+        for aliases in {tenant.aliases for tenant in tenants}:
+            key = (label, aliases)
+            if key not in self._reached:
+                names = self._catalog.aliases if aliases is None else aliases
+                self._reached[key] = frozenset(
+                    getattr(one, label) for name in names for one in self._catalog.aliases[name].candidates
+                )
+            reached |= self._reached[key]
+        return reached
 
-    def _each_tenant(self) -> Iterable[Tenant]:
-        return self._catalog.tenants.values()
 
-    def _callable(self, tenant: Tenant) -> frozenset[str]:
-        return frozenset(self._catalog.tenant_aliases(tenant))
+def _distinct(rows: Iterable[tuple[object, ...]], labels: Sequence[str], kept: Labels) -> int:
+    places = [place for place, label in enumerate(labels) if label in kept]
+    return len({tuple(row[place] for place in places) for row in rows})
 
-    def _reach(self, label: str) -> int:
-        of_alias = {
-            name: {getattr(candidate, label) for candidate in alias.candidates}
-            for name, alias in self._catalog.aliases.items()
-        }
-        known: dict[tuple[str, ...] | None, int] = {}
-        total = 0
-        for tenant in self._each_tenant():
-            if tenant.aliases not in known:
-                reached: set[str] = set()
-                for alias in self._catalog.tenant_aliases(tenant):
-                    reached |= of_alias[alias]
-                known[tenant.aliases] = len(reached)
-            total += known[tenant.aliases]
-        return total
+
+def _calls(regions: int, region: bool, status: bool) -> int:
+    """Label sets of one tenant that reaches so many regions: success and failure in each, and a failure in none."""
+    if region:
+        return (2 if status else 1) * regions + 1
+    return (2 if regions else 1) if status else 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tiercli.cardinality.combinations import CONTRACT_COUNTS, count_identities, count_recorded
+from tiercli.cardinality.combinations import count_identities, count_label_sets, count_recorded
 from tiercli.cardinality.estate import EstateCounts
 from tiercli.catalog.model import Catalog, Offer, SeriesBudget
 from tiercli.errors import InvalidInput
 from tiercli.signals.contract import CONTRACT, Metric, MetricType
 from tiercli.signals.expressions import PROMETHEUS_METRICS
+from tiercli.signals.label_policy import TENANT, MetricPolicy, TenantGroups, metric_policies
 from tiercli.signals.recorded import RECORDED
 
 Kind = Literal["contract", "recorded", "threshold", "alerts", "scrape"]
@@ -26,12 +28,13 @@ SERIES_PER_ALERT = {"ALERTS": 2, "ALERTS_FOR_STATE": 1}
 class RuleSeries:
     """What the generated rules add. `recorded`: the names of signals/recorded.py that they record; `constants`: how
     many rules record each threshold; `identities`: the labels that tell one alert of an alarm from another; `groups`: the
-    rule groups."""
+    rule groups; `reads`: what each recorded series, and each alarm by its name, reads."""
 
     recorded: frozenset[str] = frozenset(series.name for series in RECORDED)
     constants: Mapping[str, int] = field(default_factory=dict)
     identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: frozenset[str] = frozenset()
+    reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +94,19 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
     What local inference servers expose under names of their own is not in it: only the five series of their scrape.
     Raises InvalidInput for an alarm whose identity holds a label that cannot be counted.
     """
-    estate = EstateCounts(catalog)
     rules = rules or RuleSeries()
+    policies = metric_policies(catalog)
+    estates = _Estates(catalog, policies, rules.reads)
     budgets = catalog.cardinality.metrics
     instances = len(set(catalog.gateway.targets))
     lines = [
         Line(
             metric.name,
             "contract",
-            metric.labels,
-            CONTRACT_COUNTS[metric.name](estate),
+            policies[metric.name].labels,
+            count_label_sets(
+                metric.name, estates.counted_by(policies[metric.name].groups), policies[metric.name].labels
+            ),
             series_per_label_set(metric),
             instances,
             budgets.get(metric.name),
@@ -108,12 +114,18 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
         for metric in CONTRACT
     ]
     lines += [
-        Line(series.name, "recorded", series.labels, count_recorded(series, estate), 1, 1, budgets.get(series.name))
+        Line(
+            series.name,
+            "recorded",
+            series.labels,
+            count_recorded(series, estates.read_by(series.name)),
+            budget=budgets.get(series.name),
+        )
         for series in RECORDED
         if series.name in rules.recorded
     ]
     lines += [Line(name, "threshold", (), count) for name, count in sorted(rules.constants.items())]
-    alerts = sum(_identities(estate, alarm, labels) for alarm, labels in rules.identities.items())
+    alerts = sum(_identities(estates.read_by(alarm), alarm, labels) for alarm, labels in rules.identities.items())
     if alerts:
         lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
     servers = {
@@ -148,9 +160,9 @@ def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> in
     counted = count_identities(labels, estate)
     if counted is not None:
         return counted
-    known = {"tenant": estate.tenants, "alias": estate.aliases, "server": estate.servers}
-    of_offers = [label for label in labels if label in Offer._fields]
-    count = estate.projections(of_offers) if of_offers else 1
+    every = frozenset(labels)
+    known = {"tenant": estate.tenants(every), "alias": estate.aliases(every), "server": estate.servers}
+    count = estate.offers(every.intersection(Offer._fields)) if every.intersection(Offer._fields) else 1
     for label in labels:
         if label in Offer._fields:
             continue
@@ -159,3 +171,41 @@ def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> in
             raise InvalidInput(f"alerts of {alarm} by {label!r} cannot be counted", hint=f"counted are: {accepted}")
         count *= known[label]
     return count
+
+
+class _Estates:
+    """The counts of a catalog as each metric's policy groups its tenants, and what a recorded series makes of that."""
+
+    def __init__(
+        self, catalog: Catalog, policies: Mapping[str, MetricPolicy], reads: Mapping[str, frozenset[str]]
+    ) -> None:
+        self._catalog = catalog
+        self._policies = policies
+        self._reads = reads
+        self._counts: dict[TenantGroups | None, EstateCounts] = {}
+
+    def counted_by(self, groups: TenantGroups | None) -> EstateCounts:
+        if groups not in self._counts:
+            self._counts[groups] = EstateCounts(self._catalog, groups)
+        return self._counts[groups]
+
+    def read_by(self, name: str) -> EstateCounts:
+        """For a recorded series or an alarm: tenants grouped as in the metrics that it rests on. Of two that differ, joined by
+        tenant, those are left that both have: the coarser grouping counts them, and one too many."""
+        found = {
+            policy.groups
+            for metric in self._metrics(name)
+            if (policy := self._policies.get(metric)) is not None and TENANT in policy.labels
+        }
+        coarsest = min(found, key=lambda groups: math.inf if groups is None else len(groups.kept), default=None)
+        return self.counted_by(coarsest)
+
+    def _metrics(self, name: str) -> set[str]:
+        """What is at the end of the chain of rules."""
+        seen, waiting = {name}, [name]
+        while waiting:
+            for read in self._reads.get(waiting.pop(), ()):
+                if read not in seen:
+                    seen.add(read)
+                    waiting.append(read)
+        return seen

@@ -292,11 +292,30 @@ class SeriesBudget(Model):
     reason: Line = Field(description="why that many")
 
 
+class RareTenants(Model):
+    """Which tenants keep their own label value. Those that an override of an alarm names keep theirs too; all others
+    become one. Spend is the monthly budget: what the catalog knows of it."""
+
+    keep: tuple[Name, ...] = Field(default=(), description="these")
+    top: Annotated[int, Field(ge=0)] = Field(default=0, description="and so many that spend most")
+    rest: Name = Field(default="other", description="what all others become")
+
+
+class LabelPolicy(Model):
+    """Which labels some metrics go without, and whether their rare tenants are grouped. It is obeyed where metrics are
+    counted: by the gateway, or by `tiercli exporter audit`."""
+
+    metrics: tuple[Line, ...] = Field(min_length=1, description="metrics of the contract; * stands for any text")
+    drop: tuple[Line, ...] = Field(default=(), description="labels that they go without")
+    rare_tenants: RareTenants | None = None
+
+
 class Cardinality(Model):
-    """Budgets of series: in all, and by metric of the contract."""
+    """Budgets of series, in all and by metric, and the policy that keeps to them."""
 
     total: SeriesBudget
     metrics: dict[str, SeriesBudget] = {}
+    policy: tuple[LabelPolicy, ...] = Field(default=(), description="at most one entry for a metric")
 
 
 class AuditRetention(Model):

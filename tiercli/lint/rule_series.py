@@ -10,8 +10,10 @@ from tiercli.cardinality.plan import RuleSeries
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.conventions import POLICY_PREFIX, THRESHOLD_PREFIX
 from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.constants import TENANT_BUDGETS, TENANT_COST
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.recording import build_records
+from tiercli.signals.expressions import series_read
 from tiercli.signals.recorded import RECORDED_BY_NAME
 
 
@@ -23,6 +25,11 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
     timing = timing_of(loaded.catalog)
     alarms = load_alarms(loaded, timing, template_folders)
     groups = build_records(loaded, timing, alarms)
+    reads: dict[str, frozenset[str]] = {TENANT_BUDGETS: frozenset({TENANT_COST})}  # whose tenants a constant has
+    for group in groups.values():
+        for record in group:
+            reads[record.record] = reads.get(record.record, frozenset()) | series_read(record.expr)
+    reads |= {alarm.alarm: series_read(alarm.expr) for alarm in alarms}
     names = Counter(record.record for group in groups.values() for record in group)
     return RuleSeries(
         recorded=frozenset(name for name in names if name in RECORDED_BY_NAME),
@@ -33,4 +40,5 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
         },
         identities={alarm.alarm: alarm.identity for alarm in alarms},
         groups=frozenset(groups) | {alarm.group for alarm in alarms},
+        reads=reads,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Catalog, Tenant
 from tiercli.rules.alarm import Record
 from tiercli.rules.thresholds import number
+from tiercli.signals.label_policy import metric_policies
 
 # All of them, also those of which a catalog has none.
 CONSTANT_SERIES = frozenset(
@@ -22,6 +24,11 @@ CONSTANT_SERIES = frozenset(
         "tier:tenant:budget_usd",
     }
 )
+TENANT_BUDGETS = "tier:tenant:budget_usd"
+# What budgets are joined with: they are grouped as its tenants are.
+TENANT_COST = "ai_gateway_cost_usd_total"
+# The zone of tenants that are one, and live in more than one.
+SEVERAL_ZONES = "several"
 _TOKENS_PER_PRICE = 1_000_000
 
 
@@ -43,8 +50,23 @@ def constant_records(catalog: Catalog) -> Iterator[Record]:
             yield _constant("tier:alias:eval_score:target", alias.eval_baseline, alias=name)
     yield from _prices(catalog)
     yield from _servers(catalog)
+    yield from _budgets(catalog)
+
+
+def _budgets(catalog: Catalog) -> Iterator[Record]:
+    groups = metric_policies(catalog)[TENANT_COST].groups
+    rest: list[Tenant] = []
     for name, tenant in catalog.tenants.items():
-        yield _constant("tier:tenant:budget_usd", tenant.budget_usd_per_month, tenant=name, zone=tenant.zone)
+        if groups is None or name in groups.kept:
+            yield _constant(TENANT_BUDGETS, tenant.budget_usd_per_month, tenant=name, zone=tenant.zone)
+        else:
+            rest.append(tenant)
+    if rest and groups is not None:
+        zones = {tenant.zone for tenant in rest}
+        zone = next(iter(zones)) if len(zones) == 1 else SEVERAL_ZONES
+        yield _constant(
+            TENANT_BUDGETS, math.fsum(tenant.budget_usd_per_month for tenant in rest), tenant=groups.rest, zone=zone
+        )
 
 
 def _prices(catalog: Catalog) -> Iterator[Record]:
