@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import dashboard_uid
-from tiercli.dashboards.finish import finish, query_variable
+from tiercli.dashboards.finish import finish, tenant_variable
 from tiercli.dashboards.panels import GREEN, ORANGE, RED, TENANT, Query, drill_down, stat, table, timeseries
 
 NAME = "compliance"
@@ -90,5 +90,5 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
             [(None, GREEN), (1, ORANGE)],
         ),
     ]
-    variables = [query_variable("tenant", "Tenant", "label_values(tier:tenant:budget_usd, tenant)")]
+    variables = [tenant_variable(catalog)]
     return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables, unbound)

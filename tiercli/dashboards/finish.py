@@ -13,6 +13,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.conventions import dashboard_uid
 from tiercli.dashboards.queries import resolve_variables
 from tiercli.signals.expressions import series_read
+from tiercli.signals.label_policy import TENANT, metric_policies
 
 _COLUMNS = 24
 SCHEMA_VERSION = 39  # Grafana 10.4; later ones read it without a migration of panels
@@ -87,6 +88,13 @@ def _arranged(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
         grid["x"], grid["y"] = x, y
         x, height = x + grid["w"], max(height, grid["h"])
     return panels
+
+
+def tenant_variable(catalog: Catalog) -> dict[str, Any]:
+    """The tenants, by every name that a metric has for them: where some are grouped in some metrics, both are there."""
+    groups = {policy.groups for policy in metric_policies(catalog).values() if TENANT in policy.labels}
+    series = "tier:tenant:budget_usd" if len(groups) == 1 else '{__name__=~"tier:tenant:(budget_usd|calls:rate5m)"}'
+    return query_variable(TENANT, "Tenant", f"label_values({series}, {TENANT})")
 
 
 def query_variable(name: str, label: str, query: str) -> dict[str, Any]:

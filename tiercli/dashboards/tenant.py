@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tiercli.catalog.model import Catalog
-from tiercli.dashboards.finish import finish, query_variable
+from tiercli.dashboards.finish import finish, tenant_variable
 from tiercli.dashboards.panels import (
     GREEN,
     ORANGE,
@@ -177,5 +177,5 @@ def build(catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
         ),
         firing(NAME, catalog, 'tenant=~"${tenant}"', (24, 6)),
     ]
-    variables = [query_variable("tenant", "Tenant", "label_values(tier:tenant:budget_usd, tenant)")]
+    variables = [tenant_variable(catalog)]
     return finish(NAME, TITLE, DESCRIPTION, catalog, panels, variables, unbound)

@@ -36,7 +36,17 @@ def further_checks(template_folders: Sequence[Path] = ()) -> tuple[Check, ...]:
             return [problem for problem in error.problems if problem not in told]
         return []
 
-    return (check_metrics, check_sources, check_alarms)
+    def check_policies(loaded: LoadedCatalog) -> list[Problem]:
+        if not loaded.catalog.cardinality.policy or not any(loaded.catalog.offers()) or not loaded.catalog.owners:
+            return []
+        from tiercli.lint.policy_checks import check_policy  # dashboards, which most catalogs need not draw for this
+
+        try:
+            return check_policy(loaded, template_folders)
+        except InvalidInput:
+            return []  # alarms that are not sound, and reported as that
+
+    return (check_metrics, check_sources, check_alarms, check_policies)
 
 
 def _source_problems(loaded: LoadedCatalog) -> list[Problem]:

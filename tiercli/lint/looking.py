@@ -9,6 +9,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import LoadedRule, PrometheusClient
 from tiercli.lint.blindness import GeneratedRule, Seen, names_to_ask, retention_s
 from tiercli.output.differences import Deployed, compare, deployed_rule, ours
+from tiercli.signals.label_policy import metric_policies
 from tiercli.signals.promql import any_of, matcher
 
 # Hourly series are an hour apart: a sample within two is there.
@@ -93,6 +94,11 @@ def _slow(loaded: Sequence[LoadedRule]) -> Iterator[str]:
             yield f"rule group {name} takes {took}: evaluations are skipped, and alarms come late"
 
 
+def _tenant_labels(catalog: Catalog) -> set[str]:
+    groups = metric_policies(catalog)["ai_gateway_tenant_requests_total"].groups
+    return {name if groups is None else groups.label(name) for name in catalog.tenants}
+
+
 async def _names(prometheus: PrometheusClient, catalog: Catalog) -> list[str]:
     """Names in the data that the catalog does not have, and the reverse."""
     doubts: list[str] = []
@@ -100,7 +106,7 @@ async def _names(prometheus: PrometheusClient, catalog: Catalog) -> list[str]:
     for series, labels, known in (
         ("tier:provider:requests:rate5m", ("provider", "model", "region"), offers),
         ("tier:alias:requests:rate5m", ("alias",), {(name,) for name in catalog.aliases}),
-        ("tier:tenant:calls:rate5m", ("tenant",), {(name,) for name in catalog.tenants}),
+        ("tier:tenant:calls:rate5m", ("tenant",), {(name,) for name in _tenant_labels(catalog)}),
     ):
         found = await prometheus.query(f"group by ({', '.join(labels)}) (last_over_time({series}[{_LOOK_BACK}]))")
         there = {tuple(one.labels.get(label, "") for label in labels) for one in found}

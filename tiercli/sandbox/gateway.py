@@ -42,7 +42,7 @@ class Gateway:
     """One instance: its counters, its quotas, its audit log and its handlers."""
 
     def __init__(self, plan: EstatePlan, audit: AuditLog) -> None:
-        self.metrics = ContractMetrics()
+        self.metrics = ContractMetrics(policies=plan.policies)
         self._plan = plan
         self._audit = audit
         self._router = Router(plan)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
+from tiercli.signals.label_policy import MetricPolicy
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -43,11 +44,18 @@ Collector = Counter | Gauge | Histogram
 
 class ContractMetrics:
     """prometheus-client objects for some metrics of the contract, in a registry of their own: no process, platform or
-    `_created` series beside them."""
+    `_created` series beside them. What is said of a metric has the contract's labels; `policies` say which are left of
+    them. Gauges that become one are the largest of them."""
 
-    def __init__(self, names: tuple[str, ...] = EMITTED) -> None:
+    def __init__(self, names: tuple[str, ...] = EMITTED, policies: Mapping[str, MetricPolicy] | None = None) -> None:
         self.registry = CollectorRegistry()
-        self._collectors = {name: _collector(METRICS_BY_NAME[name], self.registry) for name in names}
+        self._policies = {
+            name: (policies or {}).get(name, MetricPolicy(METRICS_BY_NAME[name].labels)) for name in names
+        }
+        self._collectors = {
+            name: _collector(METRICS_BY_NAME[name], self._policies[name].labels, self.registry) for name in names
+        }
+        self._functions: dict[tuple[str, tuple[str, ...]], list[Callable[[], float]]] = {}
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Increase a counter by `amount`."""
@@ -69,7 +77,11 @@ class ContractMetrics:
 
     def set_function(self, name: str, value: Callable[[], float], /, **labels: str) -> None:
         """Let a gauge ask `value` at every scrape."""
-        self._gauge(name, labels).set_function(value)
+        gauge = self._gauge(name, labels)
+        key = (name, tuple(self._policies[name].apply(labels).values()))
+        asked = self._functions.setdefault(key, [])
+        asked.append(value)
+        gauge.set_function(lambda: max(one() for one in asked))
 
     def _gauge(self, name: str, labels: dict[str, str]) -> Gauge:
         gauge = self._child(name, labels)
@@ -78,13 +90,16 @@ class ContractMetrics:
         return gauge
 
     def _child(self, name: str, labels: dict[str, str]) -> Collector:
+        if labels.keys() != set(METRICS_BY_NAME[name].labels):
+            raise ValueError(f"{name} has not the labels {', '.join(labels)}")
         collector = self._collectors[name]
-        return collector.labels(**labels) if labels else collector
+        kept = self._policies[name].apply(labels)
+        return collector.labels(**kept) if kept else collector
 
 
-def _collector(metric: Metric, registry: CollectorRegistry) -> Collector:
+def _collector(metric: Metric, labels: tuple[str, ...], registry: CollectorRegistry) -> Collector:
     if metric.type is MetricType.COUNTER:
-        return Counter(metric.name, metric.help, metric.labels, registry=registry)
+        return Counter(metric.name, metric.help, labels, registry=registry)
     if metric.type is MetricType.GAUGE:
-        return Gauge(metric.name, metric.help, metric.labels, registry=registry)
-    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
+        return Gauge(metric.name, metric.help, labels, registry=registry)
+    return Histogram(metric.name, metric.help, labels, registry=registry, buckets=metric.buckets)

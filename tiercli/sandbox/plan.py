@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tiercli.catalog.model import Catalog, Price, Provider, Tier, Typical
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.routes import ProxyPlan, Route
+from tiercli.signals.label_policy import MetricPolicy, metric_policies
 
 GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)
 EVAL_SCORE = 0.9  # of an alias for which the catalog states none
@@ -115,7 +116,7 @@ class GatewayPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstatePlan:
-    """The whole simulated estate. `gpu_usd_per_hour` None: the local tier has no price."""
+    """The whole simulated estate. `gpu_usd_per_hour` None: the local tier has no price. `policies`: of each metric."""
 
     folder: Path
     gateways: tuple[GatewayPlan, ...]
@@ -129,6 +130,7 @@ class EstatePlan:
     prices: tuple[PricePlan, ...]
     price_book_version: str
     gpu_usd_per_hour: float | None
+    policies: dict[str, MetricPolicy]
     seed: int = 1
 
 
@@ -169,6 +171,7 @@ def plan_estate(
         ),
         price_book_version=catalog.price_book.version,
         gpu_usd_per_hour=catalog.price_book.gpu_usd_per_hour,
+        policies=metric_policies(catalog),
         seed=seed,
     )
 

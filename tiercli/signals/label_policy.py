@@ -36,6 +36,13 @@ class MetricPolicy:
     labels: tuple[str, ...]
     groups: TenantGroups | None = None
 
+    def apply(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """What is left of a label set of the contract."""
+        kept = {label: labels[label] for label in self.labels}
+        if self.groups is not None:
+            kept[TENANT] = self.groups.label(kept[TENANT])
+        return kept
+
 
 def metric_policies(catalog: Catalog) -> dict[str, MetricPolicy]:
     """The policy of every metric of the contract, by its name."""
