@@ -9,14 +9,17 @@ Each count takes the labels that are kept: the count is of the distinct combinat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import pairwise
+from typing import TypeVar
 
 from tiercli.catalog.model import Catalog, Offer, Tenant
 from tiercli.signals.label_policy import TENANT, TenantGroups
 
 Labels = frozenset[str]
+_K = TypeVar("_K", str, tuple[str, ...] | None)
 
 
 class EstateCounts:
@@ -120,7 +123,7 @@ class EstateCounts:
 
     def tenants(self, kept: Labels) -> int:
         """Of (tenant): label values."""
-        return sum(1 for _ in self._bunches(TENANT in kept))
+        return len(self._single) + bool(self._rest) if TENANT in kept else int(bool(self._catalog.tenants))
 
     def spending(self, kept: Labels) -> int:
         """Of (tenant, feature, alias): each tenant's own features times the aliases that it may call."""
@@ -138,47 +141,58 @@ class EstateCounts:
         """Of (tenant, region, status): client calls. One that is refused before it is routed has no region; one of an unknown
         tenant has no tenant either. Both are failures."""
         region, status = "region" in kept, "status" in kept
-        total = 0
-        unknown_alone = TENANT in kept
-        for bunch in self._bunches(unknown_alone):
-            total += _calls(len(self._reach(bunch, "region")), region, status)
-        return total + 1 if unknown_alone else max(total, 1)
+        total = self._summed(
+            _aliases, partial(self._reach, "region"), TENANT in kept, lambda reached: _calls(reached, region, status)
+        )
+        return total + 1 if TENANT in kept else max(total, 1)
 
     def tenant_providers(self, kept: Labels) -> int:
         """Of (tenant, provider): where the candidates of the aliases that a tenant may call are."""
-        bunches = self._bunches(TENANT in kept)
-        sizes = (len(self._reach(bunch, "provider")) for bunch in bunches)
-        return sum(size if "provider" in kept else min(size, 1) for size in sizes)
+        every = "provider" in kept
+        reach = partial(self._reach, "provider")
+        return self._summed(_aliases, reach, TENANT in kept, lambda reached: reached if every else min(reached, 1))
 
     def tenant_outside_regions(self, kept: Labels) -> int:
         """Of (tenant, region): outside the tenant's zone, where a call of it would be a violation."""
-        regions = {region for _, region in self._catalog.provider_regions()}
-        outside = {
-            name: frozenset() if zone.regions is None else regions.difference(zone.regions)
-            for name, zone in self._catalog.zones.items()
-        }
-        total = 0
-        for bunch in self._bunches(TENANT in kept):
-            size = len(frozenset().union(*(outside[zone] for zone in {tenant.zone for tenant in bunch})))
-            total += size if "region" in kept else min(size, 1)
+        every = "region" in kept
+        return self._summed(_zone, self._outside, TENANT in kept, lambda outside: outside if every else min(outside, 1))
+
+    def _summed(
+        self,
+        of: Callable[[Tenant], _K],
+        reached: Callable[[_K], frozenset[str]],
+        by_tenant: bool,
+        label_sets: Callable[[int], int],
+    ) -> int:
+        """The label sets of each tenant, by how much it reaches. Tenants of which `of` is the same reach the same."""
+        everybody = self._rest if by_tenant else list(self._catalog.tenants.values())
+        total = sum(
+            count * label_sets(len(reached(key))) for key, count in Counter(map(of, self._single)).items() if by_tenant
+        )
+        if everybody:
+            total += label_sets(len(frozenset().union(*(reached(key) for key in set(map(of, everybody))))))
         return total
+
+    @cached_property
+    def _single(self) -> list[Tenant]:
+        """The tenants that keep their own label value."""
+        kept = None if self._groups is None else self._groups.kept
+        return [tenant for name, tenant in self._catalog.tenants.items() if kept is None or name in kept]
+
+    @cached_property
+    def _rest(self) -> list[Tenant]:
+        """The tenants that are one."""
+        kept = None if self._groups is None else self._groups.kept
+        return [tenant for name, tenant in self._catalog.tenants.items() if kept is not None and name not in kept]
 
     def _bunches(self, by_tenant: bool) -> Iterator[Sequence[Tenant]]:
         """The tenants by label value; all of them together where there is no such label."""
-        tenants = self._catalog.tenants
         if not by_tenant:
-            yield from ([tuple(tenants.values())] if tenants else [])
-        elif self._groups is None:
-            yield from ((tenant,) for tenant in tenants.values())
-        else:
-            rest = []
-            for name, tenant in tenants.items():
-                if name in self._groups.kept:
-                    yield (tenant,)
-                else:
-                    rest.append(tenant)
-            if rest:
-                yield rest
+            yield from ([tuple(self._catalog.tenants.values())] if self._catalog.tenants else [])
+            return
+        yield from ((tenant,) for tenant in self._single)
+        if self._rest:
+            yield self._rest
 
     def _area(self, tenants: Sequence[Tenant], features: bool, aliases: bool) -> int:
         """Distinct (feature, alias), or the kept ones of the two, of all the tenants together."""
@@ -216,18 +230,29 @@ class EstateCounts:
                 by_alias[alias] |= mask
         return by_alias
 
-    def _reach(self, tenants: Sequence[Tenant], label: str) -> frozenset[str]:
-        """The regions, or providers, of the candidates that the tenants' aliases have."""
-        reached: frozenset[str] = frozenset()
-        for aliases in {tenant.aliases for tenant in tenants}:
-            key = (label, aliases)
-            if key not in self._reached:
-                names = self._catalog.aliases if aliases is None else aliases
-                self._reached[key] = frozenset(
-                    getattr(one, label) for name in names for one in self._catalog.aliases[name].candidates
-                )
-            reached |= self._reached[key]
-        return reached
+    def _reach(self, label: str, aliases: tuple[str, ...] | None) -> frozenset[str]:
+        """The regions, or providers, of the candidates that aliases have."""
+        key = (label, aliases)
+        if key not in self._reached:
+            names = self._catalog.aliases if aliases is None else aliases
+            self._reached[key] = frozenset(
+                getattr(one, label) for name in names for one in self._catalog.aliases[name].candidates
+            )
+        return self._reached[key]
+
+    def _outside(self, zone: str) -> frozenset[str]:
+        """The regions that do not lie in a zone."""
+        allowed = self._catalog.zones[zone].regions
+        regions = {region for _, region in self._catalog.provider_regions()}
+        return frozenset() if allowed is None else frozenset(regions.difference(allowed))
+
+
+def _zone(tenant: Tenant) -> str:
+    return tenant.zone
+
+
+def _aliases(tenant: Tenant) -> tuple[str, ...] | None:
+    return tenant.aliases
 
 
 def _distinct(rows: Iterable[tuple[object, ...]], labels: Sequence[str], kept: Labels) -> int:

@@ -52,7 +52,7 @@ def budget(
     from tiercli.lint.rule_series import count_rule_series
 
     folders = templates or ()
-    loaded = load_catalog(catalog, further_checks(folders))
+    loaded = load_catalog(catalog, further_checks(folders, with_cases=False))
     plan = plan_series(loaded.catalog, count_rule_series(loaded, folders))
     if form == "json":
         sys.stdout.write(json.dumps(_as_json(plan), indent=2, ensure_ascii=False) + "\n")

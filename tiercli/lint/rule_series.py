@@ -9,8 +9,8 @@ from pathlib import Path
 from tiercli.cardinality.plan import RuleSeries
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.conventions import POLICY_PREFIX, THRESHOLD_PREFIX
-from tiercli.rules.alarm_files import load_alarms
-from tiercli.rules.constants import TENANT_BUDGETS, TENANT_COST
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.constants import TENANT_BUDGETS, TENANT_COST, constant_names
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.recording import build_records
 from tiercli.signals.expressions import series_read
@@ -23,14 +23,17 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
     Raises InvalidInput when the catalog, the alarm files and the source binding do not fit together.
     """
     timing = timing_of(loaded.catalog)
-    alarms = load_alarms(loaded, timing, template_folders)
-    groups = build_records(loaded, timing, alarms)
+    alarm_set = load_alarm_set(loaded, timing, template_folders, with_cases=False)
+    alarms = alarm_set.alarms
+    groups = build_records(loaded, timing, alarms, alarm_set.canonical, constants=())
     reads: dict[str, frozenset[str]] = {TENANT_BUDGETS: frozenset({TENANT_COST})}  # whose tenants a constant has
     for group in groups.values():
         for record in group:
             reads[record.record] = reads.get(record.record, frozenset()) | series_read(record.expr)
     reads |= {alarm.alarm: series_read(alarm.expr) for alarm in alarms}
-    names = Counter(record.record for group in groups.values() for record in group)
+    # Of ten thousand constants only the names are asked for.
+    named = dict.fromkeys(constant_names(loaded.catalog), 1)
+    names = named | Counter(record.record for group in groups.values() for record in group)
     return RuleSeries(
         recorded=frozenset(name for name in names if name in RECORDED_BY_NAME),
         constants={

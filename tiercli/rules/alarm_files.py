@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,8 @@ from tiercli.rules.template_lines import lines_of, marked, relocated
 from tiercli.rules.thresholds import limits_of, overridden_thresholds
 from tiercli.signals.timing import Timing
 
+_NO_CASES = "\ncases: [{name: left out, proves: fires, series: []}]\n"
+_FROM_CASES_ON = re.compile(r"^cases:", re.MULTILINE)
 # What an alarm is about is known only once its file has been rendered.
 _ANY_IDENTITY = ("provider", "model", "region")
 
@@ -52,8 +55,11 @@ def load_alarms(loaded: LoadedCatalog, timing: Timing, template_folders: Sequenc
     return load_alarm_set(loaded, timing, template_folders).alarms
 
 
-def load_alarm_set(loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = ()) -> AlarmSet:
-    """The alarms, and what is left out.
+def load_alarm_set(
+    loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = (), *, with_cases: bool = True
+) -> AlarmSet:
+    """The alarms, and what is left out. Without their cases, which are most of a file, they take half the time, and only what
+    stands before the cases is checked.
 
     Raises InvalidInput with every problem of the alarm files and of what the catalog says of alarms: one that it sets is
     one that it demands, so signals that are missing for that are a problem.
@@ -61,10 +67,16 @@ def load_alarm_set(loaded: LoadedCatalog, timing: Timing, template_folders: Sequ
     folders = (*template_folders, *catalog_folders(loaded))
     paths = alarm_paths(folders)
     # Checks and every stage after them ask for the alarms of the same catalog, and rendering them is most of the work.
-    asked = (timing, folders, tuple((path, _state(path)) for path in paths.values()))
+    asked = (timing, folders, with_cases, tuple((path, _state(path)) for path in paths.values()))
     if _LAST and _LAST[0][0] is loaded and _LAST[0][1] == asked:
         return _LAST[0][2]
-    alarm_set = _load_alarm_set(loaded, timing, paths, folders)
+    try:
+        alarm_set = _load_alarm_set(loaded, timing, paths, folders, with_cases=with_cases)
+    except InvalidInput:
+        if with_cases:
+            raise
+        # A file may have its cases elsewhere than at its end; and what is wrong is told of whole files.
+        alarm_set = _load_alarm_set(loaded, timing, paths, folders, with_cases=True)
     _LAST[:] = [(loaded, asked, alarm_set)]
     return alarm_set
 
@@ -78,7 +90,9 @@ def _state(path: Path) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size
 
 
-def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path], folders: Sequence[Path]) -> AlarmSet:
+def _load_alarm_set(
+    loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path], folders: Sequence[Path], *, with_cases: bool
+) -> AlarmSet:
     problems: list[Problem] = []
     canonical = CanonicalRecords({})
     try:
@@ -87,7 +101,7 @@ def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path
         problems += error.problems
     problems += _unknown_alarms(loaded, paths)
     files: list[AlarmFile] = []
-    templates = [_Template(name, path, loaded, timing) for name, path in paths.items()]
+    templates = [_Template(name, path, loaded, timing, with_cases) for name, path in paths.items()]
     for template in templates:
         try:
             files.append(_load_alarm(template))
@@ -96,7 +110,7 @@ def _load_alarm_set(loaded: LoadedCatalog, timing: Timing, paths: dict[str, Path
         except InvalidInput as error:
             problems += template.relocated(error.problems)
     problems += alarms_of_one_name(folders, paths, {file.alarm.alarm: file.alarm for file in files})
-    if len(files) == len(paths):
+    if len(files) == len(paths) and with_cases:
         found = list(check_alarm_files(files, loaded.catalog))
         for template in templates if found else ():
             found = template.relocated(found)
@@ -141,7 +155,7 @@ def _load_alarm(template: _Template) -> AlarmFile:
     document = template.render(first.identity, limits, overridden=False)
     alarm = load_model(document, Alarm)
     cases = alarm.cases
-    if overridden_thresholds(catalog, name):
+    if overridden_thresholds(catalog, name) and template.with_cases:
         other = load_model(template.render(first.identity, limits, overridden=True), Alarm)
         cases += tuple(
             case.model_copy(update={"name": f"{case.name}, with a threshold of its own"}) for case in other.cases
@@ -153,6 +167,8 @@ def _load_alarm(template: _Template) -> AlarmFile:
         "severity": settings.severity or alarm.severity,
         "for_": timing.duration(settings.for_) if settings.for_ is not None else alarm.for_,
     }
+    if not template.with_cases:
+        changes["cases"] = ()
     return AlarmFile(alarm.model_copy(update=changes), document)
 
 
@@ -168,6 +184,7 @@ class _Template:
     path: Path
     loaded: LoadedCatalog
     timing: Timing
+    with_cases: bool = True
     last: tuple[dict[str, Any], str] = ({}, "")
 
     def render(self, identity: Sequence[str], limits: dict[str, float], *, overridden: bool) -> Document:
@@ -176,7 +193,7 @@ class _Template:
         subjects = Subjects.of(catalog, self.name, overridden=overridden)
         context = alarm_context(self.name, catalog, identity, limits, subjects)
         try:
-            text = _compiled(read_text(self.path), self.timing).render(context)
+            text = _compiled(self._text(), self.timing).render(context)
         except jinja2.TemplateSyntaxError as error:
             raise self._failure(str(error.message), error.lineno) from error
         except KeyError as error:
@@ -185,6 +202,10 @@ class _Template:
             raise self._failure(str(error), _template_line(error.__traceback__)) from error
         self.last = (context, text)
         return parse_document(text, str(self.path))
+
+    def _text(self) -> str:
+        text = read_text(self.path)
+        return text if self.with_cases else _FROM_CASES_ON.split(text, maxsplit=1)[0] + _NO_CASES
 
     def relocated(self, problems: Sequence[Problem]) -> list[Problem]:
         """`problems`, with this template's lines in place of those of the text that it was last rendered to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 
 from tiercli.catalog.model import Catalog, Tenant
 from tiercli.rules.alarm import Record
@@ -51,6 +52,12 @@ def constant_records(catalog: Catalog) -> Iterator[Record]:
     yield from _prices(catalog)
     yield from _servers(catalog)
     yield from _budgets(catalog)
+
+
+def constant_names(catalog: Catalog) -> set[str]:
+    """The series of constant_records."""
+    few = catalog.model_copy(update={"tenants": dict(islice(catalog.tenants.items(), 1))})
+    return {record.record for record in constant_records(few)}
 
 
 def _budgets(catalog: Catalog) -> Iterator[Record]:

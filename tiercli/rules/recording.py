@@ -49,14 +49,20 @@ class CanonicalRecords:
 
 
 def build_records(
-    loaded: LoadedCatalog, timing: Timing, alarms: tuple[Alarm, ...], canonical: CanonicalRecords | None = None
+    loaded: LoadedCatalog,
+    timing: Timing,
+    alarms: tuple[Alarm, ...],
+    canonical: CanonicalRecords | None = None,
+    constants: Iterable[Record] | None = None,
 ) -> dict[str, list[Record]]:
-    """Recording rules by group, in the order in which they read each other.
+    """Recording rules by group, in the order in which they read each other; `constants` in place of the catalog's own.
 
     Raises InvalidInput when a binding is unknown, or when a record is not sound.
     """
     canonical = canonical or canonical_records(loaded, timing)
-    groups: dict[str, list[Record]] = {"meta": list(constant_records(loaded.catalog))}
+    groups: dict[str, list[Record]] = {
+        "meta": list(constant_records(loaded.catalog) if constants is None else constants)
+    }
     for alarm in alarms:
         groups["meta"] += threshold_records(loaded.catalog, alarm)
         groups["meta"] += Policies(loaded.catalog, alarm, timing).records()
