@@ -22,8 +22,15 @@ class Relation:
     counted, in words."""
 
     labels: tuple[str, ...]
-    count: Callable[[EstateCounts, Labels], int]
+    counting: Callable[[EstateCounts, Labels], int]
     said: str
+
+    def count(self, estate: EstateCounts, kept: Labels) -> int:
+        """How many distinct combinations of `kept` there are; worked out once."""
+        key = (self.counting, kept.intersection(self.labels))
+        if key not in estate.known:
+            estate.known[key] = self.counting(estate, key[1])
+        return estate.known[key]
 
 
 def _values(label: str, count: int) -> Relation:
@@ -88,10 +95,7 @@ def relation_counts(metric: str, estate: EstateCounts, kept: Iterable[str]) -> l
     """The factors whose product is the number of label sets of one gateway instance, each with its relation: of a metric of
     the contract that has the labels `kept`. A relation of which no label is kept is 1, or 0 where nothing is allowed."""
     labels = frozenset(kept)
-    return [
-        (relation.count(estate, labels.intersection(relation.labels)), relation)
-        for relation in CONTRACT_RELATIONS[metric]
-    ]
+    return [(relation.count(estate, labels), relation) for relation in CONTRACT_RELATIONS[metric]]
 
 
 def count_label_sets(metric: str, estate: EstateCounts, kept: Iterable[str]) -> int:

@@ -30,6 +30,7 @@ class EstateCounts:
         self._groups = groups
         # Of tenants that may call the same aliases, what they reach is worked out once.
         self._reached: dict[tuple[str, tuple[str, ...] | None], frozenset[str]] = {}
+        self.known: dict[tuple[object, Labels], int] = {}  # what relations have asked before
 
     @cached_property
     def _offers(self) -> frozenset[Offer]:

@@ -7,110 +7,241 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tiercli.cli.default_command import PlanByDefault
 from tiercli.cli.terminal import output_console
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Sequence
 
-    from tiercli.cardinality.plan import Line, Plan
-    from tiercli.catalog.model import SeriesBudget
+    from tiercli.cardinality.plan import Plan
+    from tiercli.cardinality.raised import Raised
+    from tiercli.catalog.loading import LoadedCatalog
+    from tiercli.lint.finding import Finding
 
 _EPILOG = (
     "Examples:\n\n"
     "  tiercli budget catalogs/hybrid.yaml\n\n"
+    "  tiercli budget my.yaml --set tenants=5000 --set features=300      (what if)\n\n"
+    "  tiercli budget my.yaml --explain ai_gateway_cost_usd_total\n\n"
+    "  tiercli budget my.yaml --against main/my.yaml --format github     (in CI: no budget raised without a reason)\n\n"
     "  tiercli budget my.yaml --format json | jq '.metrics[] | select(.within | not)'"
 )
+_MAP_EPILOG = "Examples:\n\n  tiercli budget tenant-map my.yaml > tenant-map.json\n\n  tiercli budget tenant-map my.yaml --format yaml"
+Catalog = Annotated[
+    Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
+]
+Templates = Annotated[
+    list[Path] | None,
+    typer.Option("--templates", metavar="DIR", help="A folder of your own alarm files; may be repeated."),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    app.command(epilog=_EPILOG)(budget)
+    budget = typer.Typer(
+        cls=PlanByDefault,
+        help="Count the series that the catalog allows, against its budgets. `budget CATALOG` is `budget plan CATALOG`.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+    )
+    budget.command(epilog=_EPILOG)(plan)
+    budget.command(name="tenant-map", epilog=_MAP_EPILOG)(write_tenant_map)
+    app.add_typer(budget, name="budget")
 
 
-def budget(
-    catalog: Annotated[
-        Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
-    ],
-    form: Annotated[Literal["text", "json"], typer.Option("--format", help="A table, or one JSON object.")] = "text",
-    templates: Annotated[
-        list[Path] | None,
-        typer.Option("--templates", metavar="DIR", help="A folder of your own alarm files; may be repeated."),
+def plan(
+    catalog: Catalog,
+    numbers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="DIMENSION=N", help="What if there were so many tenants, features, aliases, instances."
+        ),
     ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain", metavar="METRIC", help="Show the arithmetic of one metric, and who needs its labels."
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", metavar="OLD", help="An older catalog: fail for a budget raised without a new reason."
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["text", "json", "github", "sarif"],
+        typer.Option("--format", help="A table, one JSON object, GitHub annotations, or SARIF."),
+    ] = "text",
+    templates: Templates = None,
 ) -> None:
     """Count the series that the catalog allows, per metric, against its budgets. Exit 1 when one is exceeded.
 
     Counted are the label sets that can occur: a model in the regions where it is offered, a tenant with its own
     features and the aliases that it may call; times buckets, times gateway instances; and what the rules record.
     """
-    import json
-    import sys
+    import dataclasses
 
     from tiercli.cardinality.plan import plan_series
+    from tiercli.cardinality.raised import raised_budgets
+    from tiercli.cardinality.what_if import read_numbers, scaled
     from tiercli.catalog.loading import load_catalog
-    from tiercli.errors import CheckFailed
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.lint.rule_series import count_rule_series
 
     folders = templates or ()
+    asked = read_numbers(numbers or [])
     loaded = load_catalog(catalog, further_checks(folders, with_cases=False))
-    plan = plan_series(loaded.catalog, count_rule_series(loaded, folders))
-    if form == "json":
-        sys.stdout.write(json.dumps(_as_json(plan), indent=2, ensure_ascii=False) + "\n")
-    else:
-        output_console().print(_table(plan))
-    if not plan.within:
-        over = [f"{line.name}: {line.series} of {_of(line.budget)}" for line in plan.breaches]
-        over += [f"all: {plan.series} of {_of(plan.budget)}"] if plan.over else []
-        raise CheckFailed(
-            f"{len(over)} series budget{'s' if len(over) > 1 else ''} exceeded: {'; '.join(over)}",
-            hint="allow fewer combinations in the catalog, or raise the budget with its reason",
-        )
+    raised = list(raised_budgets(load_catalog(against).catalog, loaded.catalog)) if against is not None else []
+    rules = count_rule_series(loaded, folders)
+    counted = dataclasses.replace(loaded, catalog=scaled(loaded.catalog, asked))
+    made = plan_series(counted.catalog, rules)
+    if explain is not None:
+        _explain(counted, made, explain, form, folders)
+        return
+    _print(counted, made, raised, form)
+    _judge(made, raised)
 
 
-def _of(budget: SeriesBudget | None) -> str:
-    return f"{budget.series} ({budget.owner})" if budget is not None else ""
+def write_tenant_map(
+    catalog: Catalog,
+    form: Annotated[Literal["json", "yaml"], typer.Option("--format", help="JSON or YAML.")] = "json",
+) -> None:
+    """Write the label values of grouped tenants for gateways: by metric, what each tenant that loses its own name becomes.
 
+    A tenant that is not in it keeps its name. Add up where you count: a relabelling at the scrape that gives two series the
+    same labels makes Prometheus drop one.
+    """
+    import json
+    import sys
 
-def _table(plan: Plan) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+    import yaml
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("metric", no_wrap=True)
-    table.add_column("labels", overflow="fold")
-    for column in ("series", "budget", "share"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for line in plan.lines:
-        table.add_row(*(Text(cell) for cell in _row(line)), style="red" if line.over else None)
-    share = f"{plan.series / plan.budget.series:.0%}"
-    table.add_row("all", "", f"{plan.series:,}", f"{plan.budget.series:,}", share, style="red" if plan.over else "bold")
-    return table
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.signals.label_policy import metric_policies, tenant_map
 
-
-def _row(line: Line) -> tuple[str, ...]:
-    if line.budget is None:
-        return line.name, ", ".join(line.labels), f"{line.series:,}", "", ""
-    share = f"{line.series / line.budget.series:.0%}{' over' if line.over else ''}"
-    return line.name, ", ".join(line.labels), f"{line.series:,}", f"{line.budget.series:,}", share
-
-
-def _as_json(plan: Plan) -> dict[str, object]:
-    return {
-        "series": plan.series,
-        "budget": plan.budget.model_dump(mode="json"),
-        "within": plan.within,
-        "metrics": [
-            {
-                "metric": line.name,
-                "kind": line.kind,
-                "labels": list(line.labels),
-                "label_sets": line.label_sets,
-                "series_per_label_set": line.series_per_set,
-                "instances": line.instances,
-                "series": line.series,
-                "budget": None if line.budget is None else line.budget.model_dump(mode="json"),
-                "within": not line.over,
-            }
-            for line in plan.lines
-        ],
+    loaded = load_catalog(catalog, further_checks(with_cases=False))
+    dropped = {
+        name: [label for label in _contract_labels(name) if label not in policy.labels]
+        for name, policy in metric_policies(loaded.catalog).items()
     }
+    content = {
+        "tenants": {name: dict(sorted(labels.items())) for name, labels in tenant_map(loaded.catalog).items()},
+        "dropped_labels": {name: labels for name, labels in dropped.items() if labels},
+    }
+    if form == "json":
+        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+
+
+def _contract_labels(name: str) -> tuple[str, ...]:
+    from tiercli.signals.contract import METRICS_BY_NAME
+
+    return METRICS_BY_NAME[name].labels
+
+
+def _explain(loaded: LoadedCatalog, made: Plan, name: str, form: str, folders: Sequence[Path]) -> None:
+    import json
+    import sys
+
+    from tiercli.cardinality.savings import Savings
+    from tiercli.catalog.names import unknown_name
+    from tiercli.cli.budget_view import explained_json, explained_lines
+    from tiercli.errors import InvalidInput, Location
+    from tiercli.lint.policy_checks import needed_labels
+    from tiercli.rules.alarm_files import load_alarm_set
+    from tiercli.rules.deployment import timing_of
+
+    line = next((one for one in made.lines if one.name == name), None)
+    if line is None:
+        known = [one.name for one in made.lines]
+        raise InvalidInput("nothing to explain", [unknown_name("metric", name, known, Location("--explain"))])
+    needs = None
+    if line.kind == "contract":
+        needs = needed_labels(load_alarm_set(loaded, timing_of(loaded.catalog), folders, with_cases=False), loaded)
+    explanation = Savings(loaded.catalog, needs).explain(line)
+    if form == "json":
+        sys.stdout.write(json.dumps(explained_json(explanation), indent=2, ensure_ascii=False) + "\n")
+        return
+    for text in explained_lines(explanation):
+        output_console().print(text, markup=False)
+
+
+def _print(loaded: LoadedCatalog, made: Plan, raised: list[Raised], form: str) -> None:
+    import json
+    import sys
+
+    from tiercli.cardinality.footprint import footprint
+    from tiercli.cardinality.savings import Savings
+
+    if form in ("github", "sarif"):
+        from tiercli.lint.formats import as_github, as_sarif
+
+        findings = list(_findings(loaded, made, raised))
+        text = as_github(findings) if form == "github" else as_sarif(findings, ())
+        sys.stdout.write(text + "\n" if text else "")
+        return
+    from tiercli.cli.budget_view import plan_json, print_plan
+
+    savings, settings = Savings(loaded.catalog), loaded.catalog.prometheus
+    cost = footprint(made, settings.scrape_interval, settings.evaluation_interval)
+    if form == "json":
+        sys.stdout.write(json.dumps(plan_json(made, savings, cost, raised), indent=2, ensure_ascii=False) + "\n")
+        return
+    print_plan(made, savings, cost, raised)
+
+
+def _findings(loaded: LoadedCatalog, made: Plan, raised: list[Raised]) -> list[Finding]:
+    from tiercli.cardinality.raised import TOTAL_BUDGET
+    from tiercli.cardinality.savings import Savings
+    from tiercli.lint.finding import Finding, Severity
+
+    def place(name: str) -> tuple[str, ...]:
+        return ("cardinality", "total") if name == TOTAL_BUDGET else ("cardinality", "metrics", name)
+
+    savings = Savings(loaded.catalog)
+    found = []
+    for line in made.breaches:
+        at = loaded.document.locate(place(line.name), key=True)
+        best = next((one for one in savings.savings(line) if one.possible), None)
+        do = f"{best.kind} ({best.what}) saves {best.saves:,}" if best else "Allow fewer combinations in the catalog"
+        said = f"{line.series:,} series of {line.budget.series if line.budget else 0:,}"
+        found.append(Finding("budget/over", Severity.ERROR, at, line.name, said, f"{do}, or raise it with its reason"))
+    if made.over:
+        at = loaded.document.locate(place(TOTAL_BUDGET), key=True)
+        largest = ", ".join(line.name for line in made.lines[:3])
+        said = f"{made.series:,} series of {made.budget.series:,}"
+        found.append(Finding("budget/over", Severity.ERROR, at, "all series", said, f"Largest are {largest}"))
+    for one in raised:
+        at = loaded.document.locate(place(one.name) if one.after is not None else ("cardinality", "metrics"), key=True)
+        now = f"{one.after.series:,}" if one.after is not None else "nothing"
+        severity = Severity.INFO if one.explained else Severity.ERROR
+        said = f"raised from {one.before.series:,} to {now}"
+        do = (
+            f"Reason: {one.after.reason}" if one.after is not None and one.explained else "Say in `reason` what changed"
+        )
+        found.append(Finding("budget/raised", severity, at, one.name, said, do))
+    return found
+
+
+def _judge(made: Plan, raised: list[Raised]) -> None:
+    from tiercli.errors import CheckFailed
+
+    over = [
+        f"{line.name}: {line.series} of {line.budget.series} ({line.budget.owner})"
+        for line in made.breaches
+        if line.budget
+    ]
+    over += [f"all: {made.series} of {made.budget.series} ({made.budget.owner})"] if made.over else []
+    unexplained = [one.name for one in raised if not one.explained]
+    said = []
+    if over:
+        said.append(f"{len(over)} series budget{'s' if len(over) > 1 else ''} exceeded: {'; '.join(over)}")
+    if unexplained:
+        said.append(f"raised without a new reason: {', '.join(unexplained)}")
+    if said:
+        raise CheckFailed(
+            "; ".join(said), hint="allow fewer combinations in the catalog, or raise the budget with its reason"
+        )

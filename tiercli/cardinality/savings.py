@@ -1,0 +1,132 @@
+"""What would make a metric smaller, and by how much: a label less, rare tenants together, fewer buckets, native histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tiercli.cardinality.combinations import Relation, count_label_sets, relation_counts
+from tiercli.cardinality.estate import EstateCounts
+from tiercli.cardinality.plan import Line, series_per_label_set
+from tiercli.catalog.model import Catalog, RareTenants
+from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
+from tiercli.signals.label_policy import TENANT, metric_policies, tenant_groups
+
+Kind = Literal["drop label", "group rare tenants", "fewer buckets", "native histogram"]
+# How many tenants keep their name in what is proposed.
+PROPOSED_TOP = 20
+# Labels of the contract that no alarm and no panel of tiercli's own needs; a test holds this to what they read.
+FREE_LABELS = frozenset({("ai_gateway_response_tokens", "feature")})
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """One way to fewer series. `needed_by`: the alarms and panels that stand in its way; None where that was not asked."""
+
+    kind: Kind
+    what: str
+    saves: int
+    needed_by: tuple[str, ...] | None = ()
+
+    @property
+    def possible(self) -> bool:
+        """Whether nothing stands in its way."""
+        return self.needed_by == ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    """A label, and how many times as many series there are because of it."""
+
+    label: str
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The arithmetic of a metric: each factor of its label sets with what it counts; series of each set; instances."""
+
+    line: Line
+    factors: tuple[tuple[int, Relation], ...]
+    parts: str
+    contributors: tuple[Contributor, ...]
+    savings: tuple[Saving, ...]
+
+
+class Savings:
+    """Works out what would make the metrics of one catalog smaller."""
+
+    def __init__(self, catalog: Catalog, needs: Mapping[tuple[str, str], Collection[str]] | None = None) -> None:
+        """`needs`: who needs a label of a metric; without it, FREE_LABELS are free and all others are not asked about."""
+        self._catalog = catalog
+        self._needs = needs
+        self._policies = metric_policies(catalog)
+        self._estates = {
+            groups: EstateCounts(catalog, groups) for groups in {one.groups for one in self._policies.values()}
+        }
+        self._grouped = EstateCounts(catalog, tenant_groups(catalog, RareTenants(top=PROPOSED_TOP)))
+
+    def contributors(self, line: Line) -> list[Contributor]:
+        """The labels of a metric of the contract by how much they multiply, most first; nothing for other series."""
+        if line.kind != "contract" or not line.series:
+            return []
+        estate = self._estate(line)
+        found = []
+        for label in line.labels:
+            without = count_label_sets(line.name, estate, frozenset(line.labels) - {label})
+            found.append(Contributor(label, line.label_sets / without if without else 1.0))
+        return sorted(found, key=lambda one: (-one.factor, one.label))
+
+    def savings(self, line: Line) -> list[Saving]:
+        """What would help, most first, with what stands in its way; nothing for series that rules record."""
+        if line.kind != "contract":
+            return []
+        metric, estate = METRICS_BY_NAME[line.name], self._estate(line)
+        found = [self._without(line, label, estate) for label in line.labels]
+        if TENANT in line.labels and self._policies[line.name].groups is None:
+            sets = count_label_sets(line.name, self._grouped, line.labels)
+            what = f"the {PROPOSED_TOP} that spend most keep their name"
+            found.append(Saving("group rare tenants", what, self._less(line, sets, line.series_per_set)))
+        found += self._smaller_histograms(line, metric)
+        return sorted((one for one in found if one.saves > 0), key=lambda one: (not one.possible, -one.saves, one.what))
+
+    def explain(self, line: Line) -> Explanation:
+        """The arithmetic of one line of the plan."""
+        factors: list[tuple[int, Relation]] = []
+        parts = "series of each"
+        if line.kind == "contract":
+            metric = METRICS_BY_NAME[line.name]
+            factors = relation_counts(line.name, self._estate(line), line.labels)
+            if metric.type is MetricType.HISTOGRAM:
+                parts = f"{len(metric.buckets)} buckets + the bucket +Inf + sum + count"
+        return Explanation(line, tuple(factors), parts, tuple(self.contributors(line)), tuple(self.savings(line)))
+
+    def _estate(self, line: Line) -> EstateCounts:
+        return self._estates[self._policies[line.name].groups]
+
+    def _without(self, line: Line, label: str, estate: EstateCounts) -> Saving:
+        sets = count_label_sets(line.name, estate, frozenset(line.labels) - {label})
+        needed: tuple[str, ...] | None
+        if METRICS_BY_NAME[line.name].type is MetricType.GAUGE:
+            needed = ("its kind: values of a gauge cannot be added up",)
+        elif self._needs is not None:
+            needed = tuple(self._needs.get((line.name, label), ()))
+        else:
+            needed = () if (line.name, label) in FREE_LABELS else None
+        return Saving("drop label", label, self._less(line, sets, line.series_per_set), needed)
+
+    def _smaller_histograms(self, line: Line, metric: Metric) -> list[Saving]:
+        if metric.type is not MetricType.HISTOGRAM:
+            return []
+        kept = (len(metric.buckets) + 1) // 2
+        per_set = series_per_label_set(metric) - len(metric.buckets) + kept
+        quantiles = ("quantiles are read from its buckets",)
+        return [
+            Saving("fewer buckets", f"{kept} of {len(metric.buckets)}", self._less(line, line.label_sets, per_set)),
+            Saving("native histogram", "one series a label set", self._less(line, line.label_sets, 1), quantiles),
+        ]
+
+    @staticmethod
+    def _less(line: Line, label_sets: int, series_per_set: int) -> int:
+        return line.series - label_sets * series_per_set * line.instances

@@ -1,0 +1,165 @@
+"""A plan of series, as people and machines read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from tiercli.cardinality.footprint import Footprint
+    from tiercli.cardinality.plan import Line, Plan
+    from tiercli.cardinality.raised import Raised
+    from tiercli.cardinality.savings import Explanation, Saving, Savings
+
+_BAR = 16
+_SHOWN = 4
+
+
+def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> None:
+    """A table of metrics, most series first, with what would help most; totals; what was raised."""
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("metric", no_wrap=True)
+    table.add_column("labels", no_wrap=True)
+    for column in ("series", "budget", "share"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("", "most by", "would help most"):
+        table.add_column(column, no_wrap=True)
+    largest = max((line.series for line in made.lines), default=1)
+    for line in made.lines:
+        bar = "█" * max(1 if line.series else 0, round(_BAR * line.series / max(1, largest)))
+        cells = (*_row(line), bar, _most_by(line, savings), _best(line, savings))
+        table.add_row(*(Text(cell) for cell in cells), style="red" if line.over else None)
+    share = _share(made.series / made.budget.series)
+    total = ("all", "", f"{made.series:,}", f"{made.budget.series:,}", f"{share}{' over' if made.over else ''}")
+    table.add_row(*(Text(cell) for cell in total), style="red" if made.over else "bold")
+    console = output_console()
+    # A column that is cut off says nothing: in a narrow terminal lines wrap instead.
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.print(table, crop=False)
+    rate = f"{cost.scraped_per_s:,.0f} scraped and {cost.recorded_per_s:,.0f} recorded samples a second"
+    from tiercli.cardinality.footprint import SOURCE
+
+    console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({SOURCE}); {rate}", markup=False)
+    for one in raised:
+        now = f"{one.after.series:,}" if one.after is not None else "no budget"
+        reason = f": {one.after.reason}" if one.after is not None and one.explained else ", without a new reason"
+        mark, style = ("·", "dim") if one.explained else ("✗", "bold red")
+        console.print(
+            f"{mark} {one.name} raised from {one.before.series:,} to {now}{reason}", style=style, markup=False
+        )
+
+
+def plan_json(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "series": made.series,
+        "budget": made.budget.model_dump(mode="json"),
+        "within": made.within,
+        "memory_bytes": cost.memory_bytes,
+        "samples_per_second": {"scraped": cost.scraped_per_s, "recorded": cost.recorded_per_s},
+        "metrics": [
+            {
+                "metric": line.name,
+                "kind": line.kind,
+                "labels": list(line.labels),
+                "label_sets": line.label_sets,
+                "series_per_label_set": line.series_per_set,
+                "instances": line.instances,
+                "series": line.series,
+                "budget": None if line.budget is None else line.budget.model_dump(mode="json"),
+                "within": not line.over,
+                "contributors": [{"label": one.label, "factor": one.factor} for one in savings.contributors(line)],
+                "savings": [_saving_json(one) for one in savings.savings(line)],
+            }
+            for line in made.lines
+        ],
+        "raised": [
+            {
+                "budget": one.name,
+                "before": one.before.series,
+                "after": None if one.after is None else one.after.series,
+                "explained": one.explained,
+            }
+            for one in raised
+        ],
+    }
+
+
+def explained_lines(explanation: Explanation) -> Iterator[str]:
+    """The arithmetic of one metric, a line each."""
+    line = explanation.line
+    yield f"{line.name}{{{', '.join(line.labels)}}}"
+    for count, relation in explanation.factors:
+        kept = [label for label in relation.labels if label in line.labels]
+        yield f"  {count:>12,}  {relation.said} ({', '.join(kept) or 'no label of it is kept'})"
+    if not explanation.factors:
+        yield f"  {line.label_sets:>12,}  label sets"
+    yield f"× {line.series_per_set:>12,}  {explanation.parts}"
+    yield f"× {line.instances:>12,}  instance{'s' if line.instances != 1 else ''}"
+    yield f"= {line.series:>12,}  series{f', of {line.budget.series:,} (' + line.budget.reason + ')' if line.budget else ''}"
+    for one in explanation.contributors:
+        yield f"  because of {one.label}: {one.factor:,.1f} times as many"
+    for saving in explanation.savings:
+        needed = saving.needed_by or ()
+        more = f" and {len(needed) - _SHOWN} more" if len(needed) > _SHOWN else ""
+        why = f"; needed by {', '.join(needed[:_SHOWN])}{more}" if needed else ""
+        yield f"  {'−' if saving.possible else '✗'} {saving.saves:>11,}  {saving.kind}: {saving.what}{why}"
+
+
+def explained_json(explanation: Explanation) -> dict[str, Any]:
+    """The same for machines."""
+    line = explanation.line
+    return {
+        "metric": line.name,
+        "labels": list(line.labels),
+        "factors": [
+            {"count": count, "of": relation.said, "labels": [one for one in relation.labels if one in line.labels]}
+            for count, relation in explanation.factors
+        ],
+        "label_sets": line.label_sets,
+        "series_per_label_set": line.series_per_set,
+        "instances": line.instances,
+        "series": line.series,
+        "contributors": [{"label": one.label, "factor": one.factor} for one in explanation.contributors],
+        "savings": [_saving_json(one) for one in explanation.savings],
+    }
+
+
+def _saving_json(saving: Saving) -> dict[str, Any]:
+    needed = None if saving.needed_by is None else list(saving.needed_by)
+    return {"kind": saving.kind, "what": saving.what, "saves": saving.saves, "needed_by": needed}
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    labels = ", ".join(line.labels)
+    if line.budget is None:
+        return line.name, labels, f"{line.series:,}", "", ""
+    share = f"{_share(line.series / line.budget.series)}{' over' if line.over else ''}"
+    return line.name, labels, f"{line.series:,}", f"{line.budget.series:,}", share
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.0%}" if ratio < 10 else f"×{ratio:,.0f}"
+
+
+def _most_by(line: Line, savings: Savings) -> str:
+    first = next(iter(savings.contributors(line)), None)
+    return (
+        f"{first.label} ×{first.factor:,.{0 if first.factor >= 10 else 1}f}"
+        if first is not None and first.factor > 1
+        else ""
+    )
+
+
+def _best(line: Line, savings: Savings) -> str:
+    best = next((one for one in savings.savings(line) if one.possible), None)
+    if best is None:
+        return ""
+    what = f"drop {best.what}" if best.kind == "drop label" else best.kind
+    return f"{what}: −{best.saves:,}"
