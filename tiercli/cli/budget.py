@@ -24,6 +24,8 @@ _EPILOG = (
     "  tiercli budget my.yaml --set tenants=5000 --set features=300      (what if)\n\n"
     "  tiercli budget my.yaml --explain ai_gateway_cost_usd_total\n\n"
     "  tiercli budget my.yaml --against main/my.yaml --format github     (in CI: no budget raised without a reason)\n\n"
+    "  tiercli budget my.yaml --prometheus http://prometheus.internal:9090\n\n"
+    "  tiercli budget my.yaml --metrics http://gateway:9100/metrics      (in CI of an exporter)\n\n"
     "  tiercli budget my.yaml --format json | jq '.metrics[] | select(.within | not)'"
 )
 _MAP_EPILOG = "Examples:\n\n  tiercli budget tenant-map my.yaml > tenant-map.json\n\n  tiercli budget tenant-map my.yaml --format yaml"
@@ -69,6 +71,16 @@ def plan(
             "--against", metavar="OLD", help="An older catalog: fail for a budget raised without a new reason."
         ),
     ] = None,
+    prometheus: Annotated[
+        str | None,
+        typer.Option("--prometheus", metavar="URL", help="Compare the plan with the series of a running Prometheus."),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics", metavar="FILE|URL", help="Compare it with what one target exposes, before anything scrapes it."
+        ),
+    ] = None,
     form: Annotated[
         Literal["text", "json", "github", "sarif"],
         typer.Option("--format", help="A table, one JSON object, GitHub annotations, or SARIF."),
@@ -96,6 +108,11 @@ def plan(
     rules = count_rule_series(loaded, folders)
     counted = dataclasses.replace(loaded, catalog=scaled(loaded.catalog, asked))
     made = plan_series(counted.catalog, rules)
+    if prometheus is not None or metrics is not None:
+        from tiercli.cli.budget_reality import compare_with
+
+        compare_with(counted, made, prometheus, metrics, form)
+        return
     if explain is not None:
         _explain(counted, made, explain, form, folders)
         return

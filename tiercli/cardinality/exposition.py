@@ -1,0 +1,139 @@
+"""Exposition text, Prometheus' own format and OpenMetrics, read for what it costs: series by metric, values by label.
+
+Prometheus refuses a scrape in which one line is malformed. Here each is told with its line and column, and the others are read:
+so one look finds all of them. (prometheus_client's parsers stop at the first.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tiercli.errors import Location, Problem
+from tiercli.signals.contract import METRICS_BY_NAME, MetricType
+
+_STRING = r'"(?:[^"\\\n]|\\.)*"'
+_KEY = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*|{_STRING})"
+_PAIR = rf"\s*{_KEY}\s*=\s*{_STRING}\s*"
+_NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+_LABELS = rf"(?:{_PAIR}(?:,{_PAIR})*,?\s*)?"
+_NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|[Ii]nf(?:inity)?|[Nn]a[Nn])"
+# name{labels} value [time] [# {labels} value [time]]; a name in quotes stands first in the braces (Prometheus 3).
+_SAMPLE = re.compile(
+    rf"(?:({_NAME})\s*(?:\{{({_LABELS})\}})?|\{{\s*({_STRING})\s*,?({_LABELS})\}})\s*"
+    rf"({_NUMBER})(?:\s+({_NUMBER}))?(?:\s+#\s*\{{{_LABELS}\}}\s+{_NUMBER}(?:\s+{_NUMBER})?)?\s*$"
+)
+_PAIRS = re.compile(rf"({_KEY})\s*=\s*({_STRING})")
+_SUFFIXES = ("_bucket", "_sum", "_count")
+# Labels whose values a catalog knows.
+CATALOG_LABELS = frozenset(("tenant", "feature", "alias", "provider", "model", "region"))
+SHOWN_PROBLEMS = 20
+
+
+@dataclass
+class Exposed:
+    """What a text exposes. `series`: by metric, a histogram's parts together; `values`: series by metric of the contract, label
+    and value; `types`: as the text says; `problems`: lines that are malformed, and series that stand there twice (the first
+    SHOWN_PROBLEMS), `wrong` how many there are."""
+
+    series: Counter[str] = field(default_factory=Counter)
+    values: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    types: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    wrong: int = 0
+
+
+def read_exposition(lines: Iterable[str], name: str) -> Exposed:
+    """Read exposition text line by line; `name` is what problems call it."""
+    exposed = Exposed()
+    seen: set[str] = set()
+    families: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        text = line.rstrip("\r\n")
+        if not text or text[0] == "#":
+            _read_comment(text, exposed.types)
+            continue
+        matched = _SAMPLE.match(text)
+        if matched is None:
+            if text.strip():
+                _tell(exposed, _malformed(text, Location(name, number)))
+            continue
+        metric = matched[1] or matched[3][1:-1]
+        pairs = _PAIRS.findall(matched[2] or matched[4] or "")
+        key = metric + ",".join(sorted(f"{label}={value}" for label, value in pairs)) if pairs else metric
+        if key in seen:
+            said = f"{metric} stands there twice with the same labels: Prometheus drops one"
+            _tell(exposed, Problem(Location(name, number, 1), said))
+            continue
+        seen.add(key)
+        family = families.get(metric)
+        if family is None:
+            family = families[metric] = _family(metric, exposed.types)
+        exposed.series[family] += 1
+        if family in METRICS_BY_NAME:
+            for label, value in pairs:
+                if label in CATALOG_LABELS:
+                    exposed.values[family, label][value] += 1
+    for counter_key, counter in exposed.values.items():
+        exposed.values[counter_key] = Counter({_unquoted(value): count for value, count in counter.items()})
+    return exposed
+
+
+def _read_comment(text: str, types: dict[str, str]) -> None:
+    words = text.split(None, 4)
+    if len(words) >= 4 and words[:2] == ["#", "TYPE"]:
+        types[words[2].strip('"')] = words[3]
+
+
+def _family(metric: str, types: dict[str, str]) -> str:
+    """The metric that a sample belongs to: of a histogram or summary without the suffix, of an OpenMetrics counter with _total."""
+    for suffix in _SUFFIXES:
+        base = metric.removesuffix(suffix)
+        if base != metric and (
+            types.get(base) in ("histogram", "summary")
+            or (base in METRICS_BY_NAME and METRICS_BY_NAME[base].type is MetricType.HISTOGRAM)
+        ):
+            return base
+    return metric
+
+
+def _tell(exposed: Exposed, problem: Problem) -> None:
+    exposed.wrong += 1
+    if len(exposed.problems) < SHOWN_PROBLEMS:
+        exposed.problems.append(problem)
+
+
+def _malformed(text: str, place: Location) -> Problem:
+    """Where a line stops being a sample, and what should be there."""
+    at, wanted = 0, "a metric's name"
+    name = re.match(rf"{_NAME}|(?=\{{)", text)
+    if name is not None:
+        at, wanted = name.end(), "{ and labels, or a value"
+        opened = re.compile(r"\s*\{").match(text, at)
+        if opened is not None:
+            at, wanted = _after_labels(text, opened.end())
+        value = (
+            re.compile(rf"\s*{_NUMBER}").match(text, at) if wanted in ("a value", "{ and labels, or a value") else None
+        )
+        if value is not None:
+            at, wanted = value.end(), "the end of the line, or a time"
+    found = text[at : at + 20].strip() or "the end of the line"
+    return Problem(Location(place.file, place.line, at + 1), f"malformed: {found!r}", wanted)
+
+
+def _after_labels(text: str, at: int) -> tuple[int, str]:
+    pair = re.compile(rf"\s*(?:{_PAIR}|{_STRING}\s*),?\s*")
+    while (matched := pair.match(text, at)) is not None:
+        at = matched.end()
+    if text[at : at + 1] == "}":
+        return at + 1, "a value"
+    return at, 'label="value", or }'
+
+
+def _unquoted(value: str) -> str:
+    inside = value[1:-1]
+    if "\\" not in inside:
+        return inside
+    return re.sub(r"\\(.)", lambda escaped: "\n" if escaped[1] == "n" else escaped[1], inside)

@@ -1,0 +1,186 @@
+"""`tiercli budget --prometheus` and `--metrics`: the plan against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from tiercli.cardinality.exposition import Exposed
+    from tiercli.cardinality.plan import Plan
+    from tiercli.cardinality.reality import Compared, Reality
+    from tiercli.catalog.loading import LoadedCatalog
+
+_SHOWN = 20
+
+
+def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metrics: str | None, form: str) -> None:
+    """Compare, print, and raise CheckFailed where the catalog does not explain what is there, InvalidInput where the text of a
+    target is malformed."""
+    import asyncio
+
+    from tiercli.cardinality.reality import compare
+    from tiercli.clients.prometheus import PrometheusClient
+    from tiercli.errors import CheckFailed, InvalidInput
+    from tiercli.lint.live_series import TIMEOUT_S, LiveSeries, look_at_series
+
+    if prometheus is not None and metrics is not None:
+        raise InvalidInput("--prometheus and --metrics are two different questions", hint="name one of them")
+    if form == "sarif":
+        raise InvalidInput("there is no SARIF of what is running", hint="text, json or github")
+
+    async def look(url: str) -> LiveSeries:
+        async with PrometheusClient(url, TIMEOUT_S) as client:
+            return await look_at_series(client, loaded.catalog)
+
+    exposed = None
+    if prometheus is not None:
+        live = asyncio.run(look(prometheus))
+        reality = compare(loaded.catalog, made, live.series, live.values, one_target=False, churn=live.churn)
+    else:
+        exposed = _read(metrics or "-")
+        reality = compare(loaded.catalog, made, exposed.series, exposed.values, one_target=True)
+    _print(reality, exposed, form)
+    if exposed is not None and exposed.wrong:
+        more = f", {exposed.wrong - len(exposed.problems):,} more" if exposed.wrong > len(exposed.problems) else ""
+        raise InvalidInput(
+            f"{exposed.wrong:,} line{'s' if exposed.wrong > 1 else ''} that Prometheus would not take{more}",
+            exposed.problems,
+        )
+    if not reality.explained:
+        raise CheckFailed("; ".join(_verdict(reality)), hint="name it in the catalog, or stop it where it is counted")
+
+
+def _read(where: str) -> Exposed:
+    import sys
+    from pathlib import Path
+
+    from tiercli.cardinality.exposition import read_exposition
+    from tiercli.errors import BackendUnreachable, InvalidInput, Location, Problem
+
+    if where == "-":
+        return read_exposition(sys.stdin, "standard input")
+    if where.startswith(("http://", "https://")):
+        import httpx
+
+        try:
+            answer = httpx.get(where, timeout=30.0, trust_env=False, headers={"Accept": "text/plain"})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise BackendUnreachable(f"no metrics: {error}") from error
+        if answer.status_code != 200:
+            raise BackendUnreachable(f"no metrics: the target answers with HTTP {answer.status_code}")
+        return read_exposition(answer.text.splitlines(), str(httpx.URL(where).copy_with(userinfo=b"")))
+    try:
+        with Path(where).open(encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
+            return read_exposition(stream, where)
+    except OSError as error:
+        problem = Problem(Location(where), error.strerror or str(error))
+        raise InvalidInput("the metrics cannot be read", [problem]) from error
+
+
+def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
+    import json
+    import sys
+
+    if form == "json":
+        sys.stdout.write(json.dumps(_as_json(reality, exposed), indent=2, ensure_ascii=False) + "\n")
+    elif form == "github":
+        for said in _verdict(reality):
+            sys.stdout.write(f"::error title=budget/reality::{said.replace('%', '%25')}\n")
+    else:
+        _print_table(reality)
+
+
+def _print_table(reality: Reality) -> None:
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("metric", no_wrap=True)
+    for column in ("there", "planned", "budget"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for line in reality.lines:
+        cells = (line.name, f"{line.there:,}", *(_number(one) for one in (line.planned, line.budget)), _said(line))
+        bad = line.over_budget or bool(line.unexplained)
+        table.add_row(*(Text(cell) for cell in cells), style="red" if bad else None)
+    over = "over" if reality.total > reality.budget else ""
+    total = ("all", f"{reality.total:,}", "", f"{reality.budget:,}", over)
+    table.add_row(*(Text(cell) for cell in total), style="red" if over else "bold")
+    console = output_console()
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.print(table, crop=False)
+    for line_ in _strangers(reality):
+        console.print(line_, style="red", markup=False)
+    churn = reality.churn
+    if churn is not None:
+        new = "not known: it did not run an hour ago" if churn.created is None else f"{churn.created:,}"
+        console.print(f"{churn.alive:,} series of the gateway are alive; created in the last hour: {new}", markup=False)
+
+
+def _strangers(reality: Reality) -> Iterable[str]:
+    for one in reality.strangers[:_SHOWN]:
+        yield f"✗ {one.label} {one.value!r} is not in the catalog: {one.series:,} series of {', '.join(one.metrics)}"
+    if len(reality.strangers) > _SHOWN:
+        yield f"✗ and {len(reality.strangers) - _SHOWN:,} more values that are not in the catalog"
+
+
+def _verdict(reality: Reality) -> list[str]:
+    said = [
+        f"{line.name}: {line.there * line.instances:,} series of {line.budget:,}"
+        for line in reality.lines
+        if line.over_budget
+    ]
+    if reality.total > reality.budget:
+        said.append(f"all: {reality.total:,} series of {reality.budget:,}")
+    said += [
+        f"{line.name}: {line.unexplained:,} series more than the catalog allows"
+        for line in reality.lines
+        if line.unexplained
+    ]
+    if reality.strangers:
+        names = ", ".join(f"{one.label} {one.value!r}" for one in reality.strangers[:3])
+        more = f" and {len(reality.strangers) - 3:,} more" if len(reality.strangers) > 3 else ""
+        said.append(f"not in the catalog: {names}{more}")
+    return said
+
+
+def _said(line: Compared) -> str:
+    if line.planned is None:
+        return "not in the plan"
+    parts = ["over its budget"] if line.over_budget else []
+    parts += [f"{line.unexplained:,} more than the catalog allows"] if line.unexplained else []
+    return ", ".join(parts)
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _as_json(reality: Reality, exposed: Exposed | None) -> dict[str, Any]:
+    churn = reality.churn
+    return {
+        "explained": reality.explained,
+        "series": reality.total,
+        "budget": reality.budget,
+        "metrics": [
+            {
+                "metric": line.name,
+                "series": line.there,
+                "planned": line.planned,
+                "budget": line.budget,
+                "over_budget": line.over_budget,
+                "unexplained": line.unexplained,
+            }
+            for line in reality.lines
+        ],
+        "strangers": [
+            {"label": one.label, "value": one.value, "series": one.series, "metrics": list(one.metrics)}
+            for one in reality.strangers
+        ],
+        "churn": None if churn is None else {"alive": churn.alive, "created_in_an_hour": churn.created},
+        "malformed_lines": 0 if exposed is None else exposed.wrong,
+    }
