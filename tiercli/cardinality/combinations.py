@@ -138,7 +138,7 @@ _BY_LABELS: dict[tuple[str, ...], Count] = {
     ("provider",): _product(PROVIDERS),
     ("tier",): lambda estate: estate.tiers,
     ("tier", "direction"): lambda estate: estate.tiers * 4,
-    ("from_tier", "to_tier"): lambda estate: estate.tiers**2,
+    ("from_tier", "to_tier"): lambda estate: estate.tier_falls,
     ("version",): lambda _: 1,
     ("deployment", "provider", "model", "region"): lambda estate: estate.deployments,
     ("alias", "provider", "region", "tier"): _product(ALIASES),

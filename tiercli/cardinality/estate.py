@@ -90,6 +90,13 @@ class EstateCounts:
         return len({provider.tier for provider in self._catalog.providers.values()})
 
     @cached_property
+    def tier_falls(self) -> int:
+        """(from tier, to tier) of the steps from one candidate of an alias to the next."""
+        tiers = {name: provider.tier for name, provider in self._catalog.providers.items()}
+        steps = (pairwise(alias.candidates) for alias in self._catalog.aliases.values())
+        return len({(tiers[last.provider], tiers[then.provider]) for pairs in steps for last, then in pairs})
+
+    @cached_property
     def prices(self) -> int:
         """(provider, model, direction) that the price book has a price for."""
         prices = (price for models in self._catalog.price_book.models.values() for price in models.values())
