@@ -119,6 +119,7 @@ def _malformed(text: str, place: Location) -> Problem:
         )
         if value is not None:
             at, wanted = value.end(), "the end of the line, or a time"
+    at += len(text[at:]) - len(text[at:].lstrip())
     found = text[at : at + 20].strip() or "the end of the line"
     return Problem(Location(place.file, place.line, at + 1), f"malformed: {found!r}", wanted)
 
