@@ -10,7 +10,7 @@ Each count takes the labels that are kept: the count is of the distinct combinat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import TypeVar
@@ -22,14 +22,35 @@ Labels = frozenset[str]
 _K = TypeVar("_K", str, tuple[str, ...] | None)
 
 
+class Estates:
+    """The counts of one catalog by how tenants are grouped."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._plain = EstateCounts(catalog)
+        self._grouped: dict[TenantGroups, EstateCounts] = {}
+
+    def of(self, groups: TenantGroups | None) -> EstateCounts:
+        """Those of one grouping; None is none."""
+        if groups is None:
+            return self._plain
+        if groups not in self._grouped:
+            self._grouped[groups] = EstateCounts(self.catalog, groups, self._plain)
+        return self._grouped[groups]
+
+
 class EstateCounts:
     """The counts of one catalog, its tenants grouped or not. Everything is distinct: a name that stands twice counts once."""
 
-    def __init__(self, catalog: Catalog, groups: TenantGroups | None = None) -> None:
+    def __init__(self, catalog: Catalog, groups: TenantGroups | None = None, like: EstateCounts | None = None) -> None:
+        """`like`: counts of the same catalog, whose tenants are grouped otherwise; what both need is worked out once."""
         self._catalog = catalog
         self._groups = groups
         # Of tenants that may call the same aliases, what they reach is worked out once.
-        self._reached: dict[tuple[str, tuple[str, ...] | None], frozenset[str]] = {}
+        self._reached: dict[tuple[str, tuple[str, ...] | None], frozenset[str]] = (
+            like._reached if like is not None else {}
+        )
+        self._of_alias: dict[str, dict[str, frozenset[str]]] = like._of_alias if like is not None else {}
         self.known: dict[tuple[object, Labels], int] = {}  # what relations have asked before
 
     @cached_property
@@ -136,7 +157,14 @@ class EstateCounts:
     def spending(self, kept: Labels) -> int:
         """Of (tenant, feature, alias): each tenant's own features times the aliases that it may call."""
         features, aliases = "feature" in kept, "alias" in kept
-        return sum(self._area(bunch, features, aliases) for bunch in self._bunches(TENANT in kept))
+        if TENANT not in kept:
+            return _area(self._masks, features, aliases)
+        every, total = len(self._catalog.aliases), 0
+        for tenant in self._single:
+            callable_ = every if tenant.aliases is None else len(set(tenant.aliases))
+            own = len(set(tenant.features))
+            total += (own if features else min(own, 1)) * (callable_ if aliases else min(callable_, 1))
+        return total + _area(self._rest_masks, features, aliases)
 
     def tenant_features(self, kept: Labels) -> int:
         """Of (tenant, feature), whatever a tenant may call."""
@@ -202,21 +230,13 @@ class EstateCounts:
         if self._rest:
             yield self._rest
 
-    def _area(self, tenants: Sequence[Tenant], features: bool, aliases: bool) -> int:
-        """Distinct (feature, alias), or the kept ones of the two, of all the tenants together."""
-        if len(tenants) == 1:
-            tenant = tenants[0]
-            own, callable_ = len(set(tenant.features)), len(set(self._catalog.tenant_aliases(tenant)))
-            return (own if features else min(own, 1)) * (callable_ if aliases else min(callable_, 1))
-        masks = self._feature_masks(tenants)
-        if features and aliases:
-            return sum(mask.bit_count() for mask in masks.values())
-        if aliases:
-            return sum(mask != 0 for mask in masks.values())
-        union = 0
-        for mask in masks.values():
-            union |= mask
-        return union.bit_count() if features else min(union, 1)
+    @cached_property
+    def _masks(self) -> dict[str, int]:
+        return self._feature_masks(list(self._catalog.tenants.values()))
+
+    @cached_property
+    def _rest_masks(self) -> dict[str, int]:
+        return self._feature_masks(self._rest)
 
     def _feature_masks(self, tenants: Sequence[Tenant]) -> dict[str, int]:
         """The features by alias that some of the tenants can bring about. Sets of features are integers, one bit a feature: the
@@ -241,18 +261,35 @@ class EstateCounts:
     def _reach(self, label: str, aliases: tuple[str, ...] | None) -> frozenset[str]:
         """The regions, or providers, of the candidates that aliases have."""
         key = (label, aliases)
-        if key not in self._reached:
+        reached = self._reached.get(key)
+        if reached is None:
+            if label not in self._of_alias:
+                self._of_alias[label] = {
+                    name: frozenset(getattr(one, label) for one in alias.candidates)
+                    for name, alias in self._catalog.aliases.items()
+                }
+            of_alias = self._of_alias[label]
             names = self._catalog.aliases if aliases is None else aliases
-            self._reached[key] = frozenset(
-                getattr(one, label) for name in names for one in self._catalog.aliases[name].candidates
-            )
-        return self._reached[key]
+            reached = self._reached[key] = frozenset().union(*map(of_alias.__getitem__, names))
+        return reached
 
     def _outside(self, zone: str) -> frozenset[str]:
         """The regions that do not lie in a zone."""
         allowed = self._catalog.zones[zone].regions
         regions = {region for _, region in self._catalog.provider_regions()}
         return frozenset() if allowed is None else frozenset(regions.difference(allowed))
+
+
+def _area(masks: Mapping[str, int], features: bool, aliases: bool) -> int:
+    """Distinct (feature, alias), or the kept ones of the two, by the features of each alias."""
+    if features and aliases:
+        return sum(mask.bit_count() for mask in masks.values())
+    if aliases:
+        return sum(mask != 0 for mask in masks.values())
+    union = 0
+    for mask in masks.values():
+        union |= mask
+    return union.bit_count() if features else min(union, 1)
 
 
 def _zone(tenant: Tenant) -> str:

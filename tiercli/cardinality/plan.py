@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tiercli.cardinality.combinations import count_identities, count_label_sets, count_recorded
-from tiercli.cardinality.estate import EstateCounts
+from tiercli.cardinality.estate import EstateCounts, Estates
 from tiercli.catalog.model import Catalog, Offer, SeriesBudget
 from tiercli.errors import InvalidInput
 from tiercli.signals.contract import CONTRACT, Metric, MetricType
 from tiercli.signals.expressions import PROMETHEUS_METRICS
-from tiercli.signals.label_policy import TENANT, MetricPolicy, TenantGroups, metric_policies
+from tiercli.signals.label_policy import TENANT, MetricPolicy, metric_policies
 from tiercli.signals.recorded import RECORDED
 
 Kind = Literal["contract", "recorded", "threshold", "alerts", "scrape"]
@@ -88,15 +88,15 @@ class Plan:
         return not self.over and not self.breaches
 
 
-def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
+def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Estates | None = None) -> Plan:
     """Count the series that `catalog` allows, with those of `rules`. Pure; it counts and builds no combination.
 
-    What local inference servers expose under names of their own is not in it: only the five series of their scrape.
+    `estates`: the counts of the same catalog, where others need them too. What local inference servers expose under names of their own is not in it: only the five series of their scrape.
     Raises InvalidInput for an alarm whose identity holds a label that cannot be counted.
     """
     rules = rules or RuleSeries()
     policies = metric_policies(catalog)
-    estates = _Estates(catalog, policies, rules.reads)
+    counts = _Counts(estates or Estates(catalog), policies, rules.reads)
     budgets = catalog.cardinality.metrics
     instances = len(set(catalog.gateway.targets))
     lines = [
@@ -105,7 +105,7 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
             "contract",
             policies[metric.name].labels,
             count_label_sets(
-                metric.name, estates.counted_by(policies[metric.name].groups), policies[metric.name].labels
+                metric.name, counts.counted_by(policies[metric.name].groups), policies[metric.name].labels
             ),
             series_per_label_set(metric),
             instances,
@@ -118,14 +118,14 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None) -> Plan:
             series.name,
             "recorded",
             series.labels,
-            count_recorded(series, estates.read_by(series.name)),
+            count_recorded(series, counts.read_by(series.name)),
             budget=budgets.get(series.name),
         )
         for series in RECORDED
         if series.name in rules.recorded
     ]
     lines += [Line(name, "threshold", (), count) for name, count in sorted(rules.constants.items())]
-    alerts = sum(_identities(estates.read_by(alarm), alarm, labels) for alarm, labels in rules.identities.items())
+    alerts = sum(_identities(counts.read_by(alarm), alarm, labels) for alarm, labels in rules.identities.items())
     if alerts:
         lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
     servers = {
@@ -173,21 +173,15 @@ def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> in
     return count
 
 
-class _Estates:
+class _Counts:
     """The counts of a catalog as each metric's policy groups its tenants, and what a recorded series makes of that."""
 
     def __init__(
-        self, catalog: Catalog, policies: Mapping[str, MetricPolicy], reads: Mapping[str, frozenset[str]]
+        self, estates: Estates, policies: Mapping[str, MetricPolicy], reads: Mapping[str, frozenset[str]]
     ) -> None:
-        self._catalog = catalog
+        self.counted_by = estates.of
         self._policies = policies
         self._reads = reads
-        self._counts: dict[TenantGroups | None, EstateCounts] = {}
-
-    def counted_by(self, groups: TenantGroups | None) -> EstateCounts:
-        if groups not in self._counts:
-            self._counts[groups] = EstateCounts(self._catalog, groups)
-        return self._counts[groups]
 
     def read_by(self, name: str) -> EstateCounts:
         """For a recorded series or an alarm: tenants grouped as in the metrics that it rests on. Of two that differ, joined by

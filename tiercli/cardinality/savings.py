@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tiercli.cardinality.combinations import Relation, count_label_sets, relation_counts
-from tiercli.cardinality.estate import EstateCounts
+from tiercli.cardinality.estate import EstateCounts, Estates
 from tiercli.cardinality.plan import Line, series_per_label_set
 from tiercli.catalog.model import Catalog, RareTenants
 from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
@@ -57,15 +57,18 @@ class Explanation:
 class Savings:
     """Works out what would make the metrics of one catalog smaller."""
 
-    def __init__(self, catalog: Catalog, needs: Mapping[tuple[str, str], Collection[str]] | None = None) -> None:
-        """`needs`: who needs a label of a metric; without it, FREE_LABELS are free and all others are not asked about."""
-        self._catalog = catalog
+    def __init__(
+        self,
+        catalog: Catalog,
+        needs: Mapping[tuple[str, str], Collection[str]] | None = None,
+        estates: Estates | None = None,
+    ) -> None:
+        """`needs`: who needs a label of a metric; without it, FREE_LABELS are free and all others are not asked about.
+        `estates`: the counts of the same catalog, where others need them too."""
         self._needs = needs
         self._policies = metric_policies(catalog)
-        self._estates = {
-            groups: EstateCounts(catalog, groups) for groups in {one.groups for one in self._policies.values()}
-        }
-        self._grouped = EstateCounts(catalog, tenant_groups(catalog, RareTenants(top=PROPOSED_TOP)))
+        self._estates = estates or Estates(catalog)
+        self._grouped = self._estates.of(tenant_groups(catalog, RareTenants(top=PROPOSED_TOP)))
 
     def contributors(self, line: Line) -> list[Contributor]:
         """The labels of a metric of the contract by how much they multiply, most first; nothing for other series."""
@@ -103,7 +106,7 @@ class Savings:
         return Explanation(line, tuple(factors), parts, tuple(self.contributors(line)), tuple(self.savings(line)))
 
     def _estate(self, line: Line) -> EstateCounts:
-        return self._estates[self._policies[line.name].groups]
+        return self._estates.of(self._policies[line.name].groups)
 
     def _without(self, line: Line, label: str, estate: EstateCounts) -> Saving:
         sets = count_label_sets(line.name, estate, frozenset(line.labels) - {label})

@@ -13,6 +13,7 @@ from tiercli.cli.terminal import output_console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tiercli.cardinality.estate import Estates
     from tiercli.cardinality.plan import Plan
     from tiercli.cardinality.raised import Raised
     from tiercli.catalog.loading import LoadedCatalog
@@ -94,6 +95,7 @@ def plan(
     """
     import dataclasses
 
+    from tiercli.cardinality.estate import Estates
     from tiercli.cardinality.plan import plan_series
     from tiercli.cardinality.raised import raised_budgets
     from tiercli.cardinality.what_if import read_numbers, scaled
@@ -107,7 +109,8 @@ def plan(
     raised = list(raised_budgets(load_catalog(against).catalog, loaded.catalog)) if against is not None else []
     rules = count_rule_series(loaded, folders)
     counted = dataclasses.replace(loaded, catalog=scaled(loaded.catalog, asked))
-    made = plan_series(counted.catalog, rules)
+    estates = Estates(counted.catalog)
+    made = plan_series(counted.catalog, rules, estates)
     if prometheus is not None or metrics is not None:
         from tiercli.cli.budget_reality import compare_with
 
@@ -116,7 +119,7 @@ def plan(
     if explain is not None:
         _explain(counted, made, explain, form, folders)
         return
-    _print(counted, made, raised, form)
+    _print(counted, made, raised, form, estates)
     _judge(made, raised)
 
 
@@ -186,7 +189,7 @@ def _explain(loaded: LoadedCatalog, made: Plan, name: str, form: str, folders: S
         output_console().print(text, markup=False)
 
 
-def _print(loaded: LoadedCatalog, made: Plan, raised: list[Raised], form: str) -> None:
+def _print(loaded: LoadedCatalog, made: Plan, raised: list[Raised], form: str, estates: Estates) -> None:
     import json
     import sys
 
@@ -202,7 +205,7 @@ def _print(loaded: LoadedCatalog, made: Plan, raised: list[Raised], form: str) -
         return
     from tiercli.cli.budget_view import plan_json, print_plan
 
-    savings, settings = Savings(loaded.catalog), loaded.catalog.prometheus
+    savings, settings = Savings(loaded.catalog, estates=estates), loaded.catalog.prometheus
     cost = footprint(made, settings.scrape_interval, settings.evaluation_interval)
     if form == "json":
         sys.stdout.write(json.dumps(plan_json(made, savings, cost, raised), indent=2, ensure_ascii=False) + "\n")

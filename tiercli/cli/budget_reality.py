@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tiercli.cardinality.reality import Compared, Reality
     from tiercli.catalog.loading import LoadedCatalog
 
+_WIDE = 1000
 _SHOWN = 20
 
 
@@ -94,7 +95,6 @@ def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
 
 
 def _print_table(reality: Reality) -> None:
-    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -111,7 +111,7 @@ def _print_table(reality: Reality) -> None:
     total = ("all", f"{reality.total:,}", "", f"{reality.budget:,}", over)
     table.add_row(*(Text(cell) for cell in total), style="red" if over else "bold")
     console = output_console()
-    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.width = max(console.width, _WIDE)
     console.print(table, crop=False)
     for line_ in _strangers(reality):
         console.print(line_, style="red", markup=False)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from tiercli.cardinality.savings import Explanation, Saving, Savings
 
 _BAR = 16
+_WIDE = 1000
 _SHOWN = 4
 
 
 def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> None:
     """A table of metrics, most series first, with what would help most; totals; what was raised."""
-    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -40,7 +40,7 @@ def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[R
     table.add_row(*(Text(cell) for cell in total), style="red" if made.over else "bold")
     console = output_console()
     # A column that is cut off says nothing: in a narrow terminal lines wrap instead.
-    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.width = max(console.width, _WIDE)
     console.print(table, crop=False)
     rate = f"{cost.scraped_per_s:,.0f} scraped and {cost.recorded_per_s:,.0f} recorded samples a second"
     from tiercli.cardinality.footprint import SOURCE
