@@ -75,6 +75,7 @@ bench: setup $(VENV)/.dev ## Measure what README states
 	@$(BIN)/python -m tests.bench.bench_stages
 	@$(BIN)/python tests/bench/bench_fault_proxy.py
 	@$(BIN)/python -m tests.bench.bench_audit
+	@$(BIN)/python -m tests.bench.bench_cardinality
 
 bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 series: a quarter of an hour
 	@$(BIN)/python -m tests.bench.bench_evaluation

@@ -91,7 +91,8 @@ def estate(seed: int) -> LoadedCatalog:
     data["cardinality"] = {"total": {"series": 100_000, "owner": "platform", "reason": "a test"}, "policy": []}
     tenants = sorted(name for name in METRICS_BY_NAME if "tenant" in METRICS_BY_NAME[name].labels)
     if grouped := noise.sample(tenants, noise.randint(0, len(tenants))):
-        entry = {"metrics": grouped, "rare_tenants": {"top": noise.randint(0, 2)}}
+        where = noise.choice(["gateway", "rules"])
+        entry = {"metrics": grouped, "rare_tenants": {"top": noise.randint(where == "rules", 2)}, "where": where}
         data["cardinality"]["policy"].append(entry)
     if noise.random() < 0.5:
         data["cardinality"]["policy"].append({"metrics": ["ai_gateway_response_tokens"], "drop": ["feature"]})
@@ -170,7 +171,7 @@ def series_of(url: str) -> Counter[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [2, 3, 5])
 def test_prometheus_has_as_many_series_of_each_metric_as_are_planned(
     seed: int, stack: StackBinaries, tmp_path: Path, run_tiercli: Run
 ) -> None:
@@ -196,6 +197,37 @@ def test_prometheus_has_as_many_series_of_each_metric_as_are_planned(
         assert (done.returncode, said["explained"], said["strangers"]) == (0, True, [])
         assert said["churn"]["alive"] > 0
         assert all(one["unexplained"] == 0 for one in said["metrics"])
+
+
+def test_rules_that_group_tenants_lose_nothing(stack: StackBinaries, tmp_path: Path) -> None:
+    policy = "[{metrics: ['ai_gateway_tenant_*'], rare_tenants: {keep: [a$1, 'b.*']}, where: rules}]"
+    text = HYBRID.read_text(encoding="utf-8").replace("\naudit:", f"\n  policy: {policy}\n\naudit:")
+    text = text.replace("  acme-corp:\n", "  a$1:\n").replace("  globex-media:\n", '  "b.*":\n')
+    loaded = parse_catalog(text, "catalog.yaml", further_checks())
+    record = "tier:tenant:calls:rate5m"
+    with prometheus_of(loaded, stack, tmp_path) as url:
+        rules = yaml.safe_load((tmp_path / RULES_PATH).read_text(encoding="utf-8"))
+        [grouped] = [
+            rule["expr"] for group in rules["groups"] for rule in group["rules"] if rule.get("record") == record
+        ]
+        whole = f"sum by (region, status) (rate(ai_gateway_tenant_requests_total[{TIMING.window('5m')}]))"
+
+        async def ask(at: float) -> tuple[dict[str, float], dict[str, float], set[str]]:
+            async with PrometheusClient(url, 30) as client:
+                before = await client.query(whole, at)
+                after = await client.query(f"sum by (region, status) ({grouped})", at)
+                tenants = await client.query(f"count by (tenant) ({grouped})", at)
+            return *({str(one.labels): one.value for one in some} for some in (before, after)), {one.labels.get("tenant", "") for one in tenants}  # type: ignore[return-value]  # fmt: skip
+
+        until = time.monotonic() + 40
+        while True:
+            before, after, tenants = asyncio.run(ask(time.time()))
+            if before or time.monotonic() > until:
+                break
+            time.sleep(1)
+    assert tenants == {"a$1", "b.*", "other", ""}
+    assert after == pytest.approx(before)
+    assert sum(before.values()) > 0
 
 
 def test_a_relabelling_that_merges_tenants_loses_samples_and_grouping_where_they_are_counted_does_not(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.output.tree import render_tree
 from tiercli.output.writing import write_tree
 from tiercli.rules.deployment import Deployment
+from tiercli.signals.contract import CONTRACT
 
 FOREIGN_ALERTMANAGER: dict[str, Any] = {
     "global": {"resolve_timeout": "5m"},
@@ -138,6 +140,21 @@ def test_prometheus_accepts_the_merged_configuration(promtool: Any, generated: P
     jobs = yaml.safe_load((generated / "fragments" / "scrape_configs.yml").read_text())["scrape_configs"]
     code, said = promtool("check", "config", merged_prometheus(generated, tmp_path, jobs))
     assert code == 0, said
+
+
+def test_what_leaves_prometheus_is_what_rules_recorded(promtool: Any, generated: Path, tmp_path: Path) -> None:
+    sent = yaml.safe_load((generated / "fragments" / "remote_write.yml").read_text())
+    above = yaml.safe_load((generated / "fragments" / "federation.yml").read_text())
+    config = {"remote_write": [{"url": "http://central:9009/api/v1/push", **sent}], **above}
+    path = tmp_path / "prometheus.yml"
+    path.write_text(yaml.safe_dump(config))
+    code, said = promtool("check", "config", path)
+    assert code == 0, said
+    keep = re.compile(sent["write_relabel_configs"][0]["regex"])
+    recorded = yaml.safe_load((generated / "prometheus" / "rules" / "tiercli.yml").read_text())
+    names = {rule["record"] for group in recorded["groups"] for rule in group["rules"] if "record" in rule}
+    assert all(keep.fullmatch(name) for name in {*names, "ALERTS"})
+    assert not any(keep.fullmatch(name) for metric in CONTRACT for name in metric.exposed_names)
 
 
 def test_our_jobs_scrape_in_their_own_time_whatever_theirs_is(promtool: Any, generated: Path, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ class _Counts:
         """For a recorded series or an alarm: tenants grouped as in the metrics that it rests on. Of two that differ, joined by
         tenant, those are left that both have: the coarser grouping counts them, and one too many."""
         found = {
-            policy.groups
+            policy.recorded
             for metric in self._metrics(name)
             if (policy := self._policies.get(metric)) is not None and TENANT in policy.labels
         }

@@ -87,7 +87,7 @@ class Savings:
             return []
         metric, estate = METRICS_BY_NAME[line.name], self._estate(line)
         found = [self._without(line, label, estate) for label in line.labels]
-        if TENANT in line.labels and self._policies[line.name].groups is None:
+        if TENANT in line.labels and self._policies[line.name].recorded is None:
             sets = count_label_sets(line.name, self._grouped, line.labels)
             what = f"the {PROPOSED_TOP} that spend most keep their name"
             found.append(Saving("group rare tenants", what, self._less(line, sets, line.series_per_set)))

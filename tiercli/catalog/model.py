@@ -302,12 +302,16 @@ class RareTenants(Model):
 
 
 class LabelPolicy(Model):
-    """Which labels some metrics go without, and whether their rare tenants are grouped. It is obeyed where metrics are
-    counted: by the gateway, or by `tiercli exporter audit`."""
+    """Which labels some metrics go without, and whether their rare tenants are grouped: where metrics are counted (by the
+    gateway, or by `tiercli exporter audit`), or where rules record them."""
 
     metrics: tuple[Line, ...] = Field(min_length=1, description="metrics of the contract; * stands for any text")
     drop: tuple[Line, ...] = Field(default=(), description="labels that they go without")
     rare_tenants: RareTenants | None = None
+    where: Literal["gateway", "rules"] = Field(
+        default="gateway",
+        description="who groups tenants: whoever counts, or the recording rules, for a gateway that cannot",
+    )
 
 
 class Cardinality(Model):

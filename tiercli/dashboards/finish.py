@@ -92,7 +92,7 @@ def _arranged(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def tenant_variable(catalog: Catalog) -> dict[str, Any]:
     """The tenants, by every name that a metric has for them: where some are grouped in some metrics, both are there."""
-    groups = {policy.groups for policy in metric_policies(catalog).values() if TENANT in policy.labels}
+    groups = {policy.recorded for policy in metric_policies(catalog).values() if TENANT in policy.labels}
     series = "tier:tenant:budget_usd" if len(groups) == 1 else '{__name__=~"tier:tenant:(budget_usd|calls:rate5m)"}'
     return query_variable(TENANT, "Tenant", f"label_values({series}, {TENANT})")
 

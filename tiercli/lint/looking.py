@@ -95,7 +95,7 @@ def _slow(loaded: Sequence[LoadedRule]) -> Iterator[str]:
 
 
 def _tenant_labels(catalog: Catalog) -> set[str]:
-    groups = metric_policies(catalog)["ai_gateway_tenant_requests_total"].groups
+    groups = metric_policies(catalog)["ai_gateway_tenant_requests_total"].recorded
     return {name if groups is None else groups.label(name) for name in catalog.tenants}
 
 

@@ -21,7 +21,7 @@ from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.contract import CONTRACT, METRICS_BY_NAME, Metric, MetricType
 from tiercli.signals.expressions import known_series, series_read
 from tiercli.signals.label_flow import LabelFlow
-from tiercli.signals.label_policy import governs
+from tiercli.signals.label_policy import governs, tenant_groups
 from tiercli.signals.recorded import RECORDED_BY_NAME
 
 
@@ -29,10 +29,11 @@ def check_policy(loaded: LoadedCatalog, template_folders: Sequence[Path] = ()) -
     """What is wrong with the policy of a catalog: names, entries that contradict each other, labels that are needed."""
     entries = loaded.catalog.cardinality.policy
     problems = [problem for number, entry in enumerate(entries) for problem in _names(loaded, number, entry)]
-    if entries and loaded.catalog.gateway.binding != CANONICAL_BINDING:
-        said = f"a gateway of binding {loaded.catalog.gateway.binding!r} counts metrics of its own"
-        place = ("cardinality", "policy")
-        problems.append(loaded.problem(place, said, "a policy is for the contract's metrics: binding native", key=True))
+    for number, entry in enumerate(entries):
+        if entry.where == "gateway" and loaded.catalog.gateway.binding != CANONICAL_BINDING:
+            said = f"a gateway of binding {loaded.catalog.gateway.binding!r} counts metrics of its own"
+            place = ("cardinality", "policy", number)
+            problems.append(loaded.problem(place, said, "where: rules, which group what they record of it", key=True))
     if problems:
         return problems
     needs = None
@@ -154,6 +155,14 @@ def _names(loaded: LoadedCatalog, number: int, entry: LabelPolicy) -> Iterator[P
         if gauges:
             said = f"{_listed(gauges)} cannot go without {label!r}: values of a gauge cannot be added up"
             yield Problem(place, said, "labels of counters and histograms")
+    if entry.where == "rules":
+        if entry.drop:
+            said = "labels are dropped where they are counted, and not by rules"
+            yield loaded.problem((*path, "drop"), said, "rare_tenants, or where: gateway", key=True)
+        if entry.rare_tenants is None:
+            yield loaded.problem(path, "nothing is grouped by rules", "rare_tenants", key=True)
+        elif not tenant_groups(catalog, entry.rare_tenants).kept:
+            yield loaded.problem((*path, "rare_tenants"), "nobody keeps their name", "`keep` or `top`", key=True)
     if entry.rare_tenants is not None:
         for position, name in enumerate(entry.rare_tenants.keep):
             if name not in catalog.tenants:

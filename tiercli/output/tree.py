@@ -25,7 +25,13 @@ from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.alertmanager import build_alertmanager
 from tiercli.rules.counter_tests import build_counted_rules, build_counter_tests
 from tiercli.rules.deployment import Deployment
-from tiercli.rules.fragments import build_alertmanager_fragment, build_scrape_fragment, render_fragments_readme
+from tiercli.rules.fragments import (
+    build_alertmanager_fragment,
+    build_federation_fragment,
+    build_remote_write_fragment,
+    build_scrape_fragment,
+    render_fragments_readme,
+)
 from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus
 from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
@@ -59,6 +65,8 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     ):  # what the raw metrics of other gateways are is their bindings' matter
         tree |= _counter_tests(catalog, alarms, timing, rule_groups)
     tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
+    tree["fragments/remote_write.yml"] = to_yaml(build_remote_write_fragment())
+    tree["fragments/federation.yml"] = to_yaml(build_federation_fragment(catalog, deployment))
     tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))
     tree["fragments/README.md"] = render_fragments_readme(catalog, deployment)
     dashboards = render_dashboards(catalog, alarm_set.canonical.unbound)

@@ -8,6 +8,7 @@ from itertools import islice
 
 from tiercli.catalog.model import Catalog, Offer, Override
 from tiercli.rules.thresholds import covers, overrides_of
+from tiercli.signals.label_policy import metric_policies
 
 Labels = dict[str, str]
 
@@ -58,7 +59,7 @@ class Subjects:
 def _candidates(catalog: Catalog, overrides: Sequence[Override]) -> Iterator[Labels]:
     """Whom a case could be about, likely ones first; with `overrides`, those whom they are for."""
     offers = list(catalog.offers()) or [_INVENTED]
-    names = (_some(catalog.aliases, "an-alias"), _some(catalog.tenants, "a-tenant"))
+    names = (_some(catalog.aliases, "an-alias"), _some(_tenants(catalog), "a-tenant"))
     for override in overrides:
         for offer in (*offers, _INVENTED):
             yield {**_whole(offer, 0), "alias": names[0][0], "tenant": names[1][0], **override.labels()}
@@ -66,6 +67,15 @@ def _candidates(catalog: Catalog, overrides: Sequence[Override]) -> Iterator[Lab
         for tenant in names[1]:
             for offer in (*offers, _INVENTED):
                 yield {**_whole(offer, 0), "alias": alias, "tenant": tenant}
+
+
+def _tenants(catalog: Catalog) -> Iterable[str]:
+    """The tenants as metrics name them: where some are grouped, those that keep their name, and what the others become."""
+    grouped = {policy.recorded for policy in metric_policies(catalog).values() if policy.recorded is not None}
+    if not grouped:
+        return catalog.tenants
+    kept = [name for name in catalog.tenants if all(name in one.kept for one in grouped)]
+    return [*kept, *sorted({one.rest for one in grouped})]
 
 
 def _some(names: Iterable[str], invented: str) -> list[str]:
@@ -82,7 +92,7 @@ def _other(catalog: Catalog, subject: Labels) -> Labels:
     offer = next((one for one in catalog.offers() if (one.provider, one.region) != place), _OTHER)
     names = {
         "alias": next((name for name in catalog.aliases if name != subject["alias"]), "another-alias"),
-        "tenant": next((name for name in catalog.tenants if name != subject["tenant"]), "another-tenant"),
+        "tenant": next((name for name in _tenants(catalog) if name != subject["tenant"]), "another-tenant"),
     }
     return {**_whole(offer, 1), **names}
 

@@ -61,7 +61,7 @@ def constant_names(catalog: Catalog) -> set[str]:
 
 
 def _budgets(catalog: Catalog) -> Iterator[Record]:
-    groups = metric_policies(catalog)[TENANT_COST].groups
+    groups = metric_policies(catalog)[TENANT_COST].recorded
     rest: list[Tenant] = []
     for name, tenant in catalog.tenants.items():
         if groups is None or name in groups.kept:

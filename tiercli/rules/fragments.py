@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, RECEIVER_PREFIX
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, RECEIVER_PREFIX
 from tiercli.durations import format_duration
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_templates import template_environment
+from tiercli.rules.alarm_templates import our_matchers, template_environment
 from tiercli.rules.alertmanager import build_alertmanager, build_receiver, group_labels, inhibit_rules, severity_routes
 from tiercli.rules.deployment import Deployment
 from tiercli.rules.prometheus_config import scrape_jobs, scrape_timeout_s
+from tiercli.signals.promql import matcher
+
+_RECORDED = "tier:.+"
 
 
 def build_scrape_fragment(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
@@ -26,6 +29,29 @@ def build_scrape_fragment(catalog: Catalog, deployment: Deployment) -> dict[str,
         "scrape_timeout": format_duration(scrape_timeout_s(timing)),
     }
     return {"scrape_configs": [{**job, **times} for job in scrape_jobs(catalog, deployment)]}
+
+
+def build_remote_write_fragment() -> dict[str, Any]:
+    """What a `remote_write` of yours needs to send on what rules recorded, and leave the raw series behind."""
+    keep = {"source_labels": ["__name__"], "regex": f"{_RECORDED}|ALERTS|ALERTS_FOR_STATE", "action": "keep"}
+    return {"write_relabel_configs": [keep]}
+
+
+def build_federation_fragment(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
+    """A job for a Prometheus above this one: it takes what rules recorded and the alerts, and no raw series."""
+    timing = deployment.timing
+    job = {
+        "job_name": f"{GATEWAY_JOB.partition('-')[0]}-federation-{catalog.estate}",
+        "honor_labels": True,
+        "metrics_path": "/federate",
+        "params": {
+            "match[]": [f"{{{matcher('__name__', '=~', _RECORDED)}}}", f"ALERTS{{{', '.join(our_matchers(catalog))}}}"]
+        },
+        "scrape_interval": format_duration(timing.evaluation_s),
+        "scrape_timeout": format_duration(min(timing.evaluation_s, 10)),
+        "static_configs": [{"targets": [deployment.prometheus_target]}],
+    }
+    return {"scrape_configs": [job]}
 
 
 def build_alertmanager_fragment(catalog: Catalog, alarms: tuple[Alarm, ...], deployment: Deployment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tiercli.catalog.document import parse_document, read_text
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.model import Catalog
 from tiercli.catalog.shape import load_model
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm, Record, RecordFile
@@ -18,6 +19,7 @@ from tiercli.rules.alarm_checks import check_records
 from tiercli.rules.alarm_templates import record_context, template_environment
 from tiercli.rules.constants import CONSTANT_SERIES, constant_records
 from tiercli.rules.policies import Policies
+from tiercli.rules.tenant_groups import group_tenants
 from tiercli.rules.thresholds import threshold_records
 from tiercli.signals.bindings import bound_expressions, read_binding
 from tiercli.signals.expressions import series_read
@@ -79,7 +81,7 @@ def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords
     """What the sources of the catalog yield, and what can be derived from it. Raises InvalidInput as build_records."""
     sources = catalog_sources(loaded)
     groups: dict[str, list[Record]] = {"gateway": [], "provider": []}
-    for record in _bound_records(sources, timing, loaded.catalog.service_level.latency_seconds):
+    for record in _bound_records(sources, timing, loaded.catalog):
         groups.setdefault(_group_of(record.record), []).append(record)
     there = {record.record for records in groups.values() for record in records} | CONSTANT_SERIES
     unbound = {
@@ -116,7 +118,7 @@ def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> Record
     return file
 
 
-def _bound_records(sources: list[BoundSource], timing: Timing, service_level_s: float) -> list[Record]:
+def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog) -> list[Record]:
     """What each source yields. A console's provider is left out of what the gateway says; local servers speak for
     themselves, and the gateway for them only where they do not."""
     measured = [source.provider for source in sources if source.provider is not None]
@@ -124,7 +126,7 @@ def _bound_records(sources: list[BoundSource], timing: Timing, service_level_s: 
     of_servers: set[str] = set()
     for source in sorted(sources, key=lambda one: one.binding.kind == "gateway"):
         binding = source.binding
-        expressions = bound_expressions(binding, timing, source.job, service_level_s)
+        expressions = bound_expressions(binding, timing, source.job, catalog.service_level.latency_seconds)
         bound = [Record(record=name, expr=expr) for name, expr in expressions.items()]
         document = read_binding(binding.source)
         check_records(document, [(("signals", one.record), one) for one in bound], binding.exposed_series())
@@ -134,6 +136,8 @@ def _bound_records(sources: list[BoundSource], timing: Timing, service_level_s: 
                     of_servers.add(record.record)
                 elif record.record in of_servers:
                     continue
+            if source.name == "gateway":
+                record = group_tenants(record, catalog)
             if source.name == "gateway" and "provider" in RECORDED_BY_NAME[record.record].labels:
                 record = _without(record, measured)
             records.append(record)

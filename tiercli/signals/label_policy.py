@@ -31,10 +31,12 @@ class TenantGroups:
 
 @dataclass(frozen=True, slots=True)
 class MetricPolicy:
-    """The labels that a metric has, in the contract's order, and how its tenants are grouped; None: not at all."""
+    """The labels that a metric has, in the contract's order, and how its tenants are grouped where it is counted; None: not
+    at all. `recorded`: how they are in what rules record of it."""
 
     labels: tuple[str, ...]
     groups: TenantGroups | None = None
+    recorded: TenantGroups | None = None
 
     def apply(self, labels: Mapping[str, str]) -> dict[str, str]:
         """What is left of a label set of the contract."""
@@ -58,7 +60,8 @@ def metric_policies(catalog: Catalog) -> dict[str, MetricPolicy]:
             policies[metric.name] = MetricPolicy(metric.labels)
             continue
         labels = tuple(label for label in metric.labels if label not in entry.drop)
-        policies[metric.name] = MetricPolicy(labels, groups[id(entry)] if TENANT in labels else None)
+        recorded = groups[id(entry)] if TENANT in labels else None
+        policies[metric.name] = MetricPolicy(labels, recorded if entry.where == "gateway" else None, recorded)
     return policies
 
 

@@ -1,0 +1,48 @@
+"""Rules that group rare tenants, for a gateway that cannot: what they record has fewer tenants than what is scraped."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from tiercli.catalog.model import Catalog
+from tiercli.rules.alarm import Record
+from tiercli.signals.bindings import CANONICAL_BINDING, bound_expressions, known_binding
+from tiercli.signals.contract import METRICS_BY_NAME
+from tiercli.signals.expressions import series_read
+from tiercli.signals.label_policy import TENANT, metric_policies
+from tiercli.signals.promql import any_of, quote
+from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.timing import Timing
+
+_OWN = "own_name"
+# Of a ratio the fullest counts; everything else adds up.
+_FULLEST = frozenset({"tier:tenant:quota_fill:ratio"})
+
+
+def group_tenants(record: Record, catalog: Catalog) -> Record:
+    """`record`, with tenants that are grouped by rules added up under one name. Calls of nobody known stay without one."""
+    labels = RECORDED_BY_NAME[record.record].labels
+    if TENANT not in labels or not any(entry.where == "rules" for entry in catalog.cardinality.policy):
+        return record
+    policies = [metric_policies(catalog)[metric] for metric in _metrics_of(record.record)]
+    policy = next((one for one in policies if one.recorded is not None and one.groups is None), None)
+    if policy is None or policy.recorded is None:
+        return record
+    operator = "max" if record.record in _FULLEST else "sum"
+    others = [label for label in labels if label != TENANT]
+    kept = quote(f"({any_of(sorted(policy.recorded.kept))}|)")
+    rest = quote(policy.recorded.rest.replace("$", "$$"))
+    # Who keeps a name, and nobody, are marked with =; what has no mark is added up.
+    marked = f'label_replace({record.expr}, "{_OWN}", "=$1", "{TENANT}", {kept})'
+    summed = f"{operator} by ({', '.join([_OWN, *others])}) ({marked})"
+    named = (
+        f'label_replace(label_replace({summed}, "{TENANT}", {rest}, "{_OWN}", ""), "{TENANT}", "$1", "{_OWN}", "=(.*)")'
+    )
+    return Record(record=record.record, expr=f"{operator} by ({', '.join(labels)}) ({named})")
+
+
+@cache
+def _metrics_of(record: str) -> tuple[str, ...]:
+    """The metrics of the contract that a series is recorded of."""
+    expressions = bound_expressions(known_binding(CANONICAL_BINDING), Timing(), "job")
+    return tuple(sorted(name for name in series_read(expressions.get(record, "")) if name in METRICS_BY_NAME))
