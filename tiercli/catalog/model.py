@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints
@@ -25,6 +26,7 @@ LONGEST_DURATION_S = 365 * 86_400
 _BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+@lru_cache(maxsize=8192)  # features and aliases stand in thousands of tenants
 def _check_name(value: str) -> str:
     if value != value.strip():
         raise ValueError("a name cannot begin or end with a space")

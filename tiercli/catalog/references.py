@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from zoneinfo import available_timezones
 
-from tiercli.catalog.model import Candidate, Provider
+from tiercli.catalog.model import Candidate, Provider, Tenant
 from tiercli.catalog.names import look_alikes, repeated, unknown_name
 from tiercli.catalog.view import CatalogView
 from tiercli.errors import Problem
@@ -130,19 +130,36 @@ def _candidate(view: CatalogView, candidate: Candidate, path: tuple[str | int, .
 
 
 def _tenants(view: CatalogView) -> Iterator[Problem]:
+    # There may be ten thousand, and hardly ever is anything wrong with one: the cheap question first.
+    everything = {feature for tenant in view.catalog.tenants.values() for feature in tenant.features}
+    alike = any(True for _ in look_alikes(everything))
+    known = {"zones": view.declared("zones"), "aliases": view.declared("aliases")}
     for name, tenant in view.catalog.tenants.items():
-        where = f" of tenant {name!r}"
-        yield from view.reference("zones", "zone", tenant.zone, ("tenants", name, "zone"), where)
-        path = ("tenants", name, "aliases")
-        for position, alias in enumerate(tenant.aliases or ()):
-            yield from view.reference("aliases", "alias", alias, (*path, position), where)
-        yield from _twice(view, tenant.aliases or (), path, f"aliases{where}")
-        features = ("tenants", name, "features")
-        yield from _twice(view, tenant.features, features, f"features{where}")
-        for feature, first in look_alikes(tenant.features):
-            said = f"features {feature!r} and {first!r}{where} differ only in case or in how they are encoded"
-            place = view.at(*features, tenant.features.index(feature))
-            yield Problem(place, said, "names that cannot be taken for each other")
+        aliases, features = tenant.aliases or (), tenant.features
+        if (
+            not alike
+            and tenant.zone in known["zones"]
+            and all(alias in known["aliases"] for alias in aliases)
+            and len(set(aliases)) == len(aliases)
+            and len(set(features)) == len(features)
+        ):
+            continue
+        yield from _tenant(view, name, tenant)
+
+
+def _tenant(view: CatalogView, name: str, tenant: Tenant) -> Iterator[Problem]:
+    where = f" of tenant {name!r}"
+    yield from view.reference("zones", "zone", tenant.zone, ("tenants", name, "zone"), where)
+    path = ("tenants", name, "aliases")
+    for position, alias in enumerate(tenant.aliases or ()):
+        yield from view.reference("aliases", "alias", alias, (*path, position), where)
+    yield from _twice(view, tenant.aliases or (), path, f"aliases{where}")
+    features = ("tenants", name, "features")
+    yield from _twice(view, tenant.features, features, f"features{where}")
+    for feature, first in look_alikes(tenant.features):
+        said = f"features {feature!r} and {first!r}{where} differ only in case or in how they are encoded"
+        place = view.at(*features, tenant.features.index(feature))
+        yield Problem(place, said, "names that cannot be taken for each other")
 
 
 def _zones(view: CatalogView) -> Iterator[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import types
 import typing
@@ -11,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 
 from tiercli.catalog.document import Document, KeyPath
 from tiercli.errors import InvalidInput, Problem
@@ -76,7 +75,7 @@ def validate_strictly(model: type[_M], value: Any) -> _M:
 
     By way of JSON, because there a strict model takes a list where it wants a tuple.
     """
-    return model.model_validate_json(json.dumps(value), strict=True)
+    return model.model_validate_json(to_json(value, inf_nan_mode="constants"), strict=True)
 
 
 def _value_path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
