@@ -164,7 +164,7 @@ def test_every_check_finds_something_in_these_tests_and_has_its_file_and_page() 
     exercised = {str(case.values[2]) for case in BROKEN} | set(COMMENT_CODES) | {LEFT_OUT}
     assert exercised == set(CODES)
     pages = {str(path.relative_to(ROOT / "docs" / "checks"))[:-3] for path in (ROOT / "docs" / "checks").rglob("*.md")}
-    assert pages == set(CODES)
+    assert pages == set(CODES) | {"budget/over", "budget/raised"}  # those two are `tiercli budget`'s
     files = {path.stem for path in (ROOT / "tiercli" / "lint" / "checks").glob("*.py")} - {"__init__"}
     assert files == {check.code.partition("/")[2].replace("-", "_") for check in CHECKS}
 

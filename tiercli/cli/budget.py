@@ -180,7 +180,7 @@ def _explain(loaded: LoadedCatalog, made: Plan, name: str, form: str, folders: S
         raise InvalidInput("nothing to explain", [unknown_name("metric", name, known, Location("--explain"))])
     needs = None
     if line.kind == "contract":
-        needs = needed_labels(load_alarm_set(loaded, timing_of(loaded.catalog), folders, with_cases=False), loaded)
+        needs = needed_labels(load_alarm_set(loaded, timing_of(loaded.catalog), folders), loaded)
     explanation = Savings(loaded.catalog, needs).explain(line)
     if form == "json":
         sys.stdout.write(json.dumps(explained_json(explanation), indent=2, ensure_ascii=False) + "\n")
