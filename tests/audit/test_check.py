@@ -77,7 +77,7 @@ def check(run_tiercli: Run, *arguments: object) -> tuple[int, dict[str, Any]]:
 
 def test_a_log_with_every_call_is_complete(run_tiercli: Run, counted: str, now: float, tmp_path: Path) -> None:
     log = log_of(tmp_path, now)
-    code, said = check(run_tiercli, HYBRID, log, "--prometheus", counted, "--since", "2h")
+    code, said = check(run_tiercli, catalog(tmp_path), log, "--prometheus", counted, "--since", "2h")
     completeness = said["completeness"]
     assert (code, completeness["complete"], completeness["gaps"]) == (0, True, [])
     assert completeness["counted_calls"] == 23 * CALLS_IN_5M
@@ -86,11 +86,12 @@ def test_a_log_with_every_call_is_complete(run_tiercli: Run, counted: str, now: 
 
 def test_a_gap_is_named_with_its_time_and_is_exit_1(run_tiercli: Run, counted: str, now: float, tmp_path: Path) -> None:
     log = log_of(tmp_path, now, without=(60, 40))
-    done = run_tiercli("audit", "check", str(HYBRID), str(log), "--prometheus", counted, "--since", "2h")
+    demanding = catalog(tmp_path)
+    done = run_tiercli("audit", "check", demanding, str(log), "--prometheus", counted, "--since", "2h")
     assert done.returncode == 1
     assert "✗ gap " in done.stdout
-    assert "error: records are missing" in done.stderr
-    _, said = check(run_tiercli, HYBRID, log, "--prometheus", counted, "--since", "2h")
+    assert "error: records are missing\n" in done.stderr
+    _, said = check(run_tiercli, demanding, log, "--prometheus", counted, "--since", "2h")
     [gap] = said["completeness"]["gaps"]
     assert now - 3600 - BUCKET_S <= gap["since"] <= now - 3600 + BUCKET_S
     assert now - 2400 - BUCKET_S <= gap["until"] <= now - 2400 + BUCKET_S
@@ -100,7 +101,7 @@ def test_what_prometheus_does_not_know_is_not_judged(
     run_tiercli: Run, counted: str, now: float, tmp_path: Path
 ) -> None:
     log = log_of(tmp_path, now)
-    code, said = check(run_tiercli, HYBRID, log, "--prometheus", counted, "--since", "175m")
+    code, said = check(run_tiercli, catalog(tmp_path), log, "--prometheus", counted, "--since", "175m")
     assert code == 0
     assert said["completeness"]["unknown_s"] == pytest.approx(20 * 60, abs=2 * BUCKET_S)
 

@@ -149,6 +149,14 @@ def test_the_command_finds_files_by_globs_and_writes_tables_csv_and_json(run_tie
     assert done.stdout.splitlines()[-1].split()[:3] == ["all", "3", "0"]
 
 
+def test_a_name_out_of_a_log_is_nothing_that_a_terminal_obeys(run_tiercli: Run, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "a.jsonl", [call(tenant="\x1b[31mred[/bold]\n")])
+    done = run_tiercli("audit", "report", "--by", "tenant", str(log))
+    assert done.returncode == 0
+    assert "\\x1b[31mred[/bold]\\n" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -41,6 +41,13 @@ _SHOWN_MALFORMED = 3
 _SEARCHED_BYTES = 1 << 28
 
 
+def open_duckdb() -> duckdb.DuckDBPyConnection:
+    """A database in memory that fetches nothing and shows nothing, in UTC. Raises duckdb.Error."""
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+    return connection
+
+
 def records_sql(files: Sequence[Path]) -> str:
     """The FROM of every file: a column is null where a record does not have it, all of them where a line is no record."""
     parquet = [path for path in files if path.suffix == ".parquet"]
@@ -127,9 +134,8 @@ def count_records(
 ) -> tuple[dict[int, int], float | None]:
     """The calls in `files` from `start` to `end` (seconds since 1970) by bucket of `bucket_s` from `start`, and the time of
     the oldest record of all. Raises BackendError where DuckDB cannot read them."""
-    connection = duckdb.connect()
+    connection = open_duckdb()
     try:
-        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
         connection.execute(
             f"CREATE TEMP TABLE moments AS SELECT epoch({MOMENT}) AS moment, coalesce(calls, 1) AS calls "  # noqa: S608
             f"FROM ({records_sql(files)}) WHERE coalesce(record, 'call') = 'call'"

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from tiercli.audit.log_files import MOMENT, malformed_lines, records_sql
+from tiercli.audit.log_files import MOMENT, malformed_lines, open_duckdb, records_sql
 from tiercli.catalog.validation import unknown_name
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
 from tiercli.signals.contract import SUCCESS
@@ -98,9 +98,8 @@ def answer(question: Question, files: Sequence[Path]) -> Report:
     cannot read them.
     """
     check_question(question)
-    connection = duckdb.connect()
+    connection = open_duckdb()
     try:
-        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
         return _ask(connection, question, files)
     except duckdb.Error as error:
         raise BackendError(f"the audit log cannot be read: {error}") from error

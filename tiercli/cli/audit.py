@@ -378,7 +378,7 @@ def _print_report(answered: Report, output: str) -> None:
         table.add_column(_SHOWN[name], justify="right", no_wrap=True)
     for row in answered.rows:
         figures = dict(zip(answered.columns, row, strict=True))
-        table.add_row(*(Text(str("" if one is None else one)) for one in row[:dimensions]), *_cells(figures, shown))
+        table.add_row(*(Text(_printable(one)) for one in row[:dimensions]), *_cells(figures, shown))
     if answered.left_out:
         table.add_row(Text(f"… {answered.left_out:,} more"), style="dim")
     first = [Text("all" if number == 0 else "") for number in range(dimensions)]
@@ -393,6 +393,12 @@ def _cells(figures: Mapping[str, Any], shown: list[str]) -> list[Text]:
     from rich.text import Text
 
     return [Text(_cell(name, figures[name])) for name in shown]
+
+
+def _printable(value: Any) -> str:
+    """A name out of a log, without what a terminal obeys."""
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _cell(name: str, value: Any) -> str:
