@@ -55,7 +55,7 @@ test-prom3: setup $(VENV)/.dev $(PROM3)/versions.txt ## The same on Debian unsta
 	  export TIERCLI_$$(echo $$program | tr a-z A-Z)=$(CURDIR)/$(PROM3)/bin/$$program; done; \
 	$(BIN)/tiercli stack status; \
 	$(BIN)/python -m pytest tests/prom3; \
-	$(BIN)/python -m pytest -m "not drill and not slow" -n 4 tests/rules tests/sources tests/lint tests/sandbox tests/output tests/clients; \
+	$(BIN)/python -m pytest -m "not drill and not slow" -n 4 tests/rules tests/sources tests/lint tests/sandbox tests/output tests/clients tests/audit tests/cardinality/test_plan_exact.py; \
 	$(BIN)/tiercli drill run provider-outage provider-degraded quiet --runs $(RUNS)
 
 test-panels: setup $(VENV)/.dev ## Every query of every panel, in a sandbox under load, then under faults
