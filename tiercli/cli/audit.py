@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.terminal import error_console
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rich.text import Text
-
-    from tiercli.audit.completeness import Completeness, Kept
-    from tiercli.audit.report import Report
+    pass
 
 _REPORT_EPILOG = (
     "Examples:\n\n"
@@ -30,18 +25,6 @@ _CHECK_EPILOG = (
     "  tiercli audit check catalogs/hybrid.yaml --prometheus http://prometheus.internal:9090 --since 6h audit.jsonl\n\n"
     "  tiercli audit check my.yaml --began 2026-09-01 'audit/*.jsonl'      (retention only)"
 )
-# The figures of the table, and what it calls them.
-_SHOWN = {
-    "calls": "calls",
-    "failures": "failed",
-    "input_tokens": "tokens in",
-    "output_tokens": "out",
-    "cost_usd": "cost USD",
-    "usd_per_1k_calls": "per 1k calls",
-    "unpriced": "without a price",
-    "p50_s": "p50",
-    "p95_s": "p95",
-}
 Files = Annotated[
     list[str],
     typer.Argument(metavar="FILE…", help="JSON Lines, also .gz, and Parquet; globs too.", show_default=False),
@@ -90,6 +73,7 @@ def report(
 
     from tiercli.audit.log_files import find_files
     from tiercli.audit.report import Question, answer, check_question
+    from tiercli.cli.audit_view import print_report
 
     now = time.time()
     question = Question(
@@ -104,7 +88,7 @@ def report(
     check_question(question)
     with _converted(find_files(files), field_map) as paths, _working(f"reading {len(paths)} files"):
         answered = answer(question, paths)
-    _print_report(answered, output)
+    print_report(answered, output)
     if answered.malformed:
         places = ", ".join(answered.malformed_at)
         error_console().print(
@@ -142,6 +126,7 @@ def check(
     from tiercli.audit.completeness import BUCKET_S, Bucket, judge_completeness, judge_retention
     from tiercli.audit.log_files import count_records, find_files
     from tiercli.catalog.loading import load_catalog
+    from tiercli.cli.audit_view import print_check
     from tiercli.durations import parse_duration
     from tiercli.errors import CheckFailed, InvalidInput
 
@@ -175,7 +160,7 @@ def check(
         now,
         _moment("--began", began, now, zone),
     )
-    _print_check(verdict, kept, oldest, (start, end), zone, output)
+    print_check(verdict, kept, oldest, (start, end), zone, output)
     failed = [] if verdict is None or verdict.complete else ["records are missing"]
     failed += [f"records are not kept for {one.purpose}" for one in kept if not one.holds]
     if failed:
@@ -190,80 +175,6 @@ async def _counted(url: str, start: float, end: float) -> dict[int, float]:
     async with PrometheusClient(url) as client:
         found = await client.query_range(f"sum({CALLS_SERIES})", start + BUCKET_S, end, BUCKET_S)
     return {round(at): value for series in found for at, value in series.points}
-
-
-def _print_check(
-    verdict: Completeness | None,
-    kept: list[Kept],
-    oldest: float | None,
-    compared: tuple[float, float],
-    zone: str,
-    output: str,
-) -> None:
-    if output == "json":
-        _print_json(
-            {
-                "since": compared[0],
-                "until": compared[1],
-                "completeness": None
-                if verdict is None
-                else {
-                    "records": verdict.records,
-                    "counted_calls": verdict.counted,
-                    "share": verdict.share,
-                    "at_least": verdict.at_least,
-                    "complete": verdict.complete,
-                    "unknown_s": verdict.unknown_s,
-                    "gaps": [
-                        {"since": gap.since, "until": gap.until, "counted_calls": gap.counted, "records": gap.records}
-                        for gap in verdict.gaps
-                    ],
-                },
-                "oldest": oldest,
-                "retention": [
-                    {"purpose": one.purpose, "demanded_s": one.demanded_s, "kept_s": one.kept_s, "holds": one.holds}
-                    for one in kept
-                ],
-            }
-        )
-        return
-    for good, line in _check_lines(verdict, kept, oldest, compared, zone):
-        mark, style = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "dim")}[good]
-        output_console().print(f"{mark} {line}", style=style, markup=False)
-
-
-def _check_lines(
-    verdict: Completeness | None, kept: list[Kept], oldest: float | None, compared: tuple[float, float], zone: str
-) -> Iterator[tuple[bool | None, str]]:
-    from tiercli.durations import duration_in_words
-
-    def at(moment: float) -> str:
-        from datetime import datetime
-        from zoneinfo import ZoneInfo
-
-        return datetime.fromtimestamp(moment, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
-
-    if verdict is None:
-        yield None, "completeness is not judged: no --prometheus was named"
-    else:
-        between = f"{at(compared[0])} to {at(compared[1])}"
-        if verdict.share is None:
-            yield (True if not verdict.unknown_s else None), f"no call was counted, {between}"
-        else:
-            yield (
-                verdict.complete,
-                f"{verdict.records:,} records of {verdict.counted:,.0f} counted calls: {verdict.share:.2%}, {between}",
-            )
-        for gap in verdict.gaps:
-            yield False, f"gap {at(gap.since)} to {at(gap.until)}: {gap.records:,} records of {gap.counted:,.0f} calls"
-        if verdict.unknown_s:
-            yield None, f"prometheus has no count for {duration_in_words(verdict.unknown_s)} of it"
-    yield None, "there is no record" if oldest is None else f"the oldest record is of {at(oldest)}"
-    for one in kept:
-        there = duration_in_words(one.kept_s // 3600 * 3600 or one.kept_s)
-        yield one.holds, f"{one.purpose}: kept for {there} of {duration_in_words(one.demanded_s)}"
-    if not kept:
-        yield None, "the catalog demands no retention (audit.retention)"
 
 
 @contextmanager
@@ -342,75 +253,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise InvalidInput(f"--where {text!r} has no =", hint="such as --where tenant=acme-corp")
     return name.strip(), value
-
-
-def _print_report(answered: Report, output: str) -> None:
-    import csv
-    import sys
-
-    if output == "json":
-        _print_json(
-            {
-                "rows": [dict(zip(answered.columns, row, strict=True)) for row in answered.rows],
-                "total": answered.total,
-                "left_out": answered.left_out,
-                "malformed": answered.malformed,
-            }
-        )
-        return
-    if output == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(answered.columns)
-        writer.writerows(answered.rows)
-        return
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
-
-    from tiercli.audit.report import FIGURES
-
-    shown = [name for name in _SHOWN if name != "unpriced" or answered.total[name]]
-    dimensions = len(answered.columns) - len(FIGURES)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in answered.columns[:dimensions]:
-        table.add_column(name, no_wrap=True)
-    for name in shown:
-        table.add_column(_SHOWN[name], justify="right", no_wrap=True)
-    for row in answered.rows:
-        figures = dict(zip(answered.columns, row, strict=True))
-        table.add_row(*(Text(_printable(one)) for one in row[:dimensions]), *_cells(figures, shown))
-    if answered.left_out:
-        table.add_row(Text(f"… {answered.left_out:,} more"), style="dim")
-    first = [Text("all" if number == 0 else "") for number in range(dimensions)]
-    table.add_row(*first, *_cells(answered.total, shown), style="bold")
-    console = output_console()
-    # A column that is cut off says nothing: in a narrow terminal lines wrap instead.
-    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
-    console.print(table, crop=False)
-
-
-def _cells(figures: Mapping[str, Any], shown: list[str]) -> list[Text]:
-    from rich.text import Text
-
-    return [Text(_cell(name, figures[name])) for name in shown]
-
-
-def _printable(value: Any) -> str:
-    """A name out of a log, without what a terminal obeys."""
-    text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return f"{value:,}" if value < 1_000_000 or name == "calls" else f"{value / 1e6:,.1f}M"
-    return f"{value:,.2f}" if "usd" in name else f"{value:.2f} s"
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    import json
-    import sys
-
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,175 @@
+"""Answers of the audit log, as people and machines read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tiercli.audit.completeness import Completeness, Kept
+    from tiercli.audit.report import Report
+
+# The figures of the table, and what it calls them.
+_SHOWN = {
+    "calls": "calls",
+    "failures": "failed",
+    "input_tokens": "tokens in",
+    "output_tokens": "out",
+    "cost_usd": "cost USD",
+    "usd_per_1k_calls": "per 1k calls",
+    "unpriced": "without a price",
+    "p50_s": "p50",
+    "p95_s": "p95",
+}
+
+
+def print_report(answered: Report, output: str) -> None:
+    """Print a report as a table, CSV or JSON."""
+    import csv
+    import sys
+
+    if output == "json":
+        _print_json(
+            {
+                "rows": [dict(zip(answered.columns, row, strict=True)) for row in answered.rows],
+                "total": answered.total,
+                "left_out": answered.left_out,
+                "malformed": answered.malformed,
+            }
+        )
+        return
+    if output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(answered.columns)
+        writer.writerows(answered.rows)
+        return
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    from tiercli.audit.report import FIGURES
+
+    shown = [name for name in _SHOWN if name != "unpriced" or answered.total[name]]
+    dimensions = len(answered.columns) - len(FIGURES)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in answered.columns[:dimensions]:
+        table.add_column(name, no_wrap=True)
+    for name in shown:
+        table.add_column(_SHOWN[name], justify="right", no_wrap=True)
+    for row in answered.rows:
+        figures = dict(zip(answered.columns, row, strict=True))
+        table.add_row(*(Text(_printable(one)) for one in row[:dimensions]), *_cells(figures, shown))
+    if answered.left_out:
+        table.add_row(Text(f"… {answered.left_out:,} more"), style="dim")
+    first = [Text("all" if number == 0 else "") for number in range(dimensions)]
+    table.add_row(*first, *_cells(answered.total, shown), style="bold")
+    console = output_console()
+    # A column that is cut off says nothing: in a narrow terminal lines wrap instead.
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
+    console.print(table, crop=False)
+
+
+def _cells(figures: Mapping[str, Any], shown: list[str]) -> list[Text]:
+    from rich.text import Text
+
+    return [Text(_cell(name, figures[name])) for name in shown]
+
+
+def _printable(value: Any) -> str:
+    """A name out of a log, without what a terminal obeys."""
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}" if value < 1_000_000 or name == "calls" else f"{value / 1e6:,.1f}M"
+    return f"{value:,.2f}" if "usd" in name else f"{value:.2f} s"
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_check(
+    verdict: Completeness | None,
+    kept: list[Kept],
+    oldest: float | None,
+    compared: tuple[float, float],
+    zone: str,
+    output: str,
+) -> None:
+    """Print whether the log is complete from `compared[0]` to `compared[1]` and how long it is kept, as lines or JSON."""
+    if output == "json":
+        _print_json(
+            {
+                "since": compared[0],
+                "until": compared[1],
+                "completeness": None
+                if verdict is None
+                else {
+                    "records": verdict.records,
+                    "counted_calls": verdict.counted,
+                    "share": verdict.share,
+                    "at_least": verdict.at_least,
+                    "complete": verdict.complete,
+                    "unknown_s": verdict.unknown_s,
+                    "gaps": [
+                        {"since": gap.since, "until": gap.until, "counted_calls": gap.counted, "records": gap.records}
+                        for gap in verdict.gaps
+                    ],
+                },
+                "oldest": oldest,
+                "retention": [
+                    {"purpose": one.purpose, "demanded_s": one.demanded_s, "kept_s": one.kept_s, "holds": one.holds}
+                    for one in kept
+                ],
+            }
+        )
+        return
+    for good, line in _check_lines(verdict, kept, oldest, compared, zone):
+        mark, style = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "dim")}[good]
+        output_console().print(f"{mark} {line}", style=style, markup=False)
+
+
+def _check_lines(
+    verdict: Completeness | None, kept: list[Kept], oldest: float | None, compared: tuple[float, float], zone: str
+) -> Iterator[tuple[bool | None, str]]:
+    from tiercli.durations import duration_in_words
+
+    def at(moment: float) -> str:
+        from datetime import datetime
+        from zoneinfo import ZoneInfo
+
+        return datetime.fromtimestamp(moment, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
+
+    if verdict is None:
+        yield None, "completeness is not judged: no --prometheus was named"
+    else:
+        between = f"{at(compared[0])} to {at(compared[1])}"
+        if verdict.share is None:
+            yield (True if not verdict.unknown_s else None), f"no call was counted, {between}"
+        else:
+            yield (
+                verdict.complete,
+                f"{verdict.records:,} records of {verdict.counted:,.0f} counted calls: {verdict.share:.2%}, {between}",
+            )
+        for gap in verdict.gaps:
+            yield False, f"gap {at(gap.since)} to {at(gap.until)}: {gap.records:,} records of {gap.counted:,.0f} calls"
+        if verdict.unknown_s:
+            yield None, f"prometheus has no count for {duration_in_words(verdict.unknown_s)} of it"
+    yield None, "there is no record" if oldest is None else f"the oldest record is of {at(oldest)}"
+    for one in kept:
+        there = duration_in_words(one.kept_s // 3600 * 3600 or one.kept_s)
+        yield one.holds, f"{one.purpose}: kept for {there} of {duration_in_words(one.demanded_s)}"
+    if not kept:
+        yield None, "the catalog demands no retention (audit.retention)"
