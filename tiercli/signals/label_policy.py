@@ -46,8 +46,19 @@ class MetricPolicy:
         return kept
 
 
+# The policies that were last worked out, with the catalog that they are of.
+_LAST: list[tuple[Catalog, dict[str, MetricPolicy]]] = []
+
+
 def metric_policies(catalog: Catalog) -> dict[str, MetricPolicy]:
     """The policy of every metric of the contract, by its name."""
+    # Every stage asks for those of the same catalog, and ten thousand tenants take a while to rank.
+    if not _LAST or _LAST[0][0] is not catalog:
+        _LAST[:] = [(catalog, _metric_policies(catalog))]
+    return _LAST[0][1]
+
+
+def _metric_policies(catalog: Catalog) -> dict[str, MetricPolicy]:
     entries = {id(entry): entry for entry in catalog.cardinality.policy}
     groups = {
         key: None if entry.rare_tenants is None else tenant_groups(catalog, entry.rare_tenants)
