@@ -112,6 +112,44 @@ def test_names_that_the_catalog_does_not_have_add_no_series(open_exporter: Open,
     assert totals(text)["tiercli_audit_unknown_names_total"] == 5
 
 
+def test_what_a_record_makes_up_adds_no_series_and_nothing_ever_falls(open_exporter: Open, log: Path) -> None:
+    write_log(log, [call(), call(1, cache_status="made-up-17_hit", fallback_step=4711)])
+    exporter = open_exporter()
+    exporter.count_new()
+    before = exposed(exporter)
+    registry = CollectorRegistry()
+    registry.register(exporter)
+    assert not re.search("made-up|4711", generate_latest(registry).decode())
+    usage = {"input_tokens": -5}
+    deep = '{"at": 1, "more": ' + "[" * 100_000 + "]" * 100_000 + "}\n"
+    write_log(log, [call(2, cost_usd=-1), call(3, usage=usage), call(4, latency_s=-1), call(5, calls=-1)])
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(deep)
+    exporter.count_new()
+    after = exposed(exporter)
+    assert after.pop("tiercli_audit_malformed_lines_total") == 5
+    before.pop("tiercli_audit_malformed_lines_total")
+    assert after == before
+
+
+def test_a_state_that_is_named_like_a_rotated_log_is_none(open_exporter: Open, log: Path) -> None:
+    state = log.with_name("audit.jsonl.state")
+    write_log(log, [call(0)])
+    exporter = open_exporter(state=state)
+    exporter.count_new()
+    exposed(exporter)  # writes the state, later than the log
+    log.rename(log.with_name("audit.jsonl.1"))
+    write_log(log, [call(1)])
+    os.utime(state)
+    exporter.count_new()
+    seen = exposed(exporter)
+    assert (seen[RECORDS], seen["tiercli_audit_malformed_lines_total"], seen["tiercli_audit_rotations_total"]) == (
+        2,
+        0,
+        1,
+    )
+
+
 def test_a_rotated_log_is_read_to_its_end_and_then_the_next(open_exporter: Open, log: Path) -> None:
     write_log(log, [call(0)])
     exporter = open_exporter()

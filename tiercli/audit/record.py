@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from tiercli.signals.contract import SUCCESS
 
+# What is counted can only grow: less than nothing is no count.
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Amount = Annotated[float, msgspec.Meta(ge=0)]
 CALL, EVAL_SCORE = "call", "eval_score"
 ANSWERED = "answered"
 
@@ -29,10 +32,10 @@ class ModelUsed(msgspec.Struct, frozen=True):
 class Usage(msgspec.Struct, frozen=True):
     """Tokens."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
+    input_tokens: _Count = 0
+    output_tokens: _Count = 0
+    cache_read_tokens: _Count = 0
+    cache_write_tokens: _Count = 0
 
 
 class Considered(msgspec.Struct, frozen=True):
@@ -43,8 +46,8 @@ class Considered(msgspec.Struct, frozen=True):
     provider: str = ""
     model_version: str = ""
     region: str = ""
-    latency_s: float | None = None
-    ttft_s: float | None = None
+    latency_s: _Amount | None = None
+    ttft_s: _Amount | None = None
     usage: Usage | None = None
 
 
@@ -77,7 +80,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
     model_alias: str | None = None
     model_used: ModelUsed | None = None
     usage: Usage | None = None
-    cost_usd: float | None = None
+    cost_usd: _Amount | None = None
     price_book_version: str | None = None
     cache_status: str | None = None
     fallback_step: int | None = None
@@ -87,13 +90,13 @@ class AuditRecord(msgspec.Struct, frozen=True):
     status: str = SUCCESS
     code: str | None = None
     http_status: int | None = None
-    latency_s: float | None = None
-    ttft_s: float | None = None
+    latency_s: _Amount | None = None
+    ttft_s: _Amount | None = None
     region: str | None = None
     refusal: Literal["model", "routing"] | None = None
     scope_denied: bool = False
     score: float | None = None
-    calls: int = 1  # a row of a usage export can stand for many
+    calls: _Count = 1  # a row of a usage export can stand for many
 
     @property
     def seconds(self) -> float:

@@ -129,12 +129,12 @@ def _count_whole(exporter: AuditExporter, file: Path, mapping: FieldMap | None) 
 
 
 def _mapped(mapping: FieldMap) -> Callable[[bytes], AuditRecord]:
-    import json
+    import msgspec
 
     from tiercli.audit.field_map import RowError, make_record
 
     def decode(line: bytes) -> AuditRecord:
-        row = json.loads(line)
+        row = msgspec.json.decode(line)
         if not isinstance(row, dict):
             raise RowError("not an object")
         return make_record(mapping, row)

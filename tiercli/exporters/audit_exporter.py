@@ -61,7 +61,7 @@ class AuditExporter:
         self.last_malformed = ""
         before = _read_state(state) if state is not None else None
         position = before.position if before is not None else None
-        self._file = FollowedFile(path, position, from_end=from_end and before is None)
+        self._file = FollowedFile(path, position, from_end=from_end and before is None, not_a_log=state)
         self._policies = metric_policies(catalog)
         self._price_book = catalog.price_book.version
         if before is not None:
@@ -128,7 +128,7 @@ class AuditExporter:
             return
         try:
             self._tally.add(self._decode(line))
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             self._malformed += 1
             self.last_malformed = str(error)
 

@@ -44,7 +44,7 @@ _BUCKETS = {
     name: METRICS_BY_NAME[name].buckets for name in COUNTED if METRICS_BY_NAME[name].type is MetricType.HISTOGRAM
 }
 _NO_OFFER = Offer("", "", "")
-_CACHE_RESULTS = ("hit", "miss")
+_CACHE_KINDS, _CACHE_RESULTS = ("exact", "semantic"), ("hit", "miss")
 
 
 class Histogram(msgspec.Struct):
@@ -113,7 +113,7 @@ class Tally:
         if record.refusal:
             counters["ai_gateway_refusals_total"][alias, record.refusal] += record.calls
         kind, _, result = (record.cache_status or "").rpartition("_")
-        if kind and result in _CACHE_RESULTS:
+        if kind in _CACHE_KINDS and result in _CACHE_RESULTS:
             counters["ai_gateway_cache_lookups_total"][alias, kind, result] += 1
 
     def scores(self, now: float) -> dict[str, float]:
@@ -215,8 +215,8 @@ class Tally:
         if record.cost_usd is None:
             self.counters["ai_gateway_unpriced_requests_total"][offer] += record.calls
         if alias:
-            step = record.fallback_step
-            number = self._steps[alias].get(_candidate(attempt), "") if step is None else str(step)
+            steps, step = self._steps[alias], str(record.fallback_step)
+            number = step if step in steps.values() else steps.get(_candidate(attempt), "")
             self.counters["ai_gateway_alias_requests_total"][alias, *offer, number] += record.calls
         if record.usage is not None and record.calls == 1:
             self._observe("ai_gateway_response_tokens", (alias, feature), record.usage.output_tokens)

@@ -35,10 +35,13 @@ class FollowedFile:
     read from its start. `lost` counts files that were gone, or compressed, before they were read to their end.
     """
 
-    def __init__(self, path: Path, position: Position | None = None, *, from_end: bool = False) -> None:
+    def __init__(
+        self, path: Path, position: Position | None = None, *, from_end: bool = False, not_a_log: Path | None = None
+    ) -> None:
         """Go on at `position`, which may be that of a file that was rotated meanwhile; without it begin at the start of
-        what is there, or at its end."""
+        what is there, or at its end. `not_a_log` may be named like a rotated file, and is none."""
         self._path = path
+        self._not_a_log = not_a_log
         self._stream: BinaryIO | None = None
         self._offset = 0  # behind the last whole line that was handed out
         self._head = b""  # how the file began when it was last read
@@ -137,7 +140,9 @@ class FollowedFile:
 
     def _rotated_away(self) -> list[Path]:
         """The files beside the path whose names begin with its name."""
-        return [one for one in sorted(self._path.parent.glob(f"{glob.escape(self._path.name)}?*")) if one.is_file()]
+        beside = sorted(self._path.parent.glob(f"{glob.escape(self._path.name)}?*"))
+        other = self._not_a_log.resolve() if self._not_a_log is not None else None
+        return [one for one in beside if one.is_file() and one.resolve() != other]
 
 
 def _identity(stat: os.stat_result) -> tuple[int, int]:
