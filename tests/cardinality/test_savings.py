@@ -115,6 +115,13 @@ def test_the_cost_is_of_what_is_scraped_and_what_is_recorded(hybrid: LoadedCatal
     assert cost.memory_bytes == 3000 * plan.series
 
 
+def test_what_is_scraped_and_not_counted_is_said(run_tiercli: Run) -> None:
+    done = run_tiercli("budget", str(HYBRID))
+    assert "not counted, the own metrics of: 2 servers of vllm; gpus, of binding tiercli-gpu" in done.stdout
+    said = json.loads(run_tiercli("budget", str(HYBRID.parent / "litellm-vllm.yaml"), "--format", "json").stdout)
+    assert said["not_counted"][0].startswith("the gateway's, of binding litellm")
+
+
 def raised(tmp_path: Path, **changes: Any) -> str:
     data = yaml.safe_load(HYBRID.read_text(encoding="utf-8"))
     for metric, budget in changes.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +11,7 @@ from tiercli.cardinality.combinations import count_identities, count_label_sets,
 from tiercli.cardinality.estate import EstateCounts, Estates
 from tiercli.catalog.model import Catalog, Offer, SeriesBudget
 from tiercli.errors import InvalidInput
+from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.contract import CONTRACT, Metric, MetricType
 from tiercli.signals.expressions import PROMETHEUS_METRICS
 from tiercli.signals.label_policy import TENANT, MetricPolicy, metric_policies
@@ -62,10 +63,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every metric, most series first, and the budget of them all."""
+    """Every metric, most series first, and the budget of them all. `not_counted`: what is scraped too, under names of its own."""
 
     lines: tuple[Line, ...]
     budget: SeriesBudget
+    not_counted: tuple[str, ...] = ()
 
     @property
     def series(self) -> int:
@@ -144,7 +146,19 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
         Line("prometheus_*", "scrape", ("rule_group",), own * len(rules.groups) + len(PROMETHEUS_METRICS) - own)
     )
     lines.sort(key=lambda line: (-line.series, line.name))
-    return Plan(tuple(lines), catalog.cardinality.total)
+    return Plan(tuple(lines), catalog.cardinality.total, tuple(_not_counted(catalog)))
+
+
+def _not_counted(catalog: Catalog) -> Iterator[str]:
+    """The targets whose own metrics no line is about. A gateway of a binding stands in the plan with the contract's."""
+    if catalog.gateway.binding != CANONICAL_BINDING:
+        yield f"the gateway's, of binding {catalog.gateway.binding}: the lines ai_gateway_* stand in their place"
+    for name, provider in catalog.providers.items():
+        servers = sum(server.metrics is not None for server in provider.servers.values())
+        if servers:
+            yield f"{servers} server{'s' * (servers > 1)} of {name}"
+    for name, source in catalog.sources.items():
+        yield f"{name}, of binding {source.binding}"
 
 
 def series_per_label_set(metric: Metric) -> int:

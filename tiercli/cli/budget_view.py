@@ -46,6 +46,8 @@ def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[R
     from tiercli.cardinality.footprint import SOURCE
 
     console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({SOURCE}); {rate}", markup=False)
+    if made.not_counted:
+        console.print(f"not counted, the own metrics of: {'; '.join(made.not_counted)}", style="yellow", markup=False)
     for one in raised:
         now = f"{one.after.series:,}" if one.after is not None else "no budget"
         reason = f": {one.after.reason}" if one.after is not None and one.explained else ", without a new reason"
@@ -61,6 +63,7 @@ def plan_json(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Ra
         "series": made.series,
         "budget": made.budget.model_dump(mode="json"),
         "within": made.within,
+        "not_counted": list(made.not_counted),
         "memory_bytes": cost.memory_bytes,
         "samples_per_second": {"scraped": cost.scraped_per_s, "recorded": cost.recorded_per_s},
         "metrics": [
