@@ -151,7 +151,7 @@ def _path(figure: Figure, points: Points, y: float, height: float, top: float) -
 def _lane(figure: Figure, lane: Lane, y: float) -> list[str]:
     out = [
         f'<text class="title" x="{LEFT - 12}" y="{y + 15}" text-anchor="end">{escape(_short(lane.title))}</text>',
-        f'<text class="tick" x="{LEFT - 12}" y="{y + 29}" text-anchor="end">{escape(_short(lane.subtitle, 34))}</text>',
+        f'<text class="tick" x="{LEFT - 12}" y="{y + 29}" text-anchor="end">{escape(_short(lane.subtitle, 30))}</text>',
         f'<rect class="lane" x="{LEFT}" y="{y + 4}" width="{_PLOT}" height="20" rx="3"/>',
     ]
     for bar in lane.bars:
