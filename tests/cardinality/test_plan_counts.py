@@ -250,7 +250,7 @@ def test_alerts_thresholds_and_recorded_names_come_from_the_rules() -> None:
         identities={"A": ("provider", "region"), "B": ("tenant",), "C": ()},
     )
     plan = plan_series(HYBRID.catalog, rules)
-    planned = {line.name: line.series for line in plan.lines if line.kind != "contract"}
+    planned = {line.name: line.series for line in plan.lines if line.kind not in ("contract", "vendor")}
     alerts = 4 + 4 + 1  # (provider, region), tenants, and one that has no identity
     assert planned == {
         "tier:provider:info": 4,

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import json
 import random
+import re
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,13 @@ import yaml
 from prometheus_client import generate_latest
 from test_plan_counts import label_sets
 
+from tests.cardinality.test_vendor_series import estate as vendor_estate
+from tests.cardinality.test_vendor_series import exposed_by_target
+from tests.cardinality.vendor_exposition import local_texts
 from tests.clients.live_servers import free_port, http_server, running
 from tests.conftest import HYBRID
 from tiercli.cardinality.plan import plan_series
+from tiercli.cardinality.scraped import scraped_metrics
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.lint.catalog_checks import further_checks
@@ -44,8 +50,29 @@ AT_MOST = {"ALERTS", "ALERTS_FOR_STATE"}
 _RARE = ("errors", "fallbacks", "refusals", "unpriced", "violations", "denials")
 
 
-def estate(seed: int) -> LoadedCatalog:
-    """A random estate of cloud providers, with a random policy that no alarm or panel objects to."""
+def local_provider(noise: random.Random) -> dict[str, Any]:
+    """Servers of one's own."""
+    return {
+        "tier": "local",
+        "owner": "platform",
+        "binding": "vllm",
+        "regions": {"own-dc": {}},
+        "models": {"llama": {}},
+        "servers": {
+            f"node-{number}": {
+                "region": "own-dc",
+                "models": ["llama"],
+                "gpus": noise.randint(1, 4),
+                "metrics": f"node-{number}:8000",
+            }
+            for number in range(noise.randint(1, 3))
+        },
+    }
+
+
+def estate(seed: int, *, local: bool) -> LoadedCatalog:
+    """A random estate of cloud providers, and with `local` servers of one's own with GPUs, with a random policy that no alarm or
+    panel objects to."""
     noise = random.Random(seed)
     data = yaml.safe_load(HYBRID.read_text(encoding="utf-8"))
     for gone in ("sources", "alarms"):
@@ -88,6 +115,14 @@ def estate(seed: int) -> LoadedCatalog:
         }
         for number in range(noise.randint(2, 6))
     }
+    if local:
+        data["providers"]["vllm"] = local_provider(noise)
+        servers = data["providers"]["vllm"]["servers"].values()
+        data["sources"] = {
+            "gpus": {"binding": "dcgm", "targets": [one["metrics"].replace("8000", "9400") for one in servers]}
+        }
+        data["zones"]["everywhere"]["regions"].append("own-dc")
+        data["aliases"]["alias-0"]["candidates"].append({"provider": "vllm", "model": "llama", "region": "own-dc"})
     data["cardinality"] = {"total": {"series": 100_000, "owner": "platform", "reason": "a test"}, "policy": []}
     tenants = sorted(name for name in METRICS_BY_NAME if "tenant" in METRICS_BY_NAME[name].labels)
     if grouped := noise.sample(tenants, noise.randint(0, len(tenants))):
@@ -104,7 +139,7 @@ class Gateway:
 
     def __init__(self, loaded: LoadedCatalog) -> None:
         catalog = loaded.catalog
-        names = tuple(name for name in METRICS_BY_NAME if name != "ai_gateway_local_queue_depth")
+        names = tuple(METRICS_BY_NAME)
         self._metrics = ContractMetrics(names, metric_policies(catalog))
         self._sets = [
             (METRICS_BY_NAME[name], dict(zip(METRICS_BY_NAME[name].labels, values, strict=True)))
@@ -130,16 +165,29 @@ class Gateway:
 
 
 @contextmanager
-def prometheus_of(loaded: LoadedCatalog, stack: StackBinaries, folder: Path) -> Iterator[str]:
-    """A Prometheus of the generated configuration that scrapes such a gateway."""
-    port = free_port()
-    with http_server(Gateway(loaded).expose) as url:
+def prometheus_of(
+    loaded: LoadedCatalog, stack: StackBinaries, folder: Path, texts: dict[str, str] | None = None
+) -> Iterator[str]:
+    """A Prometheus of the generated configuration. It scrapes what `texts` has for each address; a gateway that is not in it
+    exposes the contract."""
+    catalog, port = loaded.catalog, free_port()
+    expose = {address: growing(text) for address, text in (texts or local_texts(catalog)).items()}
+    if catalog.gateway.binding == "native":
+        expose[catalog.gateway.targets[0]] = Gateway(loaded).expose
+    with ExitStack() as servers:
+        at = {
+            address: servers.enter_context(http_server(answer)).removeprefix("http://")
+            for address, answer in expose.items()
+        }
+        production = Deployment.production(catalog)
         deployment = dataclasses.replace(
-            Deployment.production(loaded.catalog),
+            production,
             timing=TIMING,
-            gateway_targets=(url.removeprefix("http://"),),
-            server_targets=(),
-            source_targets={},
+            gateway_targets=tuple(at[address] for address in catalog.gateway.targets),
+            server_targets=tuple(one._replace(address=at[one.address]) for one in production.server_targets),
+            source_targets={
+                name: tuple(at[address] for address in source.targets) for name, source in catalog.sources.items()
+            },
             prometheus_target=f"127.0.0.1:{port}",
         )
         tree = render_tree(loaded, deployment)
@@ -152,7 +200,28 @@ def prometheus_of(loaded: LoadedCatalog, stack: StackBinaries, folder: Path) -> 
             yield f"http://127.0.0.1:{port}"
 
 
-def series_of(url: str) -> Counter[str]:
+def growing(text: str) -> Callable[[str], tuple[int, bytes]]:
+    """Answers scrapes with `text`, in which what is 1 has grown a little more each time."""
+    grown = itertools.count(100)
+
+    def expose(_: str) -> tuple[int, bytes]:
+        return 200, re.sub(r" 1$", f" {next(grown)}", text, flags=re.MULTILINE).encode()
+
+    return expose
+
+
+def awaited(url: str, exact: dict[str, int], family: Callable[[str], str]) -> Counter[str]:
+    """What is there once it is as expected, or a minute is over."""
+    deadline = time.monotonic() + 60
+    time.sleep(SECONDS)
+    while True:
+        there = series_of(url, family)
+        if {name: there[name] for name in exact} == exact or time.monotonic() > deadline:
+            return there
+        time.sleep(3)
+
+
+def series_of(url: str, family: Callable[[str], str]) -> Counter[str]:
     """How many series of each metric Prometheus has had, by the names that a plan has for them."""
 
     async def ask() -> list[dict[str, str]]:
@@ -162,31 +231,23 @@ def series_of(url: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for labels in asyncio.run(ask()):
         name = labels["__name__"]
-        base = next(
-            (base for end in ("_bucket", "_sum", "_count") if (base := name.removesuffix(end)) in METRICS_BY_NAME), name
-        )
+        base = family(name)
         if name == "up" or name.startswith("scrape_"):
             base = "up and scrape_*"
         found["prometheus_*" if name.startswith("prometheus_") else base] += 1
     return found
 
 
-@pytest.mark.parametrize("seed", [2, 3, 5])
+@pytest.mark.parametrize(("seed", "local"), [(2, False), (3, False), (5, False), (7, True), (8, True)])
 def test_prometheus_has_as_many_series_of_each_metric_as_are_planned(
-    seed: int, stack: StackBinaries, tmp_path: Path, run_tiercli: Run
+    seed: int, local: bool, stack: StackBinaries, tmp_path: Path, run_tiercli: Run
 ) -> None:
-    loaded = estate(seed)
+    loaded = estate(seed, local=local)
     planned = {line.name: line.series for line in plan_series(loaded.catalog, count_rule_series(loaded)).lines}
-    # A gateway without local servers, and rules that have nothing to look at.
+    # Without rules that have nothing to look at.
     exact = {name: count for name, count in planned.items() if count and name not in AT_MOST}
     with prometheus_of(loaded, stack, tmp_path) as url:
-        deadline = time.monotonic() + 60
-        time.sleep(SECONDS)
-        while True:
-            there = series_of(url)
-            if {name: there[name] for name in exact} == exact or time.monotonic() > deadline:
-                break
-            time.sleep(3)
+        there = awaited(url, exact, scraped_metrics(loaded.catalog).family)
         assert {name: there[name] for name in exact} == exact
         assert set(there) <= set(planned)
         assert all(there[name] <= planned[name] for name in AT_MOST)
@@ -277,3 +338,29 @@ def test_a_relabelling_that_merges_tenants_loses_samples_and_grouping_where_they
     assert found["raw"] == 1111
     assert found["merged"] < 1111  # of three samples with the same labels one is left
     assert found["grouped"] == found["raw"]
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_prometheus_has_as_many_series_of_each_vendors_metric_as_are_planned(
+    seed: int, stack: StackBinaries, tmp_path: Path, run_tiercli: Run
+) -> None:
+    loaded = vendor_estate(seed)
+    catalog = loaded.catalog
+    plan = plan_series(catalog, count_rule_series(loaded))
+    planned = {line.name: line.series for line in plan.lines}
+    of_rules = {line.name for line in plan.lines if line.kind not in ("vendor", "scrape")}
+    exact = {name: count for name, count in planned.items() if name not in of_rules}
+    with prometheus_of(loaded, stack, tmp_path, exposed_by_target(loaded)) as url:
+        there = awaited(url, exact, scraped_metrics(catalog).family)
+        assert {name: there[name] for name in exact} == exact
+        # A vendor does not tell everything apart that the contract does: not every code, direction or status is there.
+        assert {name: there[name] for name in of_rules if there[name] > planned[name]} == {}
+        assert there["tier:gpu:utilization:ratio"] == planned["tier:gpu:utilization:ratio"] > 0
+        assert there["tier:server:queue_depth:sum"] == planned["tier:server:queue_depth:sum"] > 0
+        assert set(there) <= set(planned)
+        (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(loaded.document.value), encoding="utf-8")
+        done = run_tiercli("budget", str(tmp_path / "catalog.yaml"), "--prometheus", url, "--format", "json")
+        said = json.loads(done.stdout)
+        assert (done.returncode, said["explained"], said["strangers"]) == (0, True, [])
+        of_vendors = {name: count for name, count in exact.items() if name in scraped_metrics(catalog).labels}
+        assert {one["metric"]: one["series"] for one in said["metrics"] if one["metric"] in of_vendors} == of_vendors

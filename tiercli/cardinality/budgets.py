@@ -1,22 +1,41 @@
-"""Budgets against the contract: a budget of a metric that does not exist would hold nothing back."""
+"""What the catalog's cardinality says of metrics and labels, against what there is: a budget of a metric that does not exist
+would hold nothing back."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from tiercli.catalog.document import Document
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.validation import unknown_name
 from tiercli.errors import Problem
+from tiercli.signals.bindings import Binding, binding_names, known_binding
 from tiercli.signals.contract import METRICS_BY_NAME
 from tiercli.signals.recorded import RECORDED_BY_NAME
 
 
 def check_budgets(catalog: Catalog, document: Document) -> list[Problem]:
-    """A problem for each budget of an unknown metric, at its place in the catalog."""
-    known = (*METRICS_BY_NAME, *RECORDED_BY_NAME)
+    """A problem for each budget of an unknown metric, and each number of values of a label that no source of the catalog has,
+    at its place in the catalog."""
+    cardinality = catalog.cardinality
+    strange = [name for name in cardinality.metrics if name not in METRICS_BY_NAME and name not in RECORDED_BY_NAME]
+    if not strange and not cardinality.label_values:
+        return []
+    exposed = {name: metric for binding in _bindings(catalog) for name, metric, _ in binding.counted()}
+    metrics = (*METRICS_BY_NAME, *RECORDED_BY_NAME, *exposed)
+    labels = list(dict.fromkeys(label for metric in exposed.values() for label in metric.labels))
+    places = [("metric", "metrics", name, metrics) for name in strange]
+    places += [("label", "label_values", name, tuple(labels)) for name in cardinality.label_values]
     return [
-        unknown_name(
-            "metric", name, known, document.locate(("cardinality", "metrics", name), key=True), " in cardinality"
-        )
-        for name in catalog.cardinality.metrics
+        unknown_name(kind, name, known, document.locate(("cardinality", key, name), key=True), " in cardinality")
+        for kind, key, name, known in places
         if name not in known
     ]
+
+
+def _bindings(catalog: Catalog) -> Iterator[Binding]:
+    """Those that the catalog names and that there are; others are reported elsewhere."""
+    named = [catalog.gateway.binding, *(source.binding for source in catalog.sources.values())]
+    named += [provider.binding for provider in catalog.providers.values() if provider.binding is not None]
+    known = set(binding_names())
+    yield from (known_binding(name) for name in dict.fromkeys(named) if name in known)

@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tiercli.cardinality.scraped import CONTRACT_ONLY, ScrapedMetrics
 from tiercli.errors import Location, Problem
-from tiercli.signals.contract import METRICS_BY_NAME, MetricType
 
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _KEY = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*|{_STRING})"
@@ -27,8 +27,6 @@ _SAMPLE = re.compile(
 )
 _PAIRS = re.compile(rf"({_KEY})\s*=\s*({_STRING})")
 _SUFFIXES = ("_bucket", "_sum", "_count")
-# Labels whose values a catalog knows.
-CATALOG_LABELS = frozenset(("tenant", "feature", "alias", "provider", "model", "region"))
 SHOWN_PROBLEMS = 20
 
 
@@ -45,8 +43,9 @@ class Exposed:
     wrong: int = 0
 
 
-def read_exposition(lines: Iterable[str], name: str) -> Exposed:
-    """Read exposition text line by line; `name` is what problems call it."""
+def read_exposition(lines: Iterable[str], name: str, scraped: ScrapedMetrics = CONTRACT_ONLY) -> Exposed:
+    """Read exposition text line by line; `name` is what problems call it. Of `scraped` metrics the values of catalog labels
+    are counted."""
     exposed = Exposed()
     seen: set[str] = set()
     families: dict[str, str] = {}
@@ -70,11 +69,12 @@ def read_exposition(lines: Iterable[str], name: str) -> Exposed:
         seen.add(key)
         family = families.get(metric)
         if family is None:
-            family = families[metric] = _family(metric, exposed.types)
+            family = families[metric] = _family(metric, exposed.types, scraped)
         exposed.series[family] += 1
-        if family in METRICS_BY_NAME:
+        watched = scraped.labels.get(family)
+        if watched:
             for label, value in pairs:
-                if label in CATALOG_LABELS:
+                if label in watched:
                     exposed.values[family, label][value] += 1
     for counter_key, counter in exposed.values.items():
         exposed.values[counter_key] = Counter({_unquoted(value): count for value, count in counter.items()})
@@ -87,16 +87,15 @@ def _read_comment(text: str, types: dict[str, str]) -> None:
         types[words[2].strip('"')] = words[3]
 
 
-def _family(metric: str, types: dict[str, str]) -> str:
+def _family(metric: str, types: dict[str, str], scraped: ScrapedMetrics) -> str:
     """The metric that a sample belongs to: of a histogram or summary without the suffix, of an OpenMetrics counter with _total."""
-    for suffix in _SUFFIXES:
-        base = metric.removesuffix(suffix)
-        if base != metric and (
-            types.get(base) in ("histogram", "summary")
-            or (base in METRICS_BY_NAME and METRICS_BY_NAME[base].type is MetricType.HISTOGRAM)
-        ):
-            return base
-    return metric
+    known = scraped.family(metric)
+    if known == metric:
+        for suffix in _SUFFIXES:
+            base = metric.removesuffix(suffix)
+            if base != metric and types.get(base) in ("histogram", "summary"):
+                return base
+    return known
 
 
 def _tell(exposed: Exposed, problem: Problem) -> None:

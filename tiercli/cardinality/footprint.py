@@ -24,7 +24,7 @@ class Footprint:
 
 def footprint(plan: Plan, scrape_interval: str, evaluation_interval: str) -> Footprint:
     """The footprint of a plan. Raises ValueError for intervals that are none."""
-    scraped = sum(line.series for line in plan.lines if line.kind in ("contract", "scrape"))
+    scraped = sum(line.series for line in plan.lines if line.kind in ("contract", "vendor", "scrape"))
     return Footprint(
         plan.series * BYTES_PER_SERIES,
         scraped / parse_duration(scrape_interval),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tiercli.cardinality.combinations import count_identities, count_label_sets, count_recorded
 from tiercli.cardinality.estate import EstateCounts, Estates
+from tiercli.cardinality.targets import SERIES_PER_TARGET, TargetSeries, scraped_targets
+from tiercli.cardinality.vendor import Part, VendorCounts
 from tiercli.catalog.model import Catalog, Offer, SeriesBudget
 from tiercli.errors import InvalidInput
 from tiercli.signals.bindings import CANONICAL_BINDING
@@ -17,10 +19,8 @@ from tiercli.signals.expressions import PROMETHEUS_METRICS
 from tiercli.signals.label_policy import TENANT, MetricPolicy, metric_policies
 from tiercli.signals.recorded import RECORDED
 
-Kind = Literal["contract", "recorded", "threshold", "alerts", "scrape"]
+Kind = Literal["contract", "vendor", "recorded", "threshold", "alerts", "scrape"]
 
-# up, scrape_duration_seconds, scrape_samples_scraped, scrape_samples_post_metric_relabeling, scrape_series_added.
-SERIES_PER_TARGET = 5
 # ALERTS once as pending and once as firing, ALERTS_FOR_STATE once.
 SERIES_PER_ALERT = {"ALERTS": 2, "ALERTS_FOR_STATE": 1}
 
@@ -40,7 +40,8 @@ class RuleSeries:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric: `label_sets` of one instance, each of `series_per_set` series, on `instances` instances."""
+    """One metric: `label_sets` of one instance, each of `series_per_set` series, on `instances` instances. `largest`: of
+    targets that share the label sets, the most that one of them has."""
 
     name: str
     kind: Kind
@@ -49,6 +50,12 @@ class Line:
     series_per_set: int = 1
     instances: int = 1
     budget: SeriesBudget | None = None
+    largest: int | None = None
+
+    @property
+    def one_target(self) -> int:
+        """The most series of it that one target can expose."""
+        return self.label_sets * self.series_per_set if self.largest is None else self.largest
 
     @property
     def series(self) -> int:
@@ -63,10 +70,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every metric, most series first, and the budget of them all. `not_counted`: what is scraped too, under names of its own."""
+    """Every metric, most series first, the budget of them all, and what is scraped of each target. `not_counted`: whose own
+    metrics are scraped, and not known."""
 
     lines: tuple[Line, ...]
     budget: SeriesBudget
+    targets: tuple[TargetSeries, ...] = ()
     not_counted: tuple[str, ...] = ()
 
     @property
@@ -93,15 +102,60 @@ class Plan:
 def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Estates | None = None) -> Plan:
     """Count the series that `catalog` allows, with those of `rules`. Pure; it counts and builds no combination.
 
-    `estates`: the counts of the same catalog, where others need them too. What local inference servers expose under names of their own is not in it: only the five series of their scrape.
-    Raises InvalidInput for an alarm whose identity holds a label that cannot be counted.
+    `estates`: the counts of the same catalog, where others need them too. What sources expose under names of their own is
+    counted as far as their bindings name it. Raises InvalidInput for an alarm whose identity holds a label that cannot be
+    counted.
     """
     rules = rules or RuleSeries()
     policies = metric_policies(catalog)
     counts = _Counts(estates or Estates(catalog), policies, rules.reads)
     budgets = catalog.cardinality.metrics
     instances = len(set(catalog.gateway.targets))
-    lines = [
+    vendor = VendorCounts(catalog)
+    lines = (
+        [] if catalog.gateway.binding != CANONICAL_BINDING else _contract_lines(counts, policies, budgets, instances)
+    )
+    lines += [_vendor_line(vendor, name, parts, budgets.get(name)) for name, parts in vendor.parts.items()]
+    lines += [
+        Line(
+            series.name,
+            "recorded",
+            series.labels,
+            own
+            if (own := vendor.recorded(series.name)) is not None
+            else count_recorded(series, counts.read_by(series.name)),
+            budget=budgets.get(series.name),
+        )
+        for series in RECORDED
+        if series.name in rules.recorded
+    ]
+    lines += [Line(name, "threshold", (), count) for name, count in sorted(rules.constants.items())]
+    alerts = sum(_identities(counts.read_by(alarm), alarm, labels) for alarm, labels in rules.identities.items())
+    if alerts:
+        lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
+    # Of its own metrics those by rule group are kept, and two others.
+    by_group = sum(1 for name in PROMETHEUS_METRICS if name.startswith("prometheus_rule_"))
+    own = by_group * len(rules.groups) + len(PROMETHEUS_METRICS) - by_group
+    lines.append(Line("prometheus_*", "scrape", ("rule_group",), own))
+    exposed = sum(line.label_sets * line.series_per_set for line in lines if line.kind == "contract")
+    targets = scraped_targets(catalog, vendor, exposed, own)
+    scraped = sum(len(one.addresses) for one in targets)
+    lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), scraped, SERIES_PER_TARGET))
+    lines.sort(key=lambda line: (-line.series, line.name))
+    return Plan(tuple(lines), catalog.cardinality.total, tuple(targets), tuple(_not_counted(catalog)))
+
+
+def _not_counted(catalog: Catalog) -> Iterator[str]:
+    for name, provider in catalog.providers.items():
+        servers = sum(server.metrics is not None for server in provider.servers.values())
+        if servers and provider.binding is None:
+            yield f"{servers} server{'s' * (servers > 1)} of {name}, which names no binding"
+
+
+def _contract_lines(
+    counts: _Counts, policies: Mapping[str, MetricPolicy], budgets: Mapping[str, SeriesBudget], instances: int
+) -> list[Line]:
+    return [
         Line(
             metric.name,
             "contract",
@@ -115,50 +169,18 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
         )
         for metric in CONTRACT
     ]
-    lines += [
-        Line(
-            series.name,
-            "recorded",
-            series.labels,
-            count_recorded(series, counts.read_by(series.name)),
-            budget=budgets.get(series.name),
-        )
-        for series in RECORDED
-        if series.name in rules.recorded
-    ]
-    lines += [Line(name, "threshold", (), count) for name, count in sorted(rules.constants.items())]
-    alerts = sum(_identities(counts.read_by(alarm), alarm, labels) for alarm, labels in rules.identities.items())
-    if alerts:
-        lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
-    servers = {
-        server.metrics
-        for provider in catalog.providers.values()
-        for server in provider.servers.values()
-        if server.metrics
-    }
-    others = sum(len(set(source.targets)) for source in catalog.sources.values())
-    targets = instances + len(servers) + others
-    targets += 1  # Prometheus itself
-    lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), targets, SERIES_PER_TARGET))
-    # Of its own metrics those by rule group are kept, and two others.
-    own = sum(1 for name in PROMETHEUS_METRICS if name.startswith("prometheus_rule_"))
-    lines.append(
-        Line("prometheus_*", "scrape", ("rule_group",), own * len(rules.groups) + len(PROMETHEUS_METRICS) - own)
-    )
-    lines.sort(key=lambda line: (-line.series, line.name))
-    return Plan(tuple(lines), catalog.cardinality.total, tuple(_not_counted(catalog)))
 
 
-def _not_counted(catalog: Catalog) -> Iterator[str]:
-    """The targets whose own metrics no line is about. A gateway of a binding stands in the plan with the contract's."""
-    if catalog.gateway.binding != CANONICAL_BINDING:
-        yield f"the gateway's, of binding {catalog.gateway.binding}: the lines ai_gateway_* stand in their place"
-    for name, provider in catalog.providers.items():
-        servers = sum(server.metrics is not None for server in provider.servers.values())
-        if servers:
-            yield f"{servers} server{'s' * (servers > 1)} of {name}"
-    for name, source in catalog.sources.items():
-        yield f"{name}, of binding {source.binding}"
+def _vendor_line(vendor: VendorCounts, name: str, parts: Sequence[Part], budget: SeriesBudget | None) -> Line:
+    """The line of a metric that a source has under a name of its own; of several sources all together."""
+    labels = tuple(dict.fromkeys(label for part in parts for label in part.metric.labels))
+    if len(parts) == 1:
+        [part] = parts
+        sets = vendor.label_sets(part.source, part.metric)
+        largest = None if part.source.same else vendor.largest(part)
+        return Line(name, "vendor", labels, sets, part.series_per_set, part.source.instances, budget, largest)
+    largest = max(map(vendor.largest, parts))
+    return Line(name, "vendor", labels, sum(map(vendor.series, parts)), budget=budget, largest=largest)
 
 
 def series_per_label_set(metric: Metric) -> int:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tiercli.cardinality.exposition import CATALOG_LABELS
 from tiercli.cardinality.plan import Line, Plan
+from tiercli.cardinality.scraped import ScrapedMetrics
 from tiercli.catalog.model import Catalog
-from tiercli.signals.contract import METRICS_BY_NAME
 from tiercli.signals.label_policy import metric_policies
+
+_NOBODY = ("None", "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """A label value that the catalog does not have, in metrics of the contract, and how many series it makes."""
+    """A label value that the catalog does not have, and how many series it makes."""
 
     label: str
     value: str
@@ -74,6 +75,7 @@ class Reality:
 
 def compare(
     catalog: Catalog,
+    scraped: ScrapedMetrics,
     plan: Plan,
     series: Mapping[str, int],
     values: Mapping[tuple[str, str], Counter[str]],
@@ -81,8 +83,8 @@ def compare(
     one_target: bool,
     churn: Churn | None = None,
 ) -> Reality:
-    """Compare a plan with `series` by metric and `values` by metric, label and value. `one_target`: it is the text of one
-    gateway instance, and not of all that Prometheus has."""
+    """Compare a plan with `series` by metric and `values` of `scraped` metrics by metric, label and value. `one_target`: it is
+    the text of one target, and not of all that Prometheus has."""
     planned = {line.name: line for line in plan.lines}
     known = [_compared(planned[name], there, one_target) for name, there in series.items() if name in planned]
     foreign = {name: there for name, there in series.items() if name not in planned}
@@ -90,7 +92,7 @@ def compare(
     total = sum(line.there * line.instances for line in lines)
     return Reality(
         tuple(sorted(lines, key=lambda line: (-line.there, line.name))),
-        tuple(sorted(_strangers(catalog, values), key=lambda one: (-one.series, one.label, one.value))),
+        tuple(sorted(_strangers(catalog, scraped, values), key=lambda one: (-one.series, one.label, one.value))),
         sum(foreign.values()),
         total,
         plan.budget.series,
@@ -99,7 +101,7 @@ def compare(
 
 
 def known_values(catalog: Catalog) -> dict[str, frozenset[str]]:
-    """The values that each label of the catalog can have in metrics. Empty is what an unknown name becomes."""
+    """The values of each dimension of the catalog that labels can have. Empty is what an unknown name becomes."""
     groups = {policy.groups for policy in metric_policies(catalog).values() if policy.groups is not None}
     offers = list(catalog.offers())
     return {
@@ -109,23 +111,29 @@ def known_values(catalog: Catalog) -> dict[str, frozenset[str]]:
         "provider": frozenset({"", *catalog.providers}),
         "model": frozenset({"", *(offer.model for offer in offers)}),
         "region": frozenset({"", *(region for _, region in catalog.provider_regions())}),
+        "deployment": frozenset({"", *catalog.gateway.deployments}),
     }
 
 
 def _compared(line: Line, there: int, one_target: bool) -> Compared:
     instances = line.instances if one_target else 1
-    planned = line.label_sets * line.series_per_set if one_target else line.series
+    planned = line.one_target if one_target else line.series
     return Compared(line.name, there, planned, line.budget.series if line.budget else None, instances)
 
 
-def _strangers(catalog: Catalog, values: Mapping[tuple[str, str], Counter[str]]) -> Iterator[Stranger]:
+def _strangers(
+    catalog: Catalog, scraped: ScrapedMetrics, values: Mapping[tuple[str, str], Counter[str]]
+) -> Iterator[Stranger]:
     known = known_values(catalog)
     found: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for (metric, label), counts in values.items():
-        if metric not in METRICS_BY_NAME or label not in CATALOG_LABELS:
+        dimension = scraped.labels.get(metric, {}).get(label)
+        if dimension is None:
             continue
+        # What a label is of that depends on none: LiteLLM writes None, and other for a model that it does not know.
+        nobody = () if dimension == label else _NOBODY
         for value, count in counts.items():
-            if value not in known[label]:
+            if value not in known[dimension] and value not in nobody:
                 found.setdefault((label, value), []).append((metric, count))
     for (label, value), places in found.items():
         yield Stranger(label, value, sum(count for _, count in places), tuple(sorted(name for name, _ in places)))

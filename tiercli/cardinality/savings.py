@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tiercli.cardinality.combinations import Relation, count_label_sets, relation_counts
+from tiercli.cardinality.buckets import kept_buckets
+from tiercli.cardinality.combinations import count_label_sets, relation_counts
 from tiercli.cardinality.estate import EstateCounts, Estates
 from tiercli.cardinality.plan import Line, series_per_label_set
+from tiercli.cardinality.vendor import Factor, Part, VendorCounts
 from tiercli.catalog.model import Catalog, RareTenants
 from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
 from tiercli.signals.label_policy import TENANT, metric_policies, tenant_groups
 
-Kind = Literal["drop label", "group rare tenants", "fewer buckets", "native histogram"]
+Kind = Literal["drop label", "drop metric", "group rare tenants", "fewer buckets", "native histogram"]
 # How many tenants keep their name in what is proposed.
 PROPOSED_TOP = 20
 # Labels of the contract that no alarm and no panel of tiercli's own needs; a test holds this to what they read.
@@ -45,10 +47,10 @@ class Contributor:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The arithmetic of a metric: each factor of its label sets with what it counts; series of each set; instances."""
+    """The arithmetic of a metric: each factor of its label sets; the series of each set; instances."""
 
     line: Line
-    factors: tuple[tuple[int, Relation], ...]
+    factors: tuple[Factor, ...]
     parts: str
     contributors: tuple[Contributor, ...]
     savings: tuple[Saving, ...]
@@ -65,45 +67,75 @@ class Savings:
     ) -> None:
         """`needs`: who needs a label of a metric; without it, FREE_LABELS are free and all others are not asked about.
         `estates`: the counts of the same catalog, where others need them too."""
+        self._catalog = catalog
         self._needs = needs
         self._policies = metric_policies(catalog)
         self._estates = estates or Estates(catalog)
+        self._vendor = VendorCounts(catalog)
         self._grouped = self._estates.of(tenant_groups(catalog, RareTenants(top=PROPOSED_TOP)))
 
     def contributors(self, line: Line) -> list[Contributor]:
-        """The labels of a metric of the contract by how much they multiply, most first; nothing for other series."""
-        if line.kind != "contract" or not line.series:
+        """The labels of a metric that is scraped by how much they multiply, most first; nothing for other series."""
+        if line.kind not in ("contract", "vendor") or not line.series:
             return []
-        estate = self._estate(line)
         found = []
         for label in line.labels:
-            without = count_label_sets(line.name, estate, frozenset(line.labels) - {label})
-            found.append(Contributor(label, line.label_sets / without if without else 1.0))
+            without = self._series_without(line, label)
+            found.append(Contributor(label, line.series / without if without else 1.0))
         return sorted(found, key=lambda one: (-one.factor, one.label))
 
     def savings(self, line: Line) -> list[Saving]:
         """What would help, most first, with what stands in its way; nothing for series that rules record."""
-        if line.kind != "contract":
+        if line.kind == "contract":
+            found = self._of_contract(line)
+        elif line.kind == "vendor":
+            found = list(self._of_vendor(line))
+        else:
             return []
+        return sorted((one for one in found if one.saves > 0), key=lambda one: (not one.possible, -one.saves, one.what))
+
+    def explain(self, line: Line) -> Explanation:
+        """The arithmetic of one line of the plan."""
+        factors: list[Factor] = []
+        parts = "series of each"
+        if line.kind == "contract":
+            metric = METRICS_BY_NAME[line.name]
+            factors = [
+                Factor(count, tuple(label for label in relation.labels if label in line.labels), relation.said)
+                for count, relation in relation_counts(line.name, self._estate(line), line.labels)
+            ]
+            if metric.type is MetricType.HISTOGRAM:
+                parts = f"{len(metric.buckets)} buckets + the bucket +Inf + sum + count"
+        elif line.kind == "vendor" and len(self._vendor.parts[line.name]) == 1:
+            [part] = self._vendor.parts[line.name]
+            factors = self._vendor.factors(part.source, part.metric, part.metric.labels)
+            parts = _series_in_words(part)
+        return Explanation(line, tuple(factors), parts, tuple(self.contributors(line)), tuple(self.savings(line)))
+
+    def _of_contract(self, line: Line) -> list[Saving]:
         metric, estate = METRICS_BY_NAME[line.name], self._estate(line)
         found = [self._without(line, label, estate) for label in line.labels]
         if TENANT in line.labels and self._policies[line.name].recorded is None:
             sets = count_label_sets(line.name, self._grouped, line.labels)
             what = f"the {PROPOSED_TOP} that spend most keep their name"
             found.append(Saving("group rare tenants", what, self._less(line, sets, line.series_per_set)))
-        found += self._smaller_histograms(line, metric)
-        return sorted((one for one in found if one.saves > 0), key=lambda one: (not one.possible, -one.saves, one.what))
+        return [*found, *self._smaller_histograms(line, metric)]
 
-    def explain(self, line: Line) -> Explanation:
-        """The arithmetic of one line of the plan."""
-        factors: list[tuple[int, Relation]] = []
-        parts = "series of each"
-        if line.kind == "contract":
-            metric = METRICS_BY_NAME[line.name]
-            factors = relation_counts(line.name, self._estate(line), line.labels)
-            if metric.type is MetricType.HISTOGRAM:
-                parts = f"{len(metric.buckets)} buckets + the bucket +Inf + sum + count"
-        return Explanation(line, tuple(factors), parts, tuple(self.contributors(line)), tuple(self.savings(line)))
+    def _of_vendor(self, line: Line) -> Iterator[Saving]:
+        """A metric that no signal reads can go; of one that is read, the labels that no signal reads."""
+        parts = self._vendor.parts[line.name]
+        readers = {reader for part in parts for reader in part.source.binding.readers(line.name)}
+        yield Saving("drop metric", "no signal reads it", line.series if not readers else 0)
+        for label in line.labels:
+            needed = {one for part in parts for one in part.source.binding.readers(line.name, label)}
+            saves = line.series - self._series_without(line, label)
+            yield Saving("drop label", label, saves, tuple(sorted(needed)))
+
+    def _series_without(self, line: Line, label: str) -> int:
+        if line.kind == "vendor":
+            return sum(self._vendor.series(part, label) for part in self._vendor.parts[line.name])
+        sets = count_label_sets(line.name, self._estate(line), frozenset(line.labels) - {label})
+        return sets * line.series_per_set * line.instances
 
     def _estate(self, line: Line) -> EstateCounts:
         return self._estates.of(self._policies[line.name].groups)
@@ -122,14 +154,25 @@ class Savings:
     def _smaller_histograms(self, line: Line, metric: Metric) -> list[Saving]:
         if metric.type is not MetricType.HISTOGRAM:
             return []
-        kept = (len(metric.buckets) + 1) // 2
+        kept = len(kept_buckets(self._catalog, metric))
         per_set = series_per_label_set(metric) - len(metric.buckets) + kept
         quantiles = ("quantiles are read from its buckets",)
         return [
-            Saving("fewer buckets", f"{kept} of {len(metric.buckets)}", self._less(line, line.label_sets, per_set)),
+            Saving(
+                "fewer buckets",
+                f"{kept} of {len(metric.buckets)}, those near thresholds kept",
+                self._less(line, line.label_sets, per_set),
+            ),
             Saving("native histogram", "one series a label set", self._less(line, line.label_sets, 1), quantiles),
         ]
 
     @staticmethod
     def _less(line: Line, label_sets: int, series_per_set: int) -> int:
         return line.series - label_sets * series_per_set * line.instances
+
+
+def _series_in_words(part: Part) -> str:
+    if part.metric.type == "histogram":
+        said = f"{part.metric.finite_buckets} buckets + the bucket +Inf + sum + count"
+        return f"{said} + created" if part.series_per_set > part.metric.finite_buckets + 3 else said
+    return "the value, and when it was created" if part.series_per_set > 1 else "series of each"

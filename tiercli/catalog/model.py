@@ -322,6 +322,10 @@ class Cardinality(Model):
     total: SeriesBudget
     metrics: dict[str, SeriesBudget] = {}
     policy: tuple[LabelPolicy, ...] = Field(default=(), description="at most one entry for a metric")
+    label_values: dict[PlainName, PositiveInt] = Field(
+        default={},
+        description="of labels that sources have beside the catalog's: how many values each has for every combination of the others",
+    )
 
 
 class AuditRetention(Model):

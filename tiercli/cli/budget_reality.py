@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from tiercli.cardinality.exposition import Exposed
     from tiercli.cardinality.plan import Plan
     from tiercli.cardinality.reality import Compared, Reality
+    from tiercli.cardinality.scraped import ScrapedMetrics
     from tiercli.catalog.loading import LoadedCatalog
 
 _WIDE = 1000
 _SHOWN = 20
+_METRICS_SHOWN = 6
 
 
 def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metrics: str | None, form: str) -> None:
@@ -23,6 +25,7 @@ def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metr
     import asyncio
 
     from tiercli.cardinality.reality import compare
+    from tiercli.cardinality.scraped import scraped_metrics
     from tiercli.clients.prometheus import PrometheusClient
     from tiercli.errors import CheckFailed, InvalidInput
     from tiercli.lint.live_series import TIMEOUT_S, LiveSeries, look_at_series
@@ -32,17 +35,19 @@ def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metr
     if form == "sarif":
         raise InvalidInput("there is no SARIF of what is running", hint="text, json or github")
 
+    scraped = scraped_metrics(loaded.catalog)
+
     async def look(url: str) -> LiveSeries:
         async with PrometheusClient(url, TIMEOUT_S) as client:
-            return await look_at_series(client, loaded.catalog)
+            return await look_at_series(client, loaded.catalog, scraped)
 
     exposed = None
     if prometheus is not None:
         live = asyncio.run(look(prometheus))
-        reality = compare(loaded.catalog, made, live.series, live.values, one_target=False, churn=live.churn)
+        reality = compare(loaded.catalog, scraped, made, live.series, live.values, one_target=False, churn=live.churn)
     else:
-        exposed = _read(metrics or "-")
-        reality = compare(loaded.catalog, made, exposed.series, exposed.values, one_target=True)
+        exposed = _read(metrics or "-", scraped)
+        reality = compare(loaded.catalog, scraped, made, exposed.series, exposed.values, one_target=True)
     _print(reality, exposed, form)
     if exposed is not None and exposed.wrong:
         more = f", {exposed.wrong - len(exposed.problems):,} more" if exposed.wrong > len(exposed.problems) else ""
@@ -54,7 +59,7 @@ def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metr
         raise CheckFailed("; ".join(_verdict(reality)), hint="name it in the catalog, or stop it where it is counted")
 
 
-def _read(where: str) -> Exposed:
+def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
     import sys
     from pathlib import Path
 
@@ -62,7 +67,7 @@ def _read(where: str) -> Exposed:
     from tiercli.errors import BackendUnreachable, InvalidInput, Location, Problem
 
     if where == "-":
-        return read_exposition(sys.stdin, "standard input")
+        return read_exposition(sys.stdin, "standard input", scraped)
     if where.startswith(("http://", "https://")):
         import httpx
 
@@ -72,10 +77,10 @@ def _read(where: str) -> Exposed:
             raise BackendUnreachable(f"no metrics: {error}") from error
         if answer.status_code != 200:
             raise BackendUnreachable(f"no metrics: the target answers with HTTP {answer.status_code}")
-        return read_exposition(answer.text.splitlines(), str(httpx.URL(where).copy_with(userinfo=b"")))
+        return read_exposition(answer.text.splitlines(), str(httpx.URL(where).copy_with(userinfo=b"")), scraped)
     try:
         with Path(where).open(encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
-            return read_exposition(stream, where)
+            return read_exposition(stream, where, scraped)
     except OSError as error:
         problem = Problem(Location(where), error.strerror or str(error))
         raise InvalidInput("the metrics cannot be read", [problem]) from error
@@ -118,12 +123,14 @@ def _print_table(reality: Reality) -> None:
     churn = reality.churn
     if churn is not None:
         new = "not known: it did not run an hour ago" if churn.created is None else f"{churn.created:,}"
-        console.print(f"{churn.alive:,} series of the gateway are alive; created in the last hour: {new}", markup=False)
+        console.print(f"{churn.alive:,} scraped series are alive; created in the last hour: {new}", markup=False)
 
 
 def _strangers(reality: Reality) -> Iterable[str]:
     for one in reality.strangers[:_SHOWN]:
-        yield f"✗ {one.label} {one.value!r} is not in the catalog: {one.series:,} series of {', '.join(one.metrics)}"
+        more = f" and {len(one.metrics) - _METRICS_SHOWN} more" if len(one.metrics) > _METRICS_SHOWN else ""
+        of = ", ".join(one.metrics[:_METRICS_SHOWN]) + more
+        yield f"✗ {one.label} {one.value!r} is not in the catalog: {one.series:,} series of {of}"
     if len(reality.strangers) > _SHOWN:
         yield f"✗ and {len(reality.strangers) - _SHOWN:,} more values that are not in the catalog"
 

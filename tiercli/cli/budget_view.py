@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tiercli.cardinality.plan import Line, Plan
     from tiercli.cardinality.raised import Raised
     from tiercli.cardinality.savings import Explanation, Saving, Savings
+    from tiercli.cardinality.targets import TargetSeries
 
 _BAR = 16
 _WIDE = 1000
@@ -33,7 +34,7 @@ def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[R
     largest = max((line.series for line in made.lines), default=1)
     for line in made.lines:
         bar = "█" * max(1 if line.series else 0, round(_BAR * line.series / max(1, largest)))
-        cells = (*_row(line), bar, _most_by(line, savings), _best(line, savings))
+        cells = (*_row(line, savings), bar, _most_by(line, savings), _best(line, savings))
         table.add_row(*(Text(cell) for cell in cells), style="red" if line.over else None)
     share = _share(made.series / made.budget.series)
     total = ("all", "", f"{made.series:,}", f"{made.budget.series:,}", f"{share}{' over' if made.over else ''}")
@@ -46,6 +47,8 @@ def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[R
     from tiercli.cardinality.footprint import SOURCE
 
     console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({SOURCE}); {rate}", markup=False)
+    for line_ in target_lines(made):
+        console.print(line_, markup=False)
     if made.not_counted:
         console.print(f"not counted, the own metrics of: {'; '.join(made.not_counted)}", style="yellow", markup=False)
     for one in raised:
@@ -64,6 +67,10 @@ def plan_json(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Ra
         "budget": made.budget.model_dump(mode="json"),
         "within": made.within,
         "not_counted": list(made.not_counted),
+        "targets": [
+            {"job": one.job, "addresses": list(one.addresses), "series": one.series, "each": one.each}
+            for one in made.targets
+        ],
         "memory_bytes": cost.memory_bytes,
         "samples_per_second": {"scraped": cost.scraped_per_s, "recorded": cost.recorded_per_s},
         "metrics": [
@@ -94,19 +101,40 @@ def plan_json(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Ra
     }
 
 
+def target_lines(made: Plan) -> Iterator[str]:
+    """What each scrape target has; targets of a job that have the same in one line."""
+    alike: dict[tuple[str, int | None], list[TargetSeries]] = {}
+    for one in made.targets:
+        alike.setdefault((one.job, one.each), []).append(one)
+    for (job, each), some in alike.items():
+        addresses = [address for one in some for address in one.addresses]
+        shown = ", ".join(addresses[:_SHOWN]) + (
+            f", and {len(addresses) - _SHOWN} more" if len(addresses) > _SHOWN else ""
+        )
+        series = sum(one.series for one in some)
+        said = f"{each:,} series" if each is not None else f"{series:,} series together"
+        yield f"{job}: {said}{' each' if each is not None and len(addresses) > 1 else ''} of {shown}"
+
+
 def explained_lines(explanation: Explanation) -> Iterator[str]:
     """The arithmetic of one metric, a line each."""
     line = explanation.line
     yield f"{line.name}{{{', '.join(line.labels)}}}"
-    for count, relation in explanation.factors:
-        kept = [label for label in relation.labels if label in line.labels]
-        yield f"  {count:>12,}  {relation.said} ({', '.join(kept) or 'no label of it is kept'})"
+    for factor in explanation.factors:
+        yield f"  {factor.count:>12,}  {factor.said} ({', '.join(factor.labels) or 'no label of it is kept'})"
     if not explanation.factors:
         yield f"  {line.label_sets:>12,}  label sets"
     yield f"× {line.series_per_set:>12,}  {explanation.parts}"
     yield f"× {line.instances:>12,}  instance{'s' if line.instances != 1 else ''}"
     yield f"= {line.series:>12,}  series{f', of {line.budget.series:,} (' + line.budget.reason + ')' if line.budget else ''}"
+    if line.kind == "vendor":
+        counted = {label for factor in explanation.factors for label in factor.labels}
+        single = [label for label in line.labels if label not in counted]
+        if single:
+            yield f"  one value beside the others: {', '.join(single)} (more of them: cardinality.label_values)"
     for one in explanation.contributors:
+        if one.factor <= 1:
+            continue
         yield f"  because of {one.label}: {one.factor:,.1f} times as many"
     for saving in explanation.savings:
         needed = saving.needed_by or ()
@@ -121,10 +149,7 @@ def explained_json(explanation: Explanation) -> dict[str, Any]:
     return {
         "metric": line.name,
         "labels": list(line.labels),
-        "factors": [
-            {"count": count, "of": relation.said, "labels": [one for one in relation.labels if one in line.labels]}
-            for count, relation in explanation.factors
-        ],
+        "factors": [{"count": one.count, "of": one.said, "labels": list(one.labels)} for one in explanation.factors],
         "label_sets": line.label_sets,
         "series_per_label_set": line.series_per_set,
         "instances": line.instances,
@@ -139,8 +164,12 @@ def _saving_json(saving: Saving) -> dict[str, Any]:
     return {"kind": saving.kind, "what": saving.what, "saves": saving.saves, "needed_by": needed}
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: Line, savings: Savings) -> tuple[str, ...]:
     labels = ", ".join(line.labels)
+    if line.kind == "vendor":  # a dozen labels, of which a few multiply
+        counted = {label for factor in savings.explain(line).factors for label in factor.labels}
+        shown = [label for label in line.labels if label in counted]
+        labels = ", ".join([*shown, "…"] if len(shown) < len(line.labels) else shown)
     if line.budget is None:
         return line.name, labels, f"{line.series:,}", "", ""
     share = f"{_share(line.series / line.budget.series)}{' over' if line.over else ''}"
@@ -164,5 +193,5 @@ def _best(line: Line, savings: Savings) -> str:
     best = next((one for one in savings.savings(line) if one.possible), None)
     if best is None:
         return ""
-    what = f"drop {best.what}" if best.kind == "drop label" else best.kind
+    what = f"drop {best.what}" if best.kind == "drop label" else "drop it" if best.kind == "drop metric" else best.kind
     return f"{what}: −{best.saves:,}"

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from tiercli.cardinality.exposition import CATALOG_LABELS
 from tiercli.cardinality.reality import Churn
+from tiercli.cardinality.scraped import ScrapedMetrics
+from tiercli.cardinality.vendor import VendorCounts
 from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.rules.alarm_templates import our_matchers
-from tiercli.signals.contract import METRICS_BY_NAME
+from tiercli.signals.bindings import CANONICAL_BINDING
+from tiercli.signals.promql import any_of, matcher
 
 # Counting a million series takes Prometheus seconds.
 TIMEOUT_S = 60.0
-_CONTRACT = '{__name__=~"ai_gateway_.+"}'
 _HOUR_AGO = "1h"
+_CONTRACT = "ai_gateway_.+"
+# Prometheus' own about each scrape.
+_SCRAPES = "up|scrape_.+"
+# With the metric's name as a label: `unless` does not look at names.
+_NAMED = 'label_replace({}, "tiercli_metric", "$1", "__name__", "(.+)")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +33,43 @@ class LiveSeries:
     churn: Churn
 
 
-async def look_at_series(client: PrometheusClient, catalog: Catalog) -> LiveSeries:
+async def look_at_series(client: PrometheusClient, catalog: Catalog, scraped: ScrapedMetrics) -> LiveSeries:
     """Count what is there now. Raises BackendUnreachable or QueryRejected."""
-    ours = ", ".join(our_matchers(catalog))
+    exposed = _exposed(catalog)
+    alerts = f'{{__name__=~"ALERTS|ALERTS_FOR_STATE", {", ".join(our_matchers(catalog))}}}'
     series: Counter[str] = Counter()
-    for selector in ('{__name__=~"ai_gateway_.+|tier:.+"}', f'{{__name__=~"ALERTS|ALERTS_FOR_STATE", {ours}}}'):
+    for selector in (*exposed, '{__name__=~"tier:.+"}', alerts):
         for one in await client.query(f"count by (__name__) ({selector})"):
-            series[_metric(one.labels["__name__"])] += int(one.value)
+            series[scraped.family(one.labels["__name__"])] += int(one.value)
     values: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for label in sorted(CATALOG_LABELS):
-        for one in await client.query(f"count by (__name__, {label}) ({_CONTRACT})"):
-            if label in one.labels:
-                values[_metric(one.labels["__name__"]), label][one.labels[label]] += int(one.value)
-    return LiveSeries(series, dict(values), await _churn(client))
+    for label in sorted(scraped.watched):
+        for selector in exposed:
+            for one in await client.query(f"count by (__name__, {label}) ({selector})"):
+                family = scraped.family(one.labels["__name__"])
+                if label in one.labels and label in scraped.labels.get(family, ()):
+                    values[family, label][one.labels[label]] += int(one.value)
+    return LiveSeries(series, dict(values), await _churn(client, exposed))
 
 
-async def _churn(client: PrometheusClient) -> Churn:
-    named = 'label_replace({}, "tiercli_metric", "$1", "__name__", "(.+)")'
-    now, before = named.format(_CONTRACT), named.format(f"{_CONTRACT} offset {_HOUR_AGO}")
-    alive = await client.query(f"count({_CONTRACT})")
-    ran_then = await client.query(f"count({_CONTRACT} offset {_HOUR_AGO})")
-    created = await client.query(f"count({now} unless {before})")
-    number = int(created[0].value) if created else 0
-    return Churn(int(alive[0].value) if alive else 0, number if ran_then else None)
+def _exposed(catalog: Catalog) -> list[str]:
+    """Selectors of the series that the sources of a catalog expose, of which no two select the same; the contract's whoever
+    exposes them."""
+    jobs = list(dict.fromkeys(source.job for source in VendorCounts(catalog).sources))
+    own = f'{{{matcher("job", "=~", any_of(jobs))}, __name__!~"{_SCRAPES}|{_CONTRACT}"}}'
+    native = catalog.gateway.binding == CANONICAL_BINDING
+    return [*([f'{{__name__=~"{_CONTRACT}"}}'] if native else []), *([own] if jobs else [])]
 
 
-def _metric(series: str) -> str:
-    for suffix in ("_bucket", "_sum", "_count"):
-        base = series.removesuffix(suffix)
-        if base != series and base in METRICS_BY_NAME:
-            return base
-    return series
+async def _churn(client: PrometheusClient, exposed: list[str]) -> Churn:
+    alive = created = before = 0.0
+    for now in exposed:
+        then = f"{now} offset {_HOUR_AGO}"
+        alive += await _number(client, f"count({now})")
+        before += await _number(client, f"count({then})")
+        created += await _number(client, f"count({_NAMED.format(now)} unless {_NAMED.format(then)})")
+    return Churn(int(alive), int(created) if before else None)
+
+
+async def _number(client: PrometheusClient, expr: str) -> float:
+    found = await client.query(expr)
+    return found[0].value if found else 0.0

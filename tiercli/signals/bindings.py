@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Literal
 
 import jinja2
 from pydantic import Field
@@ -18,6 +18,7 @@ from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, MetricType
 from tiercli.signals.promql import matcher, quote
 from tiercli.signals.recorded import SourceKind
 from tiercli.signals.timing import Timing
+from tiercli.signals.vendor_metrics import Exposition
 
 # The binding of a gateway that exposes the canonical contract itself.
 CANONICAL_BINDING = "native"
@@ -31,19 +32,6 @@ TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {
 # A series that was not there for this long before a window is new, and counts whole: rate() and increase() do not see a
 # counter's first event. Longer than a gap in scraping lasts.
 BIRTH_LOOK_BACK = "1h"
-
-
-class VendorMetric(Model):
-    """A metric of a source as it is exposed. `labels` without job and instance; `le` is understood."""
-
-    type: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...] = ()
-
-    def exposed(self, name: str) -> dict[str, tuple[str, ...]]:
-        """The labels of each series name that the metric has."""
-        if self.type == "histogram":
-            return {f"{name}_bucket": (*self.labels, "le"), f"{name}_sum": self.labels, f"{name}_count": self.labels}
-        return {name: self.labels}
 
 
 class Place(Model):
@@ -87,13 +75,12 @@ class Discovery(Model):
     tenants: TenantPlace | None = None
 
 
-class Binding(Model):
+class Binding(Exposition):
     """One file of catalogs/sources/.
 
-    `metrics`: what the source exposes, as far as `signals` read it; without it, the canonical contract. `signals`: the
-    templates of expressions by recorded series. `unavailable`: signals that the source does not have, and why; a derived one where its
-    inputs are there and cannot tell. Without
-    `discovery` no catalog can be drafted from the source.
+    Without `metrics` the source exposes the canonical contract. `signals`: the templates of expressions by recorded series.
+    `unavailable`: signals that the source does not have, and why; a derived one where its inputs are there and cannot tell.
+    Without `discovery` no catalog can be drafted from the source.
     """
 
     source: str
@@ -107,7 +94,6 @@ class Binding(Model):
         description="servers that do not say which model they serve: their scrape targets do, with `model`",
     )
     duration_buckets: tuple[float, ...] = DURATION_BUCKETS
-    metrics: dict[str, VendorMetric] = {}
     signals: dict[str, str]
     unavailable: dict[str, str] = {}
     otherwise: str | None = Field(default=None, description="why the source has none of what is not named")
@@ -116,6 +102,12 @@ class Binding(Model):
     def why_not(self, signal: str) -> str | None:
         """Why the source does not have a signal; None when its file does not say."""
         return self.unavailable.get(signal, self.otherwise)
+
+    def readers(self, metric: str, label: str | None = None) -> list[str]:
+        """The signals whose expressions read a metric, or name one of its labels too."""
+        named = [rf"(?<![\w:]){re.escape(metric)}(_bucket|_sum|_count)?(?![\w:])"]
+        named += [rf"(?<!\w){re.escape(label)}(?!\w)"] if label is not None else []
+        return [signal for signal, text in self.signals.items() if all(re.search(one, text) for one in named)]
 
     def exposed_series(self) -> dict[str, frozenset[str]]:
         """The labels of every series that an expression of this binding may read, as they are in Prometheus."""

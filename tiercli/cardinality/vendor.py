@@ -1,0 +1,255 @@
+"""How many series the sources of a catalog expose under names of their own: LiteLLM's, vLLM's, DCGM's, a cloud's console.
+
+A binding says of each label which dimension of the catalog its values are. The rows that the catalog allows are listed per
+alias, never per tenant: tenants that may call the same aliases are counted together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+
+from tiercli.catalog.model import Catalog, OtherSource, Server
+from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
+from tiercli.signals.bindings import CANONICAL_BINDING, Binding, known_binding
+from tiercli.signals.vendor_metrics import ExposedMetric
+
+Row = tuple[tuple[str, str | None], ...]
+# Dimensions that a call has only once it is routed.
+_ROUTED = frozenset(("deployment", "provider", "model", "region", "step"))
+
+
+@dataclass(frozen=True)
+class VendorSource:
+    """A source that exposes metrics of its own, and what of the catalog its targets show. `same`: each target exposes all
+    of it, as the instances of a gateway do; others share it."""
+
+    binding: Binding
+    job: str
+    targets: tuple[str, ...]
+    same: bool
+    provider: str | None = None
+    servers: tuple[Server, ...] = ()
+
+    @property
+    def instances(self) -> int:
+        """How many times its label sets are there."""
+        return len(self.targets) if self.same else 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """A metric of one source, and the series of one label set of it."""
+
+    source: VendorSource
+    metric: ExposedMetric
+    series_per_set: int
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One factor of a number of label sets: `count` combinations of `labels`, in words."""
+
+    count: int
+    labels: tuple[str, ...]
+    said: str
+
+
+class VendorCounts:
+    """Counts the label sets of the sources of one catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._known: dict[tuple[object, ...], int] = {}
+
+    @cached_property
+    def sources(self) -> tuple[VendorSource, ...]:
+        """The sources that do not expose the contract, the gateway first; servers of one binding are one."""
+        return tuple(_sources(self._catalog))
+
+    @cached_property
+    def parts(self) -> Mapping[str, list[Part]]:
+        """Every metric of theirs, by name: hardly ever of more than one source."""
+        found: dict[str, list[Part]] = {}
+        for source in self.sources:
+            for name, metric, per_set in source.binding.counted():
+                found.setdefault(name, []).append(Part(source, metric, per_set))
+        return found
+
+    def series(self, part: Part, without: str | None = None) -> int:
+        """The series of a metric of one source on all its targets; `without`: had it not this label."""
+        labels = [label for label in part.metric.labels if label != without]
+        return self.label_sets(part.source, part.metric, labels) * part.series_per_set * part.source.instances
+
+    def recorded(self, series: str) -> int | None:
+        """The label sets of a recorded series that are the gateway's own; None where they are the catalog's."""
+        source = next((one for one in self.sources if series in one.binding.recorded_of), None)
+        if source is None:
+            return None
+        of = source.binding.recorded_of[series]
+        return self.label_sets(source, self.parts[of.metric][0].metric, of.labels)
+
+    def largest(self, part: Part) -> int:
+        """The most series of it that one target can have."""
+        source = part.source
+        if source.same:
+            return self.series(part) // source.instances
+        alone = (replace(source, targets=(str(one.metrics),), servers=(one,)) for one in source.servers)
+        return max((self.series(replace(part, source=one)) for one in alone), default=0)
+
+    def exposed(self, source: VendorSource) -> int:
+        """All series of a source, on all its targets."""
+        return sum(self.series(Part(source, metric, per_set)) for _, metric, per_set in source.binding.counted())
+
+    def factors(self, source: VendorSource, metric: ExposedMetric, labels: Iterable[str]) -> list[Factor]:
+        """The factors of the label sets of a metric that has `labels`: on each target if they are all the same, else on all."""
+        kept = list(labels)
+        values, more = source.binding.label_values, self._catalog.cardinality.label_values
+        of = {label: str(values[label]) for label in kept if isinstance(values.get(label), str)}
+        of = {label: "tenant" if value == "tenant_key" else value for label, value in of.items()}
+        found = []
+        dimensions = frozenset(of.values())
+        count = self._combinations(source, dimensions, metric.unrouted)
+        if dimensions or count != 1:
+            found.append(Factor(count, tuple(of), _said(source, dimensions)))
+        for label in kept:
+            number = values.get(label, 1)
+            own = 1 if isinstance(number, str) else number
+            if (number := more.get(label, own)) > 1:
+                found.append(Factor(number, (label,), f"values of {label}"))
+        return found
+
+    def label_sets(self, source: VendorSource, metric: ExposedMetric, labels: Iterable[str] | None = None) -> int:
+        """Their product; `labels` None: all that the metric has."""
+        product = 1
+        for factor in self.factors(source, metric, metric.labels if labels is None else labels):
+            product *= factor.count
+        return product
+
+    def _combinations(self, source: VendorSource, dimensions: frozenset[str], unrouted: bool) -> int:
+        key = (source.job, source.binding.source, source.targets, dimensions, unrouted)
+        if key not in self._known:
+            self._known[key] = self._count(source, dimensions, unrouted)
+        return self._known[key]
+
+    def _count(self, source: VendorSource, dimensions: frozenset[str], unrouted: bool) -> int:
+        if source.binding.kind == "servers":
+            return sum(len(set(server.models)) if "model" in dimensions else 1 for server in source.servers)
+        if source.binding.kind == "gpus":
+            return sum(server.gpus for server in source.servers) if "gpu" in dimensions else len(source.targets)
+        if source.provider is not None:
+            return len({_kept(row, dimensions) for row in self._offered(source.provider)})
+        rest = dimensions - {"tenant"}
+        if "tenant" not in dimensions:
+            rows = self._by_alias.values() if rest & {"alias", "step"} else [self._offered(None)]
+            return len({_kept(row, rest) for some in rows for row in (*some, *_unrouted(some, unrouted))})
+        by_alias = {
+            alias: frozenset(_kept(row, rest) for row in (*rows, *_unrouted(rows, unrouted)))
+            for alias, rows in self._by_alias.items()
+        }
+        same = Counter(tenant.aliases for tenant in self._catalog.tenants.values())
+        return sum(
+            count * len(frozenset().union(*(by_alias[alias] for alias in (by_alias if names is None else names))))
+            for names, count in same.items()
+        )
+
+    @cached_property
+    def _by_alias(self) -> Mapping[str, list[dict[str, str | None]]]:
+        """The rows that calls of each alias can have: its candidates at their steps, times the deployments of each."""
+        return {
+            name: [
+                {**offer, "deployment": deployment, "alias": name, "step": str(step)}
+                for step, candidate in enumerate(alias.candidates)
+                for offer in [candidate.model_dump()]
+                for deployment in self._deployments.get(tuple(offer.values()), [None])
+            ]
+            for name, alias in self._catalog.aliases.items()
+        }
+
+    @cached_property
+    def _deployments(self) -> Mapping[tuple[str, ...], list[str | None]]:
+        found: dict[tuple[str, ...], list[str | None]] = {}
+        for name, offer in self._catalog.gateway.deployments.items():
+            found.setdefault(tuple(offer.model_dump().values()), []).append(name)
+        return found
+
+    def _offered(self, provider: str | None) -> list[dict[str, str | None]]:
+        """The rows that calls can have, whatever the alias."""
+        if provider is None and self._catalog.gateway.deployments:
+            return [
+                {**offer.model_dump(), "deployment": name} for name, offer in self._catalog.gateway.deployments.items()
+            ]
+        return [
+            {**offer._asdict(), "deployment": "/".join(offer)}
+            for offer in self._catalog.offers()
+            if provider is None or offer.provider == provider
+        ]
+
+
+def _sources(catalog: Catalog) -> Iterator[VendorSource]:
+    gateway = catalog.gateway
+    if gateway.binding != CANONICAL_BINDING:
+        yield VendorSource(
+            known_binding(gateway.binding), GATEWAY_JOB, tuple(dict.fromkeys(gateway.targets)), same=True
+        )
+    scraped: dict[str, list[Server]] = {}
+    for provider in catalog.providers.values():
+        if provider.binding is not None:
+            scraped.setdefault(provider.binding, []).extend(
+                server for server in provider.servers.values() if server.metrics is not None
+            )
+    for binding, servers in scraped.items():
+        if servers:
+            targets = tuple(dict.fromkeys(str(server.metrics) for server in servers))
+            yield VendorSource(known_binding(binding), SERVERS_JOB, targets, same=False, servers=tuple(servers))
+    for name, source in catalog.sources.items():
+        binding_of = known_binding(source.binding)
+        targets = tuple(dict.fromkeys(source.targets))
+        beside = _beside(catalog, source) if binding_of.kind == "gpus" else ()
+        same = binding_of.kind == "gateway"
+        yield VendorSource(binding_of, source_job(name), targets, same, source.provider, beside)
+
+
+def _beside(catalog: Catalog, source: OtherSource) -> tuple[Server, ...]:
+    """The servers whose GPUs the targets of a source show: those on their hosts, or all of them where no host is a server's."""
+    hosts = {host_of(target) for target in source.targets}
+    every = tuple(server for _, _, server in catalog.servers())
+    return tuple(one for one in every if one.metrics is not None and host_of(one.metrics) in hosts) or every
+
+
+def host_of(address: str) -> str:
+    """Of host:port the host."""
+    return address.rpartition(":")[0]
+
+
+def _unrouted(rows: list[dict[str, str | None]], unrouted: bool) -> Iterator[dict[str, str | None]]:
+    """What calls are that were refused before they had a provider: one row an alias."""
+    if unrouted:
+        aliases = dict.fromkeys(row.get("alias") for row in rows)
+        yield from ({**dict.fromkeys(_ROUTED, ""), "alias": alias} for alias in aliases)
+
+
+def _kept(row: Mapping[str, str | None], dimensions: frozenset[str]) -> Row:
+    return tuple((dimension, row.get(dimension)) for dimension in sorted(dimensions))
+
+
+@cache
+def _words() -> dict[str, str]:
+    return {"deployment": "deployments", "provider": "providers", "model": "models", "region": "regions"} | {
+        "alias": "aliases",
+        "step": "fallback steps",
+        "tenant": "tenants",
+        "gpu": "GPUs",
+    }
+
+
+def _said(source: VendorSource, dimensions: frozenset[str]) -> str:
+    """What is counted, in words."""
+    if source.binding.kind == "servers":
+        return "models by server" if dimensions else "servers"
+    if source.binding.kind == "gpus":
+        return "GPUs" if dimensions else "targets"
+    words = [word for dimension, word in _words().items() if dimension in dimensions]
+    return f"combinations of {', '.join(words)} that the catalog allows" if len(words) > 1 else "".join(words) or "none"
