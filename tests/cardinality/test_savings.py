@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import HYBRID
+from tiercli.cardinality.buckets import kept_buckets
 from tiercli.cardinality.footprint import footprint
 from tiercli.cardinality.plan import Plan, plan_series
 from tiercli.cardinality.savings import FREE_LABELS, PROPOSED_TOP, Savings
@@ -22,7 +23,7 @@ from tiercli.catalog.model import Catalog, LabelPolicy, RareTenants
 from tiercli.lint.policy_checks import needed_labels
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
-from tiercli.signals.contract import CONTRACT, MetricType
+from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, METRICS_BY_NAME, MetricType
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -63,7 +64,14 @@ def test_histograms_get_smaller_by_fewer_buckets_or_native_ones(many: Catalog) -
     line = next(line for line in plan_series(many).lines if line.name == "ai_gateway_request_duration_seconds")
     by_kind = {saving.kind: saving for saving in Savings(many).savings(line)}
     assert line.series == 2 * 4 * (18 + 3)
-    assert by_kind["fewer buckets"].saves == 2 * 4 * 9
+    assert by_kind["fewer buckets"].saves == 2 * 4 * 3
+    kept = kept_buckets(many, METRICS_BY_NAME[line.name])
+    assert (kept[0], kept[-1]) == (DURATION_BUCKETS[0], DURATION_BUCKETS[-1])
+    # The service level of 5 s, what is usual, and twice that: the bounds that a quantile there lies between.
+    for level in (many.service_level.latency_seconds, 0.55, 1.1):
+        assert max(one for one in DURATION_BUCKETS if one < level) in kept
+        assert min(one for one in DURATION_BUCKETS if one >= level) in kept
+    assert len(kept_buckets(many, METRICS_BY_NAME["ai_gateway_response_tokens"])) == 6
     assert by_kind["native histogram"].saves == 2 * 4 * (18 + 2)
     assert not by_kind["native histogram"].possible
 
@@ -118,8 +126,8 @@ def test_the_cost_is_of_what_is_scraped_and_what_is_recorded(hybrid: LoadedCatal
 
 
 def test_what_is_scraped_and_not_counted_is_said(run_tiercli: Run) -> None:
-    done = run_tiercli("budget", str(HYBRID))
-    assert "not counted, the own metrics of: 2 servers of vllm, which names no binding" in done.stdout
+    done = run_tiercli("budget", str(HYBRID.parent / "starter.yaml"))
+    assert "not counted, the own metrics of: 1 server of vllm, which names no binding" in done.stdout
     said = json.loads(run_tiercli("budget", str(HYBRID.parent / "litellm-vllm.yaml"), "--format", "json").stdout)
     assert said["not_counted"] == []
 

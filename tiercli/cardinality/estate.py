@@ -10,11 +10,12 @@ Each count takes the labels that are kept: the count is of the distinct combinat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import TypeVar
 
+from tiercli.cardinality.feature_masks import count_features, feature_masks
 from tiercli.catalog.model import Catalog, Offer, Tenant
 from tiercli.signals.label_policy import TENANT, TenantGroups
 
@@ -51,6 +52,7 @@ class EstateCounts:
             like._reached if like is not None else {}
         )
         self._of_alias: dict[str, dict[str, frozenset[str]]] = like._of_alias if like is not None else {}
+        self._reach_sizes: dict[tuple[object, object], Counter[int]] = {}
         self.known: dict[tuple[object, Labels], int] = {}  # what relations have asked before
 
     @cached_property
@@ -158,13 +160,12 @@ class EstateCounts:
         """Of (tenant, feature, alias): each tenant's own features times the aliases that it may call."""
         features, aliases = "feature" in kept, "alias" in kept
         if TENANT not in kept:
-            return _area(self._masks, features, aliases)
-        every, total = len(self._catalog.aliases), 0
-        for tenant in self._single:
-            callable_ = every if tenant.aliases is None else len(set(tenant.aliases))
-            own = len(set(tenant.features))
-            total += (own if features else min(own, 1)) * (callable_ if aliases else min(callable_, 1))
-        return total + _area(self._rest_masks, features, aliases)
+            return count_features(self._masks, features, aliases)
+        total = sum(
+            count * (own if features else min(own, 1)) * (callable_ if aliases else min(callable_, 1))
+            for (own, callable_), count in self._sizes.items()
+        )
+        return total + count_features(self._rest_masks, features, aliases)
 
     def tenant_features(self, kept: Labels) -> int:
         """Of (tenant, feature), whatever a tenant may call."""
@@ -202,12 +203,31 @@ class EstateCounts:
     ) -> int:
         """The label sets of each tenant, by how much it reaches. Tenants of which `of` is the same reach the same."""
         everybody = self._rest if by_tenant else list(self._catalog.tenants.values())
-        total = sum(
-            count * label_sets(len(reached(key))) for key, count in Counter(map(of, self._single)).items() if by_tenant
-        )
+        total = 0
+        if by_tenant:
+            total = sum(count * label_sets(size) for size, count in self._reaches(of, reached).items())
         if everybody:
             total += label_sets(len(frozenset().union(*(reached(key) for key in set(map(of, everybody))))))
         return total
+
+    def _reaches(self, of: Callable[[Tenant], _K], reached: Callable[[_K], frozenset[str]]) -> Counter[int]:
+        """How many of the tenants that keep their own label value reach how much."""
+        key = (of, getattr(reached, "args", reached))
+        if key not in self._reach_sizes:
+            sizes: Counter[int] = Counter()
+            for one, count in Counter(map(of, self._single)).items():
+                sizes[len(reached(one))] += count
+            self._reach_sizes[key] = sizes
+        return self._reach_sizes[key]
+
+    @cached_property
+    def _sizes(self) -> Counter[tuple[int, int]]:
+        """How many of them have so many features and may call so many aliases."""
+        every = len(self._catalog.aliases)
+        return Counter(
+            (len(set(tenant.features)), every if tenant.aliases is None else len(set(tenant.aliases)))
+            for tenant in self._single
+        )
 
     @cached_property
     def _single(self) -> list[Tenant]:
@@ -232,31 +252,11 @@ class EstateCounts:
 
     @cached_property
     def _masks(self) -> dict[str, int]:
-        return self._feature_masks(list(self._catalog.tenants.values()))
+        return feature_masks(self._catalog, list(self._catalog.tenants.values()))
 
     @cached_property
     def _rest_masks(self) -> dict[str, int]:
-        return self._feature_masks(self._rest)
-
-    def _feature_masks(self, tenants: Sequence[Tenant]) -> dict[str, int]:
-        """The features by alias that some of the tenants can bring about. Sets of features are integers, one bit a feature: the
-        union over ten thousand tenants is an `or`."""
-        bits: dict[str, int] = {}
-        masks: dict[tuple[str, ...], int] = {}
-        unions: dict[tuple[str, ...] | None, int] = {}
-        for tenant in tenants:
-            mask = masks.get(tenant.features)
-            if mask is None:
-                mask = 0
-                for feature in tenant.features:
-                    mask |= 1 << bits.setdefault(feature, len(bits))
-                masks[tenant.features] = mask
-            unions[tenant.aliases] = unions.get(tenant.aliases, 0) | mask
-        by_alias: dict[str, int] = dict.fromkeys(self._catalog.aliases, 0)
-        for aliases, mask in unions.items():
-            for alias in self._catalog.aliases if aliases is None else aliases:
-                by_alias[alias] |= mask
-        return by_alias
+        return feature_masks(self._catalog, self._rest)
 
     def _reach(self, label: str, aliases: tuple[str, ...] | None) -> frozenset[str]:
         """The regions, or providers, of the candidates that aliases have."""
@@ -278,18 +278,6 @@ class EstateCounts:
         allowed = self._catalog.zones[zone].regions
         regions = {region for _, region in self._catalog.provider_regions()}
         return frozenset() if allowed is None else frozenset(regions.difference(allowed))
-
-
-def _area(masks: Mapping[str, int], features: bool, aliases: bool) -> int:
-    """Distinct (feature, alias), or the kept ones of the two, by the features of each alias."""
-    if features and aliases:
-        return sum(mask.bit_count() for mask in masks.values())
-    if aliases:
-        return sum(mask != 0 for mask in masks.values())
-    union = 0
-    for mask in masks.values():
-        union |= mask
-    return union.bit_count() if features else min(union, 1)
 
 
 def _zone(tenant: Tenant) -> str:
