@@ -44,7 +44,7 @@ TREE_SIZE = 3
 
 # A program that uses the client as a drill does, and waits until somebody kills it.
 PARENT = """
-import asyncio, json, sys
+import asyncio, json, signal, sys
 from pathlib import Path
 from tiercli.sandbox.processes import ProcessSpec, Warden
 
@@ -56,6 +56,7 @@ async def main():
         print(json.dumps({"warden": warden.pid}), flush=True)
         await asyncio.sleep(600)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background of a shell
 asyncio.run(main())
 """
 
