@@ -103,8 +103,9 @@ async def make_trouble(sandbox: Sandbox, control: FaultControl) -> None:
     await control.apply("malformed", mumbai, {"share": 0.2})
     await control.apply("wrong-region", {"provider": "vllm"}, {"region": "us-east-1"})
     gateway = sandbox.plan.gateways[0].url
-    scores = f"{gateway}/simulation/eval-scores/chat"
-    async with aiohttp.ClientSession() as client, client.put(scores, data="0.5") as answer:
+    condition = {"fault": "eval-drift", "target": {"alias": "chat"}, "settings": {"score": 0.5}, "lease_s": 60}
+    place = f"{gateway}/simulation/conditions/panels"
+    async with aiohttp.ClientSession() as client, client.put(place, json=condition) as answer:
         assert answer.status == 204
 
 

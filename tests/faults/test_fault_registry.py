@@ -13,14 +13,14 @@ import pytest
 
 import tiercli.faults
 from tiercli.faults import FAULTS, FAULTS_BY_NAME
-from tiercli.faults.interface import ROUTE_LABELS
+from tiercli.faults.interface import CALL_LABELS, ROUTE_LABELS, SCRAPE_LABELS
 from tiercli.faults.latencies import Lognormal
 
 FOLDER = Path(tiercli.faults.__file__).parent
 # The modules of the folder that are no fault.
 MACHINERY = {
     "__init__", "control", "control_api", "forwarding", "interface", "latencies", "leases", "listener", "proxy", "routes",
-    "validation",
+    "rewriting", "surge", "validation",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_the_page_names_every_fault() -> None:
 @pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: kind.name)
 def test_a_fault_of_the_proxy_can_be_made_and_any_other_names_its_injector(kind: Any) -> None:
     assert (kind.build is not None) == (kind.injector == "proxy")
-    assert set(kind.target_labels) <= set(ROUTE_LABELS)
+    assert set(kind.target_labels) <= {*ROUTE_LABELS, *SCRAPE_LABELS, *CALL_LABELS}
     assert kind.summary
 
 
@@ -71,6 +71,42 @@ def test_a_fault_of_the_proxy_can_be_made_and_any_other_names_its_injector(kind:
         ("errors", {"share": 1, "status_codes": [200]}, "status_codes"),
         ("gateway-down", {}, None),
         ("gateway-down", {"mode": "x"}, "no settings"),
+        ("blackhole", {}, None),
+        ("blackhole", {"seconds": 1}, "no settings"),
+        ("slow-stream", {"first_token_seconds": 2}, None),
+        ("slow-stream", {"first_token_seconds": 0, "piece_seconds": 0}, "nothing is slow"),
+        ("slow-stream", {"piece_seconds": -1}, "piece_seconds"),
+        ("truncated-stream", {"share": 0.5, "pieces": 0}, None),
+        ("truncated-stream", {"pieces": -1}, "pieces"),
+        ("throttle", {"share": 0.1, "retry_after_seconds": 20}, None),
+        ("throttle", {"share": 0}, "share"),
+        ("throttle", {"retry_after_seconds": -1}, "retry_after_seconds"),
+        ("unclassified", {"share": 0.1, "status_code": 451}, None),
+        ("unclassified", {"status_code": 500}, "status_code"),
+        ("refusal-drift", {"share": 0.2}, None),
+        ("refusal-drift", {"share": 2}, "share"),
+        ("output-length-drift", {"factor": 0.5}, None),
+        ("output-length-drift", {"factor": 0}, "factor"),
+        ("scrape-failure", {"mode": "error"}, None),
+        ("scrape-failure", {"mode": "slow"}, "mode"),
+        ("replica-down", {"instances": 2}, None),
+        ("replica-down", {"instances": 0}, "instances"),
+        ("gpu-saturation", {"calls_per_second": 60}, None),
+        ("gpu-saturation", {}, "calls_per_second: Field required"),
+        ("queue-build-up", {"calls_per_second": 30, "grows_to": 150}, None),
+        ("queue-build-up", {"calls_per_second": 30, "grows_to": -1}, "grows_to"),
+        ("quota-exhaustion", {"calls_per_second": float("inf")}, "calls_per_second"),
+        ("cost-runaway", {"calls_per_second": 40, "prompt_tokens": 3000}, None),
+        ("cost-runaway", {"calls_per_second": 40, "prompt_tokens": 0}, "prompt_tokens"),
+        ("audit-silence", {}, None),
+        ("audit-silence", {"share": 1}, "no settings"),
+        ("audit-loss", {"share": 0.05}, None),
+        ("audit-loss", {"share": 1.5}, "share"),
+        ("eval-drift", {"score": 0.7}, None),
+        ("eval-drift", {}, "score: Field required"),
+        ("eval-drift", {"score": 1.1}, "score"),
+        ("price-change", {"factor": 1000}, None),
+        ("price-change", {"factor": 0}, "factor"),
     ],
     ids=str,
 )

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tiercli.cli import drill_records
 from tiercli.cli.terminal import error_console, output_console
 
 if TYPE_CHECKING:
-    from tiercli.drills.runner import DrillRun
+    from collections.abc import Sequence
+
+    from tiercli.drills.estate import Estate
+    from tiercli.drills.runner import DrillOrder, DrillRun
 
 DEFAULT_CATALOG = "hybrid.yaml"
 
@@ -33,7 +37,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog="Example:\n\n  tiercli drill list --output json")(list_drills)
     group.command("show", epilog="Example:\n\n  tiercli drill show provider-outage")(show_drill)
     group.command("run", epilog=_RUN_EPILOG)(run)
-    group.command("report", epilog="Example:\n\n  tiercli drill report runs/20260101-120000-provider-outage")(report)
+    drill_records.register(group)
     app.add_typer(group, name="drill")
 
 
@@ -41,6 +45,7 @@ _RUN_EPILOG = (
     "Examples:\n\n"
     "  tiercli drill run provider-outage\n\n"
     "  tiercli drill run provider-outage provider-degraded quiet\n\n"
+    "  tiercli drill run --all --runs quarter-4\n\n"
     "  tiercli drill run my-drill --drills ./drills --catalog my.yaml --output json > result.json\n\n"
     "Exit code: 0 passed, 1 failed, 3 the environment failed and nothing was proven, 4 a fault may still be on, 130 Ctrl-C."
 )
@@ -97,8 +102,10 @@ def show_drill(
 
 def run(
     names: Annotated[
-        list[str], typer.Argument(help="Drills by name, or their files; run one after another.", show_default=False)
-    ],
+        list[str] | None,
+        typer.Argument(help="Drills by name, or their files; run one after another.", show_default=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every drill there is.")] = False,
     catalog: Catalog = None,
     drills: Drills = None,
     templates: Templates = None,
@@ -106,43 +113,80 @@ def run(
     factor: Annotated[
         float | None, typer.Option("--factor", help="Compress time by this instead of the drill's own factor.", min=1)
     ] = None,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="A sandbox for each drill, where several could share one.")
+    ] = False,
     output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
 ) -> None:
     """Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.
 
-    Everything runs on loopback and ends with the command. Time is compressed by the drill's factor.
+    Everything runs on loopback and ends with the command. Time is compressed by the drill's factor. Drills of the same factor,
+    load and estate share a sandbox.
     """
     import asyncio
 
+    from tiercli.drills.spec_files import drill_files
+    from tiercli.errors import InvalidInput
+
+    if every == bool(names):
+        said = "--all is every drill there is" if every else "no drill is named"
+        raise InvalidInput(said, hint="name drills (tiercli drill list), or give --all and no name")
+    chosen = list(drill_files(drills or ())) if every else list(names or ())
+    orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
+    worst: int = asyncio.run(_run_all(orders, share=not isolated, output=output))
+    raise typer.Exit(worst)
+
+
+def _orders(
+    names: Sequence[str],
+    catalog: Path | None,
+    drills: Sequence[Path],
+    templates: Sequence[Path],
+    runs: Path,
+    factor: float | None,
+) -> list[DrillOrder]:
+    """What is to be run, checked. Raises InvalidInput with every problem of every drill."""
     from tiercli.catalog.loading import load_catalog
     from tiercli.drills.estate import build_estate
-    from tiercli.drills.live_view import PlainView, TerminalView, summary_lines
-    from tiercli.drills.result_json import encode_result
-    from tiercli.drills.run_folder import REPORT
-    from tiercli.drills.runner import DrillOrder, run_drill
+    from tiercli.drills.runner import DrillOrder
     from tiercli.drills.spec_check import check_spec
     from tiercli.drills.spec_files import find_drill, load_drill
-    from tiercli.errors import ExitCode, InvalidInput
+    from tiercli.errors import InvalidInput
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.sandbox.binaries import find_stack
 
-    loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
-    orders = []
-    problems = []
+    loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
+    estates: dict[tuple[object, ...], Estate] = {}
+    chosen, problems = [], []
     for name in names:
-        spec, document = load_drill(find_drill(name, drills or ()))
-        estate = build_estate(loaded, factor or spec.factor, templates or ())
-        problems += check_spec(spec, loaded.catalog, [alarm.alarm for alarm in estate.alarms], document.locate)
-        orders.append((spec, estate))
+        spec, document = load_drill(find_drill(name, drills))
+        key = (factor or spec.factor, spec.sandbox)
+        if key not in estates:
+            estates[key] = build_estate(loaded, factor or spec.factor, templates, spec.sandbox)
+        known = [alarm.alarm for alarm in estates[key].alarms]
+        problems += check_spec(spec, loaded.catalog, known, document.locate)
+        chosen.append((spec, estates[key]))
     if problems:
         raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
     binaries = find_stack()
+    return [DrillOrder(spec, estate, binaries, runs) for spec, estate in chosen]
+
+
+async def _run_all(orders: Sequence[DrillOrder], *, share: bool, output: str) -> int:
+    """Run them, print what came of each as it ends, and give the exit code."""
+    from tiercli.drills.live_view import PlainView, TerminalView, summary_lines
+    from tiercli.drills.result_json import encode_result
+    from tiercli.drills.run_folder import REPORT
+    from tiercli.drills.shared_runs import run_drills
+    from tiercli.errors import ExitCode
+
     errors, out = error_console(), output_console()
+
+    def view_of(order: DrillOrder) -> TerminalView | PlainView:
+        return TerminalView(errors, order.spec) if errors.is_terminal else PlainView(errors)
+
     worst: int = ExitCode.OK
-    for spec, estate in orders:
-        view = TerminalView(errors, spec) if errors.is_terminal else PlainView(errors)
-        with view:
-            done = asyncio.run(run_drill(DrillOrder(spec, estate, binaries, runs), view))
+    async for done in run_drills(orders, view_of, share=share):
         if output == "json":
             typer.echo(encode_result(done.result), nl=False)
         else:
@@ -151,9 +195,7 @@ def run(
                 out.print(line)
             out.print(f"report: {done.folder / REPORT}", markup=False)
         worst = worse(worst, exit_code_of(done))
-        if done.result.interrupted:
-            break
-    raise typer.Exit(worst)
+    return worst
 
 
 def exit_code_of(done: DrillRun) -> int:
@@ -171,28 +213,6 @@ def worse(one: int, other: int) -> int:
     """The exit code that matters more: a fault that is still on, Ctrl-C, failed, nothing proven, all good."""
     order = [4, 130, 70, 1, 3, 0]
     return min(one, other, key=order.index)
-
-
-def report(folder: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)]) -> None:
-    """Judge a finished run again from its timeline, and draw its report again."""
-    from tiercli.drills.run_folder import REPORT, TIMELINE, write_files
-    from tiercli.drills.runner import result_files
-    from tiercli.drills.spec_files import load_run_spec
-    from tiercli.drills.timeline import load_timeline
-    from tiercli.drills.verdict import judge
-    from tiercli.errors import InvalidInput, Location, Problem
-
-    if not (folder / TIMELINE).is_file():
-        place = Location(str(folder))
-        raise InvalidInput(
-            f"{folder} is not a run's folder", [Problem(place, f"no {TIMELINE} in it", "a folder below runs/")]
-        )
-    spec = load_run_spec(folder)
-    timeline = load_timeline(folder / TIMELINE)
-    result = judge(spec, timeline)
-    write_files(folder, result_files(spec, result, timeline))
-    output_console().print(f"{result.outcome.value}: {folder / REPORT}", markup=False)
-    raise typer.Exit(result.outcome.exit_code)
 
 
 def default_catalog() -> Path:

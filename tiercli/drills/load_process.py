@@ -17,7 +17,9 @@ LOCUST = "locust"
 _POLL_S = 0.1
 
 
-def locust_process(plan: LoadPlan, plan_file: Path, log: Path, locustfile: str | None = None) -> ProcessSpec:
+def locust_process(
+    plan: LoadPlan, plan_file: Path, log: Path, locustfile: str | None = None, name: str = LOCUST
+) -> ProcessSpec:
     """Write the plan and say how Locust is started on it. An operator's own locustfile takes the place of ours."""
     write_load_plan(plan, plan_file)
     file = Path(locustfile) if locustfile else resource_folder("drills") / "locustfile.py"
@@ -27,7 +29,7 @@ def locust_process(plan: LoadPlan, plan_file: Path, log: Path, locustfile: str |
     ]
     if locustfile is not None:  # ours has a LoadTestShape, which --users would contradict
         argv += ["--users", str(plan.users), "--spawn-rate", str(plan.users * 10)]
-    return ProcessSpec(LOCUST, tuple(argv), log, {"TIERCLI_LOAD_PLAN": str(plan_file)})
+    return ProcessSpec(name, tuple(argv), log, {"TIERCLI_LOAD_PLAN": str(plan_file)})
 
 
 async def tail_windows(path: Path) -> AsyncIterator[LoadWindow]:

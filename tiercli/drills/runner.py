@@ -13,10 +13,10 @@ from typing import Protocol
 
 import yaml
 
-from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import WATCHDOG
-from tiercli.drills.estate import EditTree, Estate, start_sandbox
+from tiercli.drills.drill_sandbox import DrillSandbox
+from tiercli.drills.estate import EditTree, Estate
 from tiercli.drills.evidence import alarm_facts, read_panels, read_samples
 from tiercli.drills.injection import applied_fault, renewed_leases
 from tiercli.drills.junit import render_junit
@@ -47,13 +47,13 @@ from tiercli.drills.verdict import judge
 from tiercli.drills.verification import verification_facts
 from tiercli.durations import parse_duration
 from tiercli.errors import BackendError, FaultNotReverted
-from tiercli.faults.control import FaultControl
 from tiercli.sandbox.binaries import StackBinaries
-from tiercli.sandbox.receiver import Notification, WebhookReceiver
-from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.receiver import Notification
 
 LOAD_WITHIN_S = 15.0
 WARM_UP_S = 15.0
+# In a sandbox that others used before, what they left behind has to end first.
+SETTLE_S = 120.0
 _READ_WITHIN_S = 10.0
 
 
@@ -87,14 +87,15 @@ class DrillRun:
     error: BackendError | FaultNotReverted | None = None
 
 
-async def run_drill(order: DrillOrder, view: View) -> DrillRun:
-    """Run a drill in a sandbox of its own. Ctrl-C and SIGTERM stop it: faults are cleared, the report is written.
+async def run_drill(order: DrillOrder, view: View, shared: DrillSandbox | None = None) -> DrillRun:
+    """Run a drill, in a sandbox of its own or in a `shared` one, which is started where it is not yet. Ctrl-C and SIGTERM stop
+    it: faults are cleared, the report is written.
 
     Raises BackendError when the run's folder cannot be made; everything later is in the result.
     """
     folder = make_run_folder(order.runs, order.spec.name)
     stream = (folder / TIMELINE).open("w", encoding="utf-8")
-    run = _Run(order, folder, TimelineWriter(stream), view)
+    run = _Run(order, folder, TimelineWriter(stream), view, shared)
     try:
         with signals_stop(run.stop, Interrupted):
             await run.drive()
@@ -124,7 +125,10 @@ def result_files(spec: DrillSpec, result: Result, timeline: Timeline) -> dict[st
 class _Run:
     """One run while it lasts."""
 
-    def __init__(self, order: DrillOrder, folder: Path, writer: TimelineWriter, view: View) -> None:
+    def __init__(
+        self, order: DrillOrder, folder: Path, writer: TimelineWriter, view: View, shared: DrillSandbox | None
+    ) -> None:
+        self.shared = shared
         self.order = order
         self.folder = folder
         self.writer = writer
@@ -132,6 +136,7 @@ class _Run:
         self.stop = StopSignal()
         self.error: BackendError | FaultNotReverted | None = None
         self._begun = asyncio.Event()
+        self._others_before = False
 
     def observe(self, event: Event) -> None:
         """Note an event; a disk that refuses it stops the run."""
@@ -150,7 +155,8 @@ class _Run:
                     await self._drive_in(stack)
                 except Stopped as stopped:
                     self.observe(stopped.event)
-                self.view.say("stopping the sandbox")
+                if self.shared is None:
+                    self.view.say("stopping the sandbox")
         except FaultNotReverted as error:
             self.error = error
         except BackendError as error:
@@ -160,27 +166,26 @@ class _Run:
             )
 
     async def _drive_in(self, stack: AsyncExitStack) -> None:
-        order, estate = self.order, self.order.estate
-        self.view.say("starting the sandbox")
-        sandbox = await stack.enter_async_context(
-            Sandbox(estate.loaded.catalog, order.binaries, estate.timing, on_exit=self._on_exit)
-        )
-        await stack.enter_async_context(WebhookReceiver(sandbox.addresses.receiver, self._on_notification))
-        tree = await self.stop.race(start_sandbox(estate, sandbox, order.edit_tree, order.spec.load))
-        write_files(self.folder, {f"configuration/{path}": text for path, text in tree.items()})
-        prometheus = await stack.enter_async_context(PrometheusClient(sandbox.addresses.prometheus_url))
-        alertmanager = await stack.enter_async_context(AlertmanagerClient(sandbox.addresses.alertmanager_url))
-        control = await stack.enter_async_context(FaultControl(sandbox.plan.proxy.control_url, sandbox.token))
-        await stack.enter_async_context(renewed_leases(control, self.stop))
+        order = self.order
+        sandbox = self.shared
+        if sandbox is None:
+            sandbox = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
+        sandbox.on_exit, sandbox.on_notification = self._on_exit, self._on_notification
+        self._others_before = sandbox.started
+        if not sandbox.started:
+            self.view.say("starting the sandbox")
+            await self.stop.race(sandbox.start(order.spec.load, order.edit_tree))
+        write_files(self.folder, {f"configuration/{path}": text for path, text in sandbox.tree.items()})
+        await stack.enter_async_context(renewed_leases(sandbox, self.stop))
         self._say_what_runs()
-        await stack.enter_async_context(self._watching(sandbox, prometheus, alertmanager))
+        await stack.enter_async_context(self._watching(sandbox))
         try:
             await self.stop.race(self._wait_for_load())
-            await self.stop.race(self._warm_up(prometheus))
+            await self.stop.race(self._warm_up(sandbox.prometheus))
             limit_s = parse_duration(self.order.spec.abort.wall_clock)
-            await self.stop.race(self._within(limit_s, self._phases(sandbox, prometheus, control)))
+            await self.stop.race(self._within(limit_s, self._phases(sandbox)))
         finally:
-            await self._read(prometheus)
+            await self._read(sandbox.prometheus)
         self.observe(RunEnded(at=time.time()))
 
     def _say_what_runs(self) -> None:
@@ -210,13 +215,12 @@ class _Run:
                 self.observe(alarm_facts(alarm, estate))
 
     @asynccontextmanager
-    async def _watching(
-        self, sandbox: Sandbox, prometheus: PrometheusClient, alertmanager: AlertmanagerClient
-    ) -> AsyncIterator[None]:
+    async def _watching(self, drill_sandbox: DrillSandbox) -> AsyncIterator[None]:
         """Load on, and everything watched, inside."""
+        sandbox = drill_sandbox.sandbox
         catalog, spec = self.order.estate.loaded.catalog, self.order.spec
         names = {"estate": catalog.estate, "env": catalog.env}
-        windows = sandbox.folder / "load.jsonl"
+        windows = sandbox.folder / f"load-{self.folder.name}.jsonl"
         plan = build_load_plan(
             spec.load,
             catalog,
@@ -229,8 +233,8 @@ class _Run:
         )
         await sandbox.warden.start(process)
         tasks = [
-            asyncio.create_task(watch_prometheus(prometheus, self.observe, self.stop, **names)),
-            asyncio.create_task(watch_alertmanager(alertmanager, self.observe, self.stop, **names)),
+            asyncio.create_task(watch_prometheus(drill_sandbox.prometheus, self.observe, self.stop, **names)),
+            asyncio.create_task(watch_alertmanager(drill_sandbox.alertmanager, self.observe, self.stop, **names)),
             asyncio.create_task(
                 watch_load(tail_windows(windows), self._on_load, self.stop, error_share=spec.abort.error_share)
             ),
@@ -258,8 +262,8 @@ class _Run:
         Prometheus finds its targets up to 5 real seconds after it starts and evaluates rules before that, so rules
         that look for something missing are true for a moment: minutes of compressed time. What stays is judged.
         """
-        self.view.say("waiting for the first scrapes")
-        deadline = time.monotonic() + WARM_UP_S
+        self.view.say("waiting until everything is quiet" if self._others_before else "waiting for the first scrapes")
+        deadline = time.monotonic() + (SETTLE_S if self._others_before else WARM_UP_S)
         while time.monotonic() < deadline:
             await asyncio.sleep(0.2)
             try:
@@ -279,7 +283,7 @@ class _Run:
             self.stop.set(Aborted(at=time.time(), reason=said))
             await asyncio.sleep(1)
 
-    async def _phases(self, sandbox: Sandbox, prometheus: PrometheusClient, control: FaultControl) -> None:
+    async def _phases(self, sandbox: DrillSandbox) -> None:
         phases = self.order.spec.phases
         await self._phase("steady", phases.steady)
         if phases.fault is None or phases.recovery is None:
@@ -288,8 +292,8 @@ class _Run:
         try:
             async with asyncio.TaskGroup() as group:
                 for use in self.order.spec.faults:
-                    group.create_task(self._one_fault(use, length_s, control, sandbox))
-                group.create_task(self._evidence(length_s, prometheus))
+                    group.create_task(self._one_fault(use, length_s, sandbox))
+                group.create_task(self._evidence(length_s, sandbox.prometheus))
         except ExceptionGroup as failed:
             # A fault that may still be on matters more than anything else that went wrong.
             reverted = failed.subgroup(FaultNotReverted)
@@ -325,12 +329,12 @@ class _Run:
             for expected in self.order.spec.expect
         )
 
-    async def _one_fault(self, use: FaultUse, length_s: float, control: FaultControl, sandbox: Sandbox) -> None:
+    async def _one_fault(self, use: FaultUse, length_s: float, sandbox: DrillSandbox) -> None:
         factor = self.order.estate.timing.factor
         begin = parse_duration(use.from_) / factor
         end = parse_duration(use.until) / factor if use.until else length_s
         await asyncio.sleep(begin)
-        async with applied_fault(use, control, sandbox, self.observe):
+        async with applied_fault(use, end - begin, sandbox, self.observe):
             await asyncio.sleep(end - begin)
 
     async def _evidence(self, length_s: float, prometheus: PrometheusClient) -> None:

@@ -68,7 +68,7 @@ class FaultUse(Model):
     """One fault on one target during the fault phase; `from` and `until` count from that phase's start."""
 
     fault: PlainName
-    target: dict[str, Name] = Field(min_length=1)
+    target: dict[str, Name] = {}
     settings: dict[str, Any] = {}
     from_: Duration = Field(default="0s", alias="from")
     until: Duration | None = None
@@ -111,6 +111,15 @@ class Abort(Model):
     wall_clock: Duration = "10m"
 
 
+class SandboxSettings(Model):
+    """How the simulated estate differs from the catalog, where a drill needs that to happen on one machine; nothing of it is
+    so in a live drill."""
+
+    gateway_instances: PositiveInt | None = Field(default=None, description="instances of the gateway")
+    local_concurrency: PositiveInt | None = Field(default=None, description="calls that a local server serves at once")
+    tenant_calls_per_10s: PositiveInt | None = Field(default=None, description="a tenant's quota at each provider")
+
+
 class DrillSpec(Model):
     """One drill."""
 
@@ -119,6 +128,7 @@ class DrillSpec(Model):
     owner: PlainName
     alarms: tuple[str, ...] = Field(default=(), description="the alarms that this drill is proof for")
     factor: Annotated[float, Field(ge=1, le=1000)] = 30
+    sandbox: SandboxSettings = SandboxSettings()
     load: Load
     phases: Phases
     faults: tuple[FaultUse, ...] = ()

@@ -13,6 +13,7 @@ from tiercli.drills.load_plan import check_mix
 from tiercli.drills.spec import DrillSpec
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.faults.interface import CALL_LABELS, ROUTE_LABELS, SCRAPE_LABELS
 from tiercli.faults.validation import check_fault
 
 Locate = Callable[[tuple[str | int, ...]], Location]
@@ -80,15 +81,20 @@ def _targets(catalog: Catalog) -> Iterator[dict[str, str]]:
             yield {"provider": name, "region": region, "tier": provider.tier}
         for server_name, server in provider.servers.items():
             yield {"provider": name, "region": server.region, "tier": provider.tier, "server": server_name}
+            yield from ({"scrape": scrape, "server": server_name} for scrape in ("servers", "gpus"))
+    yield {"scrape": "gateway"}
+    for name, tenant in catalog.tenants.items():
+        for alias in catalog.tenant_aliases(tenant):
+            yield from ({"tenant": name, "alias": alias, "feature": feature} for feature in tenant.features)
 
 
 def _target_values(catalog: Catalog) -> Mapping[str, list[str]]:
-    values: dict[str, list[str]] = {"provider": [], "region": [], "tier": [], "server": []}
+    labels = (*ROUTE_LABELS, *SCRAPE_LABELS, *CALL_LABELS)
+    values: dict[str, dict[str, None]] = {label: {} for label in labels}
     for target in _targets(catalog):
         for label, value in target.items():
-            if value not in values[label]:
-                values[label].append(value)
-    return values
+            values[label][value] = None
+    return {label: list(known) for label, known in values.items()}
 
 
 def _matches(wanted: Mapping[str, str], row: Mapping[str, str]) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from pydantic import Field
 
-from tiercli.faults.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward, error_answer
 
 
 class ErrorsSettings(FaultSettings):
@@ -32,13 +30,7 @@ class Errors:
         if self._random.random() >= self._settings.share:
             return await forward()
         status = self._random.choice(self._settings.status_codes)
-        error = {"message": f"injected fault: status {status}", "type": "injected_fault", "code": None}
-        headers = (("content-type", "application/json"),)
-        return Answer(status, headers, _one_piece(json.dumps({"error": error}).encode()))
-
-
-async def _one_piece(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+        return error_answer(status, "injected_fault", f"injected fault: status {status}")
 
 
 ERRORS = FaultKind(

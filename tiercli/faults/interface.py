@@ -9,14 +9,20 @@ This module and the faults import no HTTP library: a drill's spec is checked wit
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-Injector = Literal["proxy", "process"]
+# Who brings a fault about: the fault proxy; whoever supervises processes; more load; the simulated gateway, for what no
+# network and no load can bring about.
+Injector = Literal["proxy", "process", "load", "gateway"]
 ROUTE_LABELS = ("provider", "region", "tier", "server")
+# Of the routes that scrapes take: gateway, servers or gpus, and which server's.
+SCRAPE_LABELS = ("scrape", "server")
+CALL_LABELS = ("alias", "tenant", "feature")
 
 
 class FaultSettings(BaseModel):
@@ -52,6 +58,19 @@ class Answer:
     def with_body(self, body: AsyncIterator[bytes]) -> Answer:
         """This answer with another body."""
         return replace(self, body=body)
+
+
+def error_answer(status: int, code: str, message: str, retry_after: int | None = None) -> Answer:
+    """An error as providers of chat completions write it."""
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
+    if retry_after is not None:
+        headers = (*headers, ("retry-after", str(retry_after)))
+    error = {"message": message, "type": code, "code": code}
+    return Answer(status, headers, _one_piece(json.dumps({"error": error}).encode()))
+
+
+async def _one_piece(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 class BrokenOff(Exception):

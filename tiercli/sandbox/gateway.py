@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 import urllib.parse
@@ -26,6 +25,7 @@ from tiercli.errors import BackendError
 from tiercli.sandbox.audit_log import AuditLog
 from tiercli.sandbox.gateway_accounts import CLIENT_CLOSED, Accounts, Call
 from tiercli.sandbox.gateway_cache import CachedAnswer, ExactCache
+from tiercli.sandbox.gateway_conditions import Conditions
 from tiercli.sandbox.gateway_credentials import Credentials
 from tiercli.sandbox.gateway_metrics import ContractMetrics
 from tiercli.sandbox.gateway_quota import Quota
@@ -46,7 +46,8 @@ class Gateway:
         self._plan = plan
         self._audit = audit
         self._router = Router(plan)
-        self._accounts = Accounts(plan, self.metrics, audit)
+        self._conditions = Conditions()
+        self._accounts = Accounts(plan, self.metrics, audit, self._conditions)
         self._offers: dict[str, Quota] = {}
         self._buckets: dict[tuple[str, str], Quota] = {}
         self._cache = ExactCache()
@@ -62,7 +63,7 @@ class Gateway:
                 web.get("/v1/models", self._models),
                 web.get("/metrics", self._expose),
                 web.get("/health", self._health),
-                web.put("/simulation/eval-scores/{alias}", self._set_eval_score),
+                *self._conditions.routes(),
             ]
         )
         application.cleanup_ctx.append(self._client)
@@ -90,18 +91,6 @@ class Gateway:
     async def _expose(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
-
-    async def _set_eval_score(self, request: web.Request) -> web.Response:
-        """No gateway has this: a sandbox runs no evals, so their score is set. The body is a number from 0 to 1."""
-        alias = request.match_info["alias"]
-        try:
-            score = float(await request.text())
-        except ValueError:
-            score = math.nan
-        if alias not in self._router.aliases or not 0 <= score <= 1:
-            return web.Response(status=400, text="an alias of the estate in the path, a number from 0 to 1 in the body")
-        self.metrics.set("ai_gateway_eval_score", score, alias=alias)
-        return web.Response(status=204)
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         call = Call(uuid.uuid4().hex, began=time.monotonic())

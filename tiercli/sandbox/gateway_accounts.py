@@ -5,11 +5,13 @@ Attempts are counted as they end, a call once, when it has ended; its audit reco
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from tiercli.sandbox.audit_log import AuditLog
+from tiercli.sandbox.gateway_conditions import Conditions
 from tiercli.sandbox.gateway_metrics import ContractMetrics
 from tiercli.sandbox.gateway_routing import Considered, Step
 from tiercli.sandbox.gateway_upstream import Attempt, Usage
@@ -50,7 +52,10 @@ class Call:
 class Accounts:
     """Counts into `metrics` and writes to `audit`."""
 
-    def __init__(self, plan: EstatePlan, metrics: ContractMetrics, audit: AuditLog) -> None:
+    def __init__(
+        self, plan: EstatePlan, metrics: ContractMetrics, audit: AuditLog, conditions: Conditions | None = None
+    ) -> None:
+        self._conditions = conditions or Conditions()
         self._plan = plan
         self._metrics = metrics
         self._audit = audit
@@ -59,7 +64,8 @@ class Accounts:
         metrics.set_function("ai_gateway_up", lambda: float(audit.healthy))
         for alias in plan.aliases:
             # Set directly: a sandbox runs no evals.
-            metrics.set("ai_gateway_eval_score", alias.eval_score, alias=alias.name)
+            score = functools.partial(self._conditions.eval_score, alias.name, alias.eval_score)
+            metrics.set_function("ai_gateway_eval_score", score, alias=alias.name)
 
     def count_attempt(self, alias: str, attempt: Attempt) -> None:
         """Count one upstream attempt: result, duration, first token, tokens, price."""
@@ -125,7 +131,7 @@ class Accounts:
             if answered.usage is not None:
                 labels = {"alias": call.alias, "feature": call.feature}
                 metrics.observe("ai_gateway_response_tokens", answered.usage.output, **labels)
-        if self._audit.write(self._record(call, region, cost)):
+        if not self._conditions.lose_record() and self._audit.write(self._record(call, region, cost)):
             metrics.count("ai_gateway_audit_records_total")
 
     def cost(self, attempt: Attempt) -> float | None:
@@ -135,7 +141,7 @@ class Accounts:
         price = self._prices.get((offer.provider, offer.model))
         if price is not None:
             used = attempt.usage or Usage()
-            return token_cost_usd(
+            return self._conditions.price_factor(offer.provider) * token_cost_usd(
                 price,
                 input_tokens=used.input,
                 output_tokens=used.output,

@@ -42,6 +42,8 @@ class Endpoint:
     gpus: int  # 0 for the cloud
     upstream_port: int
     proxy_port: int
+    metrics_port: int = 0  # of the local tier: where its own metrics and its GPUs' are scraped, through the fault proxy
+    gpu_metrics_port: int = 0
 
     @property
     def url(self) -> str:
@@ -50,8 +52,13 @@ class Endpoint:
 
     @property
     def metrics_address(self) -> str:
-        """host:port of its own /metrics (local tier), past the fault proxy."""
-        return f"127.0.0.1:{self.upstream_port}"
+        """host:port of its own /metrics (local tier)."""
+        return f"127.0.0.1:{self.metrics_port}"
+
+    @property
+    def gpu_metrics_address(self) -> str:
+        """host:port of its GPUs' metrics, under GPU_PATH."""
+        return f"127.0.0.1:{self.gpu_metrics_port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +109,17 @@ class GatewayPlan:
 
     port: int
     audit_log: Path
+    metrics_port: int = 0
 
     @property
     def address(self) -> str:
-        """host:port, as a scrape target."""
-        return f"127.0.0.1:{self.port}"
+        """host:port, as a scrape target: through the fault proxy."""
+        return f"127.0.0.1:{self.metrics_port or self.port}"
 
     @property
     def url(self) -> str:
         """Its base URL."""
-        return f"http://{self.address}"
+        return f"http://127.0.0.1:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +150,7 @@ def plan_estate(
     logs. Raises InvalidInput where an alias names a place that no endpoint serves. Writes nothing."""
     endpoints = tuple(_endpoints(catalog, allocate))
     gateways = tuple(
-        GatewayPlan(port=allocate(), audit_log=folder / f"audit-{number}.jsonl")
+        GatewayPlan(port=allocate(), audit_log=folder / f"audit-{number}.jsonl", metrics_port=allocate())
         for number in range(len(catalog.gateway.targets))
     )
     return EstatePlan(
@@ -151,7 +159,7 @@ def plan_estate(
         gateway_timeout_s=GATEWAY_TIMEOUT_S,
         provider_calls_per_10s=PROVIDER_CALLS_PER_10S,
         tenant_calls_per_10s=TENANT_CALLS_PER_10S,
-        proxy=ProxyPlan(control_port=allocate(), token_file=token_file, routes=tuple(map(_route, endpoints))),
+        proxy=ProxyPlan(control_port=allocate(), token_file=token_file, routes=tuple(_routes(endpoints, gateways))),
         endpoints=endpoints,
         aliases=_aliases(catalog, endpoints),
         tenants=tuple(
@@ -219,6 +227,8 @@ def _endpoints(catalog: Catalog, allocate: Callable[[], int]) -> Iterator[Endpoi
                 gpus=gpus,
                 upstream_port=allocate(),
                 proxy_port=allocate(),
+                metrics_port=allocate() if server is not None else 0,
+                gpu_metrics_port=allocate() if server is not None else 0,
             )
 
 
@@ -233,6 +243,27 @@ def _servers(provider: Provider, region: str, models: list[str]) -> Iterator[tup
 
 def _key(*parts: str) -> str:
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def _routes(endpoints: tuple[Endpoint, ...], gateways: tuple[GatewayPlan, ...]) -> Iterator[Route]:
+    """What the fault proxy stands before: every endpoint, and every scrape."""
+    yield from map(_route, endpoints)
+    for number, gateway in enumerate(gateways):
+        yield Route(
+            name=f"scrape/gateway/{number}",
+            port=gateway.metrics_port,
+            upstream=gateway.url,
+            labels={"scrape": "gateway"},
+        )
+    for endpoint in endpoints:
+        for of, port in (("servers", endpoint.metrics_port), ("gpus", endpoint.gpu_metrics_port)):
+            if endpoint.server is not None:
+                yield Route(
+                    name=f"scrape/{of}/{endpoint.key}",
+                    port=port,
+                    upstream=f"http://127.0.0.1:{endpoint.upstream_port}",
+                    labels={"scrape": of, "server": endpoint.server},
+                )
 
 
 def _route(endpoint: Endpoint) -> Route:

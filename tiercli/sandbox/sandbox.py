@@ -7,6 +7,7 @@ async with Sandbox(catalog, binaries, timing) as sandbox:   folder, ports, plan
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import secrets
 import shutil
@@ -24,7 +25,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError
 from tiercli.sandbox.backfill import backfill
 from tiercli.sandbox.binaries import StackBinaries
-from tiercli.sandbox.plan import Endpoint, EstatePlan, plan_estate, write_plan
+from tiercli.sandbox.plan import TENANT_CALLS_PER_10S, Endpoint, EstatePlan, plan_estate, write_plan
 from tiercli.sandbox.ports import LOOPBACK, PortAllocator
 from tiercli.sandbox.processes import WARDEN, ProcessSpec, Warden
 from tiercli.sandbox.servers import Addresses, alertmanager_command, prometheus_command, without_rules
@@ -42,7 +43,7 @@ class Sandbox:
     """Everything of a sandbox ends with it, and with the process that started it, however that ends.
 
     `on_exit(name, code)` hears of a process that ended by itself after `start`; before, `start` raises. `on_progress` is
-    told what happens while it starts. `ports` fixes ports by name (prometheus, alertmanager, receiver); any free one
+    told what happens while it starts. `tenant_calls_per_10s`: the quota that the gateway keeps. `ports` fixes ports by name (prometheus, alertmanager, receiver); any free one
     otherwise. Entering raises InvalidInput for a port that is none, BackendError where one is taken or the disk is full.
     """
 
@@ -55,6 +56,7 @@ class Sandbox:
         on_exit: Callable[[str, int], None] | None = None,
         on_progress: Callable[[str], None] | None = None,
         ports: Mapping[str, int] | None = None,
+        tenant_calls_per_10s: int | None = None,
     ) -> None:
         self._catalog = catalog
         self._binaries = binaries
@@ -62,6 +64,7 @@ class Sandbox:
         self._on_exit = on_exit
         self._on_progress = on_progress
         self._asked = ports or {}
+        self._tenant_calls = tenant_calls_per_10s or TENANT_CALLS_PER_10S
         self._died: dict[str, int] = {}
         self._started = False
         self._stack = AsyncExitStack()
@@ -97,7 +100,8 @@ class Sandbox:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
         token_file = self.folder / "token"
-        self.plan: EstatePlan = plan_estate(self._catalog, folder=self.folder, allocate=allocate, token_file=token_file)
+        plan = plan_estate(self._catalog, folder=self.folder, allocate=allocate, token_file=token_file)
+        self.plan: EstatePlan = dataclasses.replace(plan, tenant_calls_per_10s=self._tenant_calls)
         with self._writing():
             with os.fdopen(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
                 stream.write(self.token)

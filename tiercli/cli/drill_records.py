@@ -1,0 +1,214 @@
+"""`tiercli drill report`, `coverage` and `compare`: what runs have shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tiercli.cli.terminal import output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tiercli.drills.comparison import Change
+    from tiercli.drills.coverage import Covered
+
+_STYLE = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
+Runs = Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")]
+_COVERAGE_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli drill coverage\n\n"
+    "  tiercli drill coverage --runs quarter-4 --check          (in CI: exit 1 unless every alarm is proven)\n\n"
+    "  tiercli drill coverage --output json | jq '.alarms[] | select(.proven | not)'"
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add this module's commands."""
+    group.command("report", epilog="Example:\n\n  tiercli drill report runs/20260101-120000-provider-outage")(report)
+    group.command("coverage", epilog=_COVERAGE_EPILOG)(coverage)
+    group.command("compare", epilog="Example:\n\n  tiercli drill compare quarter-3 quarter-4 --output github")(compare)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
+    form: Annotated[
+        Literal["text", "github"], typer.Option("--format", help="github prints Markdown for a pull request.")
+    ] = "text",
+) -> None:
+    """Judge finished runs again from their timelines, and draw their reports again."""
+    from tiercli.drills.markdown import results_markdown
+    from tiercli.drills.run_folder import REPORT, TIMELINE, write_files
+    from tiercli.drills.runner import result_files
+    from tiercli.drills.spec_files import load_run_spec
+    from tiercli.drills.timeline import load_timeline
+    from tiercli.drills.verdict import judge
+    from tiercli.errors import ExitCode, InvalidInput, Location, Problem
+
+    folders = [folder] if (folder / TIMELINE).is_file() else sorted(one.parent for one in folder.glob(f"*/{TIMELINE}"))
+    if not folders:
+        place = Location(str(folder))
+        raise InvalidInput(
+            f"{folder} is not a run's folder", [Problem(place, f"no {TIMELINE} in it", "a folder below runs/")]
+        )
+    results = []
+    for one in folders:
+        spec = load_run_spec(one)
+        timeline = load_timeline(one / TIMELINE)
+        result = judge(spec, timeline)
+        write_files(one, result_files(spec, result, timeline))
+        results.append(result)
+        if form == "text":
+            output_console().print(f"{result.outcome.value}: {one / REPORT}", markup=False)
+    if form == "github":
+        typer.echo(results_markdown(results), nl=False)
+    codes = [result.outcome.exit_code for result in results]
+    worst = (ExitCode.CHECK_FAILED, ExitCode.ENVIRONMENT_FAILED)
+    raise typer.Exit(next((code for code in worst if code in codes), ExitCode.OK))
+
+
+def coverage(
+    runs: Runs = Path("runs"),
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. [default: hybrid.yaml of tiercli]"
+        ),
+    ] = None,
+    drills: Annotated[
+        list[Path] | None, typer.Option("--drills", help="A folder of your own drills; may be repeated.")
+    ] = None,
+    templates: Annotated[
+        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 unless every alarm is proven.")] = False,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+) -> None:
+    """Show which alarms are proven: by unit tests, by which drills, what came of those last, and how long they took.
+
+    Proven is an alarm that unit tests hold, and that a drill saw fire, arrive and resolve when it last ran.
+    """
+    import json
+    import sys
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.cli.drill import default_catalog
+    from tiercli.drills.coverage import alarm_coverage
+    from tiercli.drills.records import last_of_each, read_records
+    from tiercli.drills.spec_files import drill_files, load_drill
+    from tiercli.errors import CheckFailed
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.rules.alarm_files import load_alarms
+    from tiercli.rules.deployment import timing_of
+
+    loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
+    specs = [load_drill(path)[0] for path in drill_files(drills or ()).values()]
+    last = last_of_each(read_records(runs)) if runs.is_dir() and any(runs.iterdir()) else {}
+    covered = alarm_coverage(load_alarms(loaded, timing_of(loaded.catalog), templates or ()), specs, last)
+    proven = sum(one.proven for one in covered)
+    if output == "json":
+        content = {"proven": proven, "alarms": [_covered_json(one) for one in covered]}
+        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    else:
+        _print_coverage(covered)
+    if check and proven < len(covered):
+        missing = ", ".join(one.alarm for one in covered if not one.proven)
+        raise CheckFailed(
+            f"{len(covered) - proven} of {len(covered)} alarms are not proven: {missing}",
+            hint=f"tiercli drill run --all --runs {runs}",
+        )
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
+    after: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    output: Annotated[
+        Literal["text", "json", "github"], typer.Option("--output", help="github prints Markdown for a pull request.")
+    ] = "text",
+) -> None:
+    """Compare two records, quarter against quarter: of each drill the last run on either side. Exit 1 where an alarm that was
+    proven is not any more. Times to detect are estate time."""
+    import dataclasses
+    import json
+    import sys
+
+    from tiercli.drills.comparison import compare_records
+    from tiercli.drills.markdown import changes_markdown
+    from tiercli.drills.records import last_of_each, read_records
+    from tiercli.errors import CheckFailed
+
+    changes = list(compare_records(last_of_each(read_records(before)), last_of_each(read_records(after))))
+    if output == "json":
+        rows = [{**dataclasses.asdict(one), "slower_s": one.slower_s, "worse": one.worse} for one in changes]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    elif output == "github":
+        sys.stdout.write(changes_markdown(changes))
+    else:
+        _print_changes(changes)
+    worse = [f"{one.alert or 'silence'} ({one.drill})" for one in changes if one.worse]
+    if worse:
+        raise CheckFailed(f"proven before, and not any more: {', '.join(worse)}")
+
+
+def _print_coverage(covered: Sequence[Covered]) -> None:
+    from datetime import datetime
+
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("alarm", "severity", "unit tests", "drill", "last result", "when", "time to detect", "its floor"):
+        right = column in ("unit tests", "time to detect", "its floor")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for one in covered:
+        first = (one.alarm, one.severity, str(one.unit_tests))
+        if not one.proofs:
+            table.add_row(*first, "none", "", "", "", "", style="red")
+        for number, proof in enumerate(one.proofs):
+            outcome = proof.outcome.value if proof.outcome is not None else "never ran"
+            when = datetime.fromtimestamp(proof.at).astimezone().strftime("%Y-%m-%d %H:%M") if proof.at else ""
+            took, least = (_estate(value, proof.factor) for value in (proof.detected_s, proof.floor_s))
+            late = "" if proof.within_tolerance is not False else " late"
+            cells = (*(first if number == 0 else ("", "", "")), proof.drill)
+            table.add_row(*cells, Text(outcome, style=_STYLE.get(outcome, "dim")), when, took + late, least)
+    console = output_console()
+    console.width = max(console.width, 160)
+    console.print(table, crop=False)
+    proven = sum(one.proven for one in covered)
+    console.print(
+        f"{proven} of {len(covered)} alarms are proven", style="green" if proven == len(covered) else "yellow"
+    )
+
+
+def _print_changes(changes: Sequence[Change]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("drill", "alarm", "before", "after", "time to detect", "slower by"):
+        table.add_column(column, justify="right" if column in ("time to detect", "slower by") else "left", no_wrap=True)
+    for one in changes:
+        outcomes = [outcome.value if outcome is not None else "—" for outcome in (one.before, one.after)]
+        styled = [Text(outcome, style=_STYLE.get(outcome, "dim")) for outcome in outcomes]
+        took = f"{_estate(one.before_s) or '—'} → {_estate(one.after_s) or '—'}"
+        slower = "" if one.slower_s is None else f"{one.slower_s:+.0f} s"
+        table.add_row(one.drill, one.alert or "silence", *styled, took, slower)
+    console = output_console()
+    console.width = max(console.width, 140)
+    console.print(table, crop=False)
+
+
+def _estate(seconds: float | None, factor: float | None = 1.0) -> str:
+    """Real seconds as estate time."""
+    if seconds is None or factor is None:
+        return ""
+    value = seconds * factor
+    return f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"
+
+
+def _covered_json(one: Covered) -> dict[str, Any]:
+    import dataclasses
+
+    return {**dataclasses.asdict(one), "proven": one.proven}

@@ -1,0 +1,62 @@
+"""A sandbox that has been started for drills: one after another they run in it, each with its own load and record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Self
+
+from tiercli.clients.alertmanager import AlertmanagerClient
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.drills.estate import EditTree, Estate, start_sandbox
+from tiercli.drills.spec import Load
+from tiercli.faults.control import FaultControl
+from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.condition_control import ConditionControl
+from tiercli.sandbox.receiver import Notification, WebhookReceiver
+from tiercli.sandbox.sandbox import Sandbox
+
+
+class DrillSandbox:
+    """Entering makes its folder and ports; `start` starts it. `on_exit` and `on_notification` are whose drill it is now."""
+
+    def __init__(self, estate: Estate, binaries: StackBinaries) -> None:
+        self.estate = estate
+        self.binaries = binaries
+        self.tree: Mapping[str, str] = {}
+        self.on_exit: Callable[[str, int], None] = lambda name, code: None
+        self.on_notification: Callable[[Notification], None] = lambda notification: None
+        self._stack = AsyncExitStack()
+        self.sandbox = Sandbox(
+            estate.loaded.catalog,
+            binaries,
+            estate.timing,
+            on_exit=lambda name, code: self.on_exit(name, code),
+            tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        try:
+            sandbox, enter = await self._stack.enter_async_context(self.sandbox), self._stack.enter_async_context
+            await enter(WebhookReceiver(sandbox.addresses.receiver, lambda told: self.on_notification(told)))
+            self.prometheus = await enter(PrometheusClient(sandbox.addresses.prometheus_url))
+            self.alertmanager = await enter(AlertmanagerClient(sandbox.addresses.alertmanager_url))
+            self.control = await enter(FaultControl(sandbox.plan.proxy.control_url, sandbox.token))
+            self.conditions = await enter(ConditionControl([one.url for one in sandbox.plan.gateways]))
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` has come to its end."""
+        return bool(self.tree)
+
+    async def start(self, load: Load, edit_tree: EditTree | None = None) -> None:
+        """Configure and start it, with the past of an estate that has always had `load`. Raises BackendError."""
+        self.tree = await start_sandbox(self.estate, self.sandbox, edit_tree, load)
