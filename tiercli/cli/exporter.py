@@ -23,19 +23,21 @@ _EPILOG = (
     "  tiercli exporter audit --follow /var/log/gateway/audit.jsonl --catalog my.yaml --state /var/lib/tiercli/audit.json\n\n"
     "  tiercli exporter audit usage.csv --map openai-usage.yaml --catalog my.yaml > /var/lib/node_exporter/usage.prom"
 )
+_GPU_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli exporter gpu --listen 0.0.0.0:9400\n\n"
+    "  tiercli exporter gpu --once > /var/lib/node_exporter/gpu.prom\n\n"
+    "  tiercli exporter gpu --simulate readings.jsonl          (no GPU: replays what a file says)"
+)
 _POLL_S = 0.25
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    exporter = typer.Typer(help="Turn an audit log into metrics.", no_args_is_help=True)
-    exporter.callback()(_exporters)
+    exporter = typer.Typer(help="Turn other things into metrics: an audit log, GPUs.", no_args_is_help=True)
     exporter.command(epilog=_EPILOG)(audit)
+    exporter.command(epilog=_GPU_EPILOG)(gpu)
     app.add_typer(exporter, name="exporter")
-
-
-def _exporters() -> None:
-    """Turn an audit log into metrics."""
 
 
 def audit(
@@ -176,3 +178,60 @@ def _tell_malformed(exporter: AuditExporter) -> int:
         said = f"{exporter.malformed:,} lines are no audit record; the last: {exporter.last_malformed}"
         error_console().print(said, markup=False)
     return exporter.malformed
+
+
+def gpu(
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any.")
+    ] = "127.0.0.1:9400",
+    once: Annotated[bool, typer.Option("--once", help="Print what is so now, and serve nothing.")] = False,
+    processes: Annotated[
+        bool, typer.Option("--processes", help="Also the memory of each process: a series for each process id.")
+    ] = False,
+    simulate: Annotated[
+        Path | None, typer.Option("--simulate", metavar="FILE", help="Replay readings from a file, JSON Lines.")
+    ] = None,
+) -> None:
+    """Serve what NVIDIA's driver knows of the GPUs here: busy, memory, power, temperature, clocks, throttling, ECC, MIG.
+
+    A reading that a GPU does not have is left out; one that goes wrong is counted (tiercli_gpu_read_errors_total), and the others
+    are told. The series of a GPU that is lost end (tiercli_gpu_lost_total). Exit 3 without a driver.
+    """
+    import signal
+    import sys
+    import threading
+
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    from tiercli.errors import InvalidInput
+    from tiercli.exporters.gpu_exporter import GpuExporter
+    from tiercli.exporters.gpu_samples import GpuSource
+    from tiercli.exporters.serving import read_address, serve_metrics
+
+    address = read_address(listen)
+    source: GpuSource
+    if simulate is not None:
+        from tiercli.exporters.replayed_gpus import ReplayedGpus
+
+        if processes:
+            raise InvalidInput("--processes are not simulated", hint="leave it out, or --simulate")
+        source = ReplayedGpus(simulate)
+    else:
+        from tiercli.exporters.nvml_source import NvmlSource
+
+        source = NvmlSource(processes=processes)
+    exporter = GpuExporter(source)
+    try:
+        if once:
+            registry = CollectorRegistry()
+            registry.register(exporter)
+            sys.stdout.write(generate_latest(registry).decode())
+            return
+        over = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: over.set())
+        with serve_metrics(exporter, *address) as url:
+            found = source.read().devices
+            error_console().print(f"{found} GPU{'s' * (found != 1)}; metrics are at {url}", markup=False)
+            over.wait()
+    finally:
+        source.close()

@@ -10,6 +10,7 @@ from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.estate import EditTree, Estate, start_sandbox
 from tiercli.drills.spec import Load
+from tiercli.durations import parse_duration
 from tiercli.faults.control import FaultControl
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.condition_control import ConditionControl
@@ -33,6 +34,7 @@ class DrillSandbox:
             estate.timing,
             on_exit=lambda name, code: self.on_exit(name, code),
             tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
+            cooldown_s=parse_duration(estate.settings.cooldown or "0s") / estate.timing.factor,
         )
 
     async def __aenter__(self) -> Self:

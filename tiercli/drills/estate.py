@@ -78,11 +78,14 @@ def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATAL
 
 def _simulated_provider(provider: Provider, settings: SandboxSettings) -> Provider:
     changes: dict[str, object] = {"binding": "vllm" if provider.servers else None}
+    typical: dict[str, object] = {}
     if provider.servers and settings.local_concurrency is not None:
+        typical["concurrency"] = settings.local_concurrency
+    if settings.error_ratio is not None:
+        typical["error_ratio"] = settings.error_ratio
+    if typical:
         changes["regions"] = {
-            name: region.model_copy(
-                update={"typical": region.typical.model_copy(update={"concurrency": settings.local_concurrency})}
-            )
+            name: region.model_copy(update={"typical": region.typical.model_copy(update=typical)})
             for name, region in provider.regions.items()
         }
     return provider.model_copy(update=changes)

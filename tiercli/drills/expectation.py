@@ -35,6 +35,7 @@ class _Sightings:
     pending_at: float | None
     firing_at: float | None
     last_firing_at: float | None
+    longest_break_s: float
     firing_early_at: float | None
     alertmanager_at: float | None
     notified: tuple[Notified, ...]
@@ -51,7 +52,7 @@ def judge_expectation(expected: Expectation, run: RunStarted, timeline: Timeline
     if saw.fault_at is None:
         steps = (Step(name="fault on", outcome=Outcome.INCONCLUSIVE, said="the fault was never on"),)
     else:
-        steps = tuple(_steps(expected, saw, run.factor))
+        steps = tuple(_steps(expected, saw, run.factor, run.evaluation_s))
     outcomes = [step.outcome for step in steps]
     outcome = next((worst for worst in (Outcome.FAILED, Outcome.INCONCLUSIVE) if worst in outcomes), Outcome.PASSED)
     return ExpectationResult(
@@ -65,7 +66,7 @@ def judge_expectation(expected: Expectation, run: RunStarted, timeline: Timeline
     )
 
 
-def _steps(expected: Expectation, saw: _Sightings, factor: float) -> Iterator[Step]:
+def _steps(expected: Expectation, saw: _Sightings, factor: float, evaluation_s: float) -> Iterator[Step]:
     fault_at = saw.fault_at or 0.0
 
     def judged(name: str, at: float | None, since: float | None, within: str, missing: str) -> Step:
@@ -93,6 +94,13 @@ def _steps(expected: Expectation, saw: _Sightings, factor: float) -> Iterator[St
         said=f"severity is {found}" + ("" if found == expected.severity else f", not {expected.severity}"),
     )
     yield from _delivery_steps(expected, saw, judged)
+    if expected.holds:
+        # An evaluation may come late; two that miss are a break.
+        held = saw.longest_break_s <= 2.5 * evaluation_s
+        said = "it held until the fault was over" if held else f"it stopped firing for {saw.longest_break_s:.1f} s"
+        yield Step(name="held", outcome=Outcome.PASSED if held else Outcome.FAILED, said=said)
+    if expected.resolved_within is None:
+        return
     if saw.cleared_at is None:
         yield Step(
             name="resolved", outcome=Outcome.INCONCLUSIVE, said="the fault was not cleared, so nothing could resolve"
@@ -155,6 +163,7 @@ def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
         pending_at=pending[0] if pending else None,
         firing_at=after_fault[0] if after_fault else None,
         last_firing_at=after_fault[-1] if after_fault else None,
+        longest_break_s=_longest_break_s(after_fault, cleared_at),
         firing_early_at=next((at for at in firing if at < began), None) if fault_at is not None else None,
         alertmanager_at=min((event.at for event in deliveries if event.state != "resolved"), default=None),
         notified=notified,
@@ -163,6 +172,13 @@ def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
         labels=next((event.labels for event in samples if event.state == "firing"), {}),
         suppressed=any(event.state == "suppressed" for event in deliveries),
     )
+
+
+def _longest_break_s(firing: list[float], cleared_at: float | None) -> float:
+    """The longest time between two evaluations at which it fired, before the fault was over; and from the last to then."""
+    times = [at for at in firing if cleared_at is None or at <= cleared_at]
+    ends = [*times[1:], *([cleared_at] if cleared_at is not None else [])]
+    return max((later - earlier for earlier, later in zip(times, ends, strict=False)), default=0.0)
 
 
 def _departure(expected: Expectation, timeline: Timeline, began: float) -> float | None:

@@ -9,17 +9,23 @@ from contextlib import AbstractContextManager, AsyncExitStack
 from tiercli.drills.drill_sandbox import DrillSandbox
 from tiercli.drills.result import Outcome
 from tiercli.drills.runner import DrillOrder, DrillRun, View, run_drill
+from tiercli.drills.spec import DrillSpec
 
 
 def shared_groups(orders: Sequence[DrillOrder]) -> list[list[DrillOrder]]:
     """Drills that can run in one sandbox: the same compression, the same simulated estate, the same usual load, which is what
-    its past was made of. In the order in which the first of each was asked for."""
+    its past was made of. In the order in which the first of each was asked for; last in its group stands what leaves an alert
+    behind."""
     groups: dict[tuple[object, ...], list[DrillOrder]] = {}
     for order in orders:
         spec = order.spec
         key = (order.estate.timing.factor, order.estate.settings, spec.load.model_dump_json(), order.edit_tree)
         groups.setdefault(key, []).append(order)
-    return list(groups.values())
+    return [sorted(group, key=lambda order: _leaves_alerts(order.spec)) for group in groups.values()]
+
+
+def _leaves_alerts(spec: DrillSpec) -> bool:
+    return any(expected.resolved_within is None for expected in spec.expect)
 
 
 async def run_drills(

@@ -75,7 +75,8 @@ class FaultUse(Model):
 
 
 class Expectation(Model):
-    """An alert that must fire, arrive and resolve. Deadlines count from the fault, `resolved_within` from its end."""
+    """An alert that must fire, arrive and resolve. Deadlines count from the fault, `resolved_within` from its end. `holds`:
+    once it fires, it does so without a break until the fault is over."""
 
     alert: str
     labels: dict[str, Name] = {}
@@ -84,8 +85,11 @@ class Expectation(Model):
         default=None, description="None: it must be in Alertmanager and interrupt nobody"
     )
     firing_within: Duration
+    holds: bool = False
     notified_within: Duration | None = None
-    resolved_within: Duration
+    resolved_within: Duration | None = Field(
+        default=None, description="None: nothing that a drill can do ends it, and that it resolves is not judged"
+    )
 
 
 class Allowance(Model):
@@ -118,6 +122,13 @@ class SandboxSettings(Model):
     gateway_instances: PositiveInt | None = Field(default=None, description="instances of the gateway")
     local_concurrency: PositiveInt | None = Field(default=None, description="calls that a local server serves at once")
     tenant_calls_per_10s: PositiveInt | None = Field(default=None, description="a tenant's quota at each provider")
+    error_ratio: Share | None = Field(
+        default=None,
+        description="failures in ordinary times: at a high factor a window holds so few calls that chance alone would do",
+    )
+    cooldown: Duration | None = Field(
+        default=None, description="how long the gateway leaves out a candidate that fails again and again"
+    )
 
 
 class DrillSpec(Model):

@@ -130,7 +130,7 @@ def _times(spec: DrillSpec, locate: Locate) -> Iterator[Problem]:
         if expected.notified_within is not None and parse_duration(expected.notified_within) < firing_s:
             said = f"notified_within {expected.notified_within} is shorter than firing_within {expected.firing_within}"
             yield Problem(locate((*place, "notified_within")), said, f"at least {expected.firing_within}")
-        if parse_duration(expected.resolved_within) > recovery_s:
+        if expected.resolved_within is not None and parse_duration(expected.resolved_within) > recovery_s:
             said = f"resolved_within {expected.resolved_within} is longer than the recovery phase"
             yield Problem(locate((*place, "resolved_within")), said, f"at most {phases.recovery}")
 

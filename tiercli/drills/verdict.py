@@ -252,7 +252,9 @@ def _what_stopped(timeline: Timeline) -> Iterator[str]:
 
 def _what_was_proven(expectations: tuple[ExpectationResult, ...]) -> Iterator[str]:
     for result in expectations:
-        yield f"{result.alert} fired, reached {result.receiver}, and resolved"
+        resolved = any(step.name == "resolved" for step in result.steps)
+        ended = "and resolved" if resolved else "and stays, as the drill says"
+        yield f"{result.alert} fired, reached {result.receiver}, {ended}"
     if not expectations:
         yield "no alarm fired"
 

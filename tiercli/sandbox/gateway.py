@@ -26,6 +26,7 @@ from tiercli.sandbox.audit_log import AuditLog
 from tiercli.sandbox.gateway_accounts import CLIENT_CLOSED, Accounts, Call
 from tiercli.sandbox.gateway_cache import CachedAnswer, ExactCache
 from tiercli.sandbox.gateway_conditions import Conditions
+from tiercli.sandbox.gateway_cooldown import Cooldown
 from tiercli.sandbox.gateway_credentials import Credentials
 from tiercli.sandbox.gateway_metrics import ContractMetrics
 from tiercli.sandbox.gateway_quota import Quota
@@ -51,6 +52,7 @@ class Gateway:
         self._offers: dict[str, Quota] = {}
         self._buckets: dict[tuple[str, str], Quota] = {}
         self._cache = ExactCache()
+        self._cooldown = Cooldown(plan.cooldown_s)
         self._credentials = Credentials(self._issued)
         self._upstream: Upstream | None = None
 
@@ -139,12 +141,17 @@ class Gateway:
                 call.considered.append(Considered(step, "the gateway's own quota is exhausted"))
                 failed = (step, "RATE_LIMITED")
                 continue
+            if self._cooldown.leaves_out(step.name):
+                call.considered.append(Considered(step, "left out for a while: it failed again and again"))
+                failed = (step, "CONNECTION_FAILED")
+                continue
             for endpoint in self._router.endpoints(step.candidate):
                 attempt = await self._upstream.attempt(step, endpoint, body, client.send)
                 call.attempts.append(attempt)
                 self._accounts.count_attempt(call.alias, attempt)
                 if attempt.code != "CONNECTION_FAILED" or attempt.started:
                     break  # only a server that is not there is passed over for its neighbour
+            self._cooldown.note(step.name, failed=attempt.code in FALLS_BACK)
             if not attempt.code or attempt.started or attempt.code not in FALLS_BACK:
                 return
             failed = (step, attempt.code)

@@ -140,6 +140,7 @@ class EstatePlan:
     gpu_usd_per_hour: float | None
     policies: dict[str, MetricPolicy]
     seed: int = 1
+    cooldown_s: float = 0.0  # how long a candidate is left out that fails again and again; 0: never
 
 
 def plan_estate(

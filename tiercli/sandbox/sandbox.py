@@ -43,7 +43,8 @@ class Sandbox:
     """Everything of a sandbox ends with it, and with the process that started it, however that ends.
 
     `on_exit(name, code)` hears of a process that ended by itself after `start`; before, `start` raises. `on_progress` is
-    told what happens while it starts. `tenant_calls_per_10s`: the quota that the gateway keeps. `ports` fixes ports by name (prometheus, alertmanager, receiver); any free one
+    told what happens while it starts. `tenant_calls_per_10s`: the quota that the gateway keeps; `cooldown_s`: how long it leaves out a
+    candidate that fails again and again. `ports` fixes ports by name (prometheus, alertmanager, receiver); any free one
     otherwise. Entering raises InvalidInput for a port that is none, BackendError where one is taken or the disk is full.
     """
 
@@ -57,6 +58,7 @@ class Sandbox:
         on_progress: Callable[[str], None] | None = None,
         ports: Mapping[str, int] | None = None,
         tenant_calls_per_10s: int | None = None,
+        cooldown_s: float = 0.0,
     ) -> None:
         self._catalog = catalog
         self._binaries = binaries
@@ -65,6 +67,7 @@ class Sandbox:
         self._on_progress = on_progress
         self._asked = ports or {}
         self._tenant_calls = tenant_calls_per_10s or TENANT_CALLS_PER_10S
+        self._cooldown_s = cooldown_s
         self._died: dict[str, int] = {}
         self._started = False
         self._stack = AsyncExitStack()
@@ -101,7 +104,9 @@ class Sandbox:
             raise
         token_file = self.folder / "token"
         plan = plan_estate(self._catalog, folder=self.folder, allocate=allocate, token_file=token_file)
-        self.plan: EstatePlan = dataclasses.replace(plan, tenant_calls_per_10s=self._tenant_calls)
+        self.plan: EstatePlan = dataclasses.replace(
+            plan, tenant_calls_per_10s=self._tenant_calls, cooldown_s=self._cooldown_s
+        )
         with self._writing():
             with os.fdopen(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
                 stream.write(self.token)
