@@ -16,7 +16,14 @@ from tiercli.drills.spec import DrillSpec
 from tiercli.drills.spec_check import check_spec
 from tiercli.drills.spec_files import drill_files, find_drill, load_drill
 from tiercli.errors import InvalidInput
-from tiercli.rules.alarm_folders import alarm_paths
+from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.deployment import timing_of
+
+
+def alarms_of(loaded: LoadedCatalog) -> tuple[Alarm, ...]:
+    """The alarms of a catalog."""
+    return load_alarms(loaded, timing_of(loaded.catalog))
 
 
 def problems_of(loaded: LoadedCatalog, **changes: Any) -> list[str]:
@@ -24,7 +31,7 @@ def problems_of(loaded: LoadedCatalog, **changes: Any) -> list[str]:
     text = yaml.safe_dump({**SHORT, **changes}, sort_keys=False)
     document = parse_document(text, "drill.yaml")
     spec = load_model(document, DrillSpec)
-    return [str(problem) for problem in check_spec(spec, loaded.catalog, alarm_paths(), document.locate)]
+    return [str(problem) for problem in check_spec(spec, loaded.catalog, alarms_of(loaded), document.locate)]
 
 
 EXPECT: dict[str, Any] = SHORT["expect"][0]
@@ -38,7 +45,7 @@ def test_the_short_drill_has_no_problem(hybrid: LoadedCatalog) -> None:
 @pytest.mark.parametrize("name", sorted(drill_files()))
 def test_every_drill_that_comes_with_tiercli_can_be_run(hybrid: LoadedCatalog, name: str) -> None:
     spec, document = load_drill(find_drill(name))
-    assert check_spec(spec, hybrid.catalog, alarm_paths(), document.locate) == []
+    assert check_spec(spec, hybrid.catalog, alarms_of(hybrid), document.locate) == []
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,15 @@ def test_every_drill_that_comes_with_tiercli_can_be_run(hybrid: LoadedCatalog, n
             "nothing in the catalog is provider=openai, region=us-east-1",
         ),
         ({"faults": [FAULT | {"settings": {"mode": "softly"}}]}, "outage"),
+        ({"faults": [{"fault": "outage"}]}, "the fault outage has no target, and would be on everywhere"),
+        (
+            {"allow": [{"alert": "ProviderDown", "state": "suppressed"}]},
+            "ProviderDown is expected, and the drill allows it too: it could not fail",
+        ),
+        (
+            {"expect": [EXPECT, EXPECT | {"alert": "CloudErrorRateHigh"}]},
+            "CloudErrorRateHigh is expected to reach platform-pager, and ProviderDown, expected too, inhibits it",
+        ),
         ({"faults": [FAULT | {"from": "2m", "until": "1m"}]}, "does not lie within the fault phase"),
         ({"faults": [FAULT | {"until": "1h"}]}, "does not lie within the fault phase"),
         ({"phases": {"steady": "1m"}}, "a drill with faults needs the phases fault and recovery"),

@@ -163,8 +163,7 @@ def _orders(
         key = (factor or spec.factor, spec.sandbox)
         if key not in estates:
             estates[key] = build_estate(loaded, factor or spec.factor, templates, spec.sandbox)
-        known = [alarm.alarm for alarm in estates[key].alarms]
-        problems += check_spec(spec, loaded.catalog, known, document.locate)
+        problems += check_spec(spec, loaded.catalog, estates[key].alarms, document.locate)
         chosen.append((spec, estates[key]))
     if problems:
         raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)

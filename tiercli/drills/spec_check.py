@@ -13,16 +13,20 @@ from tiercli.drills.load_plan import check_mix
 from tiercli.drills.spec import DrillSpec
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.interface import CALL_LABELS, ROUTE_LABELS, SCRAPE_LABELS
 from tiercli.faults.validation import check_fault
+from tiercli.rules.alarm import Alarm
 
 Locate = Callable[[tuple[str | int, ...]], Location]
 
 
-def check_spec(spec: DrillSpec, catalog: Catalog, alarms: Iterable[str], locate: Locate) -> list[Problem]:
+def check_spec(spec: DrillSpec, catalog: Catalog, alarms: Iterable[Alarm], locate: Locate) -> list[Problem]:
     """Every problem of `spec` on `catalog`, whose rules hold `alarms`; empty when it can be run."""
-    known = tuple(alarms)
+    by_name = {alarm.alarm: alarm for alarm in alarms}
+    known = tuple(by_name)
     return [
+        *_hidden(spec, by_name, locate),
         *_names(spec, catalog, known, locate),
         *_faults(spec, catalog, locate),
         *_times(spec, locate),
@@ -51,6 +55,28 @@ def _names(spec: DrillSpec, catalog: Catalog, alarms: tuple[str, ...], locate: L
             yield unknown_name("alarm", allowed.alert, alarms, locate(("allow", position, "alert")))
 
 
+def _hidden(spec: DrillSpec, alarms: Mapping[str, Alarm], locate: Locate) -> Iterator[Problem]:
+    """What is expected to reach somebody, and would be held back by what the drill itself allows or expects."""
+    for position, expected in enumerate(spec.expect):
+        place: tuple[str | int, ...] = ("expect", position, "alert")
+        for allowed in spec.allow:
+            same = allowed.alert == expected.alert and _matches(allowed.labels, expected.labels)
+            if same and (allowed.state == "suppressed" or allowed.labels == expected.labels):
+                said = f"{expected.alert} is expected, and the drill allows it too: it could not fail"
+                yield Problem(locate(place), said, "one of the two")
+        if expected.receiver is None or expected.alert not in alarms:
+            continue
+        for other in spec.expect:
+            source = alarms.get(other.alert)
+            if other is expected or source is None or source.inhibits is None:
+                continue
+            held = source.inhibits
+            names = expected.alert in held.alarms or alarms[expected.alert].source in held.sources
+            if names and all(other.labels.get(label) == expected.labels.get(label) for label in held.equal):
+                said = f"{expected.alert} is expected to reach {expected.receiver}, and {other.alert}, expected too, inhibits it"
+                yield Problem(locate(place), said, "`allow` with state suppressed for what is inhibited")
+
+
 def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Problem]:
     values = _target_values(catalog)
     for position, use in enumerate(spec.faults):
@@ -59,6 +85,11 @@ def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Probl
             check_fault(use.fault, use.target, use.settings, locate(place))
         except InvalidInput as error:
             yield from error.problems
+            continue
+        kind = FAULTS_BY_NAME[use.fault]
+        if kind.injector == "proxy" and not use.target:
+            said = f"the fault {use.fault} has no target, and would be on everywhere"
+            yield Problem(locate((*place, "target")), said, f"at least one of {', '.join(kind.target_labels)}")
             continue
         bad = False
         for label, value in use.target.items():
@@ -70,7 +101,7 @@ def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Probl
                 yield unknown_name(
                     label, value, values[label], locate((*place, "target", label)), f" in fault {use.fault}"
                 )
-        if not bad and not any(_matches(use.target, row) for row in _targets(catalog)):
+        if use.target and not bad and not any(_matches(use.target, row) for row in _targets(catalog)):
             said = ", ".join(f"{label}={value}" for label, value in use.target.items())
             yield Problem(locate((*place, "target")), f"nothing in the catalog is {said}")
 
