@@ -14,7 +14,6 @@ from typing import Protocol
 import yaml
 
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.conventions import WATCHDOG
 from tiercli.drills.drill_sandbox import DrillSandbox
 from tiercli.drills.estate import EditTree, Estate
 from tiercli.drills.evidence import alarm_facts, read_panels, read_samples
@@ -27,6 +26,7 @@ from tiercli.drills.report import render_report
 from tiercli.drills.result import Result
 from tiercli.drills.result_json import encode_result
 from tiercli.drills.run_folder import JUNIT, REPORT, RESULT, SPEC, TIMELINE, disk_error, make_run_folder, write_files
+from tiercli.drills.settling import SETTLE_S, WARM_UP_S, all_resolved, wait_until_quiet
 from tiercli.drills.spec import DrillSpec, FaultUse
 from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
 from tiercli.drills.timeline import (
@@ -51,9 +51,6 @@ from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.receiver import Notification
 
 LOAD_WITHIN_S = 15.0
-WARM_UP_S = 15.0
-# In a sandbox that others used before, what they left behind has to end first.
-SETTLE_S = 120.0
 _READ_WITHIN_S = 10.0
 
 
@@ -181,7 +178,10 @@ class _Run:
         await stack.enter_async_context(self._watching(sandbox))
         try:
             await self.stop.race(self._wait_for_load())
-            await self.stop.race(self._warm_up(sandbox.prometheus))
+            self.view.say(
+                "waiting until everything is quiet" if self._others_before else "waiting for the first scrapes"
+            )
+            await self.stop.race(wait_until_quiet(sandbox.prometheus, SETTLE_S if self._others_before else WARM_UP_S))
             limit_s = parse_duration(self.order.spec.abort.wall_clock)
             await self.stop.race(self._within(limit_s, self._phases(sandbox)))
         finally:
@@ -256,25 +256,6 @@ class _Run:
             self.stop.set(Aborted(at=time.time(), reason=said))
             await asyncio.sleep(1)  # the stop ends this wait
 
-    async def _warm_up(self, prometheus: PrometheusClient) -> None:
-        """Wait until every target was scraped and nothing is pending any more.
-
-        Prometheus finds its targets up to 5 real seconds after it starts and evaluates rules before that, so rules
-        that look for something missing are true for a moment: minutes of compressed time. What stays is judged.
-        """
-        self.view.say("waiting until everything is quiet" if self._others_before else "waiting for the first scrapes")
-        deadline = time.monotonic() + (SETTLE_S if self._others_before else WARM_UP_S)
-        while time.monotonic() < deadline:
-            await asyncio.sleep(0.2)
-            try:
-                down = await prometheus.query("up == 0")
-                up = await prometheus.query("up == 1")
-                quiet = all(alert.labels.get("alertname") == WATCHDOG for alert in await prometheus.alerts())
-            except BackendError:
-                continue
-            if up and not down and quiet:
-                return
-
     async def _within(self, limit_s: float, work: Coroutine[None, None, None]) -> None:
         try:
             await asyncio.wait_for(work, limit_s)
@@ -298,7 +279,8 @@ class _Run:
             # A fault that may still be on matters more than anything else that went wrong.
             reverted = failed.subgroup(FaultNotReverted)
             raise (reverted or failed).exceptions[0] from None
-        await self._phase("recovery", phases.recovery, self._all_resolved)
+        spec, writer = self.order.spec, self.writer
+        await self._phase("recovery", phases.recovery, lambda: all_resolved(spec, writer.timeline()))
 
     def _begin_phase(self, name: str, length: str) -> float:
         seconds = parse_duration(length) / self.order.estate.timing.factor
@@ -315,19 +297,6 @@ class _Run:
                 settled = settled + 0.25 if over() else 0.0
                 if settled >= 2.0:
                     return
-
-    def _all_resolved(self) -> bool:
-        """Whether every receiver was told last that what it had heard of is over, and heard of all that is expected."""
-        last: dict[tuple[str, str, str], str] = {}
-        for event in self.writer.timeline().of(Notified):
-            if event.alert != WATCHDOG:
-                last[event.receiver, event.alert, str(sorted(event.labels.items()))] = event.status
-        over = all(status == "resolved" for status in last.values())
-        told = {(receiver, alert) for receiver, alert, _ in last}
-        return over and all(
-            expected.receiver is None or (expected.receiver, expected.alert) in told
-            for expected in self.order.spec.expect
-        )
 
     async def _one_fault(self, use: FaultUse, length_s: float, sandbox: DrillSandbox) -> None:
         factor = self.order.estate.timing.factor

@@ -1,0 +1,58 @@
+"""When a run may begin, and when it is over: nothing is pending before, and all that was told is resolved after."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.conventions import WATCHDOG
+from tiercli.drills.spec import DrillSpec
+from tiercli.drills.timeline import DeliverySeen, Notified, Timeline
+from tiercli.errors import BackendError
+
+# How long quiet is waited for, real seconds: after a start, and in a sandbox that others used before, where what they left behind
+# has to end first.
+WARM_UP_S = 15.0
+SETTLE_S = 120.0
+
+
+async def wait_until_quiet(prometheus: PrometheusClient, limit_s: float) -> None:
+    """Wait until every target was scraped and nothing is pending any more, no longer than `limit_s`.
+
+    Prometheus finds its targets up to 5 real seconds after it starts and evaluates rules before that, so rules that look for
+    something missing are true for a moment: minutes of compressed time. What stays is judged.
+    """
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+        try:
+            down = await prometheus.query("up == 0")
+            up = await prometheus.query("up == 1")
+            quiet = all(alert.labels.get("alertname") == WATCHDOG for alert in await prometheus.alerts())
+        except BackendError:
+            continue
+        if up and not down and quiet:
+            return
+
+
+def all_resolved(spec: DrillSpec, timeline: Timeline) -> bool:
+    """Whether every receiver was told last that what it had heard of is over, and heard of all that is expected; and of what
+    nobody is told, whether it is over at Alertmanager."""
+    told: dict[tuple[str, str, str], str] = {}
+    for event in timeline.of(Notified):
+        if event.alert != WATCHDOG:
+            told[event.receiver, event.alert, str(sorted(event.labels.items()))] = event.status
+    seen: dict[tuple[str, str], str] = {}
+    for delivery in timeline.of(DeliverySeen):
+        seen[delivery.alert, str(sorted(delivery.labels.items()))] = delivery.state
+    heard = {(receiver, alert) for receiver, alert, _ in told}
+    for expected in spec.expect:
+        if expected.resolved_within is None:
+            continue
+        states = [state for (alert, _), state in seen.items() if alert == expected.alert]
+        if expected.receiver is None and not (states and all(state == "resolved" for state in states)):
+            return False
+        if expected.receiver is not None and (expected.receiver, expected.alert) not in heard:
+            return False
+    return all(status == "resolved" for status in told.values())
