@@ -191,6 +191,11 @@ def test_warm_up_is_not_judged_but_a_notification_in_it_is() -> None:
     assert verdict(passing_events(), warm).outcome is Outcome.PASSED
     told = Notified(at=T0 - 2, receiver="platform-pager", status="firing", alert="GatewayDown", labels=labels)
     assert verdict(passing_events(), warm, told).outcome is Outcome.FAILED
+    # In a sandbox that it shares, what came before its first phase was another drill's.
+    shared = [replace(event, shared=True) if isinstance(event, RunStarted) else event for event in passing_events()]
+    assert verdict(shared, warm, told).outcome is Outcome.PASSED
+    again = replace(told, at=T0 + 1)
+    assert verdict(shared, again).outcome is Outcome.FAILED
 
 
 def no_load(events: list[Event]) -> list[Event]:

@@ -327,24 +327,13 @@ def test_compressed_rules_hold_no_duration_of_real_time(hybrid: LoadedCatalog) -
                 assert duration not in ("1m", "5m", "15m", "1h", "6h", "1d", "7m"), (duration, rule)
 
 
-# What provokes alarms and cannot be made to happen yet: each leaves this list with its file in tiercli/faults/.
-FAULTS_TO_COME = {
-    *("throttle", "unclassified", "audit-silence", "audit-loss", "gpu-saturation"),
-    *("queue-build-up", "quota-exhaustion", "cost-runaway", "eval-drift", "replica-down"),
-}
-
-
-def test_a_fault_that_is_there_is_not_to_come() -> None:
-    assert not FAULTS_TO_COME & set(FAULTS_BY_NAME)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_every_alarm_says_what_provokes_it_and_stands_in_the_registry(hybrid: LoadedCatalog, name: str) -> None:
     (alarm,) = [alarm for alarm in load_alarms(hybrid, Timing()) if alarm.alarm == name]
     if alarm.severity == HEARTBEAT:
         assert alarm.fault is None
     else:
-        assert alarm.fault in {*FAULTS_BY_NAME, *FAULTS_TO_COME}
+        assert alarm.fault in FAULTS_BY_NAME
     assert alarm.action.endswith(".")
     assert alarm.sla
     assert "## What to do" in alarm.runbook

@@ -198,6 +198,7 @@ class _Run:
                 estate=catalog.estate,
                 env=catalog.env,
                 mode="sandbox",
+                shared=self._others_before,
                 factor=timing.factor,
                 scrape_s=timing.scrape_s,
                 evaluation_s=timing.evaluation_s,

@@ -43,6 +43,7 @@ class RunStarted(Event):
     group_interval_s: float
     bounds: list[str] = field(default_factory=list)
     spec: dict[str, Any] = field(default_factory=dict)
+    shared: bool = False  # other drills ran before in the same sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

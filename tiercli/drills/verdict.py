@@ -190,6 +190,8 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
         known = {name: value for name, value in labels.items() if name not in ("alertname", "alertstate", "__name__")}
         return stories.setdefault((alert, tuple(sorted(known.items()))), _Story(alert, known))
 
+    run = timeline.first(RunStarted)
+    told_from = timeline.began if run is not None and run.shared else 0.0
     for event in timeline.events:
         if isinstance(event, AlertSeen):
             if event.state == "firing" and event.at >= timeline.began:
@@ -197,11 +199,13 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
         elif isinstance(event, AlertSamples):
             if event.state == "firing" and any(at >= timeline.began for at in event.times):
                 story(event.alert, event.labels).fired = True
+        elif event.at < told_from:
+            continue  # somebody was told of what another drill did
         elif isinstance(event, DeliverySeen):
             told = story(event.alert, event.labels)
             told.active = told.active or event.state == "active"
             told.suppressed = told.suppressed or event.state == "suppressed"
-        elif isinstance(event, Notified):
+        elif isinstance(event, Notified) and event.status == "firing":
             told = story(event.alert, event.labels)
             if event.receiver not in told.notified:
                 told.notified += (event.receiver,)
