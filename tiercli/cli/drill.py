@@ -174,9 +174,12 @@ def _orders(
 async def _run_all(orders: Sequence[DrillOrder], *, share: bool, output: str) -> int:
     """Run them, print what came of each as it ends, and give the exit code."""
     from tiercli.drills.live_view import PlainView, TerminalView, summary_lines
+    from tiercli.drills.records import Record
+    from tiercli.drills.result import Outcome
     from tiercli.drills.result_json import encode_result
-    from tiercli.drills.run_folder import REPORT
+    from tiercli.drills.run_folder import REPORT, write_files
     from tiercli.drills.shared_runs import run_drills
+    from tiercli.drills.summary import SUMMARY, render_summary
     from tiercli.errors import ExitCode
 
     errors, out = error_console(), output_console()
@@ -185,6 +188,7 @@ async def _run_all(orders: Sequence[DrillOrder], *, share: bool, output: str) ->
         return TerminalView(errors, order.spec) if errors.is_terminal else PlainView(errors)
 
     worst: int = ExitCode.OK
+    records = []
     async for done in run_drills(orders, view_of, share=share):
         if output == "json":
             typer.echo(encode_result(done.result), nl=False)
@@ -194,6 +198,11 @@ async def _run_all(orders: Sequence[DrillOrder], *, share: bool, output: str) ->
                 out.print(line)
             out.print(f"report: {done.folder / REPORT}", markup=False)
         worst = worse(worst, exit_code_of(done))
+        records.append(Record(done.folder, done.result))
+    if len(records) > 1:
+        write_files(records[0].folder.parent, {SUMMARY: render_summary(records)})
+        passed = sum(record.result.outcome is Outcome.PASSED for record in records)
+        errors.print(f"{passed} of {len(orders)} drills passed: {records[0].folder.parent / SUMMARY}", markup=False)
     return worst
 
 

@@ -40,9 +40,11 @@ def report(
 ) -> None:
     """Judge finished runs again from their timelines, and draw their reports again."""
     from tiercli.drills.markdown import results_markdown
+    from tiercli.drills.records import Record
     from tiercli.drills.run_folder import REPORT, TIMELINE, write_files
     from tiercli.drills.runner import result_files
     from tiercli.drills.spec_files import load_run_spec
+    from tiercli.drills.summary import SUMMARY, render_summary
     from tiercli.drills.timeline import load_timeline
     from tiercli.drills.verdict import judge
     from tiercli.errors import ExitCode, InvalidInput, Location, Problem
@@ -64,6 +66,10 @@ def report(
             output_console().print(f"{result.outcome.value}: {one / REPORT}", markup=False)
     if form == "github":
         typer.echo(results_markdown(results), nl=False)
+    elif len(folders) > 1:
+        records = [Record(one, result) for one, result in zip(folders, results, strict=True)]
+        write_files(folder, {SUMMARY: render_summary(records)})
+        output_console().print(f"summary: {folder / SUMMARY}", markup=False)
     codes = [result.outcome.exit_code for result in results]
     worst = (ExitCode.CHECK_FAILED, ExitCode.ENVIRONMENT_FAILED)
     raise typer.Exit(next((code for code in worst if code in codes), ExitCode.OK))
@@ -202,10 +208,9 @@ def _print_changes(changes: Sequence[Change]) -> None:
 
 def _estate(seconds: float | None, factor: float | None = 1.0) -> str:
     """Real seconds as estate time."""
-    if seconds is None or factor is None:
-        return ""
-    value = seconds * factor
-    return f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"
+    from tiercli.drills.summary import estate_time
+
+    return estate_time(None if seconds is None or factor is None else seconds * factor)
 
 
 def _covered_json(one: Covered) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from tiercli.drills.comparison import Change
 from tiercli.drills.records import time_to_detect_s
 from tiercli.drills.result import Outcome, Result
+from tiercli.drills.summary import estate_time, outcome_of
 
 _MARK = {Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.INCONCLUSIVE: "⚠️"}
 
@@ -50,7 +51,7 @@ def _rows(result: Result) -> Iterator[str]:
         floor = one.detection.floor_s
         least = _seconds(None if floor is None else floor * result.factor)
         told = _text(one.receiver) if one.detection.notified_s is not None else "nobody"
-        yield f"| {drill} | {one.alert} | {_outcome(one.outcome)} | {took} | {least} | {told} |"
+        yield f"| {drill} | {one.alert} | {_outcome(outcome_of(result, one))} | {took} | {least} | {told} |"
 
 
 def _outcome(outcome: Outcome | None) -> str:
@@ -58,8 +59,7 @@ def _outcome(outcome: Outcome | None) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    """Estate time."""
-    return "—" if value is None else f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"
+    return estate_time(value) or "—"
 
 
 def _text(value: str) -> str:

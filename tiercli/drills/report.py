@@ -43,14 +43,20 @@ class Part:
     style: str
 
 
-def render_report(result: Result, timeline: Timeline) -> str:
-    """The report of a run, as HTML."""
+def page_template(name: str) -> jinja2.Template:
+    """A template of templates/report/, with the style that its pages share. What goes into it is escaped."""
+    folder = resource_folder("templates") / "report"
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["seconds"] = lambda value: "not reached" if value is None else f"{value:.1f} s"
     environment.filters["when"] = lambda value: datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    path = resource_folder("templates") / "report" / "report.html.j2"
+    environment.globals["style"] = Markup((folder / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return environment.from_string((folder / name).read_text(encoding="utf-8"))
+
+
+def render_report(result: Result, timeline: Timeline) -> str:
+    """The report of a run, as HTML."""
     figure = build_figure(result, timeline)
     run = timeline.first(RunStarted)
     verification = timeline.first(Verification)
@@ -59,7 +65,7 @@ def render_report(result: Result, timeline: Timeline) -> str:
     words = VERDICT_IN_WORDS[result.outcome]
     if result.outcome is Outcome.PASSED and not result.expectations:
         words = QUIET_IN_WORDS
-    return environment.from_string(path.read_text(encoding="utf-8")).render(
+    return page_template("report.html.j2").render(
         result=result,
         words=words,
         run=run,

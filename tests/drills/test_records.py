@@ -1,0 +1,137 @@
+"""What runs leave behind, read again: coverage, comparison, Markdown and the summary page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.drills.synthetic_run import passing_events, spec, without
+from tiercli.drills.records import last_of_each, read_records, time_to_detect_s
+from tiercli.drills.result import Outcome, Result
+from tiercli.drills.result_json import encode_result, read_result
+from tiercli.drills.run_folder import RESULT
+from tiercli.drills.summary import render_summary
+from tiercli.drills.timeline import AlertSamples, Timeline
+from tiercli.drills.verdict import judge
+from tiercli.errors import InvalidInput
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+PASSED = judge(spec(), Timeline(passing_events()))
+FAILED = judge(spec(), Timeline(without(passing_events(), AlertSamples)))
+
+
+def keep(folder: Path, name: str, result: Result, **changes: object) -> Path:
+    """A run's folder with its result."""
+    place = folder / name
+    place.mkdir(parents=True)
+    (place / RESULT).write_text(encode_result(replace(result, **changes)))  # type: ignore[arg-type]
+    return place
+
+
+def named(result: Result, drill: str, alert: str) -> Result:
+    """The same result of another drill, about another alarm."""
+    return replace(result, drill=drill, expectations=tuple(replace(one, alert=alert) for one in result.expectations))
+
+
+def test_the_synthetic_runs_are_what_these_tests_need() -> None:
+    assert (PASSED.outcome, FAILED.outcome) == (Outcome.PASSED, Outcome.FAILED)
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = keep(tmp_path, "a", PASSED) / RESULT
+    again = read_result(path)
+    assert json.loads(encode_result(again)) == json.loads(path.read_text())
+    assert again.expectations[0].outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"drill": 3}'])
+def test_what_is_no_result_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / RESULT).write_text(text)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read_records(tmp_path)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="holds no run"):
+        read_records(tmp_path)
+
+
+def test_the_last_run_of_each_drill_counts(tmp_path: Path) -> None:
+    keep(tmp_path, "b", FAILED, started_at=100.0)
+    keep(tmp_path, "a", PASSED, started_at=200.0)
+    keep(tmp_path, "c", named(FAILED, "other", "GatewayDown"), started_at=50.0)
+    last = last_of_each(read_records(tmp_path))
+    assert {drill: record.result.outcome for drill, record in last.items()} == {
+        PASSED.drill: Outcome.PASSED,
+        "other": Outcome.FAILED,
+    }
+
+
+def test_an_alarm_is_proven_by_unit_tests_and_by_a_drill_that_passed_when_it_last_ran(
+    run_tiercli: Run, tmp_path: Path
+) -> None:
+    said = json.loads(run_tiercli("drill", "coverage", "--runs", str(tmp_path / "none"), "--output", "json").stdout)
+    assert said["proven"] == 0
+    assert len(said["alarms"]) == 19
+    assert all(one["unit_tests"] > 0 and one["proofs"] for one in said["alarms"])  # every alarm has a drill
+    keep(tmp_path, "a", named(PASSED, "provider-outage", "ProviderDown"))
+    keep(tmp_path, "b", named(FAILED, "gateway-outage", "GatewayDown"))
+    done = run_tiercli("drill", "coverage", "--runs", str(tmp_path), "--output", "json", "--check")
+    rows = {one["alarm"]: one for one in json.loads(done.stdout)["alarms"]}
+    assert [name for name, one in rows.items() if one["proven"]] == ["ProviderDown"]
+    proof = next(one for one in rows["ProviderDown"]["proofs"] if one["drill"] == "provider-outage")
+    took = time_to_detect_s(PASSED.expectations[0])
+    assert proof["detected_s"] == pytest.approx(took, abs=0.001)
+    assert rows["GatewayDown"]["proofs"][0]["outcome"] == "failed"
+    assert done.returncode == 1
+    assert "18 of 19 alarms are not proven" in done.stderr
+
+
+def test_quarters_are_compared_in_estate_time(run_tiercli: Run, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    keep(before, "a", PASSED, factor=30.0)
+    keep(after, "a", PASSED, factor=60.0)
+    keep(before, "b", named(PASSED, "other", "GatewayDown"))
+    keep(after, "c", named(PASSED, "new", "ZoneViolation"))
+    done = run_tiercli("drill", "compare", str(before), str(after), "--output", "json")
+    rows = {one["drill"]: one for one in json.loads(done.stdout)}
+    took = time_to_detect_s(PASSED.expectations[0])
+    assert took is not None
+    assert rows[PASSED.drill]["slower_s"] == pytest.approx(30 * took, abs=0.1)
+    assert (rows["new"]["before"], rows["new"]["after"]) == (None, "passed")
+    assert rows["other"]["worse"]
+    assert done.returncode == 1
+    assert "proven before, and not any more: GatewayDown (other)" in done.stderr
+    text = run_tiercli("drill", "compare", str(before), str(before))
+    assert text.returncode == 0
+    assert "passed" in text.stdout
+
+
+def test_markdown_escapes_what_a_drill_is_called(run_tiercli: Run, tmp_path: Path) -> None:
+    keep(tmp_path, "a", named(PASSED, "a|b <img src=x>", "GatewayDown"))
+    done = run_tiercli("drill", "compare", str(tmp_path), str(tmp_path), "--output", "github")
+    assert "a\\|b &lt;img src=x>" in done.stdout
+    assert "<img" not in done.stdout
+
+
+def test_the_summary_names_every_drill_links_its_report_and_says_what_did_not_pass(tmp_path: Path) -> None:
+    keep(tmp_path, "run a#1", PASSED)
+    keep(tmp_path, "b", replace(named(FAILED, "other", "GatewayDown"), reasons=("<script>alert(1)</script>",)))
+    page = render_summary(read_records(tmp_path))
+    assert "1 of 2 passed" in page
+    assert 'href="run%20a%231/report.html"' in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")  # opens offline
+
+
+def test_no_drill_or_all_of_them(run_tiercli: Run) -> None:
+    for arguments in ((), ("provider-outage", "--all")):
+        done = run_tiercli("drill", "run", *arguments)
+        assert done.returncode == 2
+        assert "--all" in done.stderr

@@ -1,0 +1,74 @@
+"""Which drills share a sandbox, and that one which does starts from quiet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.drills.short_drill import Recorder, short_spec
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.drills.estate import build_estate
+from tiercli.drills.result import Outcome
+from tiercli.drills.run_folder import TIMELINE
+from tiercli.drills.runner import DrillOrder
+from tiercli.drills.shared_runs import run_drills, shared_groups
+from tiercli.drills.spec import DrillSpec
+from tiercli.drills.timeline import RunStarted, load_timeline
+from tiercli.sandbox.binaries import StackBinaries, find_stack
+
+QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "2m"}}
+
+
+def order(loaded: LoadedCatalog, spec: DrillSpec, runs: Path, stack: StackBinaries) -> DrillOrder:
+    return DrillOrder(spec, build_estate(loaded, spec.factor, (), spec.sandbox), stack, runs)
+
+
+def test_drills_share_a_sandbox_that_would_be_the_same(
+    hybrid: LoadedCatalog, tmp_path: Path, stack: StackBinaries
+) -> None:
+    specs = {
+        "a": short_spec(name="a"),
+        "fast": short_spec(name="fast", factor=60),
+        "stays": short_spec(
+            name="stays",
+            expect=[
+                {"alert": "GatewayDown", "severity": "page", "receiver": "platform-pager", "firing_within": "2m"},
+            ],
+        ),
+        "b": short_spec(name="b"),
+        "small": short_spec(name="small", sandbox={"local_concurrency": 4}),
+        "busy": short_spec(name="busy", load={"arrivals_per_second": 20}),
+    }
+    groups = shared_groups([order(hybrid, spec, tmp_path, stack) for spec in specs.values()])
+    # What leaves an alert behind comes last.
+    assert [[one.spec.name for one in group] for group in groups] == [
+        ["a", "b", "stays"],
+        ["fast"],
+        ["small"],
+        ["busy"],
+    ]
+
+
+@pytest.mark.drill
+def test_two_drills_run_in_one_sandbox_and_each_has_its_own_record(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    orders = [order(hybrid, short_spec(name=name, **QUIET), tmp_path, find_stack()) for name in ("first", "second")]
+
+    @contextmanager
+    def view(_: DrillOrder) -> Iterator[Recorder]:
+        yield Recorder()
+
+    async def run() -> list[Any]:
+        return [done async for done in run_drills(orders, view)]
+
+    runs = asyncio.run(run())
+    assert [(done.result.drill, done.result.outcome) for done in runs] == [
+        ("first", Outcome.PASSED),
+        ("second", Outcome.PASSED),
+    ]
+    started = [load_timeline(done.folder / TIMELINE).first(RunStarted) for done in runs]
+    assert [one is not None and one.shared for one in started] == [False, True]
