@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tiercli.catalog.dump import dump_catalog
+from tiercli.catalog.field_types import Name
 from tiercli.catalog.loading import load_catalog, parse_catalog
-from tiercli.catalog.model import Name
 from tiercli.resources import resource_folder
 
 CATALOGS = sorted(resource_folder("catalogs").glob("*.yaml"))

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from tiercli.audit.record import AuditRecord
 from tiercli.catalog.document import read_document
-from tiercli.catalog.model import Model
+from tiercli.catalog.field_types import Model
 from tiercli.catalog.shape import load_model
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
 

@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from tiercli.catalog.model import HostPort, Name, Offer
+from tiercli.catalog.field_types import HostPort, Name
+from tiercli.catalog.model import Offer
 from tiercli.catalog.names import folded
 from tiercli.errors import InvalidInput
 

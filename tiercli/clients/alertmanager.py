@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tiercli.clients.http_api import ApiClient
+from tiercli.errors import QueryRejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,25 @@ class AlertmanagerClient(ApiClient):
                     fingerprint=one["fingerprint"],
                 )
                 for one in answer
+            ]
+
+    async def post_alerts(self, alerts: Sequence[Mapping[str, object]]) -> None:
+        """Send alerts, as Prometheus does; one that is there already, by its labels, gets the new times."""
+        answer = await self._ask("POST", "/api/v2/alerts", body=list(alerts))
+        if answer.status_code >= 400:
+            raise QueryRejected(f"{self.NAME} takes no alerts: HTTP {answer.status_code}: {answer.text[:500]}")
+
+    async def metric_samples(self, names: Sequence[str]) -> list[tuple[str, Mapping[str, str], float]]:
+        """The samples of its own metrics of these names."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        text = await self.get_text("/metrics")
+        with self.reading():
+            return [
+                (sample.name, sample.labels, sample.value)
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if sample.name in names
             ]
 
     async def version(self) -> str:

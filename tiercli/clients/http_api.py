@@ -73,6 +73,24 @@ class ApiClient:
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
     ) -> tuple[int, Any]:
         """Status and decoded answer. Raises BackendUnreachable without an answer, or one that lets nobody in."""
+        answer = await self._ask(method, path, params=params, body=body)
+        try:
+            return answer.status_code, answer.json()
+        except ValueError as error:
+            raise BackendUnreachable(
+                f"what answers at {self.url} is not {self.NAME} (HTTP {answer.status_code}, no JSON)"
+            ) from error
+
+    async def get_text(self, path: str) -> str:
+        """The text of a GET. Raises BackendUnreachable without one, QueryRejected for an error."""
+        answer = await self._ask("GET", path)
+        if answer.status_code >= 400:
+            raise QueryRejected(f"{self.NAME} answered {answer.status_code}: {answer.text[:500]}")
+        return answer.text
+
+    async def _ask(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> httpx.Response:
         try:
             answer = await self._client.request(method, path, params=params, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -82,12 +100,7 @@ class ApiClient:
             ) from error
         if answer.status_code in (401, 403):
             raise BackendUnreachable(f"{self.NAME} at {self.url} {self._refused(answer.status_code)}")
-        try:
-            return answer.status_code, answer.json()
-        except ValueError as error:
-            raise BackendUnreachable(
-                f"what answers at {self.url} is not {self.NAME} (HTTP {answer.status_code}, no JSON)"
-            ) from error
+        return answer
 
     def _refused(self, status: int) -> str:
         return f"demands authentication (HTTP {status})"

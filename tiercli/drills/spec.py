@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from tiercli.catalog.model import Duration, Model, Name, PlainName, Severity
+from tiercli.catalog.field_types import Duration, Model, Name, PlainName, Severity
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Weights = dict[Name, PositiveFloat]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
-from tiercli.catalog.model import Duration, Model
+from tiercli.catalog.field_types import Duration, Model
 
 AlarmSeverity = Literal["page", "notify", "trend", "heartbeat"]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from tiercli.catalog.model import Catalog, Price, Provider, Tier, Typical
+from tiercli.catalog.field_types import Tier
+from tiercli.catalog.model import Catalog, Price, Provider, Typical
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.routes import ProxyPlan, Route
 from tiercli.signals.label_policy import MetricPolicy, metric_policies

@@ -9,7 +9,7 @@ import jinja2
 from pydantic import Field
 
 from tiercli.catalog.document import Document, read_document
-from tiercli.catalog.model import Model
+from tiercli.catalog.field_types import Model
 from tiercli.catalog.shape import load_model
 from tiercli.catalog.validation import unknown_name
 from tiercli.errors import InvalidInput, Location, Problem

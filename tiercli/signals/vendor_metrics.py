@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from tiercli.catalog.model import Model
+from tiercli.catalog.field_types import Model
 
 # What of a catalog the values of a source's label can be. `deployment` are the keys of gateway.deployments; `model` of a
 # server those that it serves; `gpu` those of the servers on the host of a target; `tenant_key` is as many values as tenants,

@@ -1,0 +1,150 @@
+"""`tiercli drill bell`: one test alert for each severity and owner, followed to its receiver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from tiercli.catalog.loading import LoadedCatalog
+    from tiercli.clients.alertmanager import AlertmanagerClient
+    from tiercli.drills.bell import Bell, Peal
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli drill bell --env staging --catalog my.yaml\n\n"
+    "  tiercli drill bell --env production --catalog my.yaml --severity page --owner platform\n\n"
+    "  tiercli drill bell --env production --catalog my.yaml --dry-run      (what would ring, and where)"
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add this module's command."""
+    group.command("bell", epilog=_EPILOG)(bell)
+
+
+def bell(
+    env: Annotated[
+        str,
+        typer.Option(
+            "--env", metavar="NAME", help="The environment, of the catalog's `environments`.", show_default=False
+        ),
+    ],
+    catalog: Annotated[
+        Path,
+        typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog.", show_default=False),
+    ],
+    severity: Annotated[
+        list[str] | None, typer.Option("--severity", help="Only this one; may be repeated.", metavar="SEVERITY")
+    ] = None,
+    owner: Annotated[list[str] | None, typer.Option("--owner", help="Only this one; may be repeated.")] = None,
+    within: Annotated[
+        float, typer.Option("--within", help="Seconds until every bell must have been sent out.", min=1)
+    ] = 60,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would ring, and ring nothing.")] = False,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+) -> None:
+    """Ring the fire bell: send one alert marked as a test for each severity and owner into the environment's Alertmanager, follow
+    it to its receiver, end it, and see that nothing of it is left. No traffic is touched.
+
+    Every pager that the catalog names rings once. Exit 1 where a bell did not arrive.
+    """
+    import asyncio
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.drills.bell import bells_of, ring
+    from tiercli.errors import CheckFailed
+    from tiercli.lint.catalog_checks import further_checks
+
+    loaded = load_catalog(catalog, further_checks(with_cases=False))
+    client = _client(loaded, env)
+    bells = _chosen(bells_of(loaded.catalog), severity or [], owner or [])
+    if dry_run:
+        _print_bells(bells, output)
+        return
+    errors = error_console()
+
+    async def rung() -> Peal:
+        async with client:
+            return await ring(
+                client, loaded.catalog, bells, within_s=within, say=lambda text: errors.print(text, markup=False)
+            )
+
+    peal = asyncio.run(rung())
+    _print(peal, output)
+    if not peal.passed:
+        said = [f"{one.bell.severity} of {one.bell.owner}: {one.problem}" for one in peal.rung if one.problem]
+        said += [f"{kind} failed to send" for kind in peal.failed_integrations]
+        said += [f"still there: {', '.join(peal.left)}"] if peal.left else []
+        raise CheckFailed("; ".join(said), hint="Alertmanager's log says why a notification failed")
+
+
+def _client(loaded: LoadedCatalog, name: str) -> AlertmanagerClient:
+    """The client of an environment's Alertmanager. Raises InvalidInput for what the catalog does not say."""
+    from tiercli.catalog.names import unknown_name
+    from tiercli.clients.alertmanager import AlertmanagerClient
+    from tiercli.clients.credentials import read_headers, read_trust
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    environments = loaded.catalog.environments
+    if name not in environments:
+        raise InvalidInput("no such environment", [unknown_name("environment", name, environments, Location("--env"))])
+    endpoint = environments[name].alertmanager
+    place = loaded.document.locate(("environments", name), key=True)
+    if endpoint is None:
+        problem = Problem(place, f"environment {name!r} names no alertmanager", "alertmanager: {url: …}")
+        raise InvalidInput("the bell rings in an Alertmanager", [problem])
+    folder, at = Path(loaded.document.name).parent, loaded.document.locate(("environments", name, "alertmanager"))
+    headers, verify = read_headers(endpoint, folder, at), read_trust(endpoint, folder, at)
+    return AlertmanagerClient(endpoint.url, headers=headers, verify=verify)
+
+
+def _chosen(bells: list[Bell], severities: list[str], owners: list[str]) -> list[Bell]:
+    from tiercli.catalog.names import unknown_name
+    from tiercli.errors import InvalidInput, Location
+
+    problems = []
+    for kind, asked, known in (
+        ("severity", severities, {one.severity for one in bells}),
+        ("owner", owners, {one.owner for one in bells}),
+    ):
+        problems += [unknown_name(kind, one, sorted(known), Location(f"--{kind}")) for one in asked if one not in known]
+    if problems:
+        raise InvalidInput("nobody to ring for", problems)
+    return [
+        one for one in bells if (not severities or one.severity in severities) and (not owners or one.owner in owners)
+    ]
+
+
+def _print_bells(bells: list[Bell], output: str) -> None:
+    import dataclasses
+    import json
+
+    if output == "json":
+        typer.echo(json.dumps([dataclasses.asdict(one) for one in bells], indent=2))
+        return
+    for one in bells:
+        by = ", ".join(one.integrations) or "no integration: kept in Alertmanager"
+        output_console().print(f"{one.severity} of {one.owner} → {one.receiver} ({by})", markup=False)
+
+
+def _print(peal: Peal, output: str) -> None:
+    import dataclasses
+    import json
+
+    if output == "json":
+        typer.echo(json.dumps({"passed": peal.passed, **dataclasses.asdict(peal)}, indent=2))
+        return
+    console = output_console()
+    for one in peal.rung:
+        mark, style = ("✗", "red") if one.problem else ("✓", "green")
+        by = ", ".join(one.bell.integrations) or "no integration: kept in Alertmanager"
+        said = one.problem or f"reached {one.seen_at} ({by})"
+        console.print(f"[{style}]{mark}[/] ", end="")
+        console.print(f"{one.bell.severity} of {one.bell.owner}: {said}", markup=False)
+    if peal.sent_s is not None:
+        console.print(f"sent out within {peal.sent_s:.1f} s; nothing of it is left", markup=False)

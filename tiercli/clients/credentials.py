@@ -1,0 +1,62 @@
+"""How to get in where an environment's server demands it: headers from a variable or a file. Never printed."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from tiercli.catalog.environment import Credential, Endpoint
+from tiercli.errors import InvalidInput, Location, Problem
+
+
+def read_headers(endpoint: Endpoint, folder: Path, location: Location) -> dict[str, str]:
+    """The Authorization header for a server, or none. Files lie below `folder`. Raises InvalidInput at `location` where the
+    secret is not where the catalog says."""
+    if endpoint.credential is None:
+        return {}
+    secret = _secret(endpoint.credential, folder, location, os.environ)
+    if endpoint.credential.scheme == "basic":
+        return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def read_trust(endpoint: Endpoint, folder: Path, location: Location) -> ssl.SSLContext | bool:
+    """What a server's certificate is checked by: the system's authorities, or those of the catalog's file. Raises InvalidInput
+    where it holds none."""
+    if endpoint.ca_file is None:
+        return True
+    path = folder / endpoint.ca_file
+    try:
+        return ssl.create_default_context(cafile=str(path))
+    except OSError as error:  # ssl.SSLError is one
+        problem = Problem(location, f"{path}: {error.strerror or error}", "a file of certificates in PEM")
+        raise InvalidInput("the certificates cannot be read", [problem]) from error
+
+
+def _secret(credential: Credential, folder: Path, location: Location, environment: Mapping[str, str]) -> str:
+    if credential.env is not None:
+        text, place = environment.get(credential.env, ""), f"the environment variable {credential.env}"
+        missing = f"{place} is not set, or is empty"
+    else:
+        path = folder / str(credential.file)
+        place, missing = str(path), f"{path} is empty"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            said = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise InvalidInput(
+                "no credential", [Problem(location, f"{path}: {said}", "a file with a secret")]
+            ) from error
+    secret = text.strip()
+    if not secret:
+        raise InvalidInput("no credential", [Problem(location, missing, "the secret")])
+    if not secret.isascii() or not secret.isprintable() or (credential.scheme == "bearer" and " " in secret):
+        raise InvalidInput(
+            "that is no credential", [Problem(location, f"more than a secret is in {place}", "one line of ASCII")]
+        )
+    if credential.scheme == "basic" and ":" not in secret:
+        raise InvalidInput("that is no credential", [Problem(location, f"{place} has no colon", "user:password")])
+    return secret

@@ -1,0 +1,215 @@
+"""The fire bell: one synthetic alert for each severity and owner, sent into Alertmanager, followed to its receiver, and ended.
+
+It tests the last mile (routes, credentials, the pager) without touching traffic. Each alert says that it is a test, and ends by
+itself when whoever rang does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tiercli.catalog.model import Catalog
+from tiercli.clients.alertmanager import AlertmanagerClient, GettableAlert
+from tiercli.conventions import (
+    ENV_LABEL,
+    ESTATE_LABEL,
+    OWNER_LABEL,
+    RECEIVER_PREFIX,
+    SEVERITIES,
+    SEVERITY_LABEL,
+)
+
+ALERT = "FireBell"
+BELL_LABEL = "bell"
+LEASE_S = 300.0  # a bell that nobody ends any more ends after that
+_POLL_S = 0.5
+_SENT, _FAILED = "alertmanager_notifications_total", "alertmanager_notifications_failed_total"
+
+Counts = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """One synthetic alert: whose, how severe, where it must go (the catalog's name), and by which integrations."""
+
+    severity: str
+    owner: str
+    receiver: str
+    integrations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What became of a bell. `problem` is empty where everything was as it should be."""
+
+    bell: Bell
+    seen_at: str = ""  # the receivers that Alertmanager routed it to
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peal:
+    """A whole ringing: each bell, how long the last took to be sent out, seconds, and whether nothing of it is left."""
+
+    rung: tuple[Rung, ...]
+    sent_s: float | None
+    failed_integrations: tuple[str, ...]
+    left: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every bell reached its receiver and nothing is left."""
+        return not self.left and not self.failed_integrations and not any(one.problem for one in self.rung)
+
+
+def bells_of(catalog: Catalog) -> list[Bell]:
+    """A bell for each severity and owner of a catalog."""
+    bells = []
+    for severity in SEVERITIES:
+        for name, owner in catalog.owners.items():
+            receiver = getattr(owner, severity) or getattr(catalog.routing, severity)
+            kinds = catalog.receivers[receiver].model_dump(exclude_none=True)
+            bells.append(Bell(severity, name, receiver, tuple(sorted(kinds))))
+    return bells
+
+
+async def ring(
+    client: AlertmanagerClient,
+    catalog: Catalog,
+    bells: Sequence[Bell],
+    *,
+    within_s: float,
+    say: Callable[[str], None] = lambda text: None,
+) -> Peal:
+    """Ring, follow, end. `within_s`: how long it may take until every bell is sent out, real seconds. Raises BackendError where
+    Alertmanager does not answer; the bells end by themselves then."""
+    number = secrets.token_hex(4)
+    before = await _counts(client)
+    began = time.time()
+    say(f"ringing {len(bells)} bells ({BELL_LABEL}={number})")
+    await client.post_alerts(_alerts(catalog, bells, number, began, began + LEASE_S))
+    rung = {bell: Rung(bell, problem="Alertmanager does not have it") for bell in bells}
+    sent_s: float | None = None
+    failed: tuple[str, ...] = ()
+    try:
+        while time.time() - began < within_s:
+            await asyncio.sleep(_POLL_S)
+            alerts = await _ours(client, number)
+            rung = {bell: _followed(bell, alerts) for bell in bells}
+            now = await _counts(client)
+            failed = tuple(
+                sorted(
+                    {
+                        kind
+                        for (name, kind), count in now.items()
+                        if name == _FAILED and count > before.get((name, kind), 0)
+                    }
+                )
+            )
+            if all(not one.problem for one in rung.values()) and _sent(bells, before, now):
+                sent_s = time.time() - began
+                break
+    finally:
+        say("ending them")
+        await client.post_alerts(_alerts(catalog, bells, number, began, time.time()))
+    left = await _wait_until_gone(client, number)
+    if sent_s is None:
+        missing = _not_sent(bells, before, await _counts(client))
+        rung = {
+            bell: replace(one, problem=f"nothing was sent by {', '.join(sorted(missing & set(bell.integrations)))}")
+            if not one.problem and missing & set(bell.integrations)
+            else one
+            for bell, one in rung.items()
+        }
+    return Peal(tuple(rung.values()), sent_s, failed, left)
+
+
+def _alerts(
+    catalog: Catalog, bells: Sequence[Bell], number: str, starts_at: float, ends_at: float
+) -> list[dict[str, object]]:
+    return [
+        {
+            "labels": {
+                "alertname": ALERT,
+                ESTATE_LABEL: catalog.estate,
+                ENV_LABEL: catalog.env,
+                SEVERITY_LABEL: bell.severity,
+                OWNER_LABEL: bell.owner,
+                BELL_LABEL: number,
+            },
+            "annotations": {
+                "summary": f"TEST, nothing is wrong: fire bell for {bell.severity} of {bell.owner}",
+                "description": "tiercli drill bell rings to see that alerts arrive. It ends by itself within minutes.",
+            },
+            "startsAt": _rfc3339(starts_at),
+            "endsAt": _rfc3339(ends_at),
+        }
+        for bell in bells
+    ]
+
+
+def _followed(bell: Bell, alerts: Sequence[GettableAlert]) -> Rung:
+    found = next(
+        (one for one in alerts if (one.labels[SEVERITY_LABEL], one.labels[OWNER_LABEL]) == (bell.severity, bell.owner)),
+        None,
+    )
+    if found is None:
+        return Rung(bell, problem="Alertmanager does not have it")
+    seen_at = ", ".join(found.receivers)
+    if found.silenced_by:
+        return Rung(bell, seen_at, "a silence holds it back")
+    if found.inhibited_by:
+        return Rung(bell, seen_at, "another alert inhibits it")
+    # Where tiercli's part was joined to a configuration of others, receivers are prefixed.
+    if not {bell.receiver, f"{RECEIVER_PREFIX}/{bell.receiver}"} & set(found.receivers):
+        return Rung(bell, seen_at, f"it is routed to {seen_at or 'nobody'}, not to {bell.receiver}")
+    return Rung(bell, seen_at)
+
+
+def _sent(bells: Sequence[Bell], before: Counts, now: Counts) -> bool:
+    return not _not_sent(bells, before, now)
+
+
+def _not_sent(bells: Sequence[Bell], before: Counts, now: Counts) -> set[str]:
+    """The integrations by which nothing went out that did not fail. Alertmanager counts by integration, not by receiver."""
+    kinds = {kind for bell in bells for kind in bell.integrations}
+
+    def more(name: str, kind: str) -> float:
+        return now.get((name, kind), 0) - before.get((name, kind), 0)
+
+    return {kind for kind in kinds if more(_SENT, kind) - more(_FAILED, kind) <= 0}
+
+
+async def _counts(client: AlertmanagerClient) -> Counts:
+    """Notifications sent and failed so far, by integration."""
+    found: dict[tuple[str, str], float] = {}
+    for name, labels, value in await client.metric_samples((_SENT, _FAILED)):
+        key = (name, labels.get("integration", ""))
+        found[key] = found.get(key, 0) + value
+    return found
+
+
+async def _ours(client: AlertmanagerClient, number: str) -> list[GettableAlert]:
+    return [one for one in await client.alerts() if one.labels.get(BELL_LABEL) == number]
+
+
+async def _wait_until_gone(client: AlertmanagerClient, number: str) -> tuple[str, ...]:
+    """What Alertmanager still calls active of a ringing that is over."""
+    left: list[GettableAlert] = []
+    for _ in range(20):
+        now = time.time()
+        left = [one for one in await _ours(client, number) if one.ends_at is None or one.ends_at > now]
+        if not left:
+            break
+        await asyncio.sleep(_POLL_S)
+    return tuple(f"{one.labels[SEVERITY_LABEL]} of {one.labels[OWNER_LABEL]}" for one in left)
+
+
+def _rfc3339(at: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
