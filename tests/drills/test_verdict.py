@@ -24,6 +24,7 @@ from tiercli.drills.spec import Allowance
 from tiercli.drills.timeline import (
     Aborted,
     AlertSamples,
+    AlertSeen,
     BackendLost,
     DeliverySeen,
     Event,
@@ -196,6 +197,21 @@ def test_warm_up_is_not_judged_but_a_notification_in_it_is() -> None:
     assert verdict(shared, warm, told).outcome is Outcome.PASSED
     again = replace(told, at=T0 + 1)
     assert verdict(shared, again).outcome is Outcome.FAILED
+
+
+def test_what_the_drill_before_left_behind_is_told_and_not_judged() -> None:
+    labels = {"alertname": "Drift", "severity": "trend"}
+    seen = AlertSeen(at=T0 + 3, alert="Drift", labels=labels, state="firing", active_at=T0 - 20)
+    samples = AlertSamples(at=END_AT, alert="Drift", labels=labels, state="firing", times=[T0 + 3, T0 + 4])
+    shared = [replace(event, shared=True) if isinstance(event, RunStarted) else event for event in passing_events()]
+    result = verdict(shared, seen, samples)
+    assert result.outcome is Outcome.PASSED
+    assert [(one.alert, one.said) for one in result.seen] == [("Drift", "left of the drill before it")]
+    # One that began in this drill is this drill's, and so is any in a sandbox of its own.
+    anew = replace(seen, active_at=T0 + 1)
+    assert verdict(shared, anew, samples).outcome is Outcome.FAILED
+    assert verdict(shared, seen, anew, samples).outcome is Outcome.FAILED
+    assert verdict(passing_events(), seen, samples).outcome is Outcome.FAILED
 
 
 def no_load(events: list[Event]) -> list[Event]:

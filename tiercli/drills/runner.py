@@ -181,7 +181,7 @@ class _Run:
             self.view.say(
                 "waiting until everything is quiet" if self._others_before else "waiting for the first scrapes"
             )
-            await self.stop.race(wait_until_quiet(sandbox.prometheus, SETTLE_S if self._others_before else WARM_UP_S))
+            await self.stop.race(self._settle(sandbox.prometheus))
             limit_s = parse_duration(self.order.spec.abort.wall_clock)
             await self.stop.race(self._within(limit_s, self._phases(sandbox)))
         finally:
@@ -256,6 +256,14 @@ class _Run:
             said = f"no load arrived within {LOAD_WITHIN_S:g} s: Locust started no request"
             self.stop.set(Aborted(at=time.time(), reason=said))
             await asyncio.sleep(1)  # the stop ends this wait
+
+    async def _settle(self, prometheus: PrometheusClient) -> None:
+        if not self._others_before:
+            self.view.say("waiting for the first scrapes")
+            await wait_until_quiet(prometheus, WARM_UP_S)
+            return
+        self.view.say("waiting until what others left behind is over")
+        await wait_until_quiet(prometheus, SETTLE_S, {expected.alert for expected in self.order.spec.expect})
 
     async def _within(self, limit_s: float, work: Coroutine[None, None, None]) -> None:
         try:

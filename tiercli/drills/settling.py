@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection, Mapping
 
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.conventions import WATCHDOG
+from tiercli.conventions import SEVERITY_LABEL, WATCHDOG
 from tiercli.drills.spec import DrillSpec
 from tiercli.drills.timeline import DeliverySeen, Notified, Timeline
 from tiercli.errors import BackendError
@@ -17,8 +18,12 @@ WARM_UP_S = 15.0
 SETTLE_S = 120.0
 
 
-async def wait_until_quiet(prometheus: PrometheusClient, limit_s: float) -> None:
-    """Wait until every target was scraped and nothing is pending any more, no longer than `limit_s`.
+async def wait_until_quiet(
+    prometheus: PrometheusClient, limit_s: float, expected: Collection[str] | None = None
+) -> None:
+    """Wait until every target was scraped and nothing is pending any more, no longer than `limit_s`. With `expected`, in a sandbox
+    that others used before: nothing that would interrupt anybody, and nothing that is expected. Trends look back for hours;
+    one that began before is the others'.
 
     Prometheus finds its targets up to 5 real seconds after it starts and evaluates rules before that, so rules that look for
     something missing are true for a moment: minutes of compressed time. What stays is judged.
@@ -29,11 +34,17 @@ async def wait_until_quiet(prometheus: PrometheusClient, limit_s: float) -> None
         try:
             down = await prometheus.query("up == 0")
             up = await prometheus.query("up == 1")
-            quiet = all(alert.labels.get("alertname") == WATCHDOG for alert in await prometheus.alerts())
+            quiet = all(_background(alert.labels, expected) for alert in await prometheus.alerts())
         except BackendError:
             continue
         if up and not down and quiet:
             return
+
+
+def _background(labels: Mapping[str, str], expected: Collection[str] | None) -> bool:
+    name = labels.get("alertname", "")
+    trend = expected is not None and labels.get(SEVERITY_LABEL) == "trend" and name not in expected
+    return name == WATCHDOG or trend
 
 
 def all_resolved(spec: DrillSpec, timeline: Timeline) -> bool:

@@ -152,6 +152,8 @@ class _Story:
     active: bool = False
     suppressed: bool = False
     notified: tuple[str, ...] = ()
+    left_over: bool = False
+    anew: bool = False
 
 
 def judge_others(spec: DrillSpec, timeline: Timeline) -> tuple[tuple[Unexpected, ...], tuple[Seen, ...]]:
@@ -162,6 +164,9 @@ def judge_others(spec: DrillSpec, timeline: Timeline) -> tuple[tuple[Unexpected,
         if story.alert == WATCHDOG or not (story.fired or story.active or story.notified):
             continue
         if any(expected.alert == story.alert and _has(story.labels, expected.labels) for expected in spec.expect):
+            continue
+        if story.left_over and not story.anew:
+            seen.append(Seen(alert=story.alert, labels=story.labels, said="left of the drill before it"))
             continue
         allowed = _allowance(spec.allow, story)
         reached = f"it reached {', '.join(story.notified)}" if story.notified else ""
@@ -194,8 +199,11 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
     told_from = timeline.began if run is not None and run.shared else 0.0
     for event in timeline.events:
         if isinstance(event, AlertSeen):
-            if event.state == "firing" and event.at >= timeline.began:
-                story(event.alert, event.labels).fired = True
+            told = story(event.alert, event.labels)
+            told.fired = told.fired or (event.state == "firing" and event.at >= timeline.began)
+            if event.active_at is not None and event.state != "inactive":
+                told.left_over = told.left_over or event.active_at < told_from
+                told.anew = told.anew or (event.state == "firing" and event.active_at >= told_from)
         elif isinstance(event, AlertSamples):
             if event.state == "firing" and any(at >= timeline.began for at in event.times):
                 story(event.alert, event.labels).fired = True
