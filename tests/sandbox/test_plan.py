@@ -57,10 +57,30 @@ def test_every_port_is_given_once() -> None:
 
 def test_the_proxy_stands_before_every_endpoint() -> None:
     plan = plan_of(hybrid())
-    for endpoint, route in zip(plan.endpoints, plan.proxy.routes, strict=True):
+    calls = [route for route in plan.proxy.routes if "scrape" not in route.labels]
+    for endpoint, route in zip(plan.endpoints, calls, strict=True):
         assert (route.port, route.upstream) == (endpoint.proxy_port, f"http://127.0.0.1:{endpoint.upstream_port}")
         expected = {"provider": endpoint.provider, "region": endpoint.region, "tier": endpoint.tier}
         assert route.labels == expected | ({"server": endpoint.server} if endpoint.server else {})
+
+
+def test_the_proxy_stands_before_every_scrape_and_a_fault_of_calls_does_not_reach_it() -> None:
+    plan = plan_of(hybrid())
+    scrapes = {
+        (route.labels["scrape"], route.labels.get("server")): route
+        for route in plan.proxy.routes
+        if "scrape" in route.labels
+    }
+    servers = {endpoint.server: endpoint for endpoint in plan.endpoints if endpoint.server}
+    assert set(scrapes) == {("gateway", None), *((of, name) for of in ("servers", "gpus") for name in servers)}
+    assert scrapes["gateway", None].upstream == plan.gateways[0].url
+    assert plan.gateways[0].address == f"127.0.0.1:{scrapes['gateway', None].port}"
+    for name, endpoint in servers.items():
+        assert endpoint.metrics_address == f"127.0.0.1:{scrapes['servers', name].port}"
+        assert endpoint.gpu_metrics_address == f"127.0.0.1:{scrapes['gpus', name].port}"
+    assert not any(
+        route.matches({"provider": "vllm"}) or route.matches({"region": "mumbai-dc"}) for route in scrapes.values()
+    )
 
 
 def test_candidates_keep_their_order_and_a_local_one_has_all_its_servers() -> None:

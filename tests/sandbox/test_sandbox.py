@@ -127,6 +127,7 @@ def test_everything_runs_on_loopback_is_scraped_and_is_gone_at_the_end(
                 )
                 assert baseline[0].value == len(list(estate.loaded.catalog.offers()))
                 targets = {*sandbox.gateway_targets, *(server.metrics_address for server in sandbox.servers)}
+                targets |= {server.gpu_metrics_address for server in sandbox.servers}
                 targets.add(f"127.0.0.1:{sandbox.addresses.prometheus}")
                 assert {one.labels["instance"] for one in await prometheus.query("up == 1")} == targets
 
