@@ -17,6 +17,7 @@ from tiercli.conventions import WATCHDOG
 from tiercli.drills.result import Outcome, Result
 from tiercli.drills.spec import DrillSpec
 from tiercli.drills.timeline import (
+    IDENTITY_LABELS,
     Aborted,
     AlertSeen,
     BackendLost,
@@ -240,7 +241,7 @@ def _load(window: LoadWindow) -> str:
 
 
 def _identity(labels: dict[str, str]) -> str:
-    return "/".join(labels[key] for key in ("provider", "model", "region", "tenant", "alias") if key in labels)
+    return "/".join(labels[key] for key in IDENTITY_LABELS if key in labels)
 
 
 def _braces(labels: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from tiercli.conventions import WATCHDOG
 from tiercli.drills.chart import Bar, Figure, Lane, Line, Mark, Track
 from tiercli.drills.result import Result
 from tiercli.drills.timeline import (
+    IDENTITY_LABELS,
     AlertSamples,
     DeliverySeen,
     FaultApplied,
@@ -73,9 +74,15 @@ def _signal_tracks(timeline: Timeline) -> Iterator[Track]:
             by_alert.setdefault((event.alert, event.unit), []).append(event)
     for (alert, unit), events in by_alert.items():
         events.sort(key=lambda event: list(_ROLE_STYLE).index(event.role))
+        # Where everything is about one thing, it is named once: a legend has a line.
+        one_thing = len({tuple(sorted(event.labels.items())) for event in events}) == 1
         lines = tuple(
-            Line(_ROLE_STYLE[event.role], f"{event.role} {'/'.join(event.labels.values())}".strip(), event.points)
-            for event in events[:6]
+            Line(
+                _ROLE_STYLE[event.role],
+                event.role if one_thing and number else f"{event.role} {'/'.join(event.labels.values())}".strip(),
+                event.points,
+            )
+            for number, event in enumerate(events[:6])
         )
         yield Track(alert, unit, lines, 140)
 
@@ -136,7 +143,7 @@ def _marks(timeline: Timeline, alert: str, identity: str) -> Iterator[Mark]:
 
 
 def _identity(labels: Mapping[str, str]) -> str:
-    return "/".join(labels[key] for key in ("provider", "model", "region", "tenant", "alias") if key in labels)
+    return "/".join(labels[key] for key in IDENTITY_LABELS if key in labels)
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -19,6 +19,10 @@ AlertState = Literal["pending", "firing", "inactive"]
 DeliveryState = Literal["active", "suppressed", "resolved"]
 
 
+# What tells one alert of an alarm from another, in the order in which people say it.
+IDENTITY_LABELS = ("provider", "model", "region", "tenant", "alias", "server", "instance", "gpu", "signal", "subject")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """The base of everything that a drill can see. `at` is when, Unix seconds."""
