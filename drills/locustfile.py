@@ -13,16 +13,20 @@ import sys
 import time
 from bisect import bisect
 from itertools import accumulate
+from typing import TextIO
 from urllib.parse import quote
 
 import gevent
 from gevent.pool import Pool
 from locust import FastHttpUser, LoadTestShape, events, task
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner, WorkerRunner
 
 with open(os.environ["TIERCLI_LOAD_PLAN"], encoding="utf-8") as _stream:
     PLAN = json.load(_stream)
 
 WINDOW_S = 0.5
+MESSAGE = "tiercli_window"  # from a worker: what it counted
 # Requests under way at once, over all users. Past it arrivals are not started, and so not counted as started.
 MOST_IN_FLIGHT = 2000
 ANSWER_WITHIN_S = 30.0
@@ -43,11 +47,11 @@ def rate_at(at_s: float) -> float:
 
 class Windows:
     """Counts what happens, and writes a line every half second. Quantiles come from the requests themselves: Locust's
-    own lag by ten seconds."""
+    own lag by ten seconds. With workers, each counts and sends what it counted to the master, which writes."""
 
     def __init__(self) -> None:
-        self.stream = open(PLAN["windows_file"], "a", encoding="utf-8")  # noqa: SIM115 - open as long as the process
         self.in_flight = 0
+        self.by_worker: dict[str, int] = {}  # under way at each worker
         self.begin()
 
     def begin(self) -> None:
@@ -57,28 +61,49 @@ class Windows:
         self.first_tokens: list[float] = []
         self.by_alias: dict[str, int] = {}
 
-    def write(self) -> None:
-        now = time.time()
+    def counted(self) -> dict[str, object]:
+        """What was counted since the last time, and counting begins anew."""
+        names = ("started", "succeeded", "failed", "seconds", "first_tokens", "by_alias", "in_flight")
+        found = {name: getattr(self, name) for name in names}
+        self.begin()
+        return found
+
+    def add(self, counted: dict[str, object], worker: str) -> None:
+        """What a worker counted."""
+        for name in ("started", "succeeded", "failed", "seconds", "first_tokens"):
+            setattr(self, name, getattr(self, name) + counted[name])
+        for alias, count in counted["by_alias"].items():
+            self.by_alias[alias] = self.by_alias.get(alias, 0) + count
+        self.by_worker[worker] = counted["in_flight"]
+
+    def write(self, stream: TextIO, workers: int) -> None:
+        now, began, in_flight = time.time(), self.at, self.in_flight + sum(self.by_worker.values())
+        counted = self.counted()
         line = {
             "at": now,
-            "seconds": now - self.at,
-            "started": self.started,
-            "succeeded": self.succeeded,
-            "failed": self.failed,
-            "p50_s": quantile(self.seconds, 0.5),
-            "p95_s": quantile(self.seconds, 0.95),
-            "ttft_p95_s": quantile(self.first_tokens, 0.95),
-            "in_flight": self.in_flight,
-            "by_alias": self.by_alias,
+            "seconds": now - began,
+            "started": counted["started"],
+            "succeeded": counted["succeeded"],
+            "failed": counted["failed"],
+            "p50_s": quantile(counted["seconds"], 0.5),
+            "p95_s": quantile(counted["seconds"], 0.95),
+            "ttft_p95_s": quantile(counted["first_tokens"], 0.95),
+            "in_flight": in_flight,
+            "by_alias": counted["by_alias"],
+            "workers": workers,
         }
-        self.stream.write(json.dumps(line) + "\n")
-        self.stream.flush()
-        self.begin()
+        stream.write(json.dumps(line) + "\n")
+        stream.flush()
 
-    def run(self) -> None:
-        while True:
-            gevent.sleep(WINDOW_S)
-            self.write()
+    def run(self, runner: Runner) -> None:
+        if isinstance(runner, WorkerRunner):
+            while True:
+                gevent.sleep(WINDOW_S)
+                runner.send_message(MESSAGE, self.counted())
+        with open(PLAN["windows_file"], "a", encoding="utf-8") as stream:
+            while True:
+                gevent.sleep(WINDOW_S)
+                self.write(stream, runner.worker_count if isinstance(runner, MasterRunner) else 0)
 
 
 def quantile(values: list[float], share: float) -> float | None:
@@ -92,10 +117,16 @@ def quantile(values: list[float], share: float) -> float | None:
 WINDOWS = Windows()
 
 
+@events.init.add_listener
+def _gather(environment: Environment, **_: object) -> None:
+    if isinstance(environment.runner, MasterRunner):
+        environment.runner.register_message(MESSAGE, lambda msg, **_: WINDOWS.add(msg.data, msg.node_id))
+
+
 @events.test_start.add_listener
-def _begin(**_: object) -> None:
+def _begin(environment: Environment, **_: object) -> None:
     WINDOWS.begin()
-    gevent.spawn(WINDOWS.run)
+    gevent.spawn(WINDOWS.run, environment.runner)
 
 
 @events.request.add_listener
@@ -126,7 +157,9 @@ class Caller(FastHttpUser):
 
     def on_start(self) -> None:
         Caller._number += 1
-        self.random = random.Random(f"{PLAN['seed']}-{Caller._number}")
+        # Of two workers none does as the other.
+        worker = getattr(self.environment.runner, "worker_index", 0)
+        self.random = random.Random(f"{PLAN['seed']}-{worker}-{Caller._number}")
         self.pool = Pool()
         self.began = time.monotonic()
         self.next_at = self.began

@@ -117,6 +117,9 @@ def run(
     isolated: Annotated[
         bool, typer.Option("--isolated", help="A sandbox for each drill, where several could share one.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Spread the load over so many workers of Locust.", min=0, max=64)
+    ] = 0,
     output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
 ) -> None:
     """Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.
@@ -125,6 +128,7 @@ def run(
     load and estate share a sandbox.
     """
     import asyncio
+    import dataclasses
 
     from tiercli.drills.spec_files import drill_files
     from tiercli.errors import InvalidInput
@@ -134,6 +138,7 @@ def run(
         raise InvalidInput(said, hint="name drills (tiercli drill list), or give --all and no name")
     chosen = list(drill_files(drills or ())) if every else list(names or ())
     orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
+    orders = [dataclasses.replace(order, workers=workers) for order in orders]
     worst: int = asyncio.run(_run_all(orders, share=not isolated, output=output))
     raise typer.Exit(worst)
 

@@ -30,6 +30,7 @@ from tiercli.drills.timeline import (
     Notified,
     PhaseStarted,
     RunStarted,
+    WorkerLost,
 )
 
 _MARK = {Outcome.PASSED: "[green]✓[/]", Outcome.FAILED: "[red]✗[/]", Outcome.INCONCLUSIVE: "[yellow]?[/]"}
@@ -57,6 +58,8 @@ def event_line(event: Event, zero: float | None) -> str | None:
     elif isinstance(event, Notified) and event.alert != WATCHDOG:
         color = "red" if event.status == "firing" else "green"
         said = f"receiver [bold]{escape(event.receiver)}[/]: {event.alert} {escape(_identity(event.labels))} [{color}]{event.status}[/]"
+    elif isinstance(event, WorkerLost):
+        said = f"[yellow]a worker of the load is gone: {event.left} of {event.of} are left[/]"
     elif isinstance(event, Aborted | BackendLost):
         said = f"[yellow]{escape(event.reason)}[/]"
     elif isinstance(event, Interrupted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -11,9 +12,11 @@ from pathlib import Path
 from tiercli.drills.load_plan import LoadPlan, write_load_plan
 from tiercli.drills.timeline import LoadWindow
 from tiercli.resources import resource_folder
+from tiercli.sandbox.ports import LOOPBACK
 from tiercli.sandbox.processes import ProcessSpec
 
 LOCUST = "locust"
+WORKER = f"{LOCUST}-worker"
 _POLL_S = 0.1
 
 
@@ -30,6 +33,24 @@ def locust_process(
     if locustfile is not None:  # ours has a LoadTestShape, which --users would contradict
         argv += ["--users", str(plan.users), "--spawn-rate", str(plan.users * 10)]
     return ProcessSpec(name, tuple(argv), log, {"TIERCLI_LOAD_PLAN": str(plan_file)})
+
+
+def locust_with_workers(master: ProcessSpec, workers: int, port: int, log: Path) -> list[ProcessSpec]:
+    """The same load by a master and so many workers on this machine; the master, then the workers. `port` is loopback's."""
+    place = ("--master-bind-host", LOOPBACK, "--master-bind-port", str(port))
+    leading = ("--master", "--expect-workers", str(workers), *place)
+    following = ("--worker", "--master-host", LOOPBACK, "--master-port", str(port))
+    # What only the master is told: how many users, whom to call.
+    file = master.argv[: master.argv.index("--headless")]
+    return [
+        dataclasses.replace(master, argv=(*master.argv, *leading)),
+        *(
+            ProcessSpec(
+                f"{WORKER}-{number}", (*file, *following), log.with_name(f"{log.stem}-{number}.log"), master.env
+            )
+            for number in range(1, workers + 1)
+        ),
+    ]
 
 
 async def tail_windows(path: Path) -> AsyncIterator[LoadWindow]:

@@ -20,7 +20,7 @@ from tiercli.drills.evidence import alarm_facts, read_panels, read_samples
 from tiercli.drills.injection import applied_fault, renewed_leases
 from tiercli.drills.junit import render_junit
 from tiercli.drills.load_plan import build_load_plan
-from tiercli.drills.load_process import LOCUST, locust_process, tail_windows
+from tiercli.drills.load_process import WORKER, locust_process, locust_with_workers, tail_windows
 from tiercli.drills.observation import watch_alertmanager, watch_load, watch_prometheus
 from tiercli.drills.report import render_report
 from tiercli.drills.result import Result
@@ -42,6 +42,7 @@ from tiercli.drills.timeline import (
     Timeline,
     TimelineWriter,
     Verification,
+    WorkerLost,
 )
 from tiercli.drills.verdict import judge
 from tiercli.drills.verification import verification_facts
@@ -66,13 +67,15 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DrillOrder:
-    """What to run: the spec, the estate under the drill's factor, and where runs are kept."""
+    """What to run: the spec, the estate under the drill's factor, and where runs are kept. `workers`: of Locust, beside its
+    master; 0 where one process is enough."""
 
     spec: DrillSpec
     estate: Estate
     binaries: StackBinaries
     runs: Path
     edit_tree: EditTree | None = None
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class _Run:
         self.error: BackendError | FaultNotReverted | None = None
         self._begun = asyncio.Event()
         self._others_before = False
+        self._workers = 0
 
     def observe(self, event: Event) -> None:
         """Note an event; a disk that refuses it stops the run."""
@@ -232,7 +236,11 @@ class _Run:
         process = locust_process(
             plan, sandbox.folder / "load.json", sandbox.folder / "locust.log", spec.load.locustfile
         )
-        await sandbox.warden.start(process)
+        processes = [process]
+        if self.order.workers:
+            processes = locust_with_workers(process, self.order.workers, sandbox.load_port, process.log)
+        for one in processes:
+            await sandbox.warden.start(one)
         tasks = [
             asyncio.create_task(watch_prometheus(drill_sandbox.prometheus, self.observe, self.stop, **names)),
             asyncio.create_task(watch_alertmanager(drill_sandbox.alertmanager, self.observe, self.stop, **names)),
@@ -246,7 +254,8 @@ class _Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await sandbox.warden.stop(LOCUST)
+            for one in reversed(processes):
+                await sandbox.warden.stop(one.name)
 
     async def _wait_for_load(self) -> None:
         self.view.say("waiting for the load")
@@ -333,10 +342,17 @@ class _Run:
 
     def _on_load(self, event: Event) -> None:
         self.observe(event)
-        if isinstance(event, LoadWindow) and event.started:
+        if not isinstance(event, LoadWindow):
+            return
+        if event.started:
             self._begun.set()
+        if event.workers < self._workers:
+            self.observe(WorkerLost(at=event.at, left=event.workers, of=self.order.workers))
+        self._workers = event.workers
 
     def _on_exit(self, name: str, code: int) -> None:
+        if name.startswith(WORKER):
+            return  # the others go on; whether they suffice, the load itself says
         self.stop.set(BackendLost(at=time.time(), name=name, reason=f"it ended by itself with code {code}"))
 
     def _on_notification(self, notification: Notification) -> None:

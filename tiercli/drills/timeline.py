@@ -117,6 +117,16 @@ class LoadWindow(Event):
     ttft_p95_s: float | None = None
     in_flight: int = 0
     by_alias: dict[str, int] = field(default_factory=dict)
+    workers: int = 0  # Locust's, beside its master; 0 where one process does it all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost(Event):
+    """One of Locust's workers is gone, and the others do its share; `left` of them."""
+
+    KIND: ClassVar[str] = "worker_lost"
+    left: int
+    of: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +246,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         FaultApplied,
         FaultCleared,
         LoadWindow,
+        WorkerLost,
         AlertSeen,
         DeliverySeen,
         Notified,

@@ -37,6 +37,7 @@ from tiercli.drills.timeline import (
     RunEnded,
     RunStarted,
     Timeline,
+    WorkerLost,
 )
 from tiercli.durations import parse_duration
 
@@ -137,6 +138,9 @@ def judge_load(spec: DrillSpec, timeline: Timeline) -> LoadResult:
         gap = _silent_for(during, max(window.at for window in windows), timeline)
         if sufficient and gap > 5.0:
             said, sufficient = f"the load stopped {gap:.0f} s before the end of the run", False
+    lost = list(timeline.of(WorkerLost))
+    if lost:
+        said += f"; of {lost[-1].of} workers {min(one.left for one in lost)} were left"
     return LoadResult(
         planned_rate=planned, started_rate=rate, started=started, failed=failed, sufficient=sufficient, said=said
     )

@@ -92,6 +92,7 @@ class Sandbox:
             return allocate.claim(self._asked[name], name) if name in self._asked else allocate()
 
         self.addresses = Addresses(port(PROMETHEUS), port(ALERTMANAGER), port("receiver"))
+        self.load_port = port("load")  # where a load's workers find its master
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="tiercli-sandbox-"))  # mode 0700
         except OSError as error:

@@ -1,0 +1,56 @@
+"""A load that is spread over workers: the same load, and what happens when one of them is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.drills.short_drill import Recorder, short_spec
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.drills.estate import build_estate
+from tiercli.drills.result import Outcome
+from tiercli.drills.runner import DrillOrder, DrillRun, run_drill
+from tiercli.drills.timeline import Event, LoadWindow, PhaseStarted, WorkerLost
+from tiercli.sandbox.binaries import find_stack
+
+QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "6m"}}
+
+
+def run_with_workers(loaded: LoadedCatalog, runs: Path, view: Recorder) -> DrillRun:
+    spec = short_spec(**QUIET)
+    order = DrillOrder(spec, build_estate(loaded, spec.factor), find_stack(), runs, workers=2)
+    return asyncio.run(run_drill(order, view))
+
+
+def workers() -> list[psutil.Process]:
+    """The workers that this test has started, by way of the warden."""
+    return [one for one in psutil.Process().children(recursive=True) if "--worker" in one.cmdline()]
+
+
+@pytest.mark.drill
+def test_a_load_of_two_workers_survives_the_loss_of_one_and_says_so(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    def kill_one(event: Event) -> None:
+        if isinstance(event, PhaseStarted):
+            found = workers()
+            assert len(found) == 2
+            os.kill(found[0].pid, signal.SIGKILL)
+
+    view = Recorder(kill_one)
+    done = run_with_workers(hybrid, tmp_path, view)
+    windows = [event for event in view.events if isinstance(event, LoadWindow)]
+    assert max(window.workers for window in windows) == 2
+    assert windows[-1].workers == 1
+    assert [(event.left, event.of) for event in view.events if isinstance(event, WorkerLost)] == [(1, 2)]
+    load = done.result.load
+    assert load is not None
+    assert "of 2 workers 1 were left" in load.said
+    # Its half of the users moves to the other: whether that was enough is what the verdict says.
+    assert load.sufficient == (done.result.outcome is Outcome.PASSED)
+    assert windows[-1].started > 0
+    assert workers() == []
