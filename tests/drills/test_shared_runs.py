@@ -72,3 +72,24 @@ def test_two_drills_run_in_one_sandbox_and_each_has_its_own_record(hybrid: Loade
     ]
     started = [load_timeline(done.folder / TIMELINE).first(RunStarted) for done in runs]
     assert [one is not None and one.shared for one in started] == [False, True]
+
+
+@pytest.mark.drill
+def test_two_sandboxes_at_once_do_not_get_in_each_others_way(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    fast, small = short_spec(name="fast", factor=60, **QUIET), short_spec(name="small", **QUIET)
+    orders = [order(hybrid, spec, tmp_path, find_stack()) for spec in (fast, small)]
+
+    @contextmanager
+    def view(_: DrillOrder) -> Iterator[Recorder]:
+        yield Recorder()
+
+    async def run() -> list[Any]:
+        return [done async for done in run_drills(orders, view, parallel=2)]
+
+    runs = asyncio.run(run())
+    assert {done.result.drill: done.result.outcome for done in runs} == {
+        "fast": Outcome.PASSED,
+        "small": Outcome.PASSED,
+    }
+    one, other = (done.result for done in runs)
+    assert max(one.started_at, other.started_at) < min(one.ended_at, other.ended_at)

@@ -120,6 +120,10 @@ def run(
     workers: Annotated[
         int, typer.Option("--workers", help="Spread the load over so many workers of Locust.", min=0, max=64)
     ] = 0,
+    parallel: Annotated[
+        int | None,
+        typer.Option("--parallel", help="So many sandboxes at once. [default: 2, where there are two cores]", min=1),
+    ] = None,
     output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
 ) -> None:
     """Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.
@@ -129,6 +133,7 @@ def run(
     """
     import asyncio
     import dataclasses
+    import os
 
     from tiercli.drills.spec_files import drill_files
     from tiercli.errors import InvalidInput
@@ -139,7 +144,8 @@ def run(
     chosen = list(drill_files(drills or ())) if every else list(names or ())
     orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
     orders = [dataclasses.replace(order, workers=workers) for order in orders]
-    worst: int = asyncio.run(_run_all(orders, share=not isolated, output=output))
+    at_once = parallel or min(2, os.cpu_count() or 1)
+    worst: int = asyncio.run(_run_all(orders, share=not isolated, parallel=at_once, output=output))
     raise typer.Exit(worst)
 
 
@@ -177,25 +183,29 @@ def _orders(
     return [DrillOrder(spec, estate, binaries, runs) for spec, estate in chosen]
 
 
-async def _run_all(orders: Sequence[DrillOrder], *, share: bool, output: str) -> int:
+async def _run_all(orders: Sequence[DrillOrder], *, share: bool, parallel: int, output: str) -> int:
     """Run them, print what came of each as it ends, and give the exit code."""
     from tiercli.drills.live_view import PlainView, TerminalView, summary_lines
     from tiercli.drills.records import Record
     from tiercli.drills.result import Outcome
     from tiercli.drills.result_json import encode_result
     from tiercli.drills.run_folder import REPORT, write_files
-    from tiercli.drills.shared_runs import run_drills
+    from tiercli.drills.shared_runs import run_drills, shared_groups
     from tiercli.drills.summary import SUMMARY, render_summary
     from tiercli.errors import ExitCode
 
     errors, out = error_console(), output_console()
 
+    several = parallel > 1 and len(shared_groups(orders) if share else orders) > 1
+
     def view_of(order: DrillOrder) -> TerminalView | PlainView:
+        if several:
+            return PlainView(errors, f"{order.spec.name}: ")
         return TerminalView(errors, order.spec) if errors.is_terminal else PlainView(errors)
 
     worst: int = ExitCode.OK
     records = []
-    async for done in run_drills(orders, view_of, share=share):
+    async for done in run_drills(orders, view_of, share=share, parallel=parallel):
         if output == "json":
             typer.echo(encode_result(done.result), nl=False)
         else:

@@ -72,8 +72,10 @@ def event_line(event: Event, zero: float | None) -> str | None:
 class PlainView:
     """A line for each noteworthy event, and one for the load every ten seconds."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, prefix: str = "") -> None:
+        """`prefix` stands before every line: whose it is, where several runs share the console."""
         self._console = console
+        self._prefix = escape(prefix)
         self._zero: float | None = None
         self._load_at = 0.0
 
@@ -87,20 +89,23 @@ class PlainView:
 
     def say(self, text: str) -> None:
         """Progress outside the run itself."""
-        self._console.print(f"[dim]{escape(text)}[/]")
+        self._print(f"[dim]{escape(text)}[/]")
 
     def show(self, event: Event) -> None:
         """An event happened."""
         if isinstance(event, PhaseStarted) and self._zero is None:
             self._zero = event.at
         if isinstance(event, RunStarted) and event.factor != 1:
-            self._console.print(f"time is compressed ×{event.factor:g}: 1 s here is {event.factor:g} s of estate time")
+            self._print(f"time is compressed ×{event.factor:g}: 1 s here is {event.factor:g} s of estate time")
         line = event_line(event, self._zero)
         if line is not None:
-            self._console.print(line)
+            self._print(line)
         elif isinstance(event, LoadWindow) and event.at - self._load_at >= _LOAD_LINE_EVERY_S:
             self._load_at = event.at
-            self._console.print(f"[dim]{_load(event)}[/]")
+            self._print(f"[dim]{_load(event)}[/]")
+
+    def _print(self, text: str) -> None:
+        self._console.print(f"{self._prefix}{text}")
 
 
 class TerminalView:

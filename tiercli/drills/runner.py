@@ -100,10 +100,11 @@ async def run_drill(order: DrillOrder, view: View, shared: DrillSandbox | None =
         with signals_stop(run.stop, Interrupted):
             await run.drive()
         timeline = run.writer.timeline()
-        result = judge(order.spec, timeline)
         view.say("writing the report")
+        # In threads: another run may be under way in this event loop, and must not be looked away from.
+        result = await asyncio.to_thread(judge, order.spec, timeline)
         try:
-            write_files(folder, result_files(order.spec, result, timeline))
+            write_files(folder, await asyncio.to_thread(result_files, order.spec, result, timeline))
         except BackendError as error:
             run.error = run.error or error
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -57,21 +58,27 @@ class StopSignal:
         await self.race(asyncio.sleep(seconds))
 
 
+# The runs that a signal stops, with what each notes of it: several may be under way in one event loop.
+_STOPPABLE: list[tuple[StopSignal, type[Event]]] = []
+
+
 @contextmanager
 def signals_stop(stop: StopSignal, make_event: type[Event]) -> Iterator[None]:
     """While inside, SIGINT and SIGTERM set `stop` with `make_event(at=…, signal=…)` in place of killing us."""
-    import time
-
     loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        name = "Ctrl-C" if number is signal.SIGINT else number.name
-        stop.set(make_event(at=time.time(), signal=name))  # type: ignore[call-arg]
-
+    _STOPPABLE.append((stop, make_event))
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
+        loop.add_signal_handler(number, _stop_all, number)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        _STOPPABLE.remove((stop, make_event))
+        if not _STOPPABLE:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def _stop_all(number: signal.Signals) -> None:
+    name = "Ctrl-C" if number is signal.SIGINT else number.name
+    for stop, make_event in _STOPPABLE:
+        stop.set(make_event(at=time.time(), signal=name))  # type: ignore[call-arg]
