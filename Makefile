@@ -74,6 +74,7 @@ bench: setup $(VENV)/.dev ## Measure what README states
 	@$(BIN)/python tests/bench/bench_startup.py
 	@$(BIN)/python -m tests.bench.bench_stages
 	@$(BIN)/python tests/bench/bench_fault_proxy.py
+	@$(BIN)/python -m tests.bench.bench_load
 	@$(BIN)/python -m tests.bench.bench_audit
 	@$(BIN)/python -m tests.bench.bench_cardinality
 

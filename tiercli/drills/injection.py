@@ -131,9 +131,12 @@ async def _by_load(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> Off
 
     try:
         await asyncio.wait_for(begun(), _LOAD_WITHIN_S)
-    except TimeoutError as error:
-        await sandbox.sandbox.warden.stop(name)
-        raise BackendError(f"the load of {use.fault} did not start within {_LOAD_WITHIN_S:g} s") from error
+    except BaseException as error:
+        # However this wait ends, a load that nobody turns off must not go on.
+        await asyncio.shield(sandbox.sandbox.warden.stop(name))
+        if isinstance(error, TimeoutError):
+            raise BackendError(f"the load of {use.fault} did not start within {_LOAD_WITHIN_S:g} s") from error
+        raise
     return lambda: sandbox.sandbox.warden.stop(name)
 
 
