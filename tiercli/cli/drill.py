@@ -20,7 +20,7 @@ DEFAULT_CATALOG = "hybrid.yaml"
 
 Catalog = Annotated[
     Path | None,
-    typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. [default: hybrid.yaml of tiercli]"),
+    typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."),
 ]
 Drills = Annotated[list[Path] | None, typer.Option("--drills", help="A folder of your own drills; may be repeated.")]
 Templates = Annotated[
@@ -122,7 +122,9 @@ def run(
     ] = 0,
     parallel: Annotated[
         int | None,
-        typer.Option("--parallel", help="So many sandboxes at once. [default: 2, where there are two cores]", min=1),
+        typer.Option(
+            "--parallel", help="So many sandboxes at once: two, where there are two cores and this does not say.", min=1
+        ),
     ] = None,
     output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
 ) -> None:

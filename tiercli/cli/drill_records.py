@@ -80,7 +80,7 @@ def coverage(
     catalog: Annotated[
         Path | None,
         typer.Option(
-            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. [default: hybrid.yaml of tiercli]"
+            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."
         ),
     ] = None,
     drills: Annotated[

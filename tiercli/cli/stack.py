@@ -107,7 +107,7 @@ def up(
     catalog: Annotated[
         Path | None,
         typer.Option(
-            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. [default: hybrid.yaml of tiercli]"
+            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."
         ),
     ] = None,
     load: Annotated[bool, typer.Option("--load", help="Put the estate under ordinary load.")] = False,

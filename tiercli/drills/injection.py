@@ -83,10 +83,11 @@ async def _at_gateway(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> 
 
 
 async def _at_processes(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> Off:
-    """Every instance of the gateway, or as many as the settings say, the last ones first."""
+    """Every instance of the gateway, or as many as the settings say."""
     settings = FAULTS_BY_NAME[use.fault].settings.model_validate(use.settings)
     names = sandbox.sandbox.gateway_names
-    stopped = names[-getattr(settings, "instances", len(names)) :]
+    count = min(getattr(settings, "instances", len(names)), len(names))
+    stopped = names[:count] if getattr(settings, "first", False) else names[len(names) - count :]
     for name in stopped:
         await sandbox.sandbox.stop_process(name)
 

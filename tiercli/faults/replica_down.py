@@ -10,9 +10,11 @@ from tiercli.faults.interface import FaultKind, FaultSettings
 
 
 class ReplicaDownSettings(FaultSettings):
-    """`instances`: how many are stopped, the last ones first, and started again when the fault is cleared."""
+    """`instances`: how many are stopped, and started again when the fault is cleared: the last ones, or with `first` the first
+    ones."""
 
     instances: Annotated[int, Field(ge=1, le=1000)] = 1
+    first: bool = False
 
 
 REPLICA_DOWN = FaultKind(
