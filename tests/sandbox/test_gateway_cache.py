@@ -53,6 +53,22 @@ def test_another_question_is_asked(other: dict[str, object]) -> None:
     asyncio.run(scenario())
 
 
+def test_an_answer_from_outside_the_tenants_zone_is_not_given_again() -> None:
+    async def scenario() -> None:
+        async with gateway_stand() as stand:
+            stand.served_region = "us-east-1"
+            await stand.complete("chat", IN_REGION, temperature=0)
+            await stand.complete("chat", ANYWHERE, temperature=0)
+            stand.served_region = None
+            await stand.complete("chat", IN_REGION, temperature=0)
+            await stand.complete("chat", ANYWHERE, temperature=0)
+            # Asked again, and served where it may be; who may be served anywhere gets what was kept.
+            assert len(stand.asked) == 3
+            assert await stand.value("ai_gateway_zone_violations_total", tenant="acme-corp", region="us-east-1") == 1
+
+    asyncio.run(scenario())
+
+
 def test_tenants_share_no_answers_and_failures_are_not_kept() -> None:
     async def scenario() -> None:
         async with gateway_stand() as stand:

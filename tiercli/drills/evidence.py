@@ -42,7 +42,8 @@ def full_window_departure(alarm: Alarm, estate: Estate) -> str | None:
     if not parse_duration(alarm.window):
         return None
     shortest = format_duration(SHORTEST_WINDOW_SCRAPES * estate.timing.scrape_s)
-    return alarm.departure.replace(f"[{shortest}]", f"[{alarm.window}]")
+    whole = alarm.departure.replace(f"[{shortest}]", f"[{alarm.window}]")
+    return whole.replace(f"[{shortest}:", f"[{alarm.window}:")  # of a subquery
 
 
 async def read_panels(spec: DrillSpec, estate: Estate, client: PrometheusClient, observe: Observe) -> None:

@@ -120,7 +120,8 @@ class Gateway:
         client = _Client(request, call.request_id)
         await self._try(call, steps, body, client)
         answered = call.answered
-        if question is not None and answered is not None:
+        # What was served outside the tenant's zone is not kept: giving it again would be the same violation again.
+        if question is not None and answered is not None and self._router.in_zone(tenant, answered.served_region):
             self._cache.put(question, answered.body, answered.served_region)
         return await self._answer(call, client)
 
