@@ -40,7 +40,7 @@ test: setup $(VENV)/.dev ## Lint, types and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m "not drill and not slow" -n 6 --dist worksteal   # many of them wait for a server
-	@$(BIN)/python -m pytest -m "drill and not slow"   # alone: what it measures is time
+	@$(BIN)/python -m pytest -m "drill and not slow" -n 2 --dist worksteal   # two at most: what they measure is time
 
 test-fast: setup $(VENV)/.dev ## Tests that start no drill
 	@$(BIN)/python -m pytest -m "not drill and not slow" -n auto
