@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tiercli.cardinality.feature_masks import count_features, feature_masks
+from tiercli.cardinality.feature_masks import count_features, feature_masks, tenant_masks
 from tiercli.catalog.model import Catalog, Offer, Tenant
 from tiercli.signals.label_policy import TENANT, TenantGroups
 
@@ -52,6 +52,10 @@ class EstateCounts:
             like._reached if like is not None else {}
         )
         self._of_alias: dict[str, dict[str, frozenset[str]]] = like._of_alias if like is not None else {}
+        self._tenant_masks: dict[int, int] = (
+            like._tenant_masks if like is not None else tenant_masks(catalog.tenants.values())
+        )
+        self._single_by: dict[object, Counter[Any]] = {}
         self._reach_sizes: dict[tuple[object, object], Counter[int]] = {}
         self.known: dict[tuple[object, Labels], int] = {}  # what relations have asked before
 
@@ -215,7 +219,9 @@ class EstateCounts:
         key = (of, getattr(reached, "args", reached))
         if key not in self._reach_sizes:
             sizes: Counter[int] = Counter()
-            for one, count in Counter(map(of, self._single)).items():
+            if of not in self._single_by:
+                self._single_by[of] = Counter(map(of, self._single))
+            for one, count in self._single_by[of].items():
                 sizes[len(reached(one))] += count
             self._reach_sizes[key] = sizes
         return self._reach_sizes[key]
@@ -252,11 +258,11 @@ class EstateCounts:
 
     @cached_property
     def _masks(self) -> dict[str, int]:
-        return feature_masks(self._catalog, list(self._catalog.tenants.values()))
+        return feature_masks(self._catalog, list(self._catalog.tenants.values()), self._tenant_masks)
 
     @cached_property
     def _rest_masks(self) -> dict[str, int]:
-        return feature_masks(self._catalog, self._rest)
+        return feature_masks(self._catalog, self._rest, self._tenant_masks)
 
     def _reach(self, label: str, aliases: tuple[str, ...] | None) -> frozenset[str]:
         """The regions, or providers, of the candidates that aliases have."""

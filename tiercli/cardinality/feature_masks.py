@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tiercli.catalog.model import Catalog, Tenant
 
 
-def feature_masks(catalog: Catalog, tenants: Sequence[Tenant]) -> dict[str, int]:
-    """The features by alias that some of the tenants can bring about. Sets of features are integers, one bit a feature: the
-    union over ten thousand tenants is an `or`."""
+def tenant_masks(tenants: Iterable[Tenant]) -> dict[int, int]:
+    """The features of each tenant, by its id(): sets of features are integers, one bit a feature."""
     bits: dict[str, int] = {}
-    masks: dict[tuple[str, ...], int] = {}
+    masks: dict[int, int] = {}
+    for tenant in tenants:
+        mask = 0
+        for feature in tenant.features:
+            mask |= 1 << bits.setdefault(feature, len(bits))
+        masks[id(tenant)] = mask
+    return masks
+
+
+def feature_masks(catalog: Catalog, tenants: Sequence[Tenant], masks: Mapping[int, int]) -> dict[str, int]:
+    """The features by alias that some of the tenants can bring about; `masks` are tenant_masks. The union over ten thousand tenants
+    is an `or`."""
     unions: dict[tuple[str, ...] | None, int] = {}
     for tenant in tenants:
-        mask = masks.get(tenant.features)
-        if mask is None:
-            mask = 0
-            for feature in tenant.features:
-                mask |= 1 << bits.setdefault(feature, len(bits))
-            masks[tenant.features] = mask
-        unions[tenant.aliases] = unions.get(tenant.aliases, 0) | mask
+        unions[tenant.aliases] = unions.get(tenant.aliases, 0) | masks[id(tenant)]
     by_alias: dict[str, int] = dict.fromkeys(catalog.aliases, 0)
     for aliases, mask in unions.items():
         for alias in catalog.aliases if aliases is None else aliases:
