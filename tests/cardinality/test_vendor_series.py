@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cardinality.vendor_exposition import as_text, gateway_sets, local_texts
 from tests.conftest import HYBRID
@@ -80,6 +81,31 @@ def exposed_by_target(loaded: LoadedCatalog) -> dict[str, str]:
     return {**dict.fromkeys(catalog.gateway.targets, gateway), **local_texts(catalog)}
 
 
+@pytest.mark.parametrize(
+    ("targets", "each"),
+    [
+        (["node-a:9400", "node-b:9400"], {"node-a:9400": 2, "node-b:9400": 3}),
+        # By another name: what is left is its own.
+        (["node-a:9400", "10.0.0.2:9400"], {"node-a:9400": 2, "10.0.0.2:9400": 3}),
+        (["10.0.0.1:9400", "10.0.0.2:9400"], {"10.0.0.1:9400 10.0.0.2:9400": 5}),
+        # Only one of the hosts is looked at.
+        (["node-a:9400"], {"node-a:9400": 2}),
+    ],
+)
+def test_every_gpu_that_a_target_can_show_is_counted_once(targets: list[str], each: dict[str, int]) -> None:
+    data = yaml.safe_load(LITELLM_VLLM.read_text(encoding="utf-8"))
+    servers = data["providers"]["vllm"]["servers"]
+    servers["vllm-a"] |= {"gpus": 2, "metrics": "node-a:8000"}
+    servers["vllm-b"] |= {"gpus": 3, "metrics": "node-b:8000"}
+    data["sources"]["gpus"]["targets"] = targets
+    plan = plan_series(parse_catalog(yaml.safe_dump(data), "gpus.yaml", further_checks()).catalog)
+    utilization = next(line for line in plan.lines if line.name == "DCGM_FI_DEV_GPU_UTIL")
+    assert (utilization.series, utilization.one_target) == (sum(each.values()), max(each.values()))
+    per_gpu = sum(1 for line in plan.lines if line.name.startswith("DCGM_"))
+    found = {" ".join(one.addresses): one.series for one in plan.targets if one.job == "tiercli-source-gpus"}
+    assert found == {name: gpus * per_gpu + 5 * len(name.split()) for name, gpus in each.items()}
+
+
 def vendor_series(plan: Plan) -> Counter[str]:
     return Counter({line.name: line.series for line in plan.lines if line.kind == "vendor"})
 
@@ -112,8 +138,6 @@ def test_every_series_of_a_real_scrape_of_litellm_is_one_that_is_counted(scrape:
         exposed = read_exposition(stream, scrape, scraped_metrics(loaded.catalog))
     assert exposed.series.keys() <= counted.keys()
     labels: dict[str, set[str]] = {}
-    from prometheus_client.parser import text_string_to_metric_families
-
     for family in text_string_to_metric_families((SCRAPES / scrape).read_text(encoding="utf-8")):
         for sample in family.samples:
             own = {label for label in sample.labels if label != "le" and not label.startswith("metadata_")}

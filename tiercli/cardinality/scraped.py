@@ -30,13 +30,9 @@ class ScrapedMetrics:
         return self.parts.get(series, series)
 
     @property
-    def watched(self) -> dict[str, list[str]]:
-        """The metrics that have each label that is looked at."""
-        found: dict[str, list[str]] = {}
-        for metric, labels in self.labels.items():
-            for label in labels:
-                found.setdefault(label, []).append(metric)
-        return found
+    def watched(self) -> frozenset[str]:
+        """Every label that is looked at, of whatever metric."""
+        return frozenset(label for labels in self.labels.values() for label in labels)
 
 
 def _contract() -> ScrapedMetrics:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tiercli.cardinality.vendor import VendorCounts, VendorSource, host_of
+from tiercli.cardinality.vendor import VendorCounts
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB
 from tiercli.signals.bindings import CANONICAL_BINDING
@@ -37,41 +35,17 @@ def scraped_targets(catalog: Catalog, vendor: VendorCounts, contract: int, prome
     if catalog.gateway.binding == CANONICAL_BINDING:
         found.append(_of(GATEWAY_JOB, tuple(dict.fromkeys(catalog.gateway.targets)), contract, each=True))
     for source in vendor.sources:
-        found += _of_source(vendor, source)
+        pieces = list(source.pieces())
+        if source.same:
+            found.append(_of(source.job, source.targets, vendor.exposed(pieces[0]), each=True))
+        else:
+            found += [_of(source.job, piece.targets, vendor.exposed(piece), each=False) for piece in pieces]
     known = {address for one in found for address in one.addresses if one.job == SERVERS_JOB}
     # Servers whose binding is not named: only their scrape is known.
     bare = [server.metrics for _, _, server in catalog.servers() if server.metrics and server.metrics not in known]
     found += [_of(SERVERS_JOB, (address,), 0, each=True) for address in dict.fromkeys(bare)]
     found.append(_of(PROMETHEUS_JOB, (catalog.prometheus.target,), prometheus, each=True))
     return found
-
-
-def _of_source(vendor: VendorCounts, source: VendorSource) -> Iterator[TargetSeries]:
-    if source.same:
-        alone = dataclasses.replace(source, targets=source.targets[:1])
-        yield _of(source.job, source.targets, vendor.exposed(alone), each=True)
-        return
-    shared = []
-    for target in source.targets:
-        servers = tuple(one for one in source.servers if one.metrics and _shows(source, target, one.metrics))
-        if servers:
-            alone = dataclasses.replace(source, targets=(target,), servers=servers)
-            yield _of(source.job, (target,), vendor.exposed(alone), each=True)
-        else:
-            shared.append(target)
-    if shared:
-        rest = tuple(
-            one
-            for one in source.servers
-            if not any(_shows(source, target, one.metrics or "") for target in source.targets)
-        )
-        together = dataclasses.replace(source, targets=tuple(shared), servers=rest)
-        yield _of(source.job, tuple(shared), vendor.exposed(together), each=False)
-
-
-def _shows(source: VendorSource, target: str, metrics: str) -> bool:
-    """Whether a target is the server's own, or shows the GPUs of its host."""
-    return target == metrics if source.binding.kind == "servers" else host_of(target) == host_of(metrics)
 
 
 def _of(job: str, addresses: tuple[str, ...], series: int, *, each: bool) -> TargetSeries:

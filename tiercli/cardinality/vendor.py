@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 
 from tiercli.catalog.model import Catalog, OtherSource, Server
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
@@ -19,6 +19,15 @@ from tiercli.signals.vendor_metrics import ExposedMetric
 Row = tuple[tuple[str, str | None], ...]
 # Dimensions that a call has only once it is routed.
 _ROUTED = frozenset(("deployment", "provider", "model", "region", "step"))
+_WORDS = {
+    "deployment": "deployments",
+    "provider": "providers",
+    "model": "models",
+    "region": "regions",
+    "alias": "aliases",
+    "step": "fallback steps",
+    "tenant": "tenants",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,30 @@ class VendorSource:
     def instances(self) -> int:
         """How many times its label sets are there."""
         return len(self.targets) if self.same else 1
+
+    def pieces(self) -> Iterator[VendorSource]:
+        """Each target as a source of its own, with the servers that it shows. Targets of which that is not known are one, with the
+        servers that no other shows."""
+        if self.same:
+            yield from (replace(self, targets=(target,)) for target in self.targets)
+            return
+        shown: set[str] = set()
+        unknown = []
+        for target in self.targets:
+            servers = tuple(one for one in self.servers if self._shows(target, one))
+            shown.update(str(one.metrics) for one in servers)
+            if servers:
+                yield replace(self, targets=(target,), servers=servers)
+            else:
+                unknown.append(target)
+        if unknown:
+            rest = tuple(one for one in self.servers if one.metrics not in shown)
+            yield replace(self, targets=tuple(unknown), servers=rest)
+
+    def _shows(self, target: str, server: Server) -> bool:
+        if server.metrics is None:
+            return False
+        return target == server.metrics if self.binding.kind == "servers" else _host(target) == _host(server.metrics)
 
 
 @dataclass(frozen=True)
@@ -93,11 +126,7 @@ class VendorCounts:
 
     def largest(self, part: Part) -> int:
         """The most series of it that one target can have."""
-        source = part.source
-        if source.same:
-            return self.series(part) // source.instances
-        alone = (replace(source, targets=(str(one.metrics),), servers=(one,)) for one in source.servers)
-        return max((self.series(replace(part, source=one)) for one in alone), default=0)
+        return max((self.series(replace(part, source=piece)) for piece in part.source.pieces()), default=0)
 
     def exposed(self, source: VendorSource) -> int:
         """All series of a source, on all its targets."""
@@ -129,7 +158,7 @@ class VendorCounts:
         return product
 
     def _combinations(self, source: VendorSource, dimensions: frozenset[str], unrouted: bool) -> int:
-        key = (source.job, source.binding.source, source.targets, dimensions, unrouted)
+        key = (source.job, source.binding.source, source.targets, source.servers, dimensions, unrouted)
         if key not in self._known:
             self._known[key] = self._count(source, dimensions, unrouted)
         return self._known[key]
@@ -213,14 +242,22 @@ def _sources(catalog: Catalog) -> Iterator[VendorSource]:
 
 
 def _beside(catalog: Catalog, source: OtherSource) -> tuple[Server, ...]:
-    """The servers whose GPUs the targets of a source show: those on their hosts, or all of them where no host is a server's."""
-    hosts = {host_of(target) for target in source.targets}
+    """The servers whose GPUs the targets of a source show: those on their hosts; and where a target is on no server's host, also
+    those on whose host no GPU exporter is."""
     every = tuple(server for _, _, server in catalog.servers())
-    return tuple(one for one in every if one.metrics is not None and host_of(one.metrics) in hosts) or every
+    own = {_host(target) for target in source.targets}
+    exporters = {
+        _host(target)
+        for one in catalog.sources.values()
+        if known_binding(one.binding).kind == "gpus"
+        for target in one.targets
+    }
+    hosts = {server: _host(server.metrics) if server.metrics is not None else "" for server in every}
+    strange = not own <= set(hosts.values())
+    return tuple(one for one in every if hosts[one] in own or (strange and hosts[one] not in exporters))
 
 
-def host_of(address: str) -> str:
-    """Of host:port the host."""
+def _host(address: str) -> str:
     return address.rpartition(":")[0]
 
 
@@ -235,21 +272,11 @@ def _kept(row: Mapping[str, str | None], dimensions: frozenset[str]) -> Row:
     return tuple((dimension, row.get(dimension)) for dimension in sorted(dimensions))
 
 
-@cache
-def _words() -> dict[str, str]:
-    return {"deployment": "deployments", "provider": "providers", "model": "models", "region": "regions"} | {
-        "alias": "aliases",
-        "step": "fallback steps",
-        "tenant": "tenants",
-        "gpu": "GPUs",
-    }
-
-
 def _said(source: VendorSource, dimensions: frozenset[str]) -> str:
     """What is counted, in words."""
     if source.binding.kind == "servers":
         return "models by server" if dimensions else "servers"
     if source.binding.kind == "gpus":
         return "GPUs" if dimensions else "targets"
-    words = [word for dimension, word in _words().items() if dimension in dimensions]
+    words = [word for dimension, word in _WORDS.items() if dimension in dimensions]
     return f"combinations of {', '.join(words)} that the catalog allows" if len(words) > 1 else "".join(words) or "none"
