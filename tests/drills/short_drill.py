@@ -9,7 +9,8 @@ from typing import Any
 
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.drills.estate import EditTree, build_estate
-from tiercli.drills.runner import DrillOrder, DrillRun, run_drill
+from tiercli.drills.order import DrillOrder, DrillRun
+from tiercli.drills.runner import run_drill
 from tiercli.drills.spec import DrillSpec
 from tiercli.drills.timeline import Event
 from tiercli.sandbox.binaries import find_stack

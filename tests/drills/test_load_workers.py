@@ -14,8 +14,9 @@ import pytest
 from tests.drills.short_drill import Recorder, short_spec
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.drills.estate import build_estate
+from tiercli.drills.order import DrillOrder, DrillRun
 from tiercli.drills.result import Outcome
-from tiercli.drills.runner import DrillOrder, DrillRun, run_drill
+from tiercli.drills.runner import run_drill
 from tiercli.drills.timeline import Event, LoadWindow, PhaseStarted, WorkerLost
 from tiercli.sandbox.binaries import find_stack
 

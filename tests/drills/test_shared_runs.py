@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.drills.short_drill import Recorder, short_spec
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.drills.drill_sandbox import DrillSandbox
 from tiercli.drills.estate import build_estate
+from tiercli.drills.order import DrillOrder
 from tiercli.drills.result import Outcome
 from tiercli.drills.run_folder import TIMELINE
-from tiercli.drills.runner import DrillOrder
 from tiercli.drills.shared_runs import run_drills, shared_groups
 from tiercli.drills.spec import DrillSpec
+from tiercli.drills.spec_files import drill_files, load_drill
 from tiercli.drills.timeline import RunStarted, load_timeline
 from tiercli.sandbox.binaries import StackBinaries, find_stack
 
@@ -52,6 +55,51 @@ def test_drills_share_a_sandbox_that_would_be_the_same(
         ["small"],
         ["busy"],
     ]
+
+
+def test_all_drills_there_are_run_in_three_sandboxes_at_most(
+    hybrid: LoadedCatalog, tmp_path: Path, stack: StackBinaries
+) -> None:
+    specs = [load_drill(path)[0] for path in drill_files().values()]
+    assert len(shared_groups([order(hybrid, spec, tmp_path, stack) for spec in specs])) <= 3
+
+
+def test_what_arrives_between_two_drills_is_nobodys_and_a_process_that_ends_there_is_told_to_the_next(
+    hybrid: LoadedCatalog, stack: StackBinaries
+) -> None:
+    async def scenario() -> None:
+        async with DrillSandbox(build_estate(hybrid, 30), stack) as shared:
+            heard: list[object] = []
+
+            def drill(name: str) -> Any:
+                return shared.heard_by(
+                    lambda process, code: heard.append((name, process, code)),
+                    lambda notification: heard.append((name, notification.receiver)),
+                )
+
+            async with httpx.AsyncClient(trust_env=False) as alertmanager:
+
+                async def notify(receiver: str) -> int:
+                    alerts = [{"status": "firing", "labels": {}, "annotations": {}}]
+                    payload = {
+                        "version": "4",
+                        "groupKey": "g",
+                        "receiver": receiver,
+                        "status": "firing",
+                        "alerts": alerts,
+                    }
+                    url = f"{shared.sandbox.addresses.receiver_url}/{receiver}"
+                    return (await alertmanager.post(url, json=payload)).status_code
+
+                async with drill("first"):
+                    assert await notify("a") == 200
+                assert await notify("b") == 200  # accepted, so that it is not sent again
+                shared._exited("prometheus", 1)
+                async with drill("second"):
+                    assert await notify("c") == 200
+            assert heard == [("first", "a"), ("second", "prometheus", 1), ("second", "c")]
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.drill

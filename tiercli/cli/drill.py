@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tiercli.drills.estate import Estate
-    from tiercli.drills.runner import DrillOrder, DrillRun
+    from tiercli.drills.order import DrillOrder, DrillRun
 
 DEFAULT_CATALOG = "hybrid.yaml"
 
@@ -162,7 +162,7 @@ def _orders(
     """What is to be run, checked. Raises InvalidInput with every problem of every drill."""
     from tiercli.catalog.loading import load_catalog
     from tiercli.drills.estate import build_estate
-    from tiercli.drills.runner import DrillOrder
+    from tiercli.drills.order import DrillOrder
     from tiercli.drills.spec_check import check_spec
     from tiercli.drills.spec_files import find_drill, load_drill
     from tiercli.errors import InvalidInput

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 from tiercli.clients.alertmanager import AlertmanagerClient
@@ -17,22 +17,26 @@ from tiercli.sandbox.condition_control import ConditionControl
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
 
+OnExit = Callable[[str, int], None]
+OnNotification = Callable[[Notification], None]
+
 
 class DrillSandbox:
-    """Entering makes its folder and ports; `start` starts it. `on_exit` and `on_notification` are whose drill it is now."""
+    """Entering makes its folder and ports; `start` starts it. Inside `heard_by` a drill hears what happens in it."""
 
     def __init__(self, estate: Estate, binaries: StackBinaries) -> None:
         self.estate = estate
         self.binaries = binaries
         self.tree: Mapping[str, str] = {}
-        self.on_exit: Callable[[str, int], None] = lambda name, code: None
-        self.on_notification: Callable[[Notification], None] = lambda notification: None
+        self._on_exit: OnExit | None = None
+        self._on_notification: OnNotification | None = None
+        self._ended: dict[str, int] = {}  # by itself, while no drill heard of it
         self._stack = AsyncExitStack()
         self.sandbox = Sandbox(
             estate.loaded.catalog,
             binaries,
             estate.timing,
-            on_exit=lambda name, code: self.on_exit(name, code),
+            on_exit=self._exited,
             tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
             cooldown_s=parse_duration(estate.settings.cooldown or "0s") / estate.timing.factor,
         )
@@ -41,7 +45,7 @@ class DrillSandbox:
         await self._stack.__aenter__()
         try:
             sandbox, enter = await self._stack.enter_async_context(self.sandbox), self._stack.enter_async_context
-            await enter(WebhookReceiver(sandbox.addresses.receiver, lambda told: self.on_notification(told)))
+            await enter(WebhookReceiver(sandbox.addresses.receiver, self._notified))
             self.prometheus = await enter(PrometheusClient(sandbox.addresses.prometheus_url))
             self.alertmanager = await enter(AlertmanagerClient(sandbox.addresses.alertmanager_url))
             self.control = await enter(FaultControl(sandbox.plan.proxy.control_url, sandbox.token))
@@ -53,6 +57,28 @@ class DrillSandbox:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    @asynccontextmanager
+    async def heard_by(self, on_exit: OnExit, on_notification: OnNotification) -> AsyncIterator[None]:
+        """Inside, a drill hears of processes that end by themselves, those that ended before it too, and of notifications. What
+        arrives between two drills is nobody's: it is accepted, so that Alertmanager does not send it again to the next."""
+        self._on_exit, self._on_notification = on_exit, on_notification
+        for name, code in self._ended.items():
+            on_exit(name, code)
+        try:
+            yield
+        finally:
+            self._on_exit = self._on_notification = None
+
+    def _exited(self, name: str, code: int) -> None:
+        if self._on_exit is not None:
+            self._on_exit(name, code)
+        else:
+            self._ended[name] = code
+
+    def _notified(self, notification: Notification) -> None:
+        if self._on_notification is not None:
+            self._on_notification(notification)
 
     @property
     def started(self) -> bool:

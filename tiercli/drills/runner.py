@@ -7,21 +7,19 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import yaml
 
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.drill_sandbox import DrillSandbox
-from tiercli.drills.estate import EditTree, Estate
 from tiercli.drills.evidence import alarm_facts, read_panels, read_samples
 from tiercli.drills.injection import applied_fault, renewed_leases
 from tiercli.drills.junit import render_junit
 from tiercli.drills.load_plan import build_load_plan
 from tiercli.drills.load_process import WORKER, locust_process, locust_with_workers, tail_windows
 from tiercli.drills.observation import watch_alertmanager, watch_load, watch_prometheus
+from tiercli.drills.order import DrillOrder, DrillRun, View
 from tiercli.drills.report import render_report
 from tiercli.drills.result import Result
 from tiercli.drills.result_json import encode_result
@@ -48,43 +46,10 @@ from tiercli.drills.verdict import judge
 from tiercli.drills.verification import verification_facts
 from tiercli.durations import parse_duration
 from tiercli.errors import BackendError, FaultNotReverted
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.receiver import Notification
 
 LOAD_WITHIN_S = 15.0
 _READ_WITHIN_S = 10.0
-
-
-class View(Protocol):
-    """Something that shows a run while it lasts."""
-
-    def show(self, event: Event) -> None:
-        """An event happened."""
-
-    def say(self, text: str) -> None:
-        """Progress outside the run itself: starting, reading, stopping."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrillOrder:
-    """What to run: the spec, the estate under the drill's factor, and where runs are kept. `workers`: of Locust, beside its
-    master; 0 where one process is enough."""
-
-    spec: DrillSpec
-    estate: Estate
-    binaries: StackBinaries
-    runs: Path
-    edit_tree: EditTree | None = None
-    workers: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DrillRun:
-    """A run that ended: its folder and its verdict; what could not be undone or written, if anything."""
-
-    folder: Path
-    result: Result
-    error: BackendError | FaultNotReverted | None = None
 
 
 async def run_drill(order: DrillOrder, view: View, shared: DrillSandbox | None = None) -> DrillRun:
@@ -172,7 +137,7 @@ class _Run:
         sandbox = self.shared
         if sandbox is None:
             sandbox = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
-        sandbox.on_exit, sandbox.on_notification = self._on_exit, self._on_notification
+        await stack.enter_async_context(sandbox.heard_by(self._on_exit, self._on_notification))
         self._others_before = sandbox.started
         if not sandbox.started:
             self.view.say("starting the sandbox")
@@ -183,9 +148,6 @@ class _Run:
         await stack.enter_async_context(self._watching(sandbox))
         try:
             await self.stop.race(self._wait_for_load())
-            self.view.say(
-                "waiting until everything is quiet" if self._others_before else "waiting for the first scrapes"
-            )
             await self.stop.race(self._settle(sandbox.prometheus))
             limit_s = parse_duration(self.order.spec.abort.wall_clock)
             await self.stop.race(self._within(limit_s, self._phases(sandbox)))

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 
 from tiercli.drills.drill_sandbox import DrillSandbox
+from tiercli.drills.order import DrillOrder, DrillRun, View
 from tiercli.drills.result import Outcome
-from tiercli.drills.runner import DrillOrder, DrillRun, View, run_drill
+from tiercli.drills.runner import run_drill
 from tiercli.drills.spec import DrillSpec
 
 

@@ -1,0 +1,46 @@
+"""What is asked of a run, what shows it while it lasts, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tiercli.drills.estate import EditTree, Estate
+from tiercli.drills.result import Result
+from tiercli.drills.spec import DrillSpec
+from tiercli.drills.timeline import Event
+from tiercli.errors import BackendError, FaultNotReverted
+from tiercli.sandbox.binaries import StackBinaries
+
+
+class View(Protocol):
+    """Something that shows a run while it lasts."""
+
+    def show(self, event: Event) -> None:
+        """An event happened."""
+
+    def say(self, text: str) -> None:
+        """Progress outside the run itself: starting, reading, stopping."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOrder:
+    """What to run: the spec, the estate under the drill's factor, and where runs are kept. `workers`: of Locust, beside its
+    master; 0 where one process is enough."""
+
+    spec: DrillSpec
+    estate: Estate
+    binaries: StackBinaries
+    runs: Path
+    edit_tree: EditTree | None = None
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRun:
+    """A run that ended: its folder and its verdict; what could not be undone or written, if anything."""
+
+    folder: Path
+    result: Result
+    error: BackendError | FaultNotReverted | None = None
