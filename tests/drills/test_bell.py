@@ -142,6 +142,17 @@ def test_a_receiver_that_takes_nothing_is_said(stack: StackBinaries, tmp_path: P
         assert "webhook failed to send" in done.stderr
 
 
+def test_a_bell_that_is_not_sent_in_time_has_not_passed(stack: StackBinaries, tmp_path: Path, run_tiercli: Run) -> None:
+    def wait_long(configuration: dict[str, Any]) -> None:
+        configuration["route"]["group_wait"] = "1m"
+
+    with estate(stack, tmp_path, wait_long) as (catalog, one, _):
+        done = rings(run_tiercli, catalog, "--severity", "page", "--within", "3", "--output", "json")
+        assert (done.returncode, json.loads(done.stdout)["passed"]) == (1, False)
+        assert "nothing was sent by webhook" in done.stderr
+        assert one.told == []
+
+
 def test_a_silence_that_holds_it_back_is_said(stack: StackBinaries, tmp_path: Path, run_tiercli: Run) -> None:
     with estate(stack, tmp_path) as (catalog, _, url):
         now = time.time()

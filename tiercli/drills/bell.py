@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from tiercli.catalog.model import Catalog
 from tiercli.clients.alertmanager import AlertmanagerClient, GettableAlert
@@ -63,7 +64,8 @@ class Peal:
     @property
     def passed(self) -> bool:
         """Whether every bell reached its receiver and nothing is left."""
-        return not self.left and not self.failed_integrations and not any(one.problem for one in self.rung)
+        problems = self.left or self.failed_integrations or any(one.problem for one in self.rung)
+        return self.sent_s is not None and not problems
 
 
 def bells_of(catalog: Catalog) -> list[Bell]:
@@ -95,6 +97,7 @@ async def ring(
     rung = {bell: Rung(bell, problem="Alertmanager does not have it") for bell in bells}
     sent_s: float | None = None
     failed: tuple[str, ...] = ()
+    missing = {kind for bell in bells for kind in bell.integrations}
     try:
         while time.time() - began < within_s:
             await asyncio.sleep(_POLL_S)
@@ -110,7 +113,8 @@ async def ring(
                     }
                 )
             )
-            if all(not one.problem for one in rung.values()) and _sent(bells, before, now):
+            missing = _not_sent(bells, before, now)
+            if all(not one.problem for one in rung.values()) and not missing:
                 sent_s = time.time() - began
                 break
     finally:
@@ -118,7 +122,6 @@ async def ring(
         await client.post_alerts(_alerts(catalog, bells, number, began, time.time()))
     left = await _wait_until_gone(client, number)
     if sent_s is None:
-        missing = _not_sent(bells, before, await _counts(client))
         rung = {
             bell: replace(one, problem=f"nothing was sent by {', '.join(sorted(missing & set(bell.integrations)))}")
             if not one.problem and missing & set(bell.integrations)
@@ -170,10 +173,6 @@ def _followed(bell: Bell, alerts: Sequence[GettableAlert]) -> Rung:
     return Rung(bell, seen_at)
 
 
-def _sent(bells: Sequence[Bell], before: Counts, now: Counts) -> bool:
-    return not _not_sent(bells, before, now)
-
-
 def _not_sent(bells: Sequence[Bell], before: Counts, now: Counts) -> set[str]:
     """The integrations by which nothing went out that did not fail. Alertmanager counts by integration, not by receiver."""
     kinds = {kind for bell in bells for kind in bell.integrations}
@@ -210,6 +209,4 @@ async def _wait_until_gone(client: AlertmanagerClient, number: str) -> tuple[str
 
 
 def _rfc3339(at: float) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
