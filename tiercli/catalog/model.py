@@ -12,6 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints
 
 from tiercli.catalog.environment import Environment
 from tiercli.catalog.field_types import Duration, HostPort, Interval, Line, Model, Name, PlainName, Severity, Span, Tier
+from tiercli.catalog.receivers import Owner, Receiver, Routing
 
 # What an override can be for.
 OVERRIDE_LABELS = ("provider", "region", "model", "alias", "tenant")
@@ -122,54 +123,6 @@ class PriceBook(Model):
     version: PlainName
     models: dict[Name, dict[Name, Price]]
     gpu_usd_per_hour: PositiveFloat | None = None
-
-
-class Webhook(Model):
-    """A webhook. Its URL is written into the configuration, so it must not hold a secret."""
-
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s?#]+$")]
-    credentials_file: Line | None = Field(
-        default=None, description="a file with a bearer token, where Alertmanager runs"
-    )
-
-
-class Slack(Model):
-    """A Slack channel."""
-
-    api_url_file: Line = Field(description="a file with the webhook's URL, where Alertmanager runs")
-    channel: Line = Field(description="with its #")
-
-
-class PagerDuty(Model):
-    """A PagerDuty service."""
-
-    routing_key_file: Line = Field(description="a file with the routing key, where Alertmanager runs")
-
-
-class Receiver(Model):
-    """Where notifications go. None of the three: they are kept in Alertmanager and interrupt nobody."""
-
-    webhook: Webhook | None = None
-    slack: Slack | None = None
-    pagerduty: PagerDuty | None = None
-
-
-class Routing(Model):
-    """The receiver of each severity, unless an owner has another, and of Watchdog's heartbeat."""
-
-    page: PlainName
-    notify: PlainName
-    trend: PlainName
-    heartbeat: PlainName
-
-
-class Owner(Model):
-    """A team. Severities that it does not name go where `routing` says."""
-
-    contact: Line = Field(description="where to reach the team, as runbooks say it")
-    page: PlainName | None = Field(default=None, description="the receiver of its pages")
-    notify: PlainName | None = Field(default=None, description="the receiver of its notifications")
-    trend: PlainName | None = Field(default=None, description="the receiver of its trends")
 
 
 class Source(Model):

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tiercli.catalog.model import Catalog, Provider, Receiver
+from tiercli.catalog.model import Catalog, Provider
+from tiercli.catalog.receivers import Receiver
 
 
 def catalog_view(catalog: Catalog) -> RenderableType:

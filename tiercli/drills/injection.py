@@ -26,6 +26,7 @@ Off = Callable[[], Awaitable[None]]
 _Apply = Callable[[FaultUse, float, DrillSandbox], Awaitable[Off]]
 _LOAD_WITHIN_S = 15.0
 _numbers = itertools.count(1)
+_MIX_KEYS = {"alias": "aliases", "tenant": "tenants", "feature": "features"}
 
 
 @asynccontextmanager
@@ -110,7 +111,7 @@ async def _by_load(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> Off
         steps=_growing(surge.calls_per_second, surge.grows_to or surge.calls_per_second, length_s),
         stream_share=surge.stream_share,
         repeat_share=0,
-        mix=Mix(**{f"{label}{'es' if label == 'alias' else 's'}": {value: 1.0} for label, value in use.target.items()}),
+        mix=Mix(**{_MIX_KEYS[label]: {value: 1.0} for label, value in use.target.items()}),
         prompt_tokens=surge.prompt_tokens,
         max_tokens=surge.max_tokens,
     )

@@ -36,7 +36,7 @@ def changes_markdown(changes: Sequence[Change]) -> str:
         slower = "" if one.slower_s is None else f"{one.slower_s:+.0f} s"
         took = f"{_seconds(one.before_s)} → {_seconds(one.after_s)}"
         lines.append(
-            f"| {_text(one.drill)} | {one.alert} | {_outcome(one.before)} | {_outcome(one.after)} | {took} | {slower} |"
+            f"| {_text(one.drill)} | {one.alert or 'silence'} | {_outcome(one.before)} | {_outcome(one.after)} | {took} | {slower} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -108,6 +108,23 @@ class HoldsListener(Protocol):
         """The fault is off for this route."""
 
 
+class RefusesConnections:
+    """What a fault of connections does with the listener: it is closed while the fault is on, where `refuses`."""
+
+    def __init__(self, refuses: bool) -> None:
+        self._refuses = refuses
+
+    async def applied(self, listener: Listener) -> None:
+        """Close the listener."""
+        if self._refuses:
+            await listener.refuse()
+
+    async def cleared(self, listener: Listener) -> None:
+        """Open it again."""
+        if self._refuses:
+            await listener.accept()
+
+
 S = TypeVar("S", bound=FaultSettings)
 
 

@@ -12,7 +12,7 @@ from tiercli.faults.interface import (
     FaultKind,
     FaultSettings,
     Forward,
-    Listener,
+    RefusesConnections,
 )
 
 
@@ -22,25 +22,15 @@ class OutageSettings(FaultSettings):
     mode: Literal["refused", "reset"] = "refused"
 
 
-class Outage:
+class Outage(RefusesConnections):
     """No call is answered. In mode `refused` the listener is closed too."""
 
     def __init__(self, settings: OutageSettings) -> None:
-        self._refuses = settings.mode == "refused"
+        super().__init__(settings.mode == "refused")
 
     async def exchange(self, call: Call, forward: Forward) -> Answer:
         """Never answers."""
         raise BrokenOff
-
-    async def applied(self, listener: Listener) -> None:
-        """Close the listener."""
-        if self._refuses:
-            await listener.refuse()
-
-    async def cleared(self, listener: Listener) -> None:
-        """Open it again."""
-        if self._refuses:
-            await listener.accept()
 
 
 OUTAGE = FaultKind(

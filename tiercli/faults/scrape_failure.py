@@ -12,7 +12,7 @@ from tiercli.faults.interface import (
     FaultKind,
     FaultSettings,
     Forward,
-    Listener,
+    RefusesConnections,
     error_answer,
 )
 
@@ -23,27 +23,17 @@ class ScrapeFailureSettings(FaultSettings):
     mode: Literal["refused", "error"] = "refused"
 
 
-class ScrapeFailure:
+class ScrapeFailure(RefusesConnections):
     """Answers no scrape."""
 
     def __init__(self, settings: ScrapeFailureSettings) -> None:
-        self._refuses = settings.mode == "refused"
+        super().__init__(settings.mode == "refused")
 
     async def exchange(self, call: Call, forward: Forward) -> Answer:
         """An error in the target's place."""
         if self._refuses:
             raise BrokenOff
         return error_answer(503, "unavailable", "injected fault: no metrics")
-
-    async def applied(self, listener: Listener) -> None:
-        """Close the listener."""
-        if self._refuses:
-            await listener.refuse()
-
-    async def cleared(self, listener: Listener) -> None:
-        """Open it again."""
-        if self._refuses:
-            await listener.accept()
 
 
 SCRAPE_FAILURE = FaultKind(

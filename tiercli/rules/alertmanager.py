@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiercli.catalog.model import Catalog, Receiver
+from tiercli.catalog.model import Catalog
+from tiercli.catalog.receivers import Receiver
 from tiercli.conventions import (
     ENV_LABEL,
     ESTATE_LABEL,

@@ -9,8 +9,8 @@ from typing import Any, Self
 import httpx
 
 from tiercli.errors import BackendError, BackendUnreachable, FaultNotReverted
+from tiercli.faults.control import LEASE_S
 
-LEASE_S = 5.0
 _TIMEOUT_S = 3.0
 
 
