@@ -47,6 +47,10 @@ def passing_events() -> list[Event]:
         LoadWindow(at=T0 + 0.5 * number, seconds=0.5, started=30, succeeded=30, failed=0, p50_s=0.4, p95_s=0.7)
         for number in range(1, 80)
     ]
+    heartbeat = [
+        Notified(at=T0 + second, receiver="heartbeat", status="firing", alert="Watchdog", labels={})
+        for second in range(0, 40, 2)
+    ]
     return [
         RunStarted(
             at=T0 - 5,
@@ -74,6 +78,7 @@ def passing_events() -> list[Event]:
         PhaseStarted(at=FAULT_AT, phase="fault", planned_s=8),
         FaultApplied(at=FAULT_AT, fault="outage", target=TARGET),
         *load,
+        *heartbeat,
         DeliverySeen(
             at=FAULT_AT + 4.2, alert="ProviderDown", labels=LABELS, state="active", receivers=["platform-pager"]
         ),

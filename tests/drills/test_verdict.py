@@ -20,7 +20,7 @@ from tests.drills.synthetic_run import (
     without,
 )
 from tiercli.drills.result import Outcome, Result
-from tiercli.drills.spec import Allowance
+from tiercli.drills.spec import Allowance, Evidence
 from tiercli.drills.timeline import (
     Aborted,
     AlertSamples,
@@ -277,8 +277,43 @@ def test_a_quiet_drill_passes_only_in_silence() -> None:
     quiet = spec().model_copy(update={"expect": (), "faults": (), "alarms": ()})
     events = [
         event
-        for event in without(passing_events(), AlertSamples, DeliverySeen, Notified, FaultApplied, FaultCleared)
+        for event in without(passing_events(), AlertSamples, DeliverySeen, FaultApplied, FaultCleared)
         if not (isinstance(event, PhaseStarted) and event.phase != "steady")
+        and not (isinstance(event, Notified) and event.alert != "Watchdog")
     ]
     assert judge(quiet, timeline(events)).outcome is Outcome.PASSED
     assert judge(quiet, timeline(events, fired(), seen("active"))).outcome is Outcome.FAILED
+
+
+def silent_between(begin: float, end: float) -> list[Event]:
+    """The passing run, with no heartbeat heard from `begin` to `end`."""
+    return [
+        event
+        for event in passing_events()
+        if not (isinstance(event, Notified) and event.alert == "Watchdog" and begin <= event.at <= end)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "silence"),
+    [(T0, END_AT, 40.0), (T0 + 13, END_AT, 28.0), (T0, T0 + 11, 12.0), (T0 + 20, T0 + 31, 14.0)],
+    ids=["never", "from then on", "at first", "in between"],
+)
+def test_a_heartbeat_silent_for_longer_than_its_receiver_waits_fails_the_run(
+    begin: float, end: float, silence: float
+) -> None:
+    result = verdict(silent_between(begin, end))
+    assert result.outcome is Outcome.FAILED
+    assert result.reasons == (f"Watchdog was not heard for {silence:.1f} s, and its receiver alarms after 10.0 s",)
+
+
+def test_a_heartbeat_that_misses_a_few_beats_is_still_heard() -> None:
+    result = verdict(silent_between(T0 + 22, T0 + 26))
+    assert result.outcome is Outcome.PASSED, result.reasons
+    assert result.evidence[-1].said == "Watchdog reached heartbeat, at most 8.0 s of 10.0 s apart"
+
+
+def test_a_panel_that_was_not_read_leaves_the_run_inconclusive() -> None:
+    wanted = spec().model_copy(update={"evidence": (Evidence(dashboard="fleet", panel="Errors"),)})
+    result = judge(wanted, timeline(passing_events()))
+    assert (result.outcome, result.reasons) == (Outcome.INCONCLUSIVE, ("panel fleet/Errors was not read",))

@@ -42,7 +42,8 @@ class Covered:
 
 
 def alarm_coverage(alarms: Iterable[Alarm], drills: Iterable[DrillSpec], last: Mapping[str, Record]) -> list[Covered]:
-    """Every alarm but the Watchdog, with the drills that claim to prove it. `last`: the last run of each drill."""
+    """Every alarm but the Watchdog, which every drill judges, with the drills that claim to prove it. `last`: the last run of
+    each drill."""
     specs = list(drills)
     return [
         Covered(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tiercli.conventions import WATCHDOG
 from tiercli.drills.expectation import judge_expectation
+from tiercli.drills.heartbeat import judge_heartbeat
 from tiercli.drills.result import (
     ExpectationResult,
     LoadResult,
@@ -64,7 +65,8 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
     load = judge_load(spec, timeline)
     expectations = tuple(judge_expectation(expected, run, timeline) for expected in spec.expect)
     unexpected, seen = judge_others(spec, timeline)
-    panels = _judge_evidence(spec, timeline)
+    heartbeat = judge_heartbeat(run, timeline)
+    evidence = (*_judge_evidence(spec, timeline), *([heartbeat] if heartbeat else []))
 
     broken = list(_what_stopped(timeline))
     if not load.sufficient:
@@ -82,13 +84,14 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         if step.outcome is Outcome.FAILED
     ]
     failed += [f"unexpected alert {other.alert}{_braces(other.labels)}: {other.said}" for other in unexpected]
-    failed += [step.said for step in panels if step.outcome is Outcome.FAILED]
+    failed += [step.said for step in evidence if step.outcome is Outcome.FAILED]
     unsure = [
         f"{result.alert}: {step.said}"
         for result in expectations
         for step in result.steps
         if step.outcome is Outcome.INCONCLUSIVE
     ]
+    unsure += [step.said for step in evidence if step.outcome is Outcome.INCONCLUSIVE]
     if broken:
         outcome, reasons = Outcome.INCONCLUSIVE, broken
     elif failed:
@@ -107,7 +110,7 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         expectations=expectations,
         unexpected=unexpected,
         seen=seen,
-        evidence=panels,
+        evidence=evidence,
         load=load,
         interrupted=timeline.first(Interrupted) is not None,
     )
