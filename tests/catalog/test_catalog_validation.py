@@ -61,6 +61,16 @@ def test_the_catalogs_that_come_with_tiercli_are_valid(path: Path) -> None:
     assert isinstance(load_catalog(path, further_checks()), LoadedCatalog)
 
 
+PROMETHEUS_LINE = "prometheus: {scrape_interval"
+ENDPOINTS = "environments: {staging: {endpoints: [%s]}}\n"
+VLLM_A = "{provider: vllm, region: mumbai-dc, server: vllm-a, url: 'http://vllm-a:8000'}"
+
+
+def with_endpoints(endpoints: str) -> list[Change]:
+    """The change that gives the catalog an environment with these endpoints."""
+    return [(PROMETHEUS_LINE, ENDPOINTS % endpoints + PROMETHEUS_LINE)]
+
+
 # What is changed; where the problem is said to be (a text of the changed catalog, and which of them); what is said.
 CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "an unknown provider": (
@@ -147,6 +157,34 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
         [("region: us-east-1}", "region: ap-south-1}")],
         ("{provider: anthropic", 2),
         "the same candidate twice in alias 'smart-reasoner' (accepted: each candidate once)",
+    ),
+    "an endpoint twice": (
+        with_endpoints(f"{VLLM_A}, {VLLM_A}"),
+        ("{provider: vllm, region: mumbai-dc, server", 2),
+        "the same endpoint twice in environment 'staging' (accepted: each provider, region and server once)",
+    ),
+    "an endpoint's unknown server": (
+        with_endpoints(VLLM_A.replace("vllm-a,", "vlm-a,")),
+        ("vlm-a,", 1),
+        "unknown server 'vlm-a' of provider 'vllm' in environment 'staging'; did you mean 'vllm-a'? "
+        "(accepted: vllm-a, vllm-b)",
+    ),
+    "an endpoint's unknown region": (
+        with_endpoints("{provider: anthropic, region: eu-west-1, url: 'https://api.anthropic.com'}"),
+        ("eu-west-1", 1),
+        "unknown region 'eu-west-1' of provider 'anthropic' in environment 'staging'; did you mean 'us-east-1'? "
+        "(accepted: ap-south-1, us-east-1)",
+    ),
+    "an unknown provider behind Toxiproxy": (
+        [
+            (
+                PROMETHEUS_LINE,
+                "environments: {staging: {injectors: {toxiproxy: {url: 'http://t:8474', proxies: {a: "
+                "{provider: opanai, region: ap-south-1}}}}}}\n" + PROMETHEUS_LINE,
+            )
+        ],
+        ("opanai", 1),
+        "unknown provider 'opanai' in environment 'staging'; did you mean 'openai'? (accepted: anthropic, openai, vllm)",
     ),
     "a feature twice": (
         [("[chat, headlines]", "[chat, headlines, chat]")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from zoneinfo import available_timezones
 
+from tiercli.catalog.environment_places import check_environments
 from tiercli.catalog.model import Candidate, Provider, Tenant
 from tiercli.catalog.names import look_alikes, repeated, unknown_name
 from tiercli.catalog.view import CatalogView
@@ -25,6 +26,7 @@ def check_names(view: CatalogView) -> Iterator[Problem]:
     yield from _zones(view)
     yield from _targets(view)
     yield from _sources(view)
+    yield from check_environments(view)
 
 
 def _time_zone(view: CatalogView) -> Iterator[Problem]:
