@@ -24,7 +24,7 @@ from tiercli.sandbox.servers import Addresses, alertmanager_command
 
 HOSTILE = "q\"uo'te \\back {{ $1 }} ☃"
 ALERT: dict[str, Any] = {"status": "firing", "labels": {"alertname": "A"}, "annotations": {"summary": "s"}}
-PAYLOAD: dict[str, Any] = {"version": "4", "groupKey": "{}", "alerts": [ALERT]}
+PAYLOAD: dict[str, Any] = {"version": "4", "groupKey": "{}", "groupLabels": {}, "receiver": "r", "alerts": [ALERT]}
 
 
 def changed(**entries: Any) -> bytes:
@@ -79,6 +79,8 @@ def test_alertmanager_s_own_notifications_arrive_one_an_alert(stack: StackBinari
         assert notification.labels["tenant"] == HOSTILE
         assert notification.annotations == {"summary": HOSTILE}
         assert "tenant" in notification.group_key
+        assert notification.group_labels == {"tenant": HOSTILE}
+        assert notification.named == "team"
         assert began <= notification.at <= time.time()
 
 
@@ -92,6 +94,7 @@ def test_alertmanager_s_own_notifications_arrive_one_an_alert(stack: StackBinari
         pytest.param(b"null", id="null"),
         pytest.param(changed(version="3"), id="a payload of another version"),
         pytest.param(changed(alerts=None), id="no alerts"),
+        pytest.param(changed(groupLabels=None), id="no labels of its group"),
         pytest.param(changed(alerts=[ALERT, 3]), id="an alert that is a number"),
         pytest.param(changed(alerts=[ALERT | {"labels": []}]), id="labels that are a list"),
         pytest.param(changed(alerts=[ALERT | {"status": "pending"}]), id="a status that no alert has here"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tiercli.conventions import SEVERITY_LABEL
 from tiercli.drills.floor import floor_parts, tolerance_s
+from tiercli.drills.payload import judge_payload
 from tiercli.drills.result import Detection, ExpectationResult, Outcome, Step
 from tiercli.drills.spec import Expectation
 from tiercli.drills.timeline import (
@@ -127,6 +128,8 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> I
     step = judged("notified", at, saw.fault_at, within, missing)
     said = f"{expected.receiver} {step.said}" if at is not None else step.said
     yield Step(name=f"reached {expected.receiver}", outcome=step.outcome, said=said)
+    if at is not None:
+        yield judge_payload(saw.labels, saw.notified)
     strays = [receiver for receiver in reached if receiver != expected.receiver]
     if strays:
         yield Step(name="reached nobody else", outcome=Outcome.FAILED, said=f"it also reached {', '.join(strays)}")

@@ -328,5 +328,7 @@ class _Run:
                 labels=dict(notification.labels),
                 annotations=dict(notification.annotations),
                 group_key=notification.group_key,
+                group_labels=dict(notification.group_labels),
+                named=notification.named,
             )
         )

@@ -155,7 +155,8 @@ class DeliverySeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified(Event):
-    """An alert arrived at a receiver: one event an alert in the webhook's payload."""
+    """An alert arrived at a receiver: one event an alert in the webhook's payload. `receiver`: where it arrived; `named`: for whom
+    the payload says that it is."""
 
     KIND: ClassVar[str] = "notified"
     receiver: str
@@ -164,6 +165,8 @@ class Notified(Event):
     labels: dict[str, str]
     annotations: dict[str, str] = field(default_factory=dict)
     group_key: str = ""
+    group_labels: dict[str, str] = field(default_factory=dict)
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

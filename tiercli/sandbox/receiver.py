@@ -19,7 +19,8 @@ _SHUTDOWN_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One alert of a webhook payload, and when it arrived (Unix seconds)."""
+    """One alert of a webhook payload, and when it arrived (Unix seconds). `receiver`: where it arrived; `named`: for whom the
+    payload says that it is."""
 
     at: float
     receiver: str
@@ -27,6 +28,8 @@ class Notification:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     group_key: str
+    group_labels: Mapping[str, str]
+    named: str
 
 
 class WebhookReceiver:
@@ -82,4 +85,6 @@ def _notifications(at: float, receiver: str, payload: Any) -> Iterator[Notificat
             labels={str(name): str(value) for name, value in alert["labels"].items()},
             annotations={str(name): str(value) for name, value in alert.get("annotations", {}).items()},
             group_key=str(payload["groupKey"]),
+            group_labels={str(name): str(value) for name, value in payload["groupLabels"].items()},
+            named=str(payload["receiver"]),
         )
