@@ -1,4 +1,5 @@
-"""Locust's side of a drill: run by `locust -f`, in a process of its own, with TIERCLI_LOAD_PLAN naming its plan.
+"""Locust's side of a drill: run by `locust -f`, in a process of its own, with TIERCLI_LOAD_PLAN naming its plan. A worker
+without one gets it from its master. What lets calls in is in TIERCLI_LOAD_KEYS: header values by tenant, of all others under "".
 
 Arrivals are open. A user does not wait for an answer before it starts the next request, so an upstream that stalls does
 not throttle the load that proves it stalled.
@@ -13,26 +14,39 @@ import sys
 import time
 from bisect import bisect
 from itertools import accumulate
-from typing import TextIO
+from typing import Any, TextIO
 from urllib.parse import quote
 
 import gevent
+import gevent.ssl
 from gevent.pool import Pool
 from locust import FastHttpUser, LoadTestShape, events, task
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
-with open(os.environ["TIERCLI_LOAD_PLAN"], encoding="utf-8") as _stream:
-    PLAN = json.load(_stream)
-
+PLAN: dict[str, Any] = {}
+_SHARES: list[float] = []
+KEYS: dict[str, str] = json.loads(os.environ.get("TIERCLI_LOAD_KEYS", "{}"))
 WINDOW_S = 0.5
 MESSAGE = "tiercli_window"  # from a worker: what it counted
+PLAN_MESSAGE = "tiercli_plan"  # to a worker that has none
 # Requests under way at once, over all users. Past it arrivals are not started, and so not counted as started.
 MOST_IN_FLIGHT = 2000
 ANSWER_WITHIN_S = 30.0
+PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+LAST_LINES = {"openai": b"data: [DONE]", "anthropic": b"event: message_stop"}
 QUESTIONS = 5  # that are asked again and again
-_SHARES = list(accumulate(part["share"] for part in PLAN["mix"]))
-_PROMPT = "word " * PLAN["prompt_tokens"]
+
+
+def adopt(plan: dict[str, Any]) -> None:
+    """Make this the plan."""
+    if not plan["mix"]:
+        sys.exit("the load plan has no mix")
+    PLAN.update(plan)
+    _SHARES[:] = accumulate(part["share"] for part in plan["mix"])
+    Caller.host = plan["base_url"]
+    # Locust checks no certificate unless it is told to.
+    Caller.ssl_context_factory = staticmethod(lambda: gevent.ssl.create_default_context(cafile=plan.get("ca_file")))
 
 
 def rate_at(at_s: float) -> float:
@@ -119,8 +133,15 @@ WINDOWS = Windows()
 
 @events.init.add_listener
 def _gather(environment: Environment, **_: object) -> None:
-    if isinstance(environment.runner, MasterRunner):
-        environment.runner.register_message(MESSAGE, lambda msg, **_: WINDOWS.add(msg.data, msg.node_id))
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        runner.register_message(MESSAGE, lambda msg, **_: WINDOWS.add(msg.data, msg.node_id))
+        # It arrives before the order to begin: messages to one worker keep their order.
+        environment.events.worker_connect.add_listener(
+            lambda client_id, **_: runner.send_message(PLAN_MESSAGE, PLAN, client_id)
+        )
+    elif isinstance(runner, WorkerRunner) and not PLAN:
+        runner.register_message(PLAN_MESSAGE, lambda msg, **_: adopt(msg.data))
 
 
 @events.test_start.add_listener
@@ -148,11 +169,12 @@ class Shape(LoadTestShape):
 class Caller(FastHttpUser):
     """Starts its part of the arrivals, with exponential gaps."""
 
-    host = PLAN["base_url"]
+    insecure = False
     concurrency = 256
     network_timeout = ANSWER_WITHIN_S
     connection_timeout = ANSWER_WITHIN_S
     max_retries = 0
+    max_redirects = 0  # a key goes to nobody else
     _number = 0
 
     def on_start(self) -> None:
@@ -185,36 +207,53 @@ class Caller(FastHttpUser):
         WINDOWS.in_flight += 1
         alias = part["alias"]
         WINDOWS.by_alias[alias] = WINDOWS.by_alias.get(alias, 0) + 1
-        body = {
-            "model": alias,
-            "max_tokens": PLAN["max_tokens"],
-            "stream": stream,
-            "messages": [{"role": "user", "content": _PROMPT}],
-        }
-        if question is not None:
-            body |= {"temperature": 0, "messages": [{"role": "user", "content": f"{_PROMPT}{question}"}]}
-        # Header values are ASCII: names of any script travel percent-encoded.
-        headers = {"x-tenant": quote(part["tenant"], safe=""), "x-feature": quote(part["feature"], safe="")}
+        # A gateway knows the alias; a place that is called directly knows its own name of the model.
+        places = PLAN.get("endpoints", {}).get(alias)
+        place = self.random.choice(places) if places else {"url": PLAN["base_url"], "wire": "openai", "model": alias}
+        body, headers = self.request(part, place, stream, question)
+        url = place["url"] + PATHS[place["wire"]]
         try:
             if stream:
-                self.stream(body, headers, alias)
+                self.stream(url, body, headers, alias, place["wire"])
             else:
-                self.client.post("/v1/chat/completions", json=body, headers=headers, name=alias)
+                self.client.post(url, json=body, headers=headers, name=alias)
         finally:
             WINDOWS.in_flight -= 1
 
-    def stream(self, body: dict[str, object], headers: dict[str, str], alias: str) -> None:
-        """A streamed call: the time to its first token, and a failure where it ends without [DONE]."""
+    def request(
+        self, part: dict[str, str], place: dict[str, str], stream: bool, question: int | None
+    ) -> tuple[dict[str, object], dict[str, str]]:
+        """Body and headers of a call."""
+        prompt = "word " * PLAN["prompt_tokens"] + ("" if question is None else str(question))
+        body: dict[str, object] = {
+            "model": place["model"],
+            "max_tokens": PLAN["max_tokens"],
+            "stream": stream,
+            "messages": [{"role": "user", "content": prompt}],
+        }
+        if question is not None:
+            body["temperature"] = 0
+        # Header values are ASCII: names of any script travel percent-encoded.
+        headers = {f"x-{name}": quote(part[name], safe="") for name in ("tenant", "feature", "alias")}
+        if place["wire"] == "anthropic":
+            headers["anthropic-version"] = "2023-06-01"
+        key = KEYS.get(part["tenant"], KEYS.get(""))
+        if key is not None:
+            headers["Authorization"] = key
+        return body, headers
+
+    def stream(self, url: str, body: dict[str, object], headers: dict[str, str], alias: str, wire: str) -> None:
+        """A streamed call: the time to its first token, and a failure where it does not end as its API says."""
         began = time.monotonic()
         with self.client.post(
-            "/v1/chat/completions", json=body, headers=headers, name=alias, stream=True, catch_response=True
+            url, json=body, headers=headers, name=alias, stream=True, catch_response=True
         ) as response:
             first, done = None, False
             try:
                 while response.status_code == 200 and (line := response.stream.readline(b"\n")):
-                    if first is None:
+                    if first is None and line.startswith(b"data:"):
                         first = time.monotonic() - began
-                    done = done or line.startswith(b"data: [DONE]")
+                    done = done or line.startswith(LAST_LINES[wire])
             except Exception as error:  # whatever breaks a stream is a failed call
                 response.failure(f"the stream broke: {error}")
                 return
@@ -223,12 +262,13 @@ class Caller(FastHttpUser):
             if response.status_code != 200:
                 response.failure(f"HTTP {response.status_code}")
             elif not done:
-                response.failure("the stream ended without [DONE]")
+                response.failure("the stream ended without its end")
             else:
                 if first is not None:
                     WINDOWS.first_tokens.append(first)
                 response.success()
 
 
-if not PLAN["mix"]:
-    sys.exit("the load plan has no mix")
+if "TIERCLI_LOAD_PLAN" in os.environ:
+    with open(os.environ["TIERCLI_LOAD_PLAN"], encoding="utf-8") as _stream:
+        adopt(json.load(_stream))

@@ -20,7 +20,7 @@ from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.queries import panel_queries, resolve_variables
 from tiercli.drills.estate import Estate, build_estate, start_sandbox
 from tiercli.drills.injection import renewed_leases
-from tiercli.drills.load_plan import build_load_plan
+from tiercli.drills.load_plan import LoadWay, build_load_plan
 from tiercli.drills.load_process import LOCUST, locust_process
 from tiercli.drills.spec import Load
 from tiercli.drills.stopping import StopSignal
@@ -62,7 +62,7 @@ async def start_load(sandbox: Sandbox, estate: Estate, load: Load, name: str) ->
     plan = build_load_plan(
         load,
         estate.loaded.catalog,
-        base_url=sandbox.plan.gateways[0].url,
+        way=LoadWay(sandbox.plan.gateways[0].url),
         windows_file=sandbox.folder / f"{name}.jsonl",
         factor=FACTOR,
     )

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.load_plan import build_load_plan
+from tiercli.drills.load_plan import LoadWay, build_load_plan
 from tiercli.drills.load_process import locust_process, tail_windows
 from tiercli.drills.spec import Load
 from tiercli.drills.timeline import LoadWindow
@@ -63,7 +63,7 @@ async def run_load(loaded: LoadedCatalog, folder: Path, upstream: Upstream, load
     port = runner.addresses[0][1]
     windows_file = folder / "windows.jsonl"
     plan = build_load_plan(
-        load, loaded.catalog, base_url=f"http://127.0.0.1:{port}", windows_file=windows_file, factor=1
+        load, loaded.catalog, way=LoadWay(f"http://127.0.0.1:{port}"), windows_file=windows_file, factor=1
     )
     spec = locust_process(plan, folder / "plan.json", folder / "log")
     with (folder / "log").open("wb") as log:
@@ -135,7 +135,7 @@ def test_what_fails_for_a_client_is_counted(
 
 def test_an_operators_own_locustfile_is_run_in_place_of_ours(hybrid: LoadedCatalog, tmp_path: Path) -> None:
     plan = build_load_plan(
-        load_of(), hybrid.catalog, base_url="http://127.0.0.1:1", windows_file=tmp_path / "w", factor=1
+        load_of(), hybrid.catalog, way=LoadWay("http://127.0.0.1:1"), windows_file=tmp_path / "w", factor=1
     )
     spec = locust_process(plan, tmp_path / "plan.json", tmp_path / "log", "theirs.py")
     assert "theirs.py" in spec.argv

@@ -84,6 +84,7 @@ def test_what_arrives_between_two_drills_is_nobodys_and_a_process_that_ends_ther
                     payload = {
                         "version": "4",
                         "groupKey": "g",
+                        "groupLabels": {},
                         "receiver": receiver,
                         "status": "firing",
                         "alerts": alerts,

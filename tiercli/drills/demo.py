@@ -13,7 +13,7 @@ from tiercli.conventions import WATCHDOG, dashboard_uid
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.provisioning import render_provisioning
 from tiercli.drills.estate import Estate, start_sandbox
-from tiercli.drills.load_plan import build_load_plan
+from tiercli.drills.load_plan import LoadWay, build_load_plan
 from tiercli.drills.load_process import locust_process
 from tiercli.drills.spec import Load
 from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
@@ -49,7 +49,7 @@ async def run_demo(
                     plan = build_load_plan(
                         DEMO_LOAD,
                         catalog,
-                        base_url=sandbox.plan.gateways[0].url,
+                        way=LoadWay(sandbox.plan.gateways[0].url),
                         windows_file=sandbox.folder / "load.jsonl",
                         factor=estate.timing.factor,
                     )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Self
 
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.estate import EditTree, Estate, start_sandbox
-from tiercli.drills.spec import Load
+from tiercli.drills.load_plan import LoadWay
+from tiercli.drills.sandbox_faults import apply_in_sandbox
+from tiercli.drills.site import Mode, Off, OnExit, OnNotification
+from tiercli.drills.spec import FaultUse, Load
 from tiercli.durations import parse_duration
 from tiercli.faults.control import FaultControl
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.condition_control import ConditionControl
+from tiercli.sandbox.processes import Warden
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
-
-OnExit = Callable[[str, int], None]
-OnNotification = Callable[[Notification], None]
 
 
 class DrillSandbox:
@@ -88,3 +90,49 @@ class DrillSandbox:
     async def start(self, load: Load, edit_tree: EditTree | None = None) -> None:
         """Configure and start it, with the past of an estate that has always had `load`. Raises BackendError."""
         self.tree = await start_sandbox(self.estate, self.sandbox, edit_tree, load)
+
+    @property
+    def mode(self) -> Mode:
+        """What kind of site this is."""
+        return "sandbox"
+
+    @property
+    def folder(self) -> Path:
+        """The sandbox's folder."""
+        return self.sandbox.folder
+
+    @property
+    def warden(self) -> Warden:
+        """Who supervises its processes."""
+        return self.sandbox.warden
+
+    @property
+    def load_way(self) -> LoadWay:
+        """The first instance of the gateway."""
+        return LoadWay(self.sandbox.plan.gateways[0].url)
+
+    @property
+    def load_port(self) -> int:
+        """Where a load's workers find its master."""
+        return self.sandbox.load_port
+
+    async def apply(self, use: FaultUse, length_s: float) -> Off:
+        """Turn a fault on. Raises BackendError."""
+        return await apply_in_sandbox(use, length_s, self)
+
+    async def renew(self) -> None:
+        """Renew every lease. Raises BackendError where one has ended."""
+        await self.control.renew_all()
+        await self.conditions.renew_all()
+
+    def facts(self) -> Mapping[str, str]:
+        """Versions, and what is real here."""
+        return {
+            **self.binaries.versions(),
+            "data path": "Locust → gateway (simulated) → fault proxy → providers (simulated)",
+            "real, not simulated": "prometheus, alertmanager, the generated rules and routes, HTTP, Locust",
+        }
+
+    def limits(self) -> Sequence[str]:
+        """What limits a result."""
+        return ("providers and gateway are simulated: this proves the alarms, not the providers",)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiercli.catalog.model import Catalog
@@ -33,8 +33,32 @@ class MixPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A place that a call can go to directly: its base URL, the API that it speaks, its own name for the model."""
+
+    url: str
+    wire: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadWay:
+    """How calls reach what answers them: a gateway at `base_url`, which knows aliases; or `endpoints` by alias, where there is none.
+
+    `keys`: header values by tenant, and of everybody else under ""; they are secrets and stand in no file. `ca_file`: what
+    certificates are checked by, in place of the system's authorities.
+    """
+
+    base_url: str
+    endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """A whole load. `points` are a LoadShape's; `windows_file` is where Locust writes a line for every half second."""
+    """A whole load. `points` are a LoadShape's; `windows_file` is where Locust writes a line for every half second; `endpoints` and
+    `ca_file` are a LoadWay's."""
 
     base_url: str
     windows_file: str
@@ -46,14 +70,17 @@ class LoadPlan:
     prompt_tokens: int
     max_tokens: int
     seed: int
+    endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    ca_file: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def build_load_plan(
-    load: Load, catalog: Catalog, *, base_url: str, windows_file: Path, factor: float, seed: int = 1
+    load: Load, catalog: Catalog, *, way: LoadWay, windows_file: Path, factor: float, seed: int = 1
 ) -> LoadPlan:
     """The plan of a drill's load on a catalog that check_mix found sound."""
     return LoadPlan(
-        base_url=base_url,
+        base_url=way.base_url,
         windows_file=str(windows_file),
         points=build_shape(load, factor).points,
         mix=tuple(build_mix(load, catalog)),
@@ -63,6 +90,9 @@ def build_load_plan(
         prompt_tokens=load.prompt_tokens,
         max_tokens=load.max_tokens,
         seed=seed,
+        endpoints=way.endpoints,
+        ca_file=way.ca_file,
+        keys=way.keys,
     )
 
 
@@ -133,8 +163,9 @@ def check_mix(load: Load, catalog: Catalog, locate: Callable[[tuple[str | int, .
 
 
 def write_load_plan(plan: LoadPlan, path: Path) -> None:
-    """Write the plan where Locust reads it."""
-    path.write_text(json.dumps(dataclasses.asdict(plan), ensure_ascii=False), encoding="utf-8")
+    """Write the plan where Locust reads it; its keys go another way."""
+    written = dataclasses.asdict(dataclasses.replace(plan, keys={}))
+    path.write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
 
 
 def _weight(weights: dict[str, float] | None, name: str) -> float:

@@ -17,6 +17,7 @@ from tiercli.sandbox.processes import ProcessSpec
 
 LOCUST = "locust"
 WORKER = f"{LOCUST}-worker"
+KEYS = "TIERCLI_LOAD_KEYS"  # the environment variable with the header values that let calls in: no file holds them
 _POLL_S = 0.1
 
 
@@ -32,7 +33,10 @@ def locust_process(
     ]
     if locustfile is not None:  # ours has a LoadTestShape, which --users would contradict
         argv += ["--users", str(plan.users), "--spawn-rate", str(plan.users * 10)]
-    return ProcessSpec(name, tuple(argv), log, {"TIERCLI_LOAD_PLAN": str(plan_file)})
+    env = {"TIERCLI_LOAD_PLAN": str(plan_file)}
+    if plan.keys:
+        env[KEYS] = json.dumps(dict(plan.keys))
+    return ProcessSpec(name, tuple(argv), log, env)
 
 
 def locust_with_workers(master: ProcessSpec, workers: int, port: int, log: Path) -> list[ProcessSpec]:

@@ -25,6 +25,7 @@ from tiercli.drills.result import Result
 from tiercli.drills.result_json import encode_result
 from tiercli.drills.run_folder import JUNIT, REPORT, RESULT, SPEC, TIMELINE, disk_error, make_run_folder, write_files
 from tiercli.drills.settling import SETTLE_S, WARM_UP_S, all_resolved, wait_until_quiet
+from tiercli.drills.site import DrillSite
 from tiercli.drills.spec import DrillSpec, FaultUse
 from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
 from tiercli.drills.timeline import (
@@ -52,8 +53,8 @@ LOAD_WITHIN_S = 15.0
 _READ_WITHIN_S = 10.0
 
 
-async def run_drill(order: DrillOrder, view: View, shared: DrillSandbox | None = None) -> DrillRun:
-    """Run a drill, in a sandbox of its own or in a `shared` one, which is started where it is not yet. Ctrl-C and SIGTERM stop
+async def run_drill(order: DrillOrder, view: View, shared: DrillSite | None = None) -> DrillRun:
+    """Run a drill, in a sandbox of its own or at a `shared` site, which is started where it is not yet. Ctrl-C and SIGTERM stop
     it: faults are cleared, the report is written.
 
     Raises BackendError when the run's folder cannot be made; everything later is in the result.
@@ -92,7 +93,7 @@ class _Run:
     """One run while it lasts."""
 
     def __init__(
-        self, order: DrillOrder, folder: Path, writer: TimelineWriter, view: View, shared: DrillSandbox | None
+        self, order: DrillOrder, folder: Path, writer: TimelineWriter, view: View, shared: DrillSite | None
     ) -> None:
         self.shared = shared
         self.order = order
@@ -134,28 +135,28 @@ class _Run:
 
     async def _drive_in(self, stack: AsyncExitStack) -> None:
         order = self.order
-        sandbox = self.shared
-        if sandbox is None:
-            sandbox = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
-        await stack.enter_async_context(sandbox.heard_by(self._on_exit, self._on_notification))
-        self._others_before = sandbox.started
-        if not sandbox.started:
+        site = self.shared
+        if site is None:
+            site = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
+        await stack.enter_async_context(site.heard_by(self._on_exit, self._on_notification))
+        self._others_before = site.started
+        if not site.started:
             self.view.say("starting the sandbox")
-            await self.stop.race(sandbox.start(order.spec.load, order.edit_tree))
-        write_files(self.folder, {f"configuration/{path}": text for path, text in sandbox.tree.items()})
-        await stack.enter_async_context(renewed_leases(sandbox, self.stop))
-        self._say_what_runs()
-        await stack.enter_async_context(self._watching(sandbox))
+            await self.stop.race(site.start(order.spec.load, order.edit_tree))
+        write_files(self.folder, {f"configuration/{path}": text for path, text in site.tree.items()})
+        await stack.enter_async_context(renewed_leases(site, self.stop))
+        self._say_what_runs(site)
+        await stack.enter_async_context(self._watching(site))
         try:
             await self.stop.race(self._wait_for_load())
-            await self.stop.race(self._settle(sandbox.prometheus))
+            await self.stop.race(self._settle(site.prometheus))
             limit_s = parse_duration(self.order.spec.abort.wall_clock)
-            await self.stop.race(self._within(limit_s, self._phases(sandbox)))
+            await self.stop.race(self._within(limit_s, self._phases(site)))
         finally:
-            await self._read(sandbox.prometheus)
+            await self._read(site.prometheus)
         self.observe(RunEnded(at=time.time()))
 
-    def _say_what_runs(self) -> None:
+    def _say_what_runs(self, site: DrillSite) -> None:
         spec, estate = self.order.spec, self.order.estate
         timing, catalog = estate.timing, estate.loaded.catalog
         self.observe(
@@ -164,7 +165,7 @@ class _Run:
                 drill=spec.name,
                 estate=catalog.estate,
                 env=catalog.env,
-                mode="sandbox",
+                mode=site.mode,
                 shared=self._others_before,
                 factor=timing.factor,
                 scrape_s=timing.scrape_s,
@@ -175,7 +176,7 @@ class _Run:
                 spec=spec.model_dump(mode="json", by_alias=True, exclude_none=True),
             )
         )
-        facts = verification_facts(estate, self.order.binaries, self.folder, estate.loaded.document.name)
+        facts = verification_facts(estate, site.facts(), site.limits(), self.folder)
         self.observe(Verification(at=time.time(), facts=facts))
         expected = {expectation.alert for expectation in spec.expect}
         for alarm in estate.alarms:
@@ -183,30 +184,27 @@ class _Run:
                 self.observe(alarm_facts(alarm, estate))
 
     @asynccontextmanager
-    async def _watching(self, drill_sandbox: DrillSandbox) -> AsyncIterator[None]:
+    async def _watching(self, site: DrillSite) -> AsyncIterator[None]:
         """Load on, and everything watched, inside."""
-        sandbox = drill_sandbox.sandbox
         catalog, spec = self.order.estate.loaded.catalog, self.order.spec
         names = {"estate": catalog.estate, "env": catalog.env}
-        windows = sandbox.folder / f"load-{self.folder.name}.jsonl"
+        windows = site.folder / f"load-{self.folder.name}.jsonl"
         plan = build_load_plan(
             spec.load,
             catalog,
-            base_url=sandbox.plan.gateways[0].url,
+            way=site.load_way,
             windows_file=windows,
             factor=self.order.estate.timing.factor,
         )
-        process = locust_process(
-            plan, sandbox.folder / "load.json", sandbox.folder / "locust.log", spec.load.locustfile
-        )
+        process = locust_process(plan, site.folder / "load.json", site.folder / "locust.log", spec.load.locustfile)
         processes = [process]
         if self.order.workers:
-            processes = locust_with_workers(process, self.order.workers, sandbox.load_port, process.log)
+            processes = locust_with_workers(process, self.order.workers, site.load_port, process.log)
         for one in processes:
-            await sandbox.warden.start(one)
+            await site.warden.start(one)
         tasks = [
-            asyncio.create_task(watch_prometheus(drill_sandbox.prometheus, self.observe, self.stop, **names)),
-            asyncio.create_task(watch_alertmanager(drill_sandbox.alertmanager, self.observe, self.stop, **names)),
+            asyncio.create_task(watch_prometheus(site.prometheus, self.observe, self.stop, **names)),
+            asyncio.create_task(watch_alertmanager(site.alertmanager, self.observe, self.stop, **names)),
             asyncio.create_task(
                 watch_load(tail_windows(windows), self._on_load, self.stop, error_share=spec.abort.error_share)
             ),
@@ -218,7 +216,7 @@ class _Run:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for one in reversed(processes):
-                await sandbox.warden.stop(one.name)
+                await site.warden.stop(one.name)
 
     async def _wait_for_load(self) -> None:
         self.view.say("waiting for the load")
@@ -245,7 +243,7 @@ class _Run:
             self.stop.set(Aborted(at=time.time(), reason=said))
             await asyncio.sleep(1)
 
-    async def _phases(self, sandbox: DrillSandbox) -> None:
+    async def _phases(self, site: DrillSite) -> None:
         phases = self.order.spec.phases
         await self._phase("steady", phases.steady)
         if phases.fault is None or phases.recovery is None:
@@ -254,8 +252,8 @@ class _Run:
         try:
             async with asyncio.TaskGroup() as group:
                 for use in self.order.spec.faults:
-                    group.create_task(self._one_fault(use, length_s, sandbox))
-                group.create_task(self._evidence(length_s, sandbox.prometheus))
+                    group.create_task(self._one_fault(use, length_s, site))
+                group.create_task(self._evidence(length_s, site.prometheus))
         except ExceptionGroup as failed:
             # A fault that may still be on matters more than anything else that went wrong.
             reverted = failed.subgroup(FaultNotReverted)
@@ -279,12 +277,12 @@ class _Run:
                 if settled >= 2.0:
                     return
 
-    async def _one_fault(self, use: FaultUse, length_s: float, sandbox: DrillSandbox) -> None:
+    async def _one_fault(self, use: FaultUse, length_s: float, site: DrillSite) -> None:
         factor = self.order.estate.timing.factor
         begin = parse_duration(use.from_) / factor
         end = parse_duration(use.until) / factor if use.until else length_s
         await asyncio.sleep(begin)
-        async with applied_fault(use, end - begin, sandbox, self.observe):
+        async with applied_fault(use, end - begin, site, self.observe):
             await asyncio.sleep(end - begin)
 
     async def _evidence(self, length_s: float, prometheus: PrometheusClient) -> None:

@@ -5,39 +5,41 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tiercli import __version__
 from tiercli.drills.estate import Estate
-from tiercli.sandbox.binaries import StackBinaries
 
 _LIBRARIES = ("locust", "aiohttp", "prometheus-client", "grafanalib", "promql-parser")
+_LAST = ("data path", "real, not simulated")
 
 
-def verification_facts(estate: Estate, binaries: StackBinaries, data_path: Path, catalog_path: str) -> dict[str, str]:
-    """Facts by name, in the order in which a reader wants them."""
+def verification_facts(estate: Estate, of_site: Mapping[str, str], limits: Sequence[str], data: Path) -> dict[str, str]:
+    """Facts by name, in the order in which a reader wants them. `of_site` and `limits`: what the place says of itself; `data`: the
+    run's folder."""
     timing = estate.timing
     bounds = timing.bounds(estate.windows())
     return {
         "tiercli": __version__,
-        **binaries.versions(),
+        **{name: said for name, said in of_site.items() if name not in _LAST},
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{name: _installed(name) for name in _LIBRARIES},
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": f"{len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}",
         "memory": _memory(),
         "gpu": _gpu(),
-        "catalog": catalog_path,
-        "data path": f"Locust → gateway (simulated) → fault proxy → providers (simulated); data in {data_path.name}",
+        "catalog": estate.loaded.document.name,
+        "data path": f"{of_site['data path']}; data in {data.name}",
         "compression": f"×{timing.factor:g}: 1 s here is {timing.factor:g} s of estate time",
         "scrape and evaluation": f"every {timing.scrape_s:.3g} s and {timing.evaluation_s:.3g} s",
-        "real, not simulated": "prometheus, alertmanager, the generated rules and routes, HTTP, Locust",
+        "real, not simulated": of_site["real, not simulated"],
         "limits": "; ".join(
             (
                 *bounds,
-                "latencies are real seconds and not compressed",
-                "providers and gateway are simulated: this proves the alarms, not the providers",
+                *(("latencies are real seconds and not compressed",) if timing.factor != 1 else ()),
+                *limits,
             )
         ),
     }
