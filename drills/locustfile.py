@@ -1,5 +1,6 @@
 """Locust's side of a drill: run by `locust -f`, in a process of its own, with TIERCLI_LOAD_PLAN naming its plan. A worker
-without one gets it from its master. What lets calls in is in TIERCLI_LOAD_KEYS: header values by tenant, of all others under "".
+without one gets it from its master. What lets calls in is in TIERCLI_LOAD_KEYS: header values by tenant, of all others under "";
+TIERCLI_LOAD_CA names a file of certificates to check theirs by.
 
 Arrivals are open. A user does not wait for an answer before it starts the next request, so an upstream that stalls does
 not throttle the load that proves it stalled.
@@ -45,8 +46,9 @@ def adopt(plan: dict[str, Any]) -> None:
     PLAN.update(plan)
     _SHARES[:] = accumulate(part["share"] for part in plan["mix"])
     Caller.host = plan["base_url"]
+    authorities = os.environ.get("TIERCLI_LOAD_CA") or plan.get("ca_file")  # a worker elsewhere has its own file
     # Locust checks no certificate unless it is told to.
-    Caller.ssl_context_factory = staticmethod(lambda: gevent.ssl.create_default_context(cafile=plan.get("ca_file")))
+    Caller.ssl_context_factory = staticmethod(lambda: gevent.ssl.create_default_context(cafile=authorities))
 
 
 def rate_at(at_s: float) -> float:

@@ -14,6 +14,7 @@ import pytest
 from tests.drills.short_drill import Recorder, short_spec
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.drills.estate import build_estate
+from tiercli.drills.load_process import Workers
 from tiercli.drills.order import DrillOrder, DrillRun
 from tiercli.drills.result import Outcome
 from tiercli.drills.runner import run_drill
@@ -25,7 +26,7 @@ QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"s
 
 def run_with_workers(loaded: LoadedCatalog, runs: Path, view: Recorder) -> DrillRun:
     spec = short_spec(**QUIET)
-    order = DrillOrder(spec, build_estate(loaded, spec.factor), find_stack(), runs, workers=2)
+    order = DrillOrder(spec, build_estate(loaded, spec.factor), find_stack(), runs, workers=Workers(here=2))
     return asyncio.run(run_drill(order, view))
 
 

@@ -137,6 +137,7 @@ def run(
     import dataclasses
     import os
 
+    from tiercli.drills.load_process import Workers
     from tiercli.drills.spec_files import drill_files
     from tiercli.errors import InvalidInput
 
@@ -145,7 +146,7 @@ def run(
         raise InvalidInput(said, hint="name drills (tiercli drill list), or give --all and no name")
     chosen = list(drill_files(drills or ())) if every else list(names or ())
     orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
-    orders = [dataclasses.replace(order, workers=workers) for order in orders]
+    orders = [dataclasses.replace(order, workers=Workers(here=workers)) for order in orders]
     at_once = parallel or min(2, os.cpu_count() or 1)
     worst: int = asyncio.run(_run_all(orders, share=not isolated, parallel=at_once, output=output))
     raise typer.Exit(worst)

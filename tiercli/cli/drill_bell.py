@@ -10,8 +10,6 @@ import typer
 from tiercli.cli.terminal import error_console, output_console
 
 if TYPE_CHECKING:
-    from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.clients.alertmanager import AlertmanagerClient
     from tiercli.drills.bell import Bell, Peal
 
 _EPILOG = (
@@ -56,12 +54,15 @@ def bell(
     import asyncio
 
     from tiercli.catalog.loading import load_catalog
+    from tiercli.clients.alertmanager import AlertmanagerClient
+    from tiercli.clients.environment_access import access_to
     from tiercli.drills.bell import bells_of, ring
     from tiercli.errors import CheckFailed
     from tiercli.lint.catalog_checks import further_checks
 
     loaded = load_catalog(catalog, further_checks(with_cases=False))
-    client = _client(loaded, env)
+    access = access_to(loaded, env, "alertmanager", "the bell rings in an Alertmanager")
+    client = AlertmanagerClient(access.url, headers=access.headers, verify=access.verify)
     bells = _chosen(bells_of(loaded.catalog), severity or [], owner or [])
     if dry_run:
         _print_bells(bells, output)
@@ -81,26 +82,6 @@ def bell(
         said += [f"{kind} failed to send" for kind in peal.failed_integrations]
         said += [f"still there: {', '.join(peal.left)}"] if peal.left else []
         raise CheckFailed("; ".join(said), hint="Alertmanager's log says why a notification failed")
-
-
-def _client(loaded: LoadedCatalog, name: str) -> AlertmanagerClient:
-    """The client of an environment's Alertmanager. Raises InvalidInput for what the catalog does not say."""
-    from tiercli.catalog.names import unknown_name
-    from tiercli.clients.alertmanager import AlertmanagerClient
-    from tiercli.clients.credentials import read_headers, read_trust
-    from tiercli.errors import InvalidInput, Location, Problem
-
-    environments = loaded.catalog.environments
-    if name not in environments:
-        raise InvalidInput("no such environment", [unknown_name("environment", name, environments, Location("--env"))])
-    endpoint = environments[name].alertmanager
-    place = loaded.document.locate(("environments", name), key=True)
-    if endpoint is None:
-        problem = Problem(place, f"environment {name!r} names no alertmanager", "alertmanager: {url: …}")
-        raise InvalidInput("the bell rings in an Alertmanager", [problem])
-    folder, at = Path(loaded.document.name).parent, loaded.document.locate(("environments", name, "alertmanager"))
-    headers, verify = read_headers(endpoint, folder, at), read_trust(endpoint, folder, at)
-    return AlertmanagerClient(endpoint.url, headers=headers, verify=verify)
 
 
 def _chosen(bells: list[Bell], severities: list[str], owners: list[str]) -> list[Bell]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from urllib.parse import quote
 
 from tiercli.clients.http_api import ApiClient
 from tiercli.errors import QueryRejected
@@ -23,6 +24,18 @@ class GettableAlert:
     starts_at: float
     ends_at: float | None
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A silence; `matchers` by name, each of equality. Times are Unix seconds."""
+
+    id: str
+    matchers: Mapping[str, str]
+    created_by: str
+    comment: str
+    starts_at: float
+    ends_at: float
 
 
 class AlertmanagerClient(ApiClient):
@@ -55,6 +68,46 @@ class AlertmanagerClient(ApiClient):
         if answer.status_code >= 400:
             raise QueryRejected(f"{self.NAME} takes no alerts: HTTP {answer.status_code}: {answer.text[:500]}")
 
+    async def silences(self, matchers: Mapping[str, str]) -> list[Silence]:
+        """The silences that have these matchers of equality, those about to begin too, the oldest first."""
+        answer = await self.get_json("/api/v2/silences")
+        with self.reading():
+            found = [
+                Silence(
+                    one["id"],
+                    {matcher["name"]: matcher["value"] for matcher in one["matchers"]},
+                    one["createdBy"],
+                    one["comment"],
+                    _unix(one["startsAt"]),
+                    _unix(one["endsAt"]),
+                )
+                for one in answer
+                if one["status"]["state"] != "expired"
+            ]
+        return sorted((one for one in found if one.matchers == dict(matchers)), key=lambda one: (one.starts_at, one.id))
+
+    async def put_silence(self, silence: Silence) -> str:
+        """Create a silence (its id is empty) or change when one ends; its id."""
+        body = {
+            "matchers": [
+                {"name": name, "value": value, "isRegex": False, "isEqual": True}
+                for name, value in silence.matchers.items()
+            ],
+            "startsAt": _rfc3339(silence.starts_at),
+            "endsAt": _rfc3339(silence.ends_at),
+            "createdBy": silence.created_by,
+            "comment": silence.comment,
+        } | ({"id": silence.id} if silence.id else {})
+        status, answer = await self._exchange("POST", "/api/v2/silences", body=body)
+        if status >= 400:
+            raise QueryRejected(f"{self.NAME} takes no silence: HTTP {status}: {str(answer)[:500]}")
+        with self.reading():
+            return str(answer["silenceID"])
+
+    async def end_silence(self, silence_id: str) -> None:
+        """End a silence; one that has ended is as good."""
+        await self._ask("DELETE", f"/api/v2/silence/{quote(silence_id, safe='')}")
+
     async def metric_samples(self, names: Sequence[str]) -> list[tuple[str, Mapping[str, str], float]]:
         """The samples of its own metrics of these names."""
         from prometheus_client.parser import text_string_to_metric_families
@@ -73,6 +126,10 @@ class AlertmanagerClient(ApiClient):
         status = await self.get_json("/api/v2/status")
         with self.reading():
             return str(status["versionInfo"]["version"])
+
+
+def _rfc3339(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _unix(text: str) -> float:

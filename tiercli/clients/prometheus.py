@@ -166,6 +166,16 @@ class PrometheusClient(ApiClient):
         with self.reading():
             return str(data["storageRetention"])
 
+    async def started_at(self) -> float:
+        """When the server was started, Unix seconds."""
+        data = await self._data("/api/v1/status/runtimeinfo")
+        with self.reading():
+            return _unix(str(data["startTime"]))
+
+    async def clock(self) -> float:
+        """What time it is there, Unix seconds."""
+        return (await self.query("time()"))[0].value
+
     async def alertmanagers(self) -> list[str]:
         """The URLs of the Alertmanagers that alerts are sent to."""
         data = await self._data("/api/v1/alertmanagers")

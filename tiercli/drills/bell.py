@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,18 +19,15 @@ from tiercli.conventions import (
     ENV_LABEL,
     ESTATE_LABEL,
     OWNER_LABEL,
-    RECEIVER_PREFIX,
     SEVERITIES,
     SEVERITY_LABEL,
 )
+from tiercli.drills.sent_counts import FAILED, SENT, Counts, is_receiver, read_counts
 
 ALERT = "FireBell"
 BELL_LABEL = "bell"
 LEASE_S = 300.0  # a bell that nobody ends any more ends after that
 _POLL_S = 0.5
-_SENT, _FAILED = "alertmanager_notifications_total", "alertmanager_notifications_failed_total"
-
-Counts = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ async def ring(
     """Ring, follow, end. `within_s`: how long it may take until every bell is sent out, real seconds. Raises BackendError where
     Alertmanager does not answer; the bells end by themselves then."""
     number = secrets.token_hex(4)
-    before = await _counts(client)
+    before = await read_counts(client)
     began = time.time()
     say(f"ringing {len(bells)} bells ({BELL_LABEL}={number})")
     await client.post_alerts(_alerts(catalog, bells, number, began, began + LEASE_S))
@@ -103,13 +100,13 @@ async def ring(
             await asyncio.sleep(_POLL_S)
             alerts = await _ours(client, number)
             rung = {bell: _followed(bell, alerts) for bell in bells}
-            now = await _counts(client)
+            now = await read_counts(client)
             failed = tuple(
                 sorted(
                     {
                         kind
                         for (name, kind), count in now.items()
-                        if name == _FAILED and count > before.get((name, kind), 0)
+                        if name == FAILED and count > before.get((name, kind), 0)
                     }
                 )
             )
@@ -167,8 +164,7 @@ def _followed(bell: Bell, alerts: Sequence[GettableAlert]) -> Rung:
         return Rung(bell, seen_at, "a silence holds it back")
     if found.inhibited_by:
         return Rung(bell, seen_at, "another alert inhibits it")
-    # Where tiercli's part was joined to a configuration of others, receivers are prefixed.
-    if not {bell.receiver, f"{RECEIVER_PREFIX}/{bell.receiver}"} & set(found.receivers):
+    if not is_receiver(bell.receiver, found.receivers):
         return Rung(bell, seen_at, f"it is routed to {seen_at or 'nobody'}, not to {bell.receiver}")
     return Rung(bell, seen_at)
 
@@ -180,16 +176,7 @@ def _not_sent(bells: Sequence[Bell], before: Counts, now: Counts) -> set[str]:
     def more(name: str, kind: str) -> float:
         return now.get((name, kind), 0) - before.get((name, kind), 0)
 
-    return {kind for kind in kinds if more(_SENT, kind) - more(_FAILED, kind) <= 0}
-
-
-async def _counts(client: AlertmanagerClient) -> Counts:
-    """Notifications sent and failed so far, by integration."""
-    found: dict[tuple[str, str], float] = {}
-    for name, labels, value in await client.metric_samples((_SENT, _FAILED)):
-        key = (name, labels.get("integration", ""))
-        found[key] = found.get(key, 0) + value
-    return found
+    return {kind for kind in kinds if more(SENT, kind) - more(FAILED, kind) <= 0}
 
 
 async def _ours(client: AlertmanagerClient, number: str) -> list[GettableAlert]:

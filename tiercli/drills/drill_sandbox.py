@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.estate import EditTree, Estate, start_sandbox
 from tiercli.drills.load_plan import LoadWay
+from tiercli.drills.observation import Observe
 from tiercli.drills.sandbox_faults import apply_in_sandbox
 from tiercli.drills.site import Mode, Off, OnExit, OnNotification
 from tiercli.drills.spec import FaultUse, Load
 from tiercli.durations import parse_duration
 from tiercli.faults.control import FaultControl
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.binaries import StackBinaries, find_stack
 from tiercli.sandbox.condition_control import ConditionControl
 from tiercli.sandbox.processes import Warden
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
@@ -26,9 +27,10 @@ from tiercli.sandbox.sandbox import Sandbox
 class DrillSandbox:
     """Entering makes its folder and ports; `start` starts it. Inside `heard_by` a drill hears what happens in it."""
 
-    def __init__(self, estate: Estate, binaries: StackBinaries) -> None:
+    def __init__(self, estate: Estate, binaries: StackBinaries | None = None) -> None:
+        """`binaries`: found where they are not given. Raises ToolMissing then."""
         self.estate = estate
-        self.binaries = binaries
+        self.binaries = binaries or find_stack()
         self.tree: Mapping[str, str] = {}
         self._on_exit: OnExit | None = None
         self._on_notification: OnNotification | None = None
@@ -36,7 +38,7 @@ class DrillSandbox:
         self._stack = AsyncExitStack()
         self.sandbox = Sandbox(
             estate.loaded.catalog,
-            binaries,
+            self.binaries,
             estate.timing,
             on_exit=self._exited,
             tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
@@ -124,6 +126,23 @@ class DrillSandbox:
         """Renew every lease. Raises BackendError where one has ended."""
         await self.control.renew_all()
         await self.conditions.renew_all()
+
+    @property
+    def told_by(self) -> Literal["webhook"]:
+        """Whose word counts for who was told."""
+        return "webhook"
+
+    @property
+    def spending(self) -> None:
+        """Nothing costs anything here."""
+        return
+
+    def watchers(self, observe: Observe) -> Sequence[Coroutine[None, None, None]]:
+        """What else is to be watched while a drill runs."""
+        return ()
+
+    async def note(self, text: str) -> None:
+        """Nobody else is to be told that something begins or ends."""
 
     def facts(self) -> Mapping[str, str]:
         """Versions, and what is real here."""

@@ -21,6 +21,7 @@ from tiercli.drills.timeline import (
     SignalSamples,
     Timeline,
 )
+from tiercli.drills.told import notifications
 from tiercli.durations import parse_duration
 
 # (step's name, when it came, since when it counts, deadline in estate time, what to say when it never came) → step
@@ -148,7 +149,7 @@ def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
     firing = sorted(at for event in samples if event.state == "firing" for at in event.times if at >= timeline.began)
     pending = sorted(at for event in samples if event.state == "pending" for at in event.times if at >= began)
     deliveries = [event for event in timeline.of(DeliverySeen) if ours(event.alert, event.labels)]
-    notified = tuple(event for event in timeline.of(Notified) if ours(event.alert, event.labels))
+    notified = tuple(event for event in notifications(timeline) if ours(event.alert, event.labels))
     resolutions = [
         event.at
         for event in notified

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tiercli.drills.load_plan import LoadPlan, write_load_plan
@@ -19,6 +20,24 @@ LOCUST = "locust"
 WORKER = f"{LOCUST}-worker"
 KEYS = "TIERCLI_LOAD_KEYS"  # the environment variable with the header values that let calls in: no file holds them
 _POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who shares the load: workers of this machine, and those that come from `elsewhere` to host:port. Port 0: any."""
+
+    here: int = 0
+    elsewhere: int = 0
+    host: str = LOOPBACK
+    port: int = 0
+
+    @property
+    def count(self) -> int:
+        """All of them; 0: one Locust does it alone."""
+        return self.here + self.elsewhere
+
+
+ALONE = Workers()
 
 
 def locust_process(
@@ -39,22 +58,35 @@ def locust_process(
     return ProcessSpec(name, tuple(argv), log, env)
 
 
-def locust_with_workers(master: ProcessSpec, workers: int, port: int, log: Path) -> list[ProcessSpec]:
-    """The same load by a master and so many workers on this machine; the master, then the workers. `port` is loopback's."""
-    place = ("--master-bind-host", LOOPBACK, "--master-bind-port", str(port))
-    leading = ("--master", "--expect-workers", str(workers), *place)
-    following = ("--worker", "--master-host", LOOPBACK, "--master-port", str(port))
+def locust_with_workers(master: ProcessSpec, workers: Workers, port: int, log: Path) -> list[ProcessSpec]:
+    """The same load by a master and its workers: the master, then the workers of this machine."""
+    port = workers.port or port
+    place = ("--master-bind-host", workers.host, "--master-bind-port", str(port))
+    leading = ("--master", "--expect-workers", str(workers.count), *place)
     # What only the master is told: how many users, whom to call.
     file = master.argv[: master.argv.index("--headless")]
     return [
         dataclasses.replace(master, argv=(*master.argv, *leading)),
         *(
             ProcessSpec(
-                f"{WORKER}-{number}", (*file, *following), log.with_name(f"{log.stem}-{number}.log"), master.env
+                f"{WORKER}-{number}",
+                (*file, *_following(LOOPBACK, port)),
+                log.with_name(f"{log.stem}-{number}.log"),
+                master.env,
             )
-            for number in range(1, workers + 1)
+            for number in range(1, workers.here + 1)
         ),
     ]
+
+
+def worker_command(host: str, port: int, locustfile: str | None = None) -> list[str]:
+    """The command line of a worker whose master is on another machine. It waits for its master, and ends with it."""
+    file = locustfile or str(resource_folder("drills") / "locustfile.py")
+    return [sys.executable, "-m", "locust", "-f", file, *_following(host, port), "--exit-code-on-error", "0"]
+
+
+def _following(host: str, port: int) -> tuple[str, ...]:
+    return ("--worker", "--master-host", host, "--master-port", str(port))
 
 
 async def tail_windows(path: Path) -> AsyncIterator[LoadWindow]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tiercli.drills.estate import EditTree, Estate
+from tiercli.drills.load_process import ALONE, Workers
 from tiercli.drills.result import Result
 from tiercli.drills.spec import DrillSpec
 from tiercli.drills.timeline import Event
@@ -27,14 +28,14 @@ class View(Protocol):
 @dataclass(frozen=True, slots=True)
 class DrillOrder:
     """What to run: the spec, the estate under the drill's factor, and where runs are kept. `workers`: of Locust, beside its
-    master; 0 where one process is enough."""
+    master."""
 
     spec: DrillSpec
     estate: Estate
-    binaries: StackBinaries
+    binaries: StackBinaries | None  # None: those that are found, where a sandbox needs them
     runs: Path
     edit_tree: EditTree | None = None
-    workers: int = 0
+    workers: Workers = ALONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Running a drill in a sandbox: start, load, phases, faults, observation; then the verdict and its files."""
+"""Running a drill: start, load, phases, faults, observation; then the verdict and its files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from pathlib import Path
 import yaml
 
 from tiercli.clients.prometheus import PrometheusClient
+from tiercli.drills.continuity import PrometheusServer, read_server, what_is_doubtful
 from tiercli.drills.drill_sandbox import DrillSandbox
-from tiercli.drills.evidence import alarm_facts, read_panels, read_samples
+from tiercli.drills.evidence import read_panels, read_samples
 from tiercli.drills.injection import applied_fault, renewed_leases
 from tiercli.drills.junit import render_junit
-from tiercli.drills.load_plan import build_load_plan
-from tiercli.drills.load_process import WORKER, locust_process, locust_with_workers, tail_windows
+from tiercli.drills.load_process import WORKER, tail_windows
 from tiercli.drills.observation import watch_alertmanager, watch_load, watch_prometheus
+from tiercli.drills.opening import opening_events
 from tiercli.drills.order import DrillOrder, DrillRun, View
 from tiercli.drills.report import render_report
 from tiercli.drills.result import Result
 from tiercli.drills.result_json import encode_result
 from tiercli.drills.run_folder import JUNIT, REPORT, RESULT, SPEC, TIMELINE, disk_error, make_run_folder, write_files
+from tiercli.drills.run_load import load_on, waiting_for
 from tiercli.drills.settling import SETTLE_S, WARM_UP_S, all_resolved, wait_until_quiet
 from tiercli.drills.site import DrillSite
 from tiercli.drills.spec import DrillSpec, FaultUse
@@ -34,22 +36,20 @@ from tiercli.drills.timeline import (
     Event,
     Interrupted,
     LoadWindow,
-    Notified,
     PhaseStarted,
     RunEnded,
-    RunStarted,
+    SpendBound,
     Timeline,
     TimelineWriter,
-    Verification,
+    Unsound,
     WorkerLost,
 )
+from tiercli.drills.told import notified
 from tiercli.drills.verdict import judge
-from tiercli.drills.verification import verification_facts
 from tiercli.durations import parse_duration
 from tiercli.errors import BackendError, FaultNotReverted
 from tiercli.sandbox.receiver import Notification
 
-LOAD_WITHIN_S = 15.0
 _READ_WITHIN_S = 10.0
 
 
@@ -105,6 +105,7 @@ class _Run:
         self._begun = asyncio.Event()
         self._others_before = False
         self._workers = 0
+        self._spending = shared.spending if shared is not None else None
 
     def observe(self, event: Event) -> None:
         """Note an event; a disk that refuses it stops the run."""
@@ -145,85 +146,53 @@ class _Run:
             await self.stop.race(site.start(order.spec.load, order.edit_tree))
         write_files(self.folder, {f"configuration/{path}": text for path, text in site.tree.items()})
         await stack.enter_async_context(renewed_leases(site, self.stop))
-        self._say_what_runs(site)
+        for event in opening_events(order, site, self.folder, self._others_before):
+            self.observe(event)
+        server = await self.stop.race(read_server(site.prometheus))
+        if site.mode == "live":  # before there is any load, which costs
+            await self.stop.race(self._nothing_expected_fires(site.prometheus))
         await stack.enter_async_context(self._watching(site))
+        began = time.time()
         try:
-            await self.stop.race(self._wait_for_load())
-            await self.stop.race(self._settle(site.prometheus))
+            await self.stop.race(self._wait_for_load(site))
+            if site.mode == "sandbox":
+                await self.stop.race(self._settle(site.prometheus))
+            began = time.time()
+            await site.note(f"drill {order.spec.name} begins")
             limit_s = parse_duration(self.order.spec.abort.wall_clock)
             await self.stop.race(self._within(limit_s, self._phases(site)))
         finally:
-            await self._read(site.prometheus)
+            await site.note(f"drill {order.spec.name} is over")
+            await self._read(site, server, began)
         self.observe(RunEnded(at=time.time()))
-
-    def _say_what_runs(self, site: DrillSite) -> None:
-        spec, estate = self.order.spec, self.order.estate
-        timing, catalog = estate.timing, estate.loaded.catalog
-        self.observe(
-            RunStarted(
-                at=time.time(),
-                drill=spec.name,
-                estate=catalog.estate,
-                env=catalog.env,
-                mode=site.mode,
-                shared=self._others_before,
-                factor=timing.factor,
-                scrape_s=timing.scrape_s,
-                evaluation_s=timing.evaluation_s,
-                group_wait_s=timing.compress(parse_duration(catalog.alertmanager.group_wait)),
-                group_interval_s=timing.compress(parse_duration(catalog.alertmanager.group_interval)),
-                bounds=list(timing.bounds(estate.windows())),
-                spec=spec.model_dump(mode="json", by_alias=True, exclude_none=True),
-            )
-        )
-        facts = verification_facts(estate, site.facts(), site.limits(), self.folder)
-        self.observe(Verification(at=time.time(), facts=facts))
-        expected = {expectation.alert for expectation in spec.expect}
-        for alarm in estate.alarms:
-            if alarm.alarm in expected:
-                self.observe(alarm_facts(alarm, estate))
 
     @asynccontextmanager
     async def _watching(self, site: DrillSite) -> AsyncIterator[None]:
         """Load on, and everything watched, inside."""
         catalog, spec = self.order.estate.loaded.catalog, self.order.spec
         names = {"estate": catalog.estate, "env": catalog.env}
-        windows = site.folder / f"load-{self.folder.name}.jsonl"
-        plan = build_load_plan(
-            spec.load,
-            catalog,
-            way=site.load_way,
-            windows_file=windows,
-            factor=self.order.estate.timing.factor,
-        )
-        process = locust_process(plan, site.folder / "load.json", site.folder / "locust.log", spec.load.locustfile)
-        processes = [process]
-        if self.order.workers:
-            processes = locust_with_workers(process, self.order.workers, site.load_port, process.log)
-        for one in processes:
-            await site.warden.start(one)
-        tasks = [
-            asyncio.create_task(watch_prometheus(site.prometheus, self.observe, self.stop, **names)),
-            asyncio.create_task(watch_alertmanager(site.alertmanager, self.observe, self.stop, **names)),
-            asyncio.create_task(
-                watch_load(tail_windows(windows), self._on_load, self.stop, error_share=spec.abort.error_share)
-            ),
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for one in reversed(processes):
-                await site.warden.stop(one.name)
+        async with load_on(self.order, site, self.folder.name) as windows:
+            work = [
+                watch_prometheus(site.prometheus, self.observe, self.stop, **names),
+                watch_alertmanager(site.alertmanager, self.observe, self.stop, **names),
+                watch_load(tail_windows(windows), self._on_load, self.stop, error_share=spec.abort.error_share),
+                *site.watchers(self.observe),
+            ]
+            tasks = [asyncio.create_task(one) for one in work]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _wait_for_load(self) -> None:
-        self.view.say("waiting for the load")
+    async def _wait_for_load(self, site: DrillSite) -> None:
+        said, within_s = waiting_for(self.order, site)
+        self.view.say(said)
         try:
-            await asyncio.wait_for(self._begun.wait(), LOAD_WITHIN_S)
+            await asyncio.wait_for(self._begun.wait(), within_s)
         except TimeoutError:
-            said = f"no load arrived within {LOAD_WITHIN_S:g} s: Locust started no request"
+            said = f"no load arrived within {within_s:g} s: Locust started no request"
             self.stop.set(Aborted(at=time.time(), reason=said))
             await asyncio.sleep(1)  # the stop ends this wait
 
@@ -234,6 +203,18 @@ class _Run:
             return
         self.view.say("waiting until what others left behind is over")
         await wait_until_quiet(prometheus, SETTLE_S, {expected.alert for expected in self.order.spec.expect})
+
+    async def _nothing_expected_fires(self, prometheus: PrometheusClient) -> None:
+        """An alert that is there before its fault could prove nothing by being there after."""
+        self.view.say("looking whether what is expected is quiet")
+        expected = {one.alert for one in self.order.spec.expect}
+        found = sorted(
+            {one.labels["alertname"] for one in await prometheus.alerts() if one.labels["alertname"] in expected}
+        )
+        if found:
+            said = f"{', '.join(found)} {'is' if len(found) == 1 else 'are'} pending or firing before the drill begins"
+            self.stop.set(Aborted(at=time.time(), reason=said))
+            await asyncio.sleep(1)  # the stop ends this wait
 
     async def _within(self, limit_s: float, work: Coroutine[None, None, None]) -> None:
         try:
@@ -289,12 +270,19 @@ class _Run:
         await asyncio.sleep(max(length_s * 0.6, length_s - 2.0))
         await read_panels(self.order.spec, self.order.estate, prometheus, self.observe)
 
-    async def _read(self, prometheus: PrometheusClient) -> None:
+    async def _read(self, site: DrillSite, server: PrometheusServer, began: float) -> None:
         """What Prometheus recorded; what is not there any more is simply missing from the report."""
         self.view.say("reading Prometheus' own record")
+        spec, estate = self.order.spec, self.order.estate
+        if site.spending is not None:
+            self.observe(SpendBound(at=time.time(), usd=site.spending.usd, cap_usd=site.spending.cap_usd))
         try:
-            work = read_samples(self.order.spec, self.order.estate, prometheus, self.writer.timeline(), self.observe)
+            work = read_samples(spec, estate, site.prometheus, self.writer.timeline(), self.observe)
             await asyncio.wait_for(work, _READ_WITHIN_S)
+            scrape_s = estate.timing.scrape_s
+            doubts = what_is_doubtful(site.prometheus, spec, site.mode, server, (began, time.time()), scrape_s)
+            for said in await asyncio.wait_for(doubts, _READ_WITHIN_S):
+                self.observe(Unsound(at=time.time(), reason=said))
         except (BackendError, TimeoutError) as error:
             if self.stop.reason is None:
                 self.observe(
@@ -307,8 +295,10 @@ class _Run:
             return
         if event.started:
             self._begun.set()
+        if self._spending is not None and not self._spending.add(event.by_alias):
+            self.stop.set(Aborted(at=event.at, reason=self._spending.exceeded()))
         if event.workers < self._workers:
-            self.observe(WorkerLost(at=event.at, left=event.workers, of=self.order.workers))
+            self.observe(WorkerLost(at=event.at, left=event.workers, of=self.order.workers.count))
         self._workers = event.workers
 
     def _on_exit(self, name: str, code: int) -> None:
@@ -317,16 +307,4 @@ class _Run:
         self.stop.set(BackendLost(at=time.time(), name=name, reason=f"it ended by itself with code {code}"))
 
     def _on_notification(self, notification: Notification) -> None:
-        self.observe(
-            Notified(
-                at=notification.at,
-                receiver=notification.receiver,
-                status="resolved" if notification.status == "resolved" else "firing",
-                alert=notification.labels.get("alertname", ""),
-                labels=dict(notification.labels),
-                annotations=dict(notification.annotations),
-                group_key=notification.group_key,
-                group_labels=dict(notification.group_labels),
-                named=notification.named,
-            )
-        )
+        self.observe(notified(notification))

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import SEVERITY_LABEL, WATCHDOG
 from tiercli.drills.spec import DrillSpec
-from tiercli.drills.timeline import DeliverySeen, Notified, Timeline
+from tiercli.drills.timeline import DeliverySeen, Timeline
+from tiercli.drills.told import notifications
 from tiercli.errors import BackendError
 
 # How long quiet is waited for, real seconds: after a start, and in a sandbox that others used before, where what they left behind
@@ -51,7 +52,7 @@ def all_resolved(spec: DrillSpec, timeline: Timeline) -> bool:
     """Whether every receiver was told last that what it had heard of is over, and heard of all that is expected; and of what
     nobody is told, whether it is over at Alertmanager."""
     told: dict[tuple[str, str, str], str] = {}
-    for event in timeline.of(Notified):
+    for event in notifications(timeline):
         if event.alert != WATCHDOG:
             told[event.receiver, event.alert, str(sorted(event.labels.items()))] = event.status
     seen: dict[tuple[str, str], str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,10 +11,13 @@ from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.estate import EditTree, Estate
 from tiercli.drills.load_plan import LoadWay
+from tiercli.drills.observation import Observe
 from tiercli.drills.spec import FaultUse, Load
+from tiercli.drills.spend import Spending
 from tiercli.sandbox.processes import Warden
 from tiercli.sandbox.receiver import Notification
 
+ToldBy = Literal["webhook", "alertmanager"]
 Mode = Literal["sandbox", "live"]
 OnExit = Callable[[str, int], None]
 OnNotification = Callable[[Notification], None]
@@ -58,6 +61,20 @@ class DrillSite(Protocol):
 
     async def renew(self) -> None:
         """Renew the lease of every fault that is on. Raises BackendError where one has ended by itself."""
+
+    @property
+    def told_by(self) -> ToldBy:
+        """Whose word counts for who was told what: our webhook's, or Alertmanager's."""
+
+    @property
+    def spending(self) -> Spending | None:
+        """What the load costs; None where nothing does."""
+
+    def watchers(self, observe: Observe) -> Sequence[Coroutine[None, None, None]]:
+        """What else is to be watched while a drill runs."""
+
+    async def note(self, text: str) -> None:
+        """Tell whoever looks at this environment's dashboards that something begins or ends. Never fails."""
 
     def facts(self) -> Mapping[str, str]:
         """What the verification record says of it, by name."""

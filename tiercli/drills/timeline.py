@@ -48,6 +48,9 @@ class RunStarted(Event):
     bounds: list[str] = field(default_factory=list)
     spec: dict[str, Any] = field(default_factory=dict)
     shared: bool = False  # other drills ran before in the same sandbox
+    # What counts as being told: what arrives at a webhook, or what Alertmanager says that it sent, by the receivers' integrations.
+    told_by: Literal["webhook", "alertmanager"] = "webhook"
+    integrations: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +173,16 @@ class Notified(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationsSent(Event):
+    """Alertmanager's own count of what an integration has sent changed: so many sent and failed since the run began."""
+
+    KIND: ClassVar[str] = "notifications_sent"
+    integration: str
+    sent: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSamples(Event):
     """Prometheus' own record of an alert's state after the run: the evaluations at which it was pending or firing."""
 
@@ -217,6 +230,23 @@ class BackendLost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsound(Event):
+    """Something about the environment makes what was seen no proof: a clock that is off, a restart, samples that are missing."""
+
+    KIND: ClassVar[str] = "unsound"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendBound(Event):
+    """What the load cost at most, US dollars by the price book, and where the drill would have stopped."""
+
+    KIND: ClassVar[str] = "spend_bound"
+    usd: float
+    cap_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Aborted(Event):
     """An abort condition of the spec was met; the faults were cleared."""
 
@@ -253,10 +283,13 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         AlertSeen,
         DeliverySeen,
         Notified,
+        NotificationsSent,
         AlertSamples,
         SignalSamples,
         PanelSeen,
         BackendLost,
+        Unsound,
+        SpendBound,
         Aborted,
         Interrupted,
         RunEnded,

@@ -38,8 +38,10 @@ from tiercli.drills.timeline import (
     RunEnded,
     RunStarted,
     Timeline,
+    Unsound,
     WorkerLost,
 )
+from tiercli.drills.told import notifications
 from tiercli.durations import parse_duration
 
 # Below this share of the planned arrivals a silent alarm proves nothing about the alarm.
@@ -204,7 +206,8 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
 
     run = timeline.first(RunStarted)
     told_from = timeline.began if run is not None and run.shared else 0.0
-    for event in timeline.events:
+    others = [event for event in timeline.events if not isinstance(event, Notified)]
+    for event in [*others, *notifications(timeline)]:
         if isinstance(event, AlertSeen):
             told = story(event.alert, event.labels)
             told.fired = told.fired or (event.state == "firing" and event.at >= timeline.began)
@@ -256,6 +259,8 @@ def _what_stopped(timeline: Timeline) -> Iterator[str]:
     for event in timeline.events:
         if isinstance(event, BackendLost):
             yield f"{event.name} failed during the run: {event.reason}"
+        elif isinstance(event, Unsound):
+            yield event.reason
         elif isinstance(event, Aborted):
             yield f"the drill aborted: {event.reason}"
         elif isinstance(event, Interrupted):

@@ -1,0 +1,43 @@
+"""The first events of a run: what is to be done, under which clock, with which parts, and what its floor is computed from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tiercli.drills.evidence import alarm_facts
+from tiercli.drills.order import DrillOrder
+from tiercli.drills.sent_counts import integrations_of
+from tiercli.drills.site import DrillSite
+from tiercli.drills.timeline import Event, RunStarted, Verification
+from tiercli.drills.verification import verification_facts
+from tiercli.durations import parse_duration
+
+
+def opening_events(order: DrillOrder, site: DrillSite, folder: Path, others_before: bool) -> Iterator[Event]:
+    """In their order. `folder`: the run's; `others_before`: other drills ran here, or the place is not ours."""
+    spec, estate = order.spec, order.estate
+    timing, catalog = estate.timing, estate.loaded.catalog
+    yield RunStarted(
+        at=time.time(),
+        drill=spec.name,
+        estate=catalog.estate,
+        env=catalog.env,
+        mode=site.mode,
+        shared=others_before,
+        factor=timing.factor,
+        scrape_s=timing.scrape_s,
+        evaluation_s=timing.evaluation_s,
+        group_wait_s=timing.compress(parse_duration(catalog.alertmanager.group_wait)),
+        group_interval_s=timing.compress(parse_duration(catalog.alertmanager.group_interval)),
+        bounds=list(timing.bounds(estate.windows())),
+        spec=spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        told_by=site.told_by,
+        integrations=integrations_of(catalog),
+    )
+    yield Verification(at=time.time(), facts=verification_facts(estate, site.facts(), site.limits(), folder))
+    expected = {expectation.alert for expectation in spec.expect}
+    for alarm in estate.alarms:
+        if alarm.alarm in expected:
+            yield alarm_facts(alarm, estate)
