@@ -117,6 +117,9 @@ class Environment(Model):
 
     production: bool = False
     gateway: Endpoint | None = None
+    tenants: dict[Name, Credential] = Field(
+        default={}, description="what the calls of a tenant carry, where the gateway knows tenants by their keys"
+    )
     prometheus: Endpoint | None = None
     alertmanager: Endpoint | None = None
     grafana: Endpoint | None = Field(default=None, description="where drills are annotated")

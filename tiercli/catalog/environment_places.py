@@ -1,4 +1,4 @@
-"""Every provider, region and server that an environment names must be declared, and each endpoint named once."""
+"""Every provider, region, server and tenant that an environment names must be declared, and each endpoint named once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tiercli.errors import Problem
 
 
 def check_environments(view: CatalogView) -> Iterator[Problem]:
-    """What is wrong with the places of endpoints, and with those that Toxiproxy stands before."""
+    """What is wrong with the places of endpoints and those that Toxiproxy stands before, and with the tenants that have keys."""
     for name, environment in view.catalog.environments.items():
         start, where = ("environments", name), f" in environment {name!r}"
         known: set[tuple[str, str, str | None]] = set()
@@ -21,6 +21,8 @@ def check_environments(view: CatalogView) -> Iterator[Problem]:
                 accepted = "each provider, region and server once"
                 yield Problem(view.at(*start, "endpoints", at), f"the same endpoint twice{where}", accepted)
             known.add((endpoint.provider, endpoint.region, endpoint.server))
+        for tenant in environment.tenants:
+            yield from view.reference("tenants", "tenant", tenant, (*start, "tenants", tenant), where)
         toxiproxy = environment.injectors.toxiproxy
         for key, target in toxiproxy.proxies.items() if toxiproxy else ():
             yield from _place(view, target, (*start, "injectors", "toxiproxy", "proxies", key), where)

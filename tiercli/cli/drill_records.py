@@ -100,7 +100,7 @@ def coverage(
     import sys
 
     from tiercli.catalog.loading import load_catalog
-    from tiercli.cli.drill import default_catalog
+    from tiercli.cli.drill_run import default_catalog
     from tiercli.drills.coverage import alarm_coverage
     from tiercli.drills.records import last_of_each, read_records
     from tiercli.drills.spec_files import drill_files, load_drill

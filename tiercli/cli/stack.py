@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tiercli.cli.drill import default_catalog
+from tiercli.cli.drill_run import default_catalog
 from tiercli.cli.terminal import error_console, output_console
 
 

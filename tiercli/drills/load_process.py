@@ -19,6 +19,7 @@ from tiercli.sandbox.processes import ProcessSpec
 LOCUST = "locust"
 WORKER = f"{LOCUST}-worker"
 KEYS = "TIERCLI_LOAD_KEYS"  # the environment variable with the header values that let calls in: no file holds them
+AUTHORITIES = "TIERCLI_LOAD_CA"  # and a file of certificates, where it is not the plan's
 _POLL_S = 0.1
 
 

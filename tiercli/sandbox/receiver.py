@@ -1,4 +1,4 @@
-"""The webhook receiver: where a sandbox's Alertmanager delivers, one path a receiver."""
+"""The webhook receiver: where an Alertmanager delivers, one path a receiver."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ class Notification:
 
 
 class WebhookReceiver:
-    """An async context manager: listens on loopback and calls `on_notification` for each alert that arrives.
+    """An async context manager: listens, on loopback unless told otherwise, and calls `on_notification` for each alert that arrives.
 
     `malformed` counts what arrived and was no payload; it is answered 400, which Alertmanager does not send again.
     """
 
-    def __init__(self, port: int, on_notification: Callable[[Notification], None]) -> None:
+    def __init__(self, port: int, on_notification: Callable[[Notification], None], host: str = LOOPBACK) -> None:
         self.port = port
+        self._host = host
         self.malformed = 0
         self._on_notification = on_notification
         app = web.Application(client_max_size=_LARGEST_BYTES)
@@ -50,7 +51,7 @@ class WebhookReceiver:
         """Begin to listen. Raises BackendError when the port is taken."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, LOOPBACK, self.port, reuse_address=True).start()
+            await web.TCPSite(self._runner, self._host, self.port, reuse_address=True).start()
         except OSError as error:
             await self._runner.cleanup()
             raise BackendError(f"the webhook receiver cannot listen on port {self.port}: {error.strerror}") from error

@@ -1,0 +1,190 @@
+"""`tiercli drill run --env`: what would be done, and doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tiercli.cli.drill_run import default_catalog, exit_code_of, print_run, print_summary, worse
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tiercli.catalog.loading import LoadedCatalog
+    from tiercli.drills.live_plan import LivePlan
+    from tiercli.drills.load_process import Workers
+    from tiercli.drills.order import DrillRun
+    from tiercli.faults.injectors.live import LiveInjectors
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """What was asked for. `production`: the environment's name, where it is production."""
+
+    env: str
+    production: str | None
+    dry_run: bool
+    spend_cap: float | None
+    rate: float | None
+    output: str
+
+
+def run_live(
+    names: Sequence[str],
+    catalog: Path | None,
+    drills: Sequence[Path],
+    templates: Sequence[Path],
+    runs: Path,
+    workers: Workers,
+    options: LiveOptions,
+) -> int:
+    """Run drills one after another in an environment; the exit code. Raises InvalidInput for whatever is wrong, before anything is
+    touched, and BackendError where a server does not answer."""
+    import asyncio
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.lint.catalog_checks import further_checks
+
+    loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
+    _check_production(loaded, options)
+    plans = [_plan(loaded, name, drills, templates, options) for name in names]
+    return asyncio.run(_all(plans, runs, workers, options))
+
+
+def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
+    from tiercli.clients.environment_access import find_environment
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    production = find_environment(loaded, options.env).production
+    if production and options.production != options.env and not options.dry_run:
+        place = loaded.document.locate(("environments", options.env), key=True)
+        problem = Problem(place, f"{options.env!r} is production", f"--production {options.env}")
+        raise InvalidInput("a drill touches production only when told by name", [problem])
+    if options.production is not None and not (production and options.production == options.env):
+        said = f"{options.env!r} is not production" if not production else f"{options.production!r} is not --env"
+        raise InvalidInput("which environment?", [Problem(Location("--production"), said, f"--env {options.env}")])
+
+
+def _plan(
+    loaded: LoadedCatalog, name: str, drills: Sequence[Path], templates: Sequence[Path], options: LiveOptions
+) -> LivePlan:
+    from tiercli.drills.live_plan import plan_live
+    from tiercli.drills.spec_check import check_spec
+    from tiercli.drills.spec_files import find_drill, load_drill
+    from tiercli.errors import InvalidInput
+    from tiercli.rules.alarm_files import load_alarms
+    from tiercli.rules.deployment import timing_of
+
+    spec, document = load_drill(find_drill(name, drills))
+    alarms = load_alarms(loaded, timing_of(loaded.catalog, 1), templates)
+    problems = check_spec(spec, loaded.catalog, alarms, document.locate)
+    if problems:
+        raise InvalidInput(f"{name} cannot be run on {loaded.document.name}", problems)
+    return plan_live(loaded, options.env, spec, templates, cap_usd=options.spend_cap, rate=options.rate)
+
+
+def _injectors(plan: LivePlan) -> LiveInjectors:
+    from tiercli.faults.injectors.live import LiveInjectors
+
+    loaded = plan.estate.loaded
+    return LiveInjectors(
+        plan.environment,
+        plan.name,
+        Path(loaded.document.name).parent,
+        loaded.document.locate,
+        tiers={name: provider.tier for name, provider in loaded.catalog.providers.items()},
+    )
+
+
+async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options: LiveOptions) -> int:
+    from tiercli.drills.live_checks import check_live
+
+    errors = error_console()
+    for plan in plans:  # all of them, before the first begins
+        errors.print(f"looking at {plan.name} for {plan.spec.name}", markup=False)
+        async with _injectors(plan) as injectors:
+            await check_live(plan, injectors)
+    if options.dry_run:
+        _print_plans(plans, options.output)
+        return 0
+    worst, done = 0, []
+    for plan in plans:
+        for line in _lines(plan):
+            errors.print(line, markup=False)
+        run = await _one(plan, runs, workers)
+        print_run(run, options.output)
+        worst = worse(worst, exit_code_of(run))
+        done.append(run)
+        if run.result.interrupted or run.error is not None:
+            break
+    print_summary(done, len(plans))
+    return worst
+
+
+async def _one(plan: LivePlan, runs: Path, workers: Workers) -> DrillRun:
+    from tiercli.drills.live_checks import versions
+    from tiercli.drills.live_site import LiveSite
+    from tiercli.drills.live_view import PlainView, TerminalView
+    from tiercli.drills.order import DrillOrder
+    from tiercli.drills.runner import run_drill
+
+    errors = error_console()
+    order = DrillOrder(plan.spec, plan.estate, None, runs, workers=workers)
+    view = TerminalView(errors, plan.spec) if errors.is_terminal else PlainView(errors)
+    with view:
+        async with LiveSite(plan, _injectors(plan), await versions(plan), view.say) as site:
+            return await run_drill(order, view, site)
+
+
+def _lines(plan: LivePlan) -> list[str]:
+    """What a drill does, a line each."""
+    spec, factor = plan.spec, plan.environment.factor
+    to = plan.gateway.url if plan.gateway else f"{len(plan.environment.endpoints)} endpoints, through tiercli proxy"
+    lines = [
+        f"{spec.name} in {plan.name}{' (production)' if plan.environment.production else ''}: {spec.description}",
+        f"  takes at most {plan.seconds / 60:.0f} min of real time",
+        f"  sends {spec.load.arrivals_per_second:.3g} calls/s to {to}: {plan.calls:,.0f} calls, "
+        f"at most {plan.usd:.4g} USD of {plan.cap_usd:g} USD",
+    ]
+    lines += [f"  brings about {use.fault} on {_target(use.target)}" for use in spec.faults]
+    for one in spec.expect:
+        told = f"{one.receiver} told" if one.receiver else "nobody told"
+        real = f"within {one.firing_within}" + (f" of estate time, ÷ {factor:g}" if factor != 1 else "")
+        lines.append(f"  expects {one.alert} {_target(one.labels)} {real}, {told}")
+    return lines
+
+
+def _target(labels: Any) -> str:
+    return ", ".join(f"{name}={value}" for name, value in labels.items()) or "everything"
+
+
+def _print_plans(plans: Sequence[LivePlan], output: str) -> None:
+    import json
+
+    if output == "json":
+        typer.echo(json.dumps([_json(plan) for plan in plans], indent=2))
+        return
+    for plan in plans:
+        for line in _lines(plan):
+            output_console().print(line, markup=False)
+    output_console().print("nothing was touched", markup=False)
+
+
+def _json(plan: LivePlan) -> dict[str, Any]:
+    spec = plan.spec
+    return {
+        "drill": spec.name,
+        "environment": plan.name,
+        "production": plan.environment.production,
+        "seconds": round(plan.seconds, 1),
+        "calls": round(plan.calls),
+        "calls_by_alias": {name: round(count) for bound in plan.bounds for name, count in bound.calls.items()},
+        "usd_at_most": plan.usd,
+        "usd_cap": plan.cap_usd,
+        "faults": [{"fault": use.fault, "target": dict(use.target), "settings": use.settings} for use in spec.faults],
+        "expect": [one.model_dump(mode="json", exclude_none=True) for one in spec.expect],
+    }

@@ -1,0 +1,273 @@
+"""`tiercli drill run`: drills in a sandbox, or in an environment that really is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tiercli.drills.estate import Estate
+    from tiercli.drills.load_process import Workers
+    from tiercli.drills.order import DrillOrder, DrillRun
+
+_LIVE = "In an environment"
+DEFAULT_CATALOG = "hybrid.yaml"
+
+Catalog = Annotated[
+    Path | None,
+    typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."),
+]
+Drills = Annotated[list[Path] | None, typer.Option("--drills", help="A folder of your own drills; may be repeated.")]
+Templates = Annotated[
+    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
+]
+
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli drill run provider-outage\n\n"
+    "  tiercli drill run --all --runs quarter-4\n\n"
+    "  tiercli drill run my-drill --drills ./drills --catalog my.yaml --output json > result.json\n\n"
+    "  tiercli drill run provider-outage --env staging --catalog my.yaml --dry-run      (what it would do, and cost)\n\n"
+    "  tiercli drill run provider-outage --env live --production live --catalog my.yaml --spend-cap 5\n\n"
+    "  tiercli drill run provider-outage --env staging --catalog my.yaml --await-workers 2 --bind 10.0.0.5:5557\n\n"
+    "Exit code: 0 passed, 1 failed, 2 it cannot be run so, 3 the environment failed and nothing was proven, 4 a fault may still be "
+    "on, 130 Ctrl-C."
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add this module's command."""
+    group.command("run", epilog=_EPILOG)(run)
+
+
+def run(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Drills by name, or their files; run one after another.", show_default=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every drill there is.")] = False,
+    catalog: Catalog = None,
+    drills: Drills = None,
+    templates: Templates = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")] = Path("runs"),
+    factor: Annotated[
+        float | None, typer.Option("--factor", help="Compress time by this instead of the drill's own factor.", min=1)
+    ] = None,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="A sandbox for each drill, where several could share one.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Spread the load over so many workers of Locust.", min=0, max=64)
+    ] = 0,
+    await_workers: Annotated[
+        int, typer.Option("--await-workers", help="And over so many `tiercli drill worker`s elsewhere.", min=0, max=256)
+    ] = 0,
+    bind: Annotated[
+        str,
+        typer.Option("--bind", help="Where those find us: loopback, and any port, unless told.", metavar="HOST:PORT"),
+    ] = "127.0.0.1:0",
+    parallel: Annotated[
+        int | None,
+        typer.Option(
+            "--parallel", help="So many sandboxes at once: two, where there are two cores and this does not say.", min=1
+        ),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            "--env",
+            help="Run in this environment of the catalog, not in a sandbox.",
+            metavar="NAME",
+            rich_help_panel=_LIVE,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be done, and what it may cost; do nothing.", rich_help_panel=_LIVE
+        ),
+    ] = False,
+    production: Annotated[
+        str | None,
+        typer.Option(
+            "--production",
+            help="The environment's name again, where it is production.",
+            metavar="NAME",
+            rich_help_panel=_LIVE,
+        ),
+    ] = None,
+    spend_cap: Annotated[
+        float | None,
+        typer.Option("--spend-cap", help="The most that a drill may cost, US dollars.", min=0, rich_help_panel=_LIVE),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            help="Calls per second. Without it, as many in each window as in a sandbox.",
+            min=0.01,
+            rich_help_panel=_LIVE,
+        ),
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
+) -> None:
+    """Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.
+
+    Everything runs on loopback and ends with the command. Time is compressed by the drill's factor. Drills of the same factor,
+    load and estate share a sandbox.
+
+    With --env they run where the estate really is: in real time, against its gateway, Prometheus and Alertmanager, one at a time,
+    within a spend cap. Faults end by themselves seconds after the drill, however it ends.
+    """
+    import asyncio
+    import dataclasses
+    import os
+
+    from tiercli.drills.spec_files import drill_files
+    from tiercli.errors import InvalidInput
+
+    if every == bool(names):
+        said = "--all is every drill there is" if every else "no drill is named"
+        raise InvalidInput(said, hint="name drills (tiercli drill list), or give --all and no name")
+    chosen = list(drill_files(drills or ())) if every else list(names or ())
+    sharing = _workers(workers, await_workers, bind)
+    if env is not None:
+        from tiercli.cli.drill_live import LiveOptions, run_live
+
+        options = LiveOptions(env, production, dry_run, spend_cap, rate, output)
+        raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))
+    if dry_run or production or spend_cap is not None or rate is not None:
+        raise InvalidInput("that is for a drill in an environment", hint="--env NAME, of the catalog's `environments`")
+    orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
+    orders = [dataclasses.replace(order, workers=sharing) for order in orders]
+    at_once = parallel or min(2, os.cpu_count() or 1)
+    worst: int = asyncio.run(_run_all(orders, share=not isolated, parallel=at_once, output=output))
+    raise typer.Exit(worst)
+
+
+def _workers(here: int, elsewhere: int, bind: str) -> Workers:
+    """Who shares the load. Raises InvalidInput for what is no HOST:PORT."""
+    from tiercli.drills.load_process import Workers
+    from tiercli.errors import InvalidInput, Location, Problem
+
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        problem = Problem(Location("--bind"), f"{bind!r}", "HOST:PORT, such as 10.0.0.5:5557")
+        raise InvalidInput("nowhere to wait for workers", [problem])
+    return Workers(here, elsewhere, host.strip("[]"), int(port))
+
+
+def _orders(
+    names: Sequence[str],
+    catalog: Path | None,
+    drills: Sequence[Path],
+    templates: Sequence[Path],
+    runs: Path,
+    factor: float | None,
+) -> list[DrillOrder]:
+    """What is to be run, checked. Raises InvalidInput with every problem of every drill."""
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.drills.estate import build_estate
+    from tiercli.drills.order import DrillOrder
+    from tiercli.drills.spec_check import check_spec
+    from tiercli.drills.spec_files import find_drill, load_drill
+    from tiercli.errors import InvalidInput
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.sandbox.binaries import find_stack
+
+    loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
+    estates: dict[tuple[object, ...], Estate] = {}
+    chosen, problems = [], []
+    for name in names:
+        spec, document = load_drill(find_drill(name, drills))
+        key = (factor or spec.factor, spec.sandbox)
+        if key not in estates:
+            estates[key] = build_estate(loaded, factor or spec.factor, templates, spec.sandbox)
+        problems += check_spec(spec, loaded.catalog, estates[key].alarms, document.locate)
+        chosen.append((spec, estates[key]))
+    if problems:
+        raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
+    binaries = find_stack()
+    return [DrillOrder(spec, estate, binaries, runs) for spec, estate in chosen]
+
+
+async def _run_all(orders: Sequence[DrillOrder], *, share: bool, parallel: int, output: str) -> int:
+    """Run them, print what came of each as it ends, and give the exit code."""
+    from tiercli.drills.live_view import PlainView, TerminalView
+    from tiercli.drills.shared_runs import run_drills, shared_groups
+    from tiercli.errors import ExitCode
+
+    errors = error_console()
+    several = parallel > 1 and len(shared_groups(orders) if share else orders) > 1
+
+    def view_of(order: DrillOrder) -> TerminalView | PlainView:
+        if several:
+            return PlainView(errors, f"{order.spec.name}: ")
+        return TerminalView(errors, order.spec) if errors.is_terminal else PlainView(errors)
+
+    worst: int = ExitCode.OK
+    ended = []
+    async for done in run_drills(orders, view_of, share=share, parallel=parallel):
+        print_run(done, output)
+        worst = worse(worst, exit_code_of(done))
+        ended.append(done)
+    print_summary(ended, len(orders))
+    return worst
+
+
+def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
+    """How many of several passed, and where their summary is."""
+    from tiercli.drills.result import Outcome
+    from tiercli.drills.summary_folder import write_summary
+
+    summary = write_summary(ended)
+    if summary is not None:
+        passed = sum(done.result.outcome is Outcome.PASSED for done in ended)
+        error_console().print(f"{passed} of {asked} drills passed: {summary}", markup=False)
+
+
+def print_run(done: DrillRun, output: str) -> None:
+    """What came of a run."""
+    from tiercli.drills.live_view import summary_lines
+    from tiercli.drills.result_json import encode_result
+    from tiercli.drills.run_folder import REPORT
+
+    if output == "json":
+        typer.echo(encode_result(done.result), nl=False)
+        return
+    out = output_console()
+    out.print()
+    for line in summary_lines(done.result):
+        out.print(line)
+    out.print(f"report: {done.folder / REPORT}", markup=False)
+
+
+def exit_code_of(done: DrillRun) -> int:
+    """The exit code of a run; an error that the run met is told on the way."""
+    from tiercli.cli.terminal import print_error
+    from tiercli.errors import ExitCode
+
+    if done.error is not None:
+        print_error(done.error)
+        return done.error.exit_code
+    return ExitCode.INTERRUPTED if done.result.interrupted else done.result.outcome.exit_code
+
+
+def worse(one: int, other: int) -> int:
+    """The exit code that matters more: a fault that is still on, Ctrl-C, failed, nothing proven, all good."""
+    order = [4, 130, 70, 1, 3, 0]
+    return min(one, other, key=order.index)
+
+
+def default_catalog() -> Path:
+    """The catalog that comes with tiercli."""
+    from tiercli.resources import resource_folder
+
+    return resource_folder("catalogs") / DEFAULT_CATALOG

@@ -1,0 +1,63 @@
+"""`tiercli drill worker`: a part of another machine's load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli drill worker --master 10.0.0.5\n\n"
+    "  tiercli drill worker --master 10.0.0.5 --port 5557 --catalog my.yaml --env staging      (with that gateway's keys)"
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add this module's command."""
+    group.command("worker", epilog=_EPILOG)(worker)
+
+
+def worker(
+    master: Annotated[
+        str, typer.Option("--master", help="The machine that runs the drill.", metavar="HOST", show_default=False)
+    ],
+    port: Annotated[int, typer.Option("--port", help="Its port: that of `drill run --bind`.", min=1, max=65535)] = 5557,
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog, with --env.")
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", help="Whose gateway is called: its keys are read here.", metavar="NAME")
+    ] = None,
+    locustfile: Annotated[
+        Path | None, typer.Option("--locustfile", help="Your own Locust user classes, as in the drill.", exists=True)
+    ] = None,
+) -> None:
+    """Do a part of the load of a drill that runs on another machine: `tiercli drill run --await-workers N --bind HOST:PORT`.
+
+    It waits for its master, is told what to send, and ends with it. Keys are never sent over: with --env they are read here, from
+    where the catalog says. The connection is neither encrypted nor authenticated; keep it in a network of your own.
+    """
+    import json
+    import os
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.drills.load_process import AUTHORITIES, KEYS, worker_command
+    from tiercli.errors import InvalidInput
+    from tiercli.lint.catalog_checks import further_checks
+
+    variables = dict(os.environ)
+    if env is not None:
+        from tiercli.clients.environment_access import access_to
+        from tiercli.drills.live_plan import gateway_way
+
+        if catalog is None:
+            raise InvalidInput("--env is of a catalog", hint="--catalog FILE")
+        loaded = load_catalog(catalog, further_checks(with_cases=False))
+        way = gateway_way(loaded, env, access_to(loaded, env, "gateway", "a worker needs what lets its calls in"))
+        variables[KEYS] = json.dumps(dict(way.keys))
+        if way.ca_file:
+            variables[AUTHORITIES] = way.ca_file
+    argv = worker_command(master, port, str(locustfile) if locustfile else None)
+    os.execve(argv[0], argv, variables)  # noqa: S606 - Locust takes this process' place
