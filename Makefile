@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels golden lint bench bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-toxiproxy golden lint bench bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,15 @@ test-prom3: setup $(VENV)/.dev $(PROM3)/versions.txt ## The same on Debian unsta
 test-panels: setup $(VENV)/.dev ## Every query of every panel, in a sandbox under load, then under faults
 	@$(BIN)/python -m pytest tests/drills/test_every_panel.py
 
+TOXIPROXY := .toxiproxy
+TOXIPROXY_VERSION ?= v2.5.0
+$(TOXIPROXY)/server:
+	@command -v go >/dev/null || { echo "error: Toxiproxy is built with Go, which is not here" >&2; exit 3; }
+	@GOBIN=$(CURDIR)/$(TOXIPROXY) go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY_VERSION)
+
+test-toxiproxy: setup $(VENV)/.dev $(TOXIPROXY)/server ## Faults by a real Toxiproxy, built into a folder of its own
+	@TIERCLI_TOXIPROXY=$(CURDIR)/$(TOXIPROXY)/server $(BIN)/python -m pytest -m slow -n 2 tests/injectors
+
 golden: setup $(VENV)/.dev ## Rewrite the golden files, then test against them
 	@TIERCLI_GOLDEN=update $(BIN)/python -m pytest -q -k "golden or transcript" || true
 	@$(BIN)/python -m pytest -q -k "golden or transcript"
@@ -82,4 +91,4 @@ bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 s
 	@$(BIN)/python -m tests.bench.bench_evaluation
 
 clean: ## Remove the virtual environment, caches and runs
-	@rm -rf $(VENV) $(PROM3) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(PROM3) $(TOXIPROXY) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

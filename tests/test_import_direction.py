@@ -15,12 +15,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tiercli"
 LAYERS = (
     {"cli"},
     {"drills", "lint", "output"},
-    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit"},
+    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit", "keeper"},
     {"signals"},
     {"catalog"},
 )
-# Folders of one layer that may know each other: the sandbox starts the fault proxy, a drill and a lint read output.
-BESIDE = {("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit")}
+# Folders of one layer that may know each other: the sandbox starts the fault proxy, a drill and a lint read output, the
+# injectors of real environments ask servers and have a keeper.
+BESIDE = {
+    ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit"), ("faults", "clients"),
+    ("faults", "keeper"),
+}  # fmt: skip
 ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,18 +30,32 @@ class AppliedFault:
     lease_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class OfferedRoutes:
+    """What a proxy stands before, as (name, labels), and the names of the faults that it knows."""
+
+    routes: tuple[tuple[str, Mapping[str, str]], ...]
+    faults: tuple[str, ...]
+
+
 class FaultControl:
     """Steers one fault proxy. An async context manager; leaving it clears what it applied.
 
     The caller renews: a lease must end by itself when the caller does, so nothing here renews in the background.
     """
 
-    def __init__(self, url: str, token: str, *, token_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, token: str, *, token_file: Path | None = None, verify: ssl.SSLContext | bool = True
+    ) -> None:
         """`token_file`, where the token is kept, is only named in the words of FaultNotReverted: to undo by hand."""
         self.url = url
         self._token_file = token_file or "TOKEN_FILE"
         self._client = httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+            verify=verify,
         )
         self._applied: dict[str, AppliedFault] = {}
 
@@ -139,6 +154,18 @@ class FaultControl:
             AppliedFault(item["id"], item["fault"], item["target"], tuple(item["routes"]), item["lease_s"])
             for item in _json(answer)["faults"]
         )
+
+    async def routes(self) -> OfferedRoutes:
+        """What the proxy stands before, and the faults that it knows. Raises BackendError, BackendUnreachable."""
+        answer = await self._ask("GET", "/routes")
+        if answer.status_code != 200:
+            raise _refused(self.url, answer)
+        said = _json(answer)
+        try:
+            routes = tuple((str(one["name"]), dict(one["labels"])) for one in said["routes"])
+            return OfferedRoutes(routes, tuple(said["faults"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BackendUnreachable(f"what answers at {self.url} is no fault proxy") from error
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:

@@ -5,6 +5,7 @@ POST   /faults/{id}/renew                                         200; 404: it i
 DELETE /faults/{id}                                               200, {"cleared": true or false}
 DELETE /faults                                                    200: everything off
 GET    /faults                                                    200, {"faults": […]}
+GET    /routes                                                    200, {"routes": [{name, labels}], "faults": [names]}
 GET    /health                                                    200, without a token
 """
 
@@ -19,6 +20,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tiercli.errors import InvalidInput, Problem
+from tiercli.faults import FAULTS
 from tiercli.faults.leases import LONGEST_LEASE_S, Injection, InjectionPoint, Leases
 from tiercli.faults.routes import Route
 from tiercli.faults.validation import check_fault
@@ -51,6 +53,7 @@ class ControlApi:
         application.add_routes(
             [
                 web.get("/health", self._health),
+                web.get("/routes", self._routes),
                 web.get("/faults", self._list),
                 web.delete("/faults", self._clear_all),
                 web.put("/faults/{id}", self._apply),
@@ -69,6 +72,10 @@ class ControlApi:
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "faults": len(self._leases.active())})
+
+    async def _routes(self, request: web.Request) -> web.Response:
+        routes = [{"name": route.name, "labels": dict(route.labels)} for route, _ in self._points]
+        return web.json_response({"routes": routes, "faults": [kind.name for kind in FAULTS if kind.build is not None]})
 
     async def _list(self, request: web.Request) -> web.Response:
         now = asyncio.get_running_loop().time()

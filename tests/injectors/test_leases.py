@@ -1,0 +1,226 @@
+"""However a drill ends, its faults end: each injector, with a drill that is killed, interrupted, stopped or crashes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.injectors.stands import (
+    SECRET,
+    Deployment,
+    Stand,
+    Use,
+    command_stand,
+    eventually,
+    hook_stand,
+    proxy_stand,
+    real_toxiproxy_stand,
+    toxiproxy_stand,
+    write_catalog,
+)
+from tiercli.faults.injectors.live import NOTE
+
+MakeStand = Callable[[Path], AbstractContextManager[Stand]]
+STANDS = [
+    pytest.param(proxy_stand, id="fault proxy"),
+    pytest.param(toxiproxy_stand, id="fake of Toxiproxy"),
+    pytest.param(real_toxiproxy_stand, id="Toxiproxy", marks=pytest.mark.slow),
+    pytest.param(command_stand, id="command"),
+    pytest.param(hook_stand, id="hook"),
+]
+KEPT = STANDS[1:]  # by what has no leases of its own
+
+
+class Drill:
+    """A drill that has turned its faults on, and what it says when it ends."""
+
+    def __init__(self, process: subprocess.Popen[str], note: Path) -> None:
+        self.process = process
+        self.note = note
+        self.said: list[str] = []
+
+    @property
+    def keeper(self) -> int:
+        """The process id of its keeper."""
+        return next(pid for pid in all_processes() if str(self.note) in command_line(pid) and pid != self.process.pid)
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and standard error, of the keeper too."""
+        _, errors = self.process.communicate(timeout=90)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def drilling(stand: Stand, *uses: Use) -> Iterator[Drill]:
+    """A drill with its faults on, in a process group of its own."""
+    notes = stand.folder / "run"
+    command = [sys.executable, "-m", "tests.injectors.drill_child", str(stand.catalog), str(notes)]
+    process = subprocess.Popen(
+        [*command, *map(json.dumps, uses)],
+        cwd=ROOT,
+        env={**os.environ, **stand.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    drill = Drill(process, notes / NOTE)
+    try:
+        assert process.stdout is not None
+        drill.said = [process.stdout.readline() for _ in uses]
+        if not all(drill.said):
+            raise AssertionError(drill.end()[1])
+        yield drill
+    finally:
+        process.kill()
+        process.communicate(timeout=90)
+
+
+def all_processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def command_line(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("make_stand", STANDS)
+def test_a_fault_ends_with_its_drill(tmp_path: Path, make_stand: MakeStand, number: signal.Signals) -> None:
+    with make_stand(tmp_path) as stand:
+        assert not stand.is_on()
+        with drilling(stand, stand.uses[0]) as drill:
+            assert stand.is_on()
+            drill.process.send_signal(number)
+            eventually(lambda: not stand.is_on())
+            code, errors = drill.end()
+        assert code == (130 if number is signal.SIGINT else -number)
+        assert "still be on" not in errors
+        assert not drill.note.exists()
+
+
+@pytest.mark.parametrize("make_stand", STANDS)
+def test_a_fault_ends_where_the_whole_process_group_is_killed(tmp_path: Path, make_stand: MakeStand) -> None:
+    with make_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as drill:
+        os.killpg(drill.process.pid, signal.SIGKILL)
+        eventually(lambda: not stand.is_on())
+
+
+@pytest.mark.parametrize("make_stand", STANDS)
+def test_a_fault_ends_where_its_drill_is_stopped_and_the_drill_learns_of_it(
+    tmp_path: Path, make_stand: MakeStand
+) -> None:
+    with make_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as drill:
+        drill.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: not stand.is_on())
+        drill.process.send_signal(signal.SIGCONT)
+        code, errors = drill.end()
+        assert code == 3
+        assert "ended by itself" in errors or "nobody renewed" in errors
+
+
+@pytest.mark.parametrize("make_stand", STANDS)
+def test_every_fault_of_a_drill_ends(tmp_path: Path, make_stand: MakeStand) -> None:
+    with make_stand(tmp_path) as stand:
+        uses = stand.uses[1:] or stand.uses
+        with drilling(stand, *uses) as drill:
+            drill.process.kill()
+            eventually(lambda: not stand.is_on() and not drill.note.exists())
+        assert not [path for path in tmp_path.rglob("*down") if path.exists()]
+
+
+@pytest.mark.parametrize("make_stand", KEPT)
+def test_a_fault_stays_on_while_it_is_renewed_and_signals_to_the_keeper_change_nothing(
+    tmp_path: Path, make_stand: MakeStand
+) -> None:
+    with make_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as drill:
+        keeper = drill.keeper
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(keeper, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            drill.process.wait(6)  # longer than a lease
+        assert drill.process.poll() is None
+        assert stand.is_on()
+        assert "by hand: " in drill.note.read_text()
+        assert drill.note.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+@pytest.mark.parametrize("make_stand", KEPT)
+def test_a_drill_without_its_keeper_turns_its_faults_off_and_ends(
+    tmp_path: Path, make_stand: MakeStand, number: signal.Signals
+) -> None:
+    with make_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as drill:
+        os.kill(drill.keeper, number)
+        eventually(lambda: not stand.is_on())
+        code, errors = drill.end()
+        assert code == 3
+        assert "the process that keeps the faults" in errors
+        assert not drill.note.exists()
+
+
+def test_a_command_that_is_under_way_is_ended_and_undone(tmp_path: Path) -> None:
+    """Else it would turn the fault on after it was turned off."""
+    slow = ["sh", "-c", "touch began; sleep 3; touch down"]
+    commands = [{"fault": "gateway-down", "on": slow, "off": ["sh", "-c", "rm -f down; touch undone"]}]
+    stand = Stand(write_catalog(tmp_path, {"commands": commands}), [], (tmp_path / "down").exists)
+    command = [sys.executable, "-m", "tests.injectors.drill_child", str(stand.catalog), str(tmp_path / "run")]
+    process = subprocess.Popen([*command, '["gateway-down", {}, {}]'], cwd=ROOT)
+    try:
+        eventually((tmp_path / "began").exists)
+        process.kill()
+        eventually((tmp_path / "undone").exists)
+        with contextlib.suppress(AssertionError):
+            eventually(stand.is_on, 4)
+        assert not stand.is_on()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_what_cannot_be_undone_at_once_is_tried_again(tmp_path: Path) -> None:
+    deployment = Deployment()
+    with hook_stand(tmp_path, deployment) as stand, drilling(stand, stand.uses[0]) as drill:
+        deployment.broken = 503
+        tries = len(deployment.asked)
+        drill.process.kill()
+        eventually(lambda: len(deployment.asked) >= tries + 2)
+        deployment.broken = 0
+        eventually(lambda: not stand.is_on() and not drill.note.exists())
+
+
+def test_what_cannot_be_undone_at_all_is_said_with_what_to_do_by_hand(tmp_path: Path) -> None:
+    """In a file too: whoever started the drill may not see what the keeper says."""
+    deployment = Deployment()
+    with hook_stand(tmp_path, deployment) as stand, drilling(stand, stand.uses[0]) as drill:
+        deployment.broken = 503
+        drill.process.kill()
+        _, errors = drill.end()
+        note = drill.note.read_text()
+        for text in (errors, note):
+            assert "gateway-down" in text
+            assert "HTTP 503" in text
+            assert "curl -X PATCH -H 'Content-Type: application/json' -d '{\"replicas\": 2}'" in text
+            assert '-H "Authorization: Bearer $TIERCLI_TEST_INJECTOR_TOKEN"' in text
+            assert SECRET not in text
+
+
+@pytest.mark.parametrize("make_stand", STANDS)
+def test_a_secret_is_in_no_command_line_and_in_no_file_but_its_own(tmp_path: Path, make_stand: MakeStand) -> None:
+    with make_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as drill:
+        assert [pid for pid in all_processes() if SECRET in command_line(pid)] == []
+        files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "token"]
+        assert [path for path in files if SECRET in path.read_text(errors="replace")] == []
+        assert SECRET not in "".join(drill.said)

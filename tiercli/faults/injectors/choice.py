@@ -1,0 +1,138 @@
+"""Who brings a fault about in an environment: an operator's own command or hook, else the fault proxy, else Toxiproxy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tiercli.catalog.environment import Injectors
+from tiercli.errors import Location, Problem
+from tiercli.faults import FAULTS_BY_NAME
+from tiercli.faults.control import FaultControl, OfferedRoutes
+from tiercli.faults.injectors.endpoints import Locate
+from tiercli.faults.injectors.own_faults import OwnFault, own_fault
+from tiercli.faults.injectors.toxics import Cannot, Disabled, Toxic, toxiproxy_way
+from tiercli.faults.injectors.toxiproxy import Toxiproxy
+from tiercli.faults.interface import FaultSettings, Injector
+
+_OWN = "a command or a hook with this fault and exactly this target, in injectors"
+_BEYOND: Mapping[Injector, str] = {
+    "process": "it ends processes, which no proxy can",
+    "gateway": "it changes what the simulated gateway does, which no proxy can",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ByProxy:
+    """The fault proxy does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByLoad:
+    """More calls do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByToxiproxy:
+    """Toxiproxy does it, at these of its proxies."""
+
+    toxiproxy: Toxiproxy
+    names: Sequence[str]
+    way: Disabled | Toxic
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """Nobody can: why, and what would help."""
+
+    said: str
+    accepted: str
+
+    def problem(self, location: Location) -> Problem:
+        """As a problem of the catalog's."""
+        return Problem(location, self.said, self.accepted)
+
+
+Choice = OwnFault | ByProxy | ByLoad | ByToxiproxy | Uncovered
+
+
+class Chooser:
+    """Chooses for one environment. What a proxy stands before is asked once, and when it is needed."""
+
+    def __init__(
+        self, injectors: Injectors, name: str, control: FaultControl | None, toxiproxy: Toxiproxy | None
+    ) -> None:
+        self._injectors = injectors
+        self._name = name
+        self._control = control
+        self._toxiproxy = toxiproxy
+        self._offered: OfferedRoutes | None = None
+        self._needs_toxiproxy = False
+
+    async def choose(self, fault: str, target: Mapping[str, str], settings: FaultSettings) -> Choice:
+        """Who does it. Raises BackendError where the fault proxy does not say what it stands before."""
+        own = own_fault(self._injectors, fault, target)
+        if own is not None:
+            return own
+        kind = FAULTS_BY_NAME[fault]
+        if kind.injector == "load":
+            return ByLoad()
+        if kind.build is None:
+            return self._uncovered(fault, target, [_BEYOND[kind.injector]], [_OWN])
+        whys, could = [], []
+        if self._control is not None:
+            why = await self._why_not_proxy(self._control, fault, target)
+            if not why:
+                return ByProxy()
+            whys.append(why)
+        if self._toxiproxy is not None:
+            way = self._by_toxiproxy(self._toxiproxy, fault, target, settings)
+            if isinstance(way, ByToxiproxy):
+                self._needs_toxiproxy = True
+                return way
+            whys.append(f"Toxiproxy cannot: {way.why}")
+            could += [way.could] if way.could else []
+        if not whys:
+            whys.append("it has no proxy")
+            could.append("injectors: {proxy: …} or {toxiproxy: …}")
+        return self._uncovered(fault, target, whys, [*could, _OWN])
+
+    async def toxiproxy_problems(self, locate: Locate) -> list[Problem]:
+        """What the catalog says of Toxiproxy that is not so there, where a fault was left to it. Raises BackendError."""
+        if self._toxiproxy is None or not self._needs_toxiproxy:
+            return []
+        return list(self._toxiproxy.problems(await self._toxiproxy.proxies(), locate))
+
+    async def _why_not_proxy(self, control: FaultControl, fault: str, target: Mapping[str, str]) -> str:
+        if self._offered is None:
+            self._offered = await control.routes()
+        if fault not in self._offered.faults:
+            return f"the fault proxy at {control.url} does not know {fault}"
+        for _, labels in self._offered.routes:
+            if all(labels.get(label) == value for label, value in target.items()):
+                return ""
+        known = "; ".join(f"{name} ({_labels(labels)})" for name, labels in self._offered.routes) or "none"
+        return f"no route of the fault proxy at {control.url} is that; its routes: {known}"
+
+    def _by_toxiproxy(
+        self, toxiproxy: Toxiproxy, fault: str, target: Mapping[str, str], settings: FaultSettings
+    ) -> ByToxiproxy | Cannot:
+        way = toxiproxy_way(fault, settings)
+        if isinstance(way, Cannot):
+            return way
+        names, beside = toxiproxy.names(target), toxiproxy.beside(target)
+        if not names:
+            return Cannot("none of its proxies stands before that", "an entry of toxiproxy.proxies for it")
+        if beside:
+            said = f"none of its proxies stands before {', '.join(beside)}, which the target means too"
+            return Cannot(said, "an entry of toxiproxy.proxies for each")
+        return ByToxiproxy(toxiproxy, names, way)
+
+    def _uncovered(self, fault: str, target: Mapping[str, str], whys: Sequence[str], could: Sequence[str]) -> Uncovered:
+        on = f" on {_labels(target)}" if target else ""
+        said = f"nothing in environment {self._name!r} can bring {fault}{on} about: {'; '.join(whys)}"
+        return Uncovered(said, "; or ".join(could))
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{label}={value}" for label, value in labels.items())
