@@ -66,8 +66,19 @@ class FakeGrafana:
                 if headers.get("Content-Type") != "application/json":
                     return 400, {"message": "bad request data"}
                 return self._save(json.loads(body))
+            case "GET", ["api", "org"]:
+                return 200, {"id": 1, "name": "Main Org."}
+            case "POST", ["api", "annotations"]:
+                return self._annotate(json.loads(body))
         self.unmatched.append(f"{method} {target}")
         return 500, {"message": "the fake knows no such request"}
+
+    def _annotate(self, body: dict[str, Any]) -> Answer:
+        assert set(body) <= {"dashboardUID", "panelId", "time", "timeEnd", "tags", "text"}
+        if not body.get("text"):
+            return 400, {"message": "text field should not be empty"}
+        self.writes.append(("annotation", body))
+        return 200, {"message": "Annotation added", "id": len(self.writes)}
 
     def _create_folder(self, body: dict[str, Any]) -> Answer:
         assert set(body) <= {"uid", "title", "parentUid"}

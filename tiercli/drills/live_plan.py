@@ -68,10 +68,8 @@ def plan_live(
     cost above the cap (`cap_usd`, or the environment's)."""
     environment = find_environment(loaded, name)
     why = "a drill needs the servers of its environment"
-    prometheus = access_to(loaded, name, "prometheus", why)
-    alertmanager = access_to(loaded, name, "alertmanager", why)
-    gateway = access_to(loaded, name, "gateway", why) if environment.gateway else None
-    grafana = access_to(loaded, name, "grafana", why) if environment.grafana else None
+    accesses = _accesses(loaded, name, environment, why)
+    gateway = accesses.get("gateway")
     sent = spec.model_copy(update={"load": _scaled(spec.load, rate, environment.factor / spec.factor)})
     way = gateway_way(loaded, name, gateway) if gateway else _direct_way(loaded, name, environment, sent)
     timing = timing_of(loaded.catalog, environment.factor)
@@ -81,10 +79,10 @@ def plan_live(
         environment=environment,
         spec=sent,
         estate=Estate(loaded, timing, load_alarms(loaded, timing, templates)),
-        prometheus=prometheus,
-        alertmanager=alertmanager,
+        prometheus=accesses["prometheus"],
+        alertmanager=accesses["alertmanager"],
         gateway=gateway,
-        grafana=grafana,
+        grafana=accesses.get("grafana"),
         way=way,
         bounds=bounds,
         seconds=seconds,
@@ -92,6 +90,22 @@ def plan_live(
     )
     _check_spend(plan, loaded)
     return plan
+
+
+def _accesses(loaded: LoadedCatalog, name: str, environment: Environment, why: str) -> dict[str, Access]:
+    """The way to each server. Raises InvalidInput with every one that there is none to."""
+    found: dict[str, Access] = {}
+    problems: list[Problem] = []
+    for part in ("prometheus", "alertmanager", "gateway", "grafana"):
+        if part in ("gateway", "grafana") and getattr(environment, part) is None:
+            continue
+        try:
+            found[part] = access_to(loaded, name, part, why)
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(why, problems)
+    return found
 
 
 def gateway_way(loaded: LoadedCatalog, name: str, gateway: Access) -> LoadWay:

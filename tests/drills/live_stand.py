@@ -1,0 +1,107 @@
+"""An environment to drill in: a sandbox that is asked by its URLs alone, as an operator's own servers would be."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import HYBRID
+from tests.drills.short_drill import SHORT
+from tiercli.catalog.loading import load_catalog
+from tiercli.drills.estate import build_estate, start_sandbox
+from tiercli.drills.spec import Load
+from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.sandbox import Sandbox
+
+FACTOR = 30
+LOAD = Load.model_validate(SHORT["load"])
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where it is. `catalog`: a file with the environment `staging`; `drills`: a folder with the short drill."""
+
+    sandbox: Sandbox
+    catalog: Path
+    drills: Path
+    loop: asyncio.AbstractEventLoop
+
+    def stop(self, name: str) -> None:
+        """End one of its processes."""
+        asyncio.run_coroutine_threadsafe(self.sandbox.stop_process(name), self.loop).result(30)
+
+    def start(self, name: str) -> None:
+        """Start it again."""
+        asyncio.run_coroutine_threadsafe(self.sandbox.start_process(name), self.loop).result(30)
+
+
+@contextmanager
+def live_stand(
+    stack: StackBinaries,
+    folder: Path,
+    edit: Callable[[dict[str, Any], dict[str, Any]], object] = lambda environment, catalog: None,
+    **spec: Any,
+) -> Iterator[Stand]:
+    """A running estate, and a catalog that names its servers. `edit` changes the environment, and the
+    catalog, before they are written; `spec` the drill."""
+    ready: queue.Queue[Stand | BaseException] = queue.Queue()
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def run() -> None:
+        estate = build_estate(load_catalog(HYBRID), FACTOR)
+        async with Sandbox(estate.loaded.catalog, stack, estate.timing) as sandbox:
+            await start_sandbox(estate, sandbox, load=LOAD)
+            over = asyncio.Event()
+            loops.append((asyncio.get_running_loop(), over))
+            ready.put(Stand(sandbox, *_write(sandbox, folder, edit, spec), asyncio.get_running_loop()))
+            await over.wait()
+
+    def main() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the stand is waited for
+            ready.put(error)
+
+    thread = threading.Thread(target=main)
+    thread.start()
+    try:
+        stand = ready.get(timeout=60)
+        if isinstance(stand, BaseException):
+            raise stand
+        yield stand
+    finally:
+        for loop, over in loops:
+            loop.call_soon_threadsafe(over.set)
+        thread.join(60)
+
+
+def _write(
+    sandbox: Sandbox, folder: Path, edit: Callable[[dict[str, Any], dict[str, Any]], object], spec: dict[str, Any]
+) -> tuple[Path, Path]:
+    data = yaml.safe_load(HYBRID.read_text(encoding="utf-8"))
+    (folder / "token").write_text(sandbox.token, encoding="utf-8")
+    environment: dict[str, Any] = {
+        "gateway": {"url": sandbox.plan.gateways[0].url},
+        "prometheus": {"url": sandbox.addresses.prometheus_url},
+        "alertmanager": {"url": sandbox.addresses.alertmanager_url},
+        "webhook": f"127.0.0.1:{sandbox.addresses.receiver}",
+        "injectors": {"proxy": {"url": sandbox.plan.proxy.control_url, "credential": {"file": "token"}}},
+        "factor": FACTOR,
+        "spend_cap_usd": 100,
+    }
+    edit(environment, data)
+    data["environments"] = {"staging": environment}
+    catalog = folder / "catalog.yaml"
+    catalog.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    drills = folder / "drills"
+    drills.mkdir()
+    (drills / "short-outage.yaml").write_text(yaml.safe_dump(SHORT | spec), encoding="utf-8")
+    return catalog, drills
