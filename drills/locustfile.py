@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import sys
 import time
 from bisect import bisect
@@ -30,7 +31,7 @@ _SHARES: list[float] = []
 KEYS: dict[str, str] = json.loads(os.environ.get("TIERCLI_LOAD_KEYS", "{}"))
 WINDOW_S = 0.5
 MESSAGE = "tiercli_window"  # from a worker: what it counted
-PLAN_MESSAGE = "tiercli_plan"  # to a worker that has none
+PLAN_MESSAGE = "tiercli_plan"  # from a worker that has none, and back
 # Requests under way at once, over all users. Past it arrivals are not started, and so not counted as started.
 MOST_IN_FLIGHT = 2000
 ANSWER_WITHIN_S = 30.0
@@ -45,10 +46,11 @@ def adopt(plan: dict[str, Any]) -> None:
         sys.exit("the load plan has no mix")
     PLAN.update(plan)
     _SHARES[:] = accumulate(part["share"] for part in plan["mix"])
-    Caller.host = plan["base_url"]
-    authorities = os.environ.get("TIERCLI_LOAD_CA") or plan.get("ca_file")  # a worker elsewhere has its own file
-    # Locust checks no certificate unless it is told to.
-    Caller.ssl_context_factory = staticmethod(lambda: gevent.ssl.create_default_context(cafile=authorities))
+
+
+def trusted() -> gevent.ssl.SSLContext:
+    """What certificates are checked by. A worker elsewhere has its own file."""
+    return gevent.ssl.create_default_context(cafile=os.environ.get("TIERCLI_LOAD_CA") or PLAN.get("ca_file"))
 
 
 def rate_at(at_s: float) -> float:
@@ -59,6 +61,11 @@ def rate_at(at_s: float) -> float:
             return before[1] + (point[1] - before[1]) * (at_s - before[0]) / (point[0] - before[0])
         before = point
     return before[1]
+
+
+if "TIERCLI_LOAD_PLAN" in os.environ:
+    with open(os.environ["TIERCLI_LOAD_PLAN"], encoding="utf-8") as _stream:
+        adopt(json.load(_stream))
 
 
 class Windows:
@@ -138,12 +145,17 @@ def _gather(environment: Environment, **_: object) -> None:
     runner = environment.runner
     if isinstance(runner, MasterRunner):
         runner.register_message(MESSAGE, lambda msg, **_: WINDOWS.add(msg.data, msg.node_id))
-        # It arrives before the order to begin: messages to one worker keep their order.
-        environment.events.worker_connect.add_listener(
-            lambda client_id, **_: runner.send_message(PLAN_MESSAGE, PLAN, client_id)
-        )
+        runner.register_message(PLAN_MESSAGE, lambda msg, **_: runner.send_message(PLAN_MESSAGE, PLAN, msg.node_id))
+        gevent.signal_handler(signal.SIGTERM, _end_with_workers, runner)
     elif isinstance(runner, WorkerRunner) and not PLAN:
         runner.register_message(PLAN_MESSAGE, lambda msg, **_: adopt(msg.data))
+        runner.send_message(PLAN_MESSAGE)
+
+
+def _end_with_workers(runner: MasterRunner) -> None:
+    """Locust itself tells its workers of no SIGTERM when it runs without a page: they would wait a minute for their master."""
+    runner.quit()
+    os._exit(0)
 
 
 @events.test_start.add_listener
@@ -171,7 +183,9 @@ class Shape(LoadTestShape):
 class Caller(FastHttpUser):
     """Starts its part of the arrivals, with exponential gaps."""
 
+    host = PLAN.get("base_url")
     insecure = False
+    ssl_context_factory = staticmethod(trusted)  # Locust checks no certificate unless it is told to
     concurrency = 256
     network_timeout = ANSWER_WITHIN_S
     connection_timeout = ANSWER_WITHIN_S
@@ -180,6 +194,8 @@ class Caller(FastHttpUser):
     _number = 0
 
     def on_start(self) -> None:
+        while not PLAN:  # it is on its way
+            gevent.sleep(0.05)
         Caller._number += 1
         # Of two workers none does as the other.
         worker = getattr(self.environment.runner, "worker_index", 0)
@@ -269,8 +285,3 @@ class Caller(FastHttpUser):
                 if first is not None:
                     WINDOWS.first_tokens.append(first)
                 response.success()
-
-
-if "TIERCLI_LOAD_PLAN" in os.environ:
-    with open(os.environ["TIERCLI_LOAD_PLAN"], encoding="utf-8") as _stream:
-        adopt(json.load(_stream))

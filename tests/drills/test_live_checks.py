@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 import yaml
@@ -177,6 +178,44 @@ def test_a_server_that_does_not_answer_is_the_environments_failure(stand: Stand,
     done = run_drill(stand, changed(stand, tmp_path, lambda environment: environment.update(gateway=gateway)))
     assert done.returncode == 3, done.stderr
     assert "gateway at http://127.0.0.1:1 does not answer" in done.stderr
+
+
+@contextmanager
+def clock_ahead(url: str, seconds: float) -> Iterator[str]:
+    """A fake machine whose clock is ahead: the real Prometheus behind it, and only what it says of the time is shifted."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = httpx.get(url + self.path, trust_env=False)
+            body = answer.json()
+            if "query=time" in self.path:
+                at, value = body["data"]["result"]
+                body["data"]["result"] = [at + seconds, str(float(value) + seconds)]
+            content = json.dumps(body).encode()
+            self.send_response(answer.status_code)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    one = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=one.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{one.server_port}"
+    finally:
+        one.shutdown()
+        one.server_close()
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(20, "20.0 s ahead of"), (-20, "20.0 s behind"), (0.5, "")])
+def test_clocks_that_disagree_prove_nothing(stand: Stand, tmp_path: Path, seconds: float, said: str) -> None:
+    with clock_ahead(stand.sandbox.addresses.prometheus_url, seconds) as url:
+        there = {"url": url}
+        done = run_drill(stand, changed(stand, tmp_path, lambda one: one.update(prometheus=there)), "--dry-run")
+    assert done.returncode == (3 if said else 0), done.stderr
+    assert said in done.stderr
 
 
 def test_production_is_touched_only_when_it_is_named(stand: Stand, tmp_path: Path) -> None:

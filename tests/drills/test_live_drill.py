@@ -87,7 +87,7 @@ def is_on(stand: Stand) -> bool:
 
 
 def is_locked(stand: Stand) -> bool:
-    matchers = {"alertname": LOCK_ALERT, "estate": "hybrid-llm", "env": "staging"}
+    matchers = {"alertname": LOCK_ALERT, "estate": "content-company", "env": "staging"}
 
     async def ask() -> bool:
         async with AlertmanagerClient(stand.sandbox.addresses.alertmanager_url) as client:
@@ -175,6 +175,7 @@ def test_a_killed_drill_leaves_no_fault_and_no_lock_and_nobody_else_drills_meanw
         assert second.returncode == 3, second.stderr
         assert "another drill runs in this environment: the drill short-outage is running" in second.stderr
         assert is_on(stand)  # the first goes on
+        assert is_locked(stand)
         os.killpg(process.pid, signal.SIGKILL)
         until(lambda: not is_on(stand))
         until(lambda: not is_locked(stand), within_s=90)
@@ -231,6 +232,21 @@ def test_a_server_that_is_restarted_or_gone_leaves_a_drill_unproven(
         )
         assert any(said in reason for reason in result["reasons"]), result["reasons"]
         until(lambda: not is_on(stand))
+
+
+def test_scrapes_that_nobody_meant_to_miss_leave_a_drill_unproven(stack: StackBinaries, tmp_path: Path) -> None:
+    async def fail_for_a_while() -> None:
+        async with FaultControl(stand.sandbox.plan.proxy.control_url, stand.sandbox.token) as control:
+            await control.apply("scrape-failure", {"scrape": "gateway"}, lease_s=30)
+            await asyncio.sleep(4)
+
+    with live_stand(stack, tmp_path, phases=BRIEF, expect=[brief()]) as stand, drill_under_way(stand) as process:
+        until(lambda: is_on(stand))
+        asyncio.run(fail_for_a_while())
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    reasons = json.loads(out)["reasons"]
+    assert any("did not answer scrapes for" in reason for reason in reasons), reasons
 
 
 def test_a_spend_that_reaches_the_cap_ends_the_drill_and_its_fault(stack: StackBinaries, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tiercli.drills.result import Outcome
 from tiercli.drills.runner import run_drill
 from tiercli.drills.timeline import Event, LoadWindow, PhaseStarted, WorkerLost
 from tiercli.sandbox.binaries import find_stack
+from tiercli.sandbox.ports import PortAllocator
 
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "6m"}}
 
@@ -56,3 +59,26 @@ def test_a_load_of_two_workers_survives_the_loss_of_one_and_says_so(hybrid: Load
     assert load.sufficient == (done.result.outcome is Outcome.PASSED)
     assert windows[-1].started > 0
     assert workers() == []
+
+
+@pytest.mark.drill
+def test_a_worker_that_comes_from_elsewhere_does_its_part(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    spec = short_spec(**QUIET)
+    with PortAllocator() as allocate:
+        port = allocate()
+    sharing = Workers(here=1, elsewhere=1, host="127.0.0.1", port=port)
+    order = DrillOrder(spec, build_estate(hybrid, spec.factor), find_stack(), tmp_path, workers=sharing)
+    command = [sys.executable, "-m", "tiercli", "drill", "worker", "--master", "127.0.0.1", "--port", str(port)]
+    # It is started before its master, and not told any plan.
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        view = Recorder()
+        done = asyncio.run(run_drill(order, view))
+        said, _ = worker.communicate(timeout=30)  # it ends with its master
+    finally:
+        worker.kill()
+        worker.communicate()
+    windows = [event for event in view.events if isinstance(event, LoadWindow)]
+    assert done.result.outcome is Outcome.PASSED, (done.result.reasons, said)
+    assert max(window.workers for window in windows) == 2
+    assert not [event for event in view.events if isinstance(event, WorkerLost)]
