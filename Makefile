@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-toxiproxy golden lint bench bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-litellm test-toxiproxy golden lint bench bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ $(TOXIPROXY)/server:
 
 test-toxiproxy: setup $(VENV)/.dev $(TOXIPROXY)/server ## Faults by a real Toxiproxy, built into a folder of its own
 	@TIERCLI_TOXIPROXY=$(CURDIR)/$(TOXIPROXY)/server $(BIN)/python -m pytest -m slow -n 2 tests/injectors
+
+test-litellm: setup $(VENV)/.dev ## A live drill against LiteLLM's own proxy, by its own metrics
+	@PYTHON="$(PYTHON)" sh .ci/litellm .litellm
+	@TIERCLI_LITELLM=$(CURDIR)/.litellm/bin/litellm $(BIN)/python -m pytest tests/litellm
 
 golden: setup $(VENV)/.dev ## Rewrite the golden files, then test against them
 	@TIERCLI_GOLDEN=update $(BIN)/python -m pytest -q -k "golden or transcript" || true

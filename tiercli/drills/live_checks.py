@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.environment_access import Access, refusal
 from tiercli.clients.prometheus import PrometheusClient
@@ -23,7 +25,7 @@ async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
     knocks: list[tuple[Access, str]] = [
         (plan.prometheus, "/api/v1/status/buildinfo"),
         (plan.alertmanager, "/api/v2/status"),
-        *([(plan.gateway, _models_path(plan.gateway))] if plan.gateway else []),
+        *([_gateway_knock(plan, plan.gateway)] if plan.gateway else []),
         *([(plan.grafana, "/api/org")] if plan.grafana else []),
     ]
     problems = [problem for access, path in knocks if (problem := await refusal(access, path))]
@@ -51,8 +53,12 @@ async def versions(plan: LivePlan) -> dict[str, str]:
         return {"prometheus": await one.version(), "alertmanager": await other.version()}
 
 
-def _models_path(gateway: Access) -> str:
-    return "/models" if gateway.url.rstrip("/").endswith("/v1") else "/v1/models"
+def _gateway_knock(plan: LivePlan, gateway: Access) -> tuple[Access, str]:
+    """Which models there are may be asked by anybody who may call: with a tenant's key, where the gateway has none for others."""
+    path = "/models" if gateway.url.rstrip("/").endswith("/v1") else "/v1/models"
+    key = next(iter(plan.way.keys.values()), None)
+    headers = gateway.headers if key is None or gateway.headers else {"Authorization": key}
+    return replace(gateway, headers=headers), path
 
 
 async def _rules(plan: LivePlan) -> list[Problem]:
