@@ -14,13 +14,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tiercli"
 LAYERS = (
     {"cli"},
-    {"drills", "lint", "output"},
+    {"drills", "lint", "output", "measuring"},
     {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit"},
     {"signals"},
     {"catalog"},
 )
-# Folders of one layer that may know each other: the sandbox starts the fault proxy, a drill and a lint read output.
-BESIDE = {("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit")}
+# Folders of one layer that may know each other: the sandbox starts the fault proxy and writes an audit log, a drill and a
+# lint read output.
+BESIDE = {("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit"), ("sandbox", "audit")}
 ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
 
 
