@@ -29,6 +29,16 @@ class AppliedFault:
     lease_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyRoute:
+    """A route of the proxy: where it listens (host:port), what a fault's target can name, and the faults it can have."""
+
+    name: str
+    address: str
+    labels: Mapping[str, str]
+    faults: tuple[str, ...]
+
+
 class FaultControl:
     """Steers one fault proxy. An async context manager; leaving it clears what it applied.
 
@@ -138,6 +148,16 @@ class FaultControl:
         return tuple(
             AppliedFault(item["id"], item["fault"], item["target"], tuple(item["routes"]), item["lease_s"])
             for item in _json(answer)["faults"]
+        )
+
+    async def routes(self) -> tuple[ProxyRoute, ...]:
+        """What the proxy stands before. Raises BackendError, BackendUnreachable."""
+        answer = await self._ask("GET", "/routes")
+        if answer.status_code != 200:
+            raise _refused(self.url, answer)
+        return tuple(
+            ProxyRoute(item["name"], item["address"], item["labels"], tuple(item["faults"]))
+            for item in _json(answer)["routes"]
         )
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
