@@ -133,6 +133,7 @@ async def measured_stand(
     finally:
         await proxy.close()
         await asyncio.sleep(0)
+        measures.count_ended()
         audit.close()
         if upstream is not None:
             await upstream.cleanup()

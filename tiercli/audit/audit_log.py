@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,23 @@ class AuditLog:
 
     def write(self, record: Mapping[str, Any]) -> bool:
         """Append one record. False when it could not be written whole (a full disk): it must not be counted then."""
-        return self.write_line(json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode())
+        return self.write_lines([json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode()]) == 1
 
-    def write_line(self, encoded: bytes) -> bool:
-        """As `write`, for a record that is JSON already, without a line's end."""
-        line = encoded + b"\n" if not self._torn else b"\n" + encoded + b"\n"
+    def write_lines(self, records: Sequence[bytes]) -> int:
+        """As `write`, for records that are JSON already, without a line's end: how many of them, from the first on, were
+        written whole."""
+        content = b"\n" * self._torn + b"\n".join(records) + b"\n"
         try:
-            written = os.write(self._file, line)
+            written = os.write(self._file, content)
         except OSError as error:
-            return self._failed(str(error))
-        if written != len(line):
-            self._torn = True  # the next record begins a line of its own
-            return self._failed(f"{written} of {len(line)} bytes written")
-        self._torn = False
-        self.healthy = True
-        return True
+            self._failed(str(error))
+            return 0
+        self._torn = written < len(content)  # the next record begins a line of its own
+        if not self._torn:
+            self.healthy = True
+            return len(records)
+        self._failed(f"{written} of {len(content)} bytes written")
+        return max(0, content[:written].count(b"\n") - content.startswith(b"\n"))
 
     def follow_rotation(self) -> None:
         """Where the file was moved away or removed, go on in a new one of its name."""
@@ -61,11 +63,10 @@ class AuditLog:
         """Close the file."""
         os.close(self._file)
 
-    def _failed(self, reason: str) -> bool:
+    def _failed(self, reason: str) -> None:
         if self.healthy:
             sys.stderr.write(f"audit records are lost: {reason}\n")
         self.healthy = False
-        return False
 
 
 def _open(path: Path) -> int:

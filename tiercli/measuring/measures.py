@@ -5,6 +5,7 @@ So the log and the metrics say the same, and a name that the catalog does not ha
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 import time
@@ -33,6 +34,7 @@ SERVED_REGION_HEADER = "x-served-region"
 _REQUEST_IDS = ("x-request-id", "request-id")  # OpenAI's and Anthropic's
 _LONGEST_ID = 128  # characters
 _LONGEST = 2400  # characters of a region's name, percent-encoded
+_FLUSH_S = 0.005
 _REASON = "called directly"
 _PLACE = ("provider", "region", "server")
 
@@ -63,6 +65,8 @@ class Measures:
         self._estimated: Counter[Place] = Counter()
         self._unread: Counter[Place] = Counter()
         self._unmeasured: Counter[Place] = Counter()
+        self._ended: list[tuple[Place, ObservedCall]] = []
+        self._flush: asyncio.TimerHandle | None = None
         self.calls = self.failed = 0
 
     def observer(self, place: Place, wire: Wire) -> RouteObserver:
@@ -75,16 +79,32 @@ class Measures:
         with self._lock:
             self._unmeasured[place] += 1
 
-    def count(self, place: Place, call: ObservedCall) -> None:
-        """Count a call that has ended, and write its record."""
-        record = self._record(place, call)
-        written = self._audit.write_line(msgspec.json.encode(record))
+    def note(self, place: Place, call: ObservedCall) -> None:
+        """A call has ended; it is counted in a moment, with others that end now: many at once cost less than one by one, and
+        its client has its answer first."""
+        self._ended.append((place, call))
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH_S, self.count_ended)
+
+    def count_ended(self) -> None:
+        """Count the calls that have ended, and write their records."""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        ended, self._ended = self._ended, []
+        if not ended:
+            return
+        records = [self._record(place, call) for place, call in ended]
+        written = self._audit.write_lines([msgspec.json.encode(record) for record in records])
         with self._lock:
-            self._tally.add(record, written=written)
-            self.calls += 1
-            self.failed += record.status == FAILURE
-            self._estimated[place] += record.usage_estimated
-            self._unread[place] += not call.readable
+            for number, (record, (place, call)) in enumerate(zip(records, ended, strict=True)):
+                self._tally.add(record, written=number < written)
+                self.failed += record.status == FAILURE
+                if record.usage_estimated:
+                    self._estimated[place] += 1
+                if not call.readable:
+                    self._unread[place] += 1
+            self.calls += len(records)
 
     def collect(self) -> Iterable[Family]:
         """The metrics as they are now."""
@@ -179,7 +199,7 @@ class RouteObserver:
         return ObservedCall(self._wire, headers, self._count)
 
     def _count(self, call: ObservedCall) -> None:
-        self._measures.count(self._place, call)
+        self._measures.note(self._place, call)
 
 
 def _usage(call: ObservedCall, code: str) -> tuple[Usage | None, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ _HELD = 32 << 20  # bytes of a request, and of an answer, that are held to be re
 
 
 class ObservedCall:
-    """An Observation. When the call has ended, `done` is called with it, once, after the client has its answer."""
+    """An Observation. When the call has ended, `done` is called with it, once."""
 
     def __init__(self, wire: Wire, headers: Mapping[str, str], done: Callable[[ObservedCall], None]) -> None:
         self.headers = headers
@@ -78,13 +77,13 @@ class ObservedCall:
             self.ttft_s = now - self.began
 
     def ended(self, ending: Ending) -> None:
-        """Nothing more comes. What is left to do is done when the client has its answer."""
+        """Nothing more comes."""
         if self._over:
             return
         self._over = True
         now = time.perf_counter()
         self.ending, self.seconds, self.silent_s = ending, now - self.began, now - self._last
-        asyncio.get_running_loop().call_soon(self._done, self)
+        self._done(self)
 
     @property
     def request(self) -> bytes:

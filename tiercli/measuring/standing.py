@@ -104,7 +104,9 @@ async def stand(
             await _drain(proxy, hurried)
         finally:
             await proxy.close()
-            await asyncio.sleep(0)  # calls that were broken off by that are counted yet
+            await asyncio.sleep(0)  # calls that were broken off by that end now
+            if measures is not None:
+                measures.count_ended()
     return told[0] is signal.SIGINT
 
 
