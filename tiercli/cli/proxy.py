@@ -66,12 +66,12 @@ def proxy(
     ] = True,
     output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
 ) -> None:
-    """Stand before the endpoints of an environment that have no gateway: pass calls and streams through, count them as the
-    gateway's metrics, write an audit record of each, and let drills inject faults.
+    """Stand before endpoints that have no gateway: count their calls, write audit records, inject faults.
 
-    It listens where the catalog says (`environments.NAME.endpoints[].listen`) and puts the endpoint's credential on what it
-    passes on. Callers say who they are in the headers x-tenant, x-feature and x-alias; those end here. SIGTERM and Ctrl-C let
-    the calls under way come to their end.
+    It listens where the catalog says (`environments.NAME.endpoints[].listen`), passes calls and streams through
+    with the endpoint's credential, and serves what a gateway would: the contract's metrics. Callers say who they
+    are in the headers x-tenant, x-feature and x-alias; those end here. SIGTERM and Ctrl-C let the calls under way
+    come to their end.
     """
     import os
 
