@@ -14,16 +14,16 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tiercli"
 LAYERS = (
     {"cli"},
-    {"drills", "lint", "output"},
+    {"drills", "lint", "output", "measuring"},
     {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit", "keeper"},
     {"signals"},
     {"catalog"},
 )
-# Folders of one layer that may know each other: the sandbox starts the fault proxy, a drill and a lint read output, the
-# injectors of real environments ask servers and have a keeper.
+# Folders of one layer that may know each other: the sandbox starts the fault proxy and writes an audit log, a drill and a
+# lint read output, the injectors of real environments ask servers and have a keeper.
 BESIDE = {
-    ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit"), ("faults", "clients"),
-    ("faults", "keeper"),
+    ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit"), ("sandbox", "audit"),
+    ("faults", "clients"), ("faults", "keeper"),
 }  # fmt: skip
 ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
 

@@ -64,6 +64,7 @@ async def _until_it_answers(proxy: FaultProxy, limit_s: float) -> None:
     ("method", "path"),
     [
         ("GET", "/faults"),
+        ("GET", "/routes"),
         ("PUT", "/faults/x"),
         ("POST", "/faults/x/renew"),
         ("DELETE", "/faults/x"),

@@ -19,8 +19,8 @@ from tiercli.faults.latencies import Lognormal
 FOLDER = Path(tiercli.faults.__file__).parent
 # The modules of the folder that are no fault.
 MACHINERY = {
-    "__init__", "control", "control_api", "forwarding", "interface", "latencies", "leases", "listener", "proxy", "routes",
-    "rewriting", "surge", "validation",
+    "__init__", "control", "control_api", "forwarding", "interface", "latencies", "leases", "listener", "observing", "proxy",
+    "rewriting", "routes", "surge", "validation",
 }  # fmt: skip
 
 

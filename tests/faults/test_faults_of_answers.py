@@ -19,7 +19,8 @@ from tiercli.errors import InvalidInput
 from tiercli.faults.control import FaultControl
 from tiercli.faults.proxy import FaultProxy
 from tiercli.faults.routes import Route
-from tiercli.sandbox.gateway_upstream import code_of, read_completion
+from tiercli.sandbox.gateway_upstream import read_completion
+from tiercli.signals.error_codes import code_of
 
 TOKEN = "a-token-of-this-test"
 CLOUD = {"provider": "anthropic", "region": "ap-south-1", "tier": "cloud"}

@@ -32,11 +32,12 @@ ROOT = Path(__file__).resolve().parents[2]
 FACTOR = 10
 STARTS_WITHIN_S = 120.0
 KEYS = {"web-shop": "sk-web-shop", "catalogue": "sk-catalogue"}
+TENANTS = {key: tenant for tenant, key in KEYS.items()}
 # LiteLLM keeps keys in a database, or asks a function: of this stand each tenant has one.
 WHO_CALLS = f"""
 from litellm.proxy._types import UserAPIKeyAuth
 
-TENANTS = {dict((key, tenant) for tenant, key in KEYS.items())!r}
+TENANTS = {TENANTS!r}
 
 
 async def user_api_key_auth(request, api_key):
@@ -215,7 +216,8 @@ async def _until_ready(url: str, log: Path) -> None:
             except httpx.HTTPError:
                 pass
             await asyncio.sleep(0.5)
-    raise AssertionError(f"LiteLLM does not start: {log.read_text(encoding='utf-8')[-2000:]}")
+    text = await asyncio.to_thread(log.read_text, encoding="utf-8")
+    raise AssertionError(f"LiteLLM does not start: {text[-2000:]}")
 
 
 def _tree(loaded: LoadedCatalog, sandbox: Sandbox, port: int) -> dict[str, str]:

@@ -22,6 +22,7 @@ from gateway_stand import DONE, GatewayStand, chunk, completion, gateway_stand
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tiercli.audit.audit_log import AuditLog
 from tiercli.audit.record import record_decoder
 from tiercli.catalog.loading import load_catalog
 from tiercli.catalog.model import Catalog
@@ -29,7 +30,6 @@ from tiercli.errors import ExitCode
 from tiercli.exporters.audit_exporter import AuditExporter
 from tiercli.exporters.audit_tally import COUNTED
 from tiercli.resources import resource_folder
-from tiercli.sandbox.audit_log import AuditLog
 from tiercli.sandbox.gateway_metrics import EMITTED, ContractMetrics
 from tiercli.sandbox.gateway_quota import Quota
 from tiercli.sandbox.plan import plan_estate, write_plan

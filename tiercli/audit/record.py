@@ -80,6 +80,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
     model_alias: str | None = None
     model_used: ModelUsed | None = None
     usage: Usage | None = None
+    usage_estimated: bool = False  # counted where the answer did not say
     cost_usd: _Amount | None = None
     price_book_version: str | None = None
     cache_status: str | None = None

@@ -33,6 +33,7 @@ COMMANDS: tuple[str, ...] = (
     "tiercli.cli.sources",
     "tiercli.cli.stack",
     "tiercli.cli.drill",
+    "tiercli.cli.proxy",
 )
 
 app = typer.Typer(

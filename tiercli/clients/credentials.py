@@ -17,7 +17,7 @@ def read_headers(endpoint: Endpoint, folder: Path, location: Location) -> dict[s
     secret is not where the catalog says."""
     if endpoint.credential is None:
         return {}
-    secret = _secret(endpoint.credential, folder, location, os.environ)
+    secret = read_secret(endpoint.credential, folder, location)
     if endpoint.credential.scheme == "basic":
         return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
     return {"Authorization": f"Bearer {secret}"}
@@ -36,7 +36,10 @@ def read_trust(endpoint: Endpoint, folder: Path, location: Location) -> ssl.SSLC
         raise InvalidInput("the certificates cannot be read", [problem]) from error
 
 
-def _secret(credential: Credential, folder: Path, location: Location, environment: Mapping[str, str]) -> str:
+def read_secret(
+    credential: Credential, folder: Path, location: Location, environment: Mapping[str, str] = os.environ
+) -> str:
+    """The secret itself. Raises as read_headers."""
     if credential.env is not None:
         text, place = environment.get(credential.env, ""), f"the environment variable {credential.env}"
         missing = f"{place} is not set, or is empty"

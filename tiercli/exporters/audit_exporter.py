@@ -8,28 +8,25 @@ again.
 
 from __future__ import annotations
 
-import operator
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from tiercli.audit.record import AuditRecord
 from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
-from tiercli.exporters.audit_tally import COUNTED, Histogram, LabelValues, Tally, TallyState
+from tiercli.exporters.audit_tally import Tally, TallyState
 from tiercli.exporters.followed_file import FollowedFile, Position
-from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
-from tiercli.signals.label_policy import MetricPolicy, metric_policies
+from tiercli.exporters.tally_families import tally_families
+from tiercli.signals.label_policy import metric_policies
 
-_V = TypeVar("_V", float, Histogram)
 Decode = Callable[[bytes], AuditRecord]
 # Records that are counted in one go: a scrape waits no longer than that takes.
 _BATCH = 5_000
@@ -133,21 +130,7 @@ class AuditExporter:
             self.last_malformed = str(error)
 
     def _families(self, now: float) -> Iterator[Family]:
-        for name in COUNTED:
-            metric, policy = METRICS_BY_NAME[name], self._policies[name]
-            if metric.type is MetricType.COUNTER:
-                counter = CounterMetricFamily(name, metric.help, labels=policy.labels)
-                for labels, value in _folded(self._tally.counters[name], metric, policy, operator.add).items():
-                    counter.add_metric(labels, value)
-                yield counter
-                continue
-            histogram = HistogramMetricFamily(name, metric.help, labels=policy.labels)
-            bounds = [*(f"{float(bound)}" for bound in metric.buckets), "+Inf"]
-            for labels, one in _folded(self._tally.histograms[name], metric, policy, _together).items():
-                histogram.add_metric(labels, list(_cumulative(bounds, one.counts)), sum_value=one.total)
-            yield histogram
-        yield _gauge("ai_gateway_price_book_info", {(self._tally.price_book or self._price_book,): 1.0})
-        yield _gauge("ai_gateway_eval_score", {(name,): score for name, score in self._tally.scores(now).items()})
+        yield from tally_families(self._tally, self._policies, self._price_book, now)
         for name, said, value in (
             ("malformed_lines", "Lines of the audit log that are no record.", self._malformed),
             (
@@ -200,37 +183,3 @@ def _read_state(path: Path) -> _State | None:
     except msgspec.DecodeError as error:
         problem = Problem(Location(str(path)), f"not the state of an audit exporter: {error}")
         raise InvalidInput(f"{path} is something else", [problem], hint="name a file that is not there yet") from error
-
-
-def _folded(
-    values: Mapping[LabelValues, _V], metric: Metric, policy: MetricPolicy, add: Callable[[_V, _V], _V]
-) -> Mapping[LabelValues, _V]:
-    """The values as the policy has them: those that become one are added up. What was counted stays as it is: a policy can
-    change over the life of a log."""
-    if policy == MetricPolicy(metric.labels):
-        return values
-    folded: dict[LabelValues, _V] = {}
-    for labels, value in values.items():
-        left = tuple(policy.apply(dict(zip(metric.labels, labels, strict=True))).values())
-        folded[left] = add(folded[left], value) if left in folded else value
-    return folded
-
-
-def _together(one: Histogram, other: Histogram) -> Histogram:
-    counts = [mine + yours for mine, yours in zip(one.counts, other.counts, strict=True)]
-    return Histogram(counts, one.total + other.total)
-
-
-def _cumulative(bounds: list[str], counts: list[int]) -> Iterator[tuple[str, float]]:
-    total = 0
-    for bound, count in zip(bounds, counts, strict=True):
-        total += count
-        yield bound, total
-
-
-def _gauge(name: str, values: dict[tuple[str, ...], float]) -> Family:
-    metric = METRICS_BY_NAME[name]
-    gauge = GaugeMetricFamily(name, metric.help, labels=metric.labels)
-    for labels, value in values.items():
-        gauge.add_metric(labels, value)
-    return gauge

@@ -72,7 +72,8 @@ class Tally:
         self._zones = {name: catalog.zones[tenant.zone].regions for name, tenant in catalog.tenants.items()}
         self._features = {feature for tenant in catalog.tenants.values() for feature in tenant.features}
         self._offers = {tuple(offer): offer for offer in catalog.offers()}
-        self._regions = {region for _, region in catalog.provider_regions()}
+        self._places = {place: Offer(place[0], "", place[1]) for place in catalog.provider_regions()}
+        self._regions = {region for _, region in self._places}
         # Of each alias the candidates, by name as fallbacks are counted, in their order.
         self._steps: dict[str, dict[str, str]] = {
             name: {f"{one.provider}/{one.model}/{one.region}": str(step) for step, one in enumerate(alias.candidates)}
@@ -87,15 +88,16 @@ class Tally:
         self.unknown = 0
         self._scores: dict[str, deque[tuple[float, float]]] = defaultdict(deque)
 
-    def add(self, record: AuditRecord) -> None:
-        """Count one record. Raises ValueError for an eval score whose time is none."""
+    def add(self, record: AuditRecord, *, written: bool = True) -> None:
+        """Count one record; not as one of the log where it could not be `written`. Raises ValueError for an eval score whose
+        time is none."""
         alias = self._known(record.model_alias, self._steps)
         if record.record == EVAL_SCORE:
             if record.score is not None and alias:
                 self._scores[alias].append((record.seconds, record.score))
             return
         counters = self.counters
-        counters["ai_gateway_audit_records_total"][()] += record.calls
+        counters["ai_gateway_audit_records_total"][()] += record.calls * written
         tenant = self._known(record.tenant, self._zones)
         feature = self._known(record.feature, self._features)
         attempts = _attempts(record)
@@ -157,11 +159,13 @@ class Tally:
         return ""
 
     def _offer(self, attempt: Considered) -> Offer:
-        return self._offers.get((attempt.provider, attempt.model_version, attempt.region), _NO_OFFER)
+        """Of a model that is not offered there, the place alone is known."""
+        offer = self._offers.get((attempt.provider, attempt.model_version, attempt.region))
+        return offer or self._places.get((attempt.provider, attempt.region), _NO_OFFER)
 
     def _add_attempt(self, alias: str, attempt: Considered, calls: int) -> None:
         offer, counters = self._offer(attempt), self.counters
-        self.unknown += offer is _NO_OFFER
+        self.unknown += not offer.model
         failed = attempt.result != ANSWERED
         counters["ai_gateway_requests_total"][*offer, FAILURE if failed else SUCCESS] += calls
         if attempt.latency_s is not None and calls == 1:

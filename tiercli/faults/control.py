@@ -31,10 +31,12 @@ class AppliedFault:
 
 
 @dataclass(frozen=True, slots=True)
-class OfferedRoutes:
-    """What a proxy stands before, as (name, labels), and the names of the faults that it knows."""
+class ProxyRoute:
+    """A route of the proxy: where it listens (host:port), what a fault's target can name, and the faults it can have."""
 
-    routes: tuple[tuple[str, Mapping[str, str]], ...]
+    name: str
+    address: str
+    labels: Mapping[str, str]
     faults: tuple[str, ...]
 
 
@@ -155,15 +157,16 @@ class FaultControl:
             for item in _json(answer)["faults"]
         )
 
-    async def routes(self) -> OfferedRoutes:
-        """What the proxy stands before, and the faults that it knows. Raises BackendError, BackendUnreachable."""
+    async def routes(self) -> tuple[ProxyRoute, ...]:
+        """What the proxy stands before. Raises BackendError, BackendUnreachable."""
         answer = await self._ask("GET", "/routes")
         if answer.status_code != 200:
             raise _refused(self.url, answer)
-        said = _json(answer)
         try:
-            routes = tuple((str(one["name"]), dict(one["labels"])) for one in said["routes"])
-            return OfferedRoutes(routes, tuple(said["faults"]))
+            return tuple(
+                ProxyRoute(str(item["name"]), str(item["address"]), dict(item["labels"]), tuple(item["faults"]))
+                for item in _json(answer)["routes"]
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise BackendUnreachable(f"what answers at {self.url} is no fault proxy") from error
 

@@ -5,7 +5,7 @@ POST   /faults/{id}/renew                                         200; 404: it i
 DELETE /faults/{id}                                               200, {"cleared": true or false}
 DELETE /faults                                                    200: everything off
 GET    /faults                                                    200, {"faults": […]}
-GET    /routes                                                    200, {"routes": [{name, labels}], "faults": [names]}
+GET    /routes                                                    200, {"routes": [{name, address, labels, faults}, …]}
 GET    /health                                                    200, without a token
 """
 
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tiercli.errors import InvalidInput, Problem
 from tiercli.faults import FAULTS
+from tiercli.faults.interface import ROUTE_LABELS, SCRAPE_LABELS
 from tiercli.faults.leases import LONGEST_LEASE_S, Injection, InjectionPoint, Leases
 from tiercli.faults.routes import Route
 from tiercli.faults.validation import check_fault
@@ -39,6 +40,13 @@ class FaultRequest(BaseModel):
     lease_s: Annotated[float, Field(gt=0, le=LONGEST_LEASE_S, allow_inf_nan=False)]
 
 
+def possible_faults(route: Route) -> list[str]:
+    """The faults of the proxy that a route can have: those of calls where calls go by, those of scrapes where scrapes do."""
+    label = SCRAPE_LABELS[0] if SCRAPE_LABELS[0] in route.labels else ROUTE_LABELS[0]
+    known = [kind.name for kind in FAULTS if kind.build is not None and label in kind.target_labels]
+    return [name for name in known if route.faults is None or name in route.faults]
+
+
 class ControlApi:
     """The control API over `leases`, for the routes of `points`."""
 
@@ -53,8 +61,8 @@ class ControlApi:
         application.add_routes(
             [
                 web.get("/health", self._health),
-                web.get("/routes", self._routes),
                 web.get("/faults", self._list),
+                web.get("/routes", self._list_routes),
                 web.delete("/faults", self._clear_all),
                 web.put("/faults/{id}", self._apply),
                 web.post("/faults/{id}/renew", self._renew),
@@ -73,13 +81,21 @@ class ControlApi:
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "faults": len(self._leases.active())})
 
-    async def _routes(self, request: web.Request) -> web.Response:
-        routes = [{"name": route.name, "labels": dict(route.labels)} for route, _ in self._points]
-        return web.json_response({"routes": routes, "faults": [kind.name for kind in FAULTS if kind.build is not None]})
-
     async def _list(self, request: web.Request) -> web.Response:
         now = asyncio.get_running_loop().time()
         return web.json_response({"faults": [injection.as_json(now) for injection in self._leases.active()]})
+
+    async def _list_routes(self, request: web.Request) -> web.Response:
+        routes = [
+            {
+                "name": route.name,
+                "address": point.listener.address,
+                "labels": dict(route.labels),
+                "faults": possible_faults(route),
+            }
+            for route, point in self._points
+        ]
+        return web.json_response({"routes": routes})
 
     async def _apply(self, request: web.Request) -> web.Response:
         try:
@@ -110,7 +126,11 @@ class ControlApi:
         kind, settings = check_fault(asked.fault, asked.target, asked.settings)
         if kind.build is None:
             raise InvalidInput(f"{asked.fault} is injected by the {kind.injector}, not by the fault proxy")
-        points = [point for route, point in self._points if route.matches(asked.target)]
+        matching = [(route, point) for route, point in self._points if route.matches(asked.target)]
+        unable = [route.name for route, _ in matching if route.faults is not None and asked.fault not in route.faults]
+        if unable:
+            raise InvalidInput(f"{', '.join(unable)} cannot have the fault {asked.fault}")
+        points = [point for _, point in matching]
         if not points:
             routes = "; ".join(
                 f"{route.name} ({', '.join(f'{label}={value}' for label, value in route.labels.items())})"

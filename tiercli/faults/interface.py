@@ -90,6 +90,10 @@ class Fault(Protocol):
 class Listener(Protocol):
     """A route's listening socket, as a fault may steer it. Each `refuse` is undone by one `accept`."""
 
+    @property
+    def address(self) -> str:
+        """host:port."""
+
     async def refuse(self) -> None:
         """Refuse new connections (ECONNREFUSED) and reset those that are open. The port stays reserved."""
 

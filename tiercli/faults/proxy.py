@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,30 +21,52 @@ from aiohttp import web
 
 from tiercli.errors import BackendError, ExitCode, InvalidInput, TiercliError
 from tiercli.faults.control_api import ControlApi
-from tiercli.faults.forwarding import Forwarder, open_session, reset
+from tiercli.faults.forwarding import Forwarder, Passage, open_session, reset
 from tiercli.faults.interface import BrokenOff, Call, Fault, Forward
 from tiercli.faults.leases import InjectionPoint, Leases
 from tiercli.faults.listener import RouteListener
+from tiercli.faults.observing import Ending, Observation, Observer
 from tiercli.faults.routes import Route, load_proxy_plan
+
+LOOPBACK = "127.0.0.1"
 
 
 class FaultProxy:
     """One listener a route, and a control API. `start`, then `close`; nothing runs outside the running event loop."""
 
-    def __init__(self, routes: Sequence[Route], *, control_port: int, token: str) -> None:
-        """A port of 0 lets the system choose; see `ports` and `control_port` after `start`."""
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        control_port: int,
+        token: str,
+        control_host: str = LOOPBACK,
+        passages: Mapping[str, Passage] | None = None,
+        observers: Mapping[str, Observer] | None = None,
+    ) -> None:
+        """A port of 0 lets the system choose; see `ports` and `control_port` after `start`. By a route's name: what its
+        `passages` change of requests, and the `observers` that watch it. A watched route accepts connections even where a
+        fault refuses them, and resets them at their first request: a call that never came in could not be counted."""
         self._routes = tuple(routes)
         self._token = token
-        self._control_port = control_port
+        self._control_host, self._control_port = control_host, control_port
+        self._passages, self._observers = passages or {}, observers or {}
         self._listeners: dict[str, RouteListener] = {}
         self._leases = Leases()
         self._session: aiohttp.ClientSession | None = None
         self._control: web.AppRunner | None = None
+        self.in_flight = 0
+        self._drained = asyncio.Event()
 
     @property
     def ports(self) -> dict[str, int]:
         """The port of each route, by the route's name."""
         return {name: listener.port for name, listener in self._listeners.items()}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """host:port of each route, by the route's name."""
+        return {name: listener.address for name, listener in self._listeners.items()}
 
     @property
     def control_port(self) -> int:
@@ -52,8 +75,13 @@ class FaultProxy:
             return self._control_port
         return int(self._control.addresses[0][1])
 
+    def faults_on(self) -> list[str]:
+        """The faults that are on, each with its routes, in words."""
+        active = self._leases.active()
+        return [f"{one.kind.name} on {', '.join(point.name for point in one.points)}" for one in active]
+
     async def start(self) -> None:
-        """Listen everywhere. Raises BackendError where a port is taken; then nothing listens."""
+        """Listen everywhere. Raises BackendError where an address cannot be listened on; then nothing listens."""
         self._session = open_session()
         points = []
         try:
@@ -62,13 +90,24 @@ class FaultProxy:
             api = ControlApi(self._token, self._leases, points)
             self._control = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1)
             await self._control.setup()
-            await web.TCPSite(self._control, "127.0.0.1", self._control_port).start()
+            await web.TCPSite(self._control, self._control_host, self._control_port).start()
         except OSError as error:
             await self.close()
-            raise BackendError(f"cannot listen on 127.0.0.1:{self._control_port}: {error.strerror}") from error
+            where = f"{self._control_host}:{self._control_port}"
+            raise BackendError(f"cannot listen on {where}: {error.strerror}") from error
         except BaseException:
             await self.close()
             raise
+
+    async def drain(self, within_s: float) -> None:
+        """Turn every fault off, take no new connections, and wait up to `within_s` seconds for the calls under way."""
+        await self._leases.clear_all()
+        for listener in self._listeners.values():
+            await listener.retire()
+        if self.in_flight:
+            self._drained.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), within_s)
 
     async def close(self) -> None:
         """Turn every fault off, reset what is open, give the ports back."""
@@ -81,12 +120,25 @@ class FaultProxy:
             await self._session.close()
 
     async def _open(self, route: Route, session: aiohttp.ClientSession) -> InjectionPoint:
-        forwarder = Forwarder(session, route.upstream)
+        forwarder = Forwarder(session, route.upstream, self._passages.get(route.name))
+        observer = self._observers.get(route.name)
 
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
-            if not point.faults:
-                return await forwarder.relay(request)
-            return await _answer_with_faults(request, forwarder, point.faults)
+            seen = observer.begin(request.method, request.raw_path, request.headers) if observer is not None else None
+            resets = listener.resets
+            self.in_flight += 1
+            try:
+                if not point.faults:
+                    return await forwarder.relay(request, seen)
+                return await _answer_with_faults(request, forwarder, point.faults, seen)
+            except asyncio.CancelledError:
+                if seen is not None:  # a fault reset the connection, or the client did
+                    seen.ended(Ending.BROKEN if listener.resets != resets else Ending.CLIENT_GONE)
+                raise
+            finally:
+                self.in_flight -= 1
+                if not self.in_flight:
+                    self._drained.set()
 
         server = web.Server(
             answer,
@@ -94,7 +146,7 @@ class FaultProxy:
             access_log=None,
             auto_decompress=False,
         )
-        listener = RouteListener(server, route.port)
+        listener = RouteListener(server, route.host, route.port, stays_open=observer is not None)
         self._listeners[route.name] = listener
         point = InjectionPoint(route.name, listener)
         await listener.open()
@@ -102,19 +154,22 @@ class FaultProxy:
 
 
 async def _answer_with_faults(
-    request: web.BaseRequest, forwarder: Forwarder, faults: Sequence[Fault]
+    request: web.BaseRequest, forwarder: Forwarder, faults: Sequence[Fault], seen: Observation | None
 ) -> web.StreamResponse:
     call = Call(request.method, request.raw_path, asyncio.get_running_loop().time())
+    body = await forwarder.read_first(request, seen) if seen is not None else None
     async with AsyncExitStack() as opened:
-        forward: Forward = functools.partial(forwarder.fetch, request, opened)
+        forward: Forward = functools.partial(forwarder.fetch, request, opened, body, seen)
         for fault in faults:
             forward = functools.partial(fault.exchange, call, forward)
         try:
             answer = await forward()
         except BrokenOff:
+            if seen is not None:
+                seen.ended(Ending.BROKEN)
             reset(request.transport)
             return web.Response(status=502)
-        return await forwarder.reply(request, answer)
+        return await forwarder.reply(request, answer, seen)
 
 
 async def serve(plan_file: Path) -> None:

@@ -16,12 +16,15 @@ PLAN_KEY = "proxy"  # where a plan file, which may hold more than the proxy's pa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One listener and what lies behind it. `labels` is what a fault's target can name: provider, region, tier, server."""
+    """One listener and what lies behind it. `labels` is what a fault's target can name: provider, region, tier, server.
+    `faults`: the names of those that it can have; None: all of the proxy's."""
 
     name: str
     port: int
     upstream: str  # base URL, without a trailing slash
     labels: Mapping[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    faults: tuple[str, ...] | None = None
 
     def matches(self, target: Mapping[str, str]) -> bool:
         """Whether every label of `target` is this route's; an empty target is every route."""

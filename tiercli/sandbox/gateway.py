@@ -21,8 +21,8 @@ import aiohttp
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from tiercli.audit.audit_log import AuditLog
 from tiercli.errors import BackendError
-from tiercli.sandbox.audit_log import AuditLog
 from tiercli.sandbox.gateway_accounts import CLIENT_CLOSED, Accounts, Call
 from tiercli.sandbox.gateway_cache import CachedAnswer, ExactCache
 from tiercli.sandbox.gateway_conditions import Conditions

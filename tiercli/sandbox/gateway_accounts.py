@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiercli.sandbox.audit_log import AuditLog
+from tiercli.audit.audit_log import AuditLog
 from tiercli.sandbox.gateway_conditions import Conditions
 from tiercli.sandbox.gateway_metrics import ContractMetrics
 from tiercli.sandbox.gateway_routing import Considered, Step
 from tiercli.sandbox.gateway_upstream import Attempt, Usage
 from tiercli.sandbox.plan import EstatePlan, PricePlan
-from tiercli.sandbox.simulated_answers import gpu_cost_usd, token_cost_usd
 from tiercli.signals.contract import FAILURE, SUCCESS
+from tiercli.signals.costs import gpu_cost_usd, token_cost_usd
 
 CLIENT_CLOSED = "CLIENT_CLOSED"
 
@@ -150,7 +150,7 @@ class Accounts:
             )
         endpoint = attempt.endpoint
         if endpoint.tier == "local" and self._plan.gpu_usd_per_hour is not None:
-            return gpu_cost_usd(endpoint, attempt.seconds, self._plan.gpu_usd_per_hour)
+            return gpu_cost_usd(endpoint.gpus, endpoint.concurrency, attempt.seconds, self._plan.gpu_usd_per_hour)
         return None
 
     def _record(self, call: Call, region: str, cost: float | None) -> dict[str, Any]:

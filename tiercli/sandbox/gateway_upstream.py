@@ -14,6 +14,7 @@ import aiohttp
 
 from tiercli.sandbox.gateway_routing import Step
 from tiercli.sandbox.plan import Endpoint
+from tiercli.signals.error_codes import code_of
 
 # An invalid request is invalid everywhere; anything else may go better elsewhere.
 FALLS_BACK = frozenset(
@@ -168,19 +169,6 @@ class Upstream:
 
 class Malformed(Exception):
     """An answer that is no chat completion."""
-
-
-def code_of(status: int) -> str:
-    """The structured error code of an HTTP status; empty for success."""
-    if 200 <= status < 300:
-        return ""
-    if status == 429:
-        return "RATE_LIMITED"
-    if status in (400, 404, 413, 422):
-        return "INVALID_REQUEST"
-    if status in (408, 504):
-        return "UPSTREAM_TIMEOUT"
-    return "UPSTREAM_ERROR" if 500 <= status < 600 else "UPSTREAM_UNCLASSIFIED"
 
 
 def read_completion(content: bytes) -> tuple[Usage, bool]:

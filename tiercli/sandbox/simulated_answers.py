@@ -1,4 +1,4 @@
-"""How long the answers of simulated models are, and what an attempt costs: by formula, so that what is normal can be told
+"""How long the answers of simulated models are, and how long they take: by formula, so that what is normal can be told
 before anything has run."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 import random
 
 from tiercli.faults.latencies import Lognormal
-from tiercli.sandbox.plan import Endpoint, PricePlan
+from tiercli.sandbox.plan import Endpoint
 
 _MEAN_TOKENS = (60, 420)
 _DRAWS = 4000
@@ -45,19 +45,3 @@ def mean_seconds(endpoint: Endpoint) -> float:
     """The mean duration of an answer: of a lognormal distribution exp(mu + sigma^2 / 2)."""
     sigma = math.log(endpoint.p95_seconds / endpoint.p50_seconds) / _Z95
     return endpoint.p50_seconds * math.exp(sigma * sigma / 2)
-
-
-def token_cost_usd(
-    price: PricePlan, *, input_tokens: float, output_tokens: float, cache_read: float = 0, cache_write: float = 0
-) -> float:
-    """US dollars by the price book, whose prices are per million tokens."""
-    cached = price.input if price.cache_read is None else price.cache_read
-    written = price.input if price.cache_write is None else price.cache_write
-    usd = input_tokens * price.input + output_tokens * price.output + cache_read * cached + cache_write * written
-    return usd / 1e6
-
-
-def gpu_cost_usd(endpoint: Endpoint, seconds: float, gpu_usd_per_hour: float) -> float:
-    """US dollars of the GPU time that an attempt of `seconds` held: its slot's share of the server's GPUs."""
-    per_second = max(1, endpoint.gpus) * gpu_usd_per_hour / 3600
-    return per_second * seconds / (endpoint.concurrency or 1)

@@ -6,13 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiercli.sandbox.plan import CandidatePlan, Endpoint, EstatePlan, TenantPlan
-from tiercli.sandbox.simulated_answers import (
-    gpu_cost_usd,
-    mean_output_tokens,
-    mean_seconds,
-    token_cost_usd,
-    usual_output_tokens,
-)
+from tiercli.sandbox.simulated_answers import mean_output_tokens, mean_seconds, usual_output_tokens
+from tiercli.signals.costs import gpu_cost_usd, token_cost_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +66,5 @@ def _cost(
         if (price.provider, price.model) == (candidate.provider, candidate.model):
             return token_cost_usd(price, input_tokens=input_tokens, output_tokens=output_tokens)
     if endpoint.tier == "local" and plan.gpu_usd_per_hour is not None:
-        return gpu_cost_usd(endpoint, mean_seconds(endpoint), plan.gpu_usd_per_hour)
+        return gpu_cost_usd(endpoint.gpus, endpoint.concurrency, mean_seconds(endpoint), plan.gpu_usd_per_hour)
     return 0.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tiercli.catalog.environment import Injectors
 from tiercli.errors import Location, Problem
 from tiercli.faults import FAULTS_BY_NAME
-from tiercli.faults.control import FaultControl, OfferedRoutes
+from tiercli.faults.control import FaultControl, ProxyRoute
 from tiercli.faults.injectors.endpoints import Locate
 from tiercli.faults.injectors.own_faults import OwnFault, own_fault
 from tiercli.faults.injectors.toxics import Cannot, Disabled, Toxic, toxiproxy_way
@@ -66,7 +66,7 @@ class Chooser:
         self._name = name
         self._control = control
         self._toxiproxy = toxiproxy
-        self._offered: OfferedRoutes | None = None
+        self._offered: tuple[ProxyRoute, ...] | None = None
         self._needs_toxiproxy = False
 
     async def choose(self, fault: str, target: Mapping[str, str], settings: FaultSettings) -> Choice:
@@ -106,12 +106,12 @@ class Chooser:
     async def _why_not_proxy(self, control: FaultControl, fault: str, target: Mapping[str, str]) -> str:
         if self._offered is None:
             self._offered = await control.routes()
-        if fault not in self._offered.faults:
-            return f"the fault proxy at {control.url} does not know {fault}"
-        for _, labels in self._offered.routes:
-            if all(labels.get(label) == value for label, value in target.items()):
-                return ""
-        known = "; ".join(f"{name} ({_labels(labels)})" for name, labels in self._offered.routes) or "none"
+        meant = [route for route in self._offered if all(route.labels.get(key) == one for key, one in target.items())]
+        if any(fault in route.faults for route in meant):
+            return ""
+        if meant:
+            return f"the fault proxy at {control.url} cannot do {fault} there"
+        known = "; ".join(f"{route.name} ({_labels(route.labels)})" for route in self._offered) or "none"
         return f"no route of the fault proxy at {control.url} is that; its routes: {known}"
 
     def _by_toxiproxy(

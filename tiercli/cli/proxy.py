@@ -1,0 +1,168 @@
+"""`tiercli proxy`: the measuring point before endpoints that have no gateway, and the place where faults are injected."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tiercli.measuring.control_token import ControlToken
+    from tiercli.measuring.endpoints import StoodFor
+    from tiercli.measuring.standing import Measured, Standing
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli proxy --catalog my.yaml --env staging\n\n"
+    "  tiercli proxy --catalog my.yaml --env staging --metrics 0.0.0.0:9464 --audit-log /var/log/tiercli/audit.jsonl\n\n"
+    "  tiercli proxy --catalog my.yaml --env staging --no-measure      (faults only: a gateway measures already)\n\n"
+    "  tiercli proxy --catalog my.yaml --env staging --output json | jq -r '.endpoints[].url'"
+)
+_LOOPBACK = {"localhost", "::1"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command("proxy", epilog=_EPILOG)(proxy)
+
+
+def proxy(
+    env: Annotated[
+        str,
+        typer.Option(
+            "--env", metavar="NAME", help="The environment, of the catalog's `environments`.", show_default=False
+        ),
+    ],
+    catalog: Annotated[
+        Path, typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog.", show_default=False)
+    ],
+    control: Annotated[
+        str,
+        typer.Option("--control", metavar="HOST:PORT", help="Where faults are turned on and off; port 0 takes any."),
+    ] = "127.0.0.1:9465",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help="The control API's token. Without it TIERCLI_PROXY_TOKEN; without that one is made, in a file.",
+            show_default=False,
+        ),
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option("--metrics", metavar="HOST:PORT", help="Where /metrics is served; port 0 takes any.")
+    ] = "127.0.0.1:9464",
+    audit_log: Annotated[
+        Path, typer.Option("--audit-log", metavar="FILE", help="Where a record of each call is appended.")
+    ] = Path("audit.jsonl"),
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Count calls and write their records.")
+    ] = True,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+) -> None:
+    """Stand before endpoints that have no gateway: count their calls, write audit records, inject faults.
+
+    It listens where the catalog says (`environments.NAME.endpoints[].listen`), passes calls and streams through
+    with the endpoint's credential, and serves what a gateway would: the contract's metrics. Callers say who they
+    are in the headers x-tenant, x-feature and x-alias; those end here. SIGTERM and Ctrl-C let the calls under way
+    come to their end.
+    """
+    import os
+
+    import uvloop
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.exporters.serving import read_address
+    from tiercli.measuring.control_token import control_token
+    from tiercli.measuring.endpoints import endpoints_of
+    from tiercli.measuring.standing import Measured, Progress, stand
+
+    loaded = load_catalog(catalog)
+    endpoints = endpoints_of(loaded, env, measured=measure)
+    steered_at = read_address(control)
+    measured = Measured(metrics=read_address(metrics), audit_log=audit_log) if measure else None
+    _warn(endpoints, steered_at[0])
+    console = error_console()
+    shown = console.status("") if console.is_terminal else nullcontext()
+    with control_token(token_file, os.environ) as token, shown as status:
+
+        def tick(progress: Progress) -> None:
+            if status is not None:
+                faults = "; ".join(progress.faults) or "none"
+                status.update(f"{progress.calls:,} calls, {progress.failed:,} failed; faults: {faults}")
+
+        interrupted = uvloop.run(
+            stand(
+                loaded.catalog,
+                endpoints,
+                control=steered_at,
+                token=token,
+                measured=measured,
+                ready=lambda standing: _print(standing, env, endpoints, token, measured, output),
+                tick=tick,
+            )
+        )
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _is_loopback(host: str) -> bool:
+    return host in _LOOPBACK or host.startswith("127.")
+
+
+def _warn(endpoints: Sequence[StoodFor], control_host: str) -> None:
+    console = error_console()
+    if not _is_loopback(control_host):
+        said = "the control API can be reached from other machines: a token protects it, but nothing encrypts it"
+        console.print(f"[yellow]warning:[/] {said}")
+    for one in endpoints:
+        if one.has_credential and not _is_loopback(one.route.host):
+            console.print("[yellow]warning:[/] ", end="")
+            console.print(
+                f"whoever reaches {one.route.host}:{one.route.port} calls {one.route.name} with its credential",
+                markup=False,
+            )
+
+
+def _print(
+    standing: Standing,
+    env: str,
+    endpoints: Sequence[StoodFor],
+    token: ControlToken,
+    measured: Measured | None,
+    output: str,
+) -> None:
+    import json
+
+    if output == "json":
+        said = {
+            "environment": env,
+            "endpoints": [
+                {
+                    "name": one.route.name,
+                    **one.place.labels,
+                    "wire": one.wire.name,
+                    "url": standing.endpoints[one.route.name],
+                    "upstream": one.route.upstream,
+                }
+                for one in endpoints
+            ],
+            "control": {"url": standing.control, "token_file": str(token.file) if token.file is not None else None},
+            "metrics": standing.metrics,
+            "audit_log": str(measured.audit_log) if measured is not None else None,
+        }
+        typer.echo(json.dumps(said, indent=2))
+        return
+    lines = [f"{one.route.name}  {standing.endpoints[one.route.name]} → {one.route.upstream}" for one in endpoints]
+    where = f"the token is in {token.file}" if token.file is not None else "the token is that of TIERCLI_PROXY_TOKEN"
+    lines.append(f"control  {standing.control}; {where}")
+    if measured is not None:
+        lines += [f"metrics  {standing.metrics}", f"audit log  {measured.audit_log}"]
+    for line in lines:
+        output_console().print(line, markup=False)

@@ -1,0 +1,134 @@
+"""The endpoints of an environment, made ready to be stood before: routes, what changes on the way, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tiercli.catalog.environment import Environment, ProviderEndpoint
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.names import unknown_name
+from tiercli.clients.credentials import read_headers, read_secret, read_trust
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.faults import FAULTS
+from tiercli.faults.forwarding import Passage
+from tiercli.faults.interface import ROUTE_LABELS
+from tiercli.faults.routes import Route
+from tiercli.measuring.place import OWN_HEADERS, Place
+from tiercli.measuring.wires import WIRES
+from tiercli.measuring.wires.interface import Wire
+
+# These change the text of OpenAI's answers; another wire's would pass as they are.
+_OF_OPENAI_ANSWERS = frozenset({"refusal-drift", "output-length-drift"})
+_HIGHEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoodFor:
+    """One endpoint that the proxy stands for."""
+
+    route: Route
+    place: Place
+    wire: Wire
+    passage: Passage
+    has_credential: bool
+
+
+def environment_of(loaded: LoadedCatalog, name: str) -> Environment:
+    """The environment of that name. Raises InvalidInput where the catalog has none."""
+    environments = loaded.catalog.environments
+    if name not in environments:
+        raise InvalidInput("no such environment", [unknown_name("environment", name, environments, Location("--env"))])
+    return environments[name]
+
+
+def endpoints_of(loaded: LoadedCatalog, name: str, *, measured: bool) -> list[StoodFor]:
+    """Every endpoint of the environment `name`, in the catalog's order. `measured`: its answers will be read.
+
+    Raises InvalidInput with everything that is wrong with them: a credential that is not where the catalog says, say."""
+    environment = environment_of(loaded, name)
+    if not environment.endpoints:
+        place = loaded.document.locate(("environments", name), key=True)
+        problem = Problem(place, f"environment {name!r} names no endpoints", "endpoints: [{provider, region, url}, …]")
+        raise InvalidInput("there is nothing to stand before", [problem])
+    folder = Path(loaded.document.name).parent
+    problems: list[Problem] = []
+    ready: list[StoodFor] = []
+    listens: dict[str, int] = {}
+    for number, endpoint in enumerate(environment.endpoints):
+        path = ("environments", name, "endpoints", number)
+        problems += _address_problems(endpoint, listens, loaded.document.locate((*path, "listen")))
+        listens.setdefault(endpoint.listen, number)
+        try:
+            ready.append(_ready(loaded, endpoint, folder, loaded.document.locate(path), measured=measured))
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(f"the endpoints of environment {name!r} are not ready", problems)
+    return ready
+
+
+def _ready(
+    loaded: LoadedCatalog, endpoint: ProviderEndpoint, folder: Path, at: Location, *, measured: bool
+) -> StoodFor:
+    if "?" in endpoint.url or "#" in endpoint.url:
+        raise InvalidInput(
+            "no base URL", [Problem(at, f"{endpoint.url.partition('?')[0]}: a query", "a URL without one")]
+        )
+    wire, place = WIRES[endpoint.wire], Place(loaded.catalog, endpoint)
+    put = _credential_headers(endpoint, wire, folder, at)
+    passage = Passage(
+        tls=read_trust(endpoint, folder, at),
+        # Who called is for here: a provider need not know it.
+        removed=(*(wire.credential_headers if put else ()), *(OWN_HEADERS if measured else ())),
+        put=put,
+        assumed=wire.assumed_headers,
+        readable=measured,
+    )
+    host, port = split_address(endpoint.listen)
+    known = [kind.name for kind in FAULTS if kind.build is not None and ROUTE_LABELS[0] in kind.target_labels]
+    faults = known if endpoint.wire == "openai" else [fault for fault in known if fault not in _OF_OPENAI_ANSWERS]
+    route = Route(
+        name="/".join(part.replace("%", "%25").replace("/", "%2F") for part in _parts(endpoint)),
+        host=host,
+        port=port,
+        upstream=endpoint.url.rstrip("/"),
+        labels=place.labels,
+        faults=tuple(faults),
+    )
+    return StoodFor(route=route, place=place, wire=wire, passage=passage, has_credential=bool(put))
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """The host, without brackets, and the port of a HostPort."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _parts(endpoint: ProviderEndpoint) -> Iterator[str]:
+    yield from (endpoint.provider, endpoint.region)
+    if endpoint.server is not None:
+        yield endpoint.server
+
+
+def _credential_headers(endpoint: ProviderEndpoint, wire: Wire, folder: Path, at: Location) -> dict[str, str]:
+    credential = endpoint.credential
+    if credential is None:
+        return {}
+    if credential.scheme == "bearer":
+        return dict(wire.credential(read_secret(credential, folder, at)))
+    if "Authorization" not in wire.credential("x"):
+        raise InvalidInput("no credential", [Problem(at, f"{wire.name} knows no user and password", "scheme: bearer")])
+    return read_headers(endpoint, folder, at)
+
+
+def _address_problems(endpoint: ProviderEndpoint, taken: dict[str, int], at: Location) -> Iterator[Problem]:
+    host, port = split_address(endpoint.listen)
+    if port > _HIGHEST_PORT:
+        yield Problem(at, f"{port} is not a port", f"0 to {_HIGHEST_PORT}")
+    elif port and endpoint.listen in taken:
+        yield Problem(at, f"{endpoint.listen} is another endpoint's too", "an address of its own, or port 0")
+    elif port and (host, port) == (urlsplit(endpoint.url).hostname, urlsplit(endpoint.url).port):
+        yield Problem(at, f"{endpoint.listen} is the endpoint itself", "another port: the proxy would call itself")

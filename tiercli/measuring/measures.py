@@ -1,0 +1,238 @@
+"""What measured calls add up to: an audit record each, and the contract's metrics, counted from the very records.
+
+So the log and the metrics say the same, and a name that the catalog does not have becomes no label.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+import urllib.parse
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+
+from tiercli.audit.audit_log import AuditLog
+from tiercli.audit.record import ANSWERED, AuditRecord, Considered, ModelUsed, Route, Usage
+from tiercli.catalog.model import Catalog
+from tiercli.exporters.audit_tally import Histogram, LabelValues, Tally
+from tiercli.exporters.tally_families import contract_gauge, tally_families
+from tiercli.faults.observing import Observation
+from tiercli.measuring.observed_call import CLIENT_CLOSED, ObservedCall
+from tiercli.measuring.place import ALIAS_HEADER, FEATURE_HEADER, TENANT_HEADER, Names, Place
+from tiercli.measuring.wires.interface import Wire, estimated_input_tokens, read_request
+from tiercli.signals.contract import FAILURE, SUCCESS
+from tiercli.signals.label_policy import metric_policies
+
+SERVED_REGION_HEADER = "x-served-region"
+_REQUEST_IDS = ("x-request-id", "request-id")  # OpenAI's and Anthropic's
+_LONGEST_ID = 128  # characters
+_LONGEST = 2400  # characters of a region's name, percent-encoded
+_FLUSH_S = 0.005
+_REASON = "called directly"
+_PLACE = ("provider", "region", "server")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tallied:
+    """A copy of a tally, to be read while counting goes on."""
+
+    counters: Mapping[str, Mapping[LabelValues, float]]
+    histograms: Mapping[str, Mapping[LabelValues, Histogram]]
+    price_book: str = ""
+
+    def scores(self, now: float) -> dict[str, float]:
+        """No evals are run here."""
+        return {}
+
+
+class Measures:
+    """Counts the calls of every measured route, and is a collector of prometheus_client. Safe between two threads."""
+
+    def __init__(self, catalog: Catalog, audit: AuditLog) -> None:
+        self._catalog, self._audit = catalog, audit
+        self._tally = Tally(catalog)
+        self._policies = metric_policies(catalog)
+        self._price_book = catalog.price_book.version
+        self._lock = threading.Lock()
+        self._places: list[Place] = []
+        self._estimated: Counter[Place] = Counter()
+        self._unread: Counter[Place] = Counter()
+        self._unmeasured: Counter[Place] = Counter()
+        self._ended: list[tuple[Place, ObservedCall]] = []
+        self._flush: asyncio.TimerHandle | None = None
+        self.calls = self.failed = 0
+
+    def observer(self, place: Place, wire: Wire) -> RouteObserver:
+        """What watches the route of `place`."""
+        self._places.append(place)
+        return RouteObserver(self, place, wire)
+
+    def pass_over(self, place: Place) -> None:
+        """Count a request that is measured as nothing."""
+        with self._lock:
+            self._unmeasured[place] += 1
+
+    def note(self, place: Place, call: ObservedCall) -> None:
+        """A call has ended; it is counted in a moment, with others that end now: many at once cost less than one by one, and
+        its client has its answer first."""
+        self._ended.append((place, call))
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH_S, self.count_ended)
+
+    def count_ended(self) -> None:
+        """Count the calls that have ended, and write their records."""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        ended, self._ended = self._ended, []
+        if not ended:
+            return
+        records = [self._record(place, call) for place, call in ended]
+        written = self._audit.write_lines([msgspec.json.encode(record) for record in records])
+        with self._lock:
+            for number, (record, (place, call)) in enumerate(zip(records, ended, strict=True)):
+                self._tally.add(record, written=number < written)
+                self.failed += record.status == FAILURE
+                if record.usage_estimated:
+                    self._estimated[place] += 1
+                if not call.readable:
+                    self._unread[place] += 1
+            self.calls += len(records)
+
+    def collect(self) -> Iterable[Family]:
+        """The metrics as they are now."""
+        with self._lock:
+            tallied = _Tallied(
+                {name: dict(values) for name, values in self._tally.counters.items()},
+                {
+                    name: {labels: Histogram(list(one.counts), one.total) for labels, one in histograms.items()}
+                    for name, histograms in self._tally.histograms.items()
+                },
+            )
+            own = list(self._own_families())
+        yield from tally_families(tallied, self._policies, self._price_book, time.time())
+        yield contract_gauge("ai_gateway_up", {(): float(self._audit.healthy)})
+        yield from own
+
+    def _own_families(self) -> Iterator[Family]:
+        unknown = CounterMetricFamily(
+            "tiercli_proxy_unknown_names",
+            "Names in calls that the catalog does not have: they became empty.",
+            labels=(*_PLACE, "of"),
+        )
+        for place in self._places:
+            for of, count in list(place.unknown.items()):
+                unknown.add_metric((place.provider, place.region, place.server or "", of), count)
+        yield unknown
+        for name, said, counts in (
+            (
+                "estimated_usage",
+                "Calls whose answer did not say its tokens: they were counted instead.",
+                self._estimated,
+            ),
+            ("unread_answers", "Answers that could not be read: too long, or encoded otherwise.", self._unread),
+            ("unmeasured_requests", "Requests that passed and are no calls of a model.", self._unmeasured),
+        ):
+            family = CounterMetricFamily(f"tiercli_proxy_{name}", said, labels=_PLACE)
+            for place in self._places:
+                family.add_metric((place.provider, place.region, place.server or ""), counts[place])
+            yield family
+
+    def _record(self, place: Place, call: ObservedCall) -> AuditRecord:
+        header, code, reading = call.headers, call.code(), call.reading()
+        model = read_request(call.request).model
+        asked = (header.get(TENANT_HEADER, ""), header.get(FEATURE_HEADER, ""), header.get(ALIAS_HEADER, ""))
+        names = place.names(*asked, model)
+        served = urllib.parse.unquote(call.answer_headers.get(SERVED_REGION_HEADER, "")[:_LONGEST]) or place.region
+        usage, estimated = _usage(call, code)
+        cost = place.cost_usd(names.model, usage, call.seconds)
+        if cost is None and code:
+            cost = 0.0  # nothing came of it: nothing is owed
+        answered = not code
+        step = names.step if answered else None
+        return AuditRecord(
+            at=round(time.time(), 3),
+            request_id=_request_id(call.answer_headers),
+            tenant=names.tenant or None,
+            feature=names.feature or None,
+            model_alias=names.alias or None,
+            model_used=ModelUsed(place.provider, names.model, served) if answered else None,
+            usage=usage,
+            usage_estimated=estimated,
+            cost_usd=None if cost is None else round(cost, 9),
+            price_book_version=self._price_book,
+            cache_status="none",
+            fallback_step=step,
+            degraded=bool(step),
+            primary_failure_reason=code or None,
+            route_resolution=_resolution(place, names, call, code, usage),
+            status=FAILURE if code else SUCCESS,
+            code=code or None,
+            http_status=call.status,
+            latency_s=round(call.seconds, 6),
+            ttft_s=None if call.ttft_s is None else round(call.ttft_s, 6),
+            region=served,
+            refusal="model" if answered and reading.refused else None,
+        )
+
+
+class RouteObserver:
+    """Watches one route: an Observer."""
+
+    def __init__(self, measures: Measures, place: Place, wire: Wire) -> None:
+        self._measures, self._place, self._wire = measures, place, wire
+
+    def begin(self, method: str, path: str, headers: Mapping[str, str]) -> Observation | None:
+        """A request arrives; None where it is no call of a model."""
+        if method != "POST":
+            return None
+        if not self._wire.serves(path):
+            self._measures.pass_over(self._place)
+            return None
+        return ObservedCall(self._wire, headers, self._count)
+
+    def _count(self, call: ObservedCall) -> None:
+        self._measures.note(self._place, call)
+
+
+def _usage(call: ObservedCall, code: str) -> tuple[Usage | None, bool]:
+    """The tokens of a call, and whether they were counted here because the answer did not say them; None where there are
+    none, or they cannot be known."""
+    reading = call.reading()
+    if reading.usage is not None:
+        return reading.usage, reading.partial
+    if not reading.content or (code and not call.streams):
+        return None, False
+    return Usage(estimated_input_tokens(call.request), reading.counted), True
+
+
+def _resolution(place: Place, names: Names, call: ObservedCall, code: str, usage: Usage | None) -> Route:
+    """The one candidate. An attempt that nobody waited for is none: what would have come of it is not known."""
+    tried = code != CLIENT_CLOSED or call.reading().content
+    candidate = Considered(
+        result=ANSWERED if code in ("", CLIENT_CLOSED) and tried else code,
+        provider=place.provider,
+        model_version=names.model,
+        region=place.region,
+        latency_s=round(call.seconds, 6) if tried else None,
+        ttft_s=None if call.ttft_s is None else round(call.ttft_s, 6),
+        usage=usage,
+    )
+    selected = None if code else f"{place.provider}/{names.model}/{place.region}"
+    return Route(considered=(candidate,), fallbacks=(), selected=selected, reason=_REASON)
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """The provider's own, by which it can be asked about the call; else one of this proxy."""
+    for name in _REQUEST_IDS:
+        said = headers.get(name, "")
+        if 0 < len(said) <= _LONGEST_ID and said.isascii() and said.isprintable():
+            return said
+    return secrets.token_hex(16)

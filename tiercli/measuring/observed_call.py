@@ -1,0 +1,147 @@
+"""One call as it goes by: what it asked, what came back and when. It keeps no text, and holds nothing up."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Mapping
+
+from tiercli.faults.observing import NO_ANSWER_HEADER, TIMED_OUT, Ending
+from tiercli.measuring.wires.interface import Reading, StreamReader, Wire
+from tiercli.signals.error_codes import code_of
+
+CLIENT_CLOSED = "CLIENT_CLOSED"
+ANSWERED = ""
+# Whoever hangs up after so many seconds of silence gave the upstream up; who is quicker went for reasons of his own.
+PATIENCE_S = 2.0
+_HELD = 32 << 20  # bytes of a request, and of an answer, that are held to be read at the end
+
+
+class ObservedCall:
+    """An Observation. When the call has ended, `done` is called with it, once."""
+
+    def __init__(self, wire: Wire, headers: Mapping[str, str], done: Callable[[ObservedCall], None]) -> None:
+        self.headers = headers
+        self.began = self._last = time.perf_counter()  # the event loop's own clock may have no more than milliseconds
+        self.seconds = self.silent_s = 0.0
+        self.ttft_s: float | None = None
+        self.status: int | None = None
+        self.answer_headers: Mapping[str, str] = {}
+        self.ending = Ending.WHOLE
+        self.readable = True
+        self._wire, self._done = wire, done
+        self._asked: list[bytes] = []
+        self._asked_size = self._held = 0
+        self._answer: list[bytes] = []
+        self._stream: StreamReader | None = None
+        self._reading: Reading | None = None
+        self._unpack: Callable[[bytes], bytes] | None = None
+        self._over = False
+
+    def asked(self, piece: bytes) -> None:
+        """A piece of the request's body."""
+        self._asked_size += len(piece)
+        if self._asked_size > _HELD:
+            self._asked.clear()
+        else:
+            self._asked.append(piece)
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """The answer begins."""
+        self.status, self.answer_headers = status, headers
+        self._last = time.perf_counter()
+        encoding = headers.get("Content-Encoding", "identity").lower()
+        if encoding in ("gzip", "deflate"):
+            self._unpack = _unpacker(encoding)
+        elif encoding != "identity":
+            self.readable = False
+        if headers.get("Content-Type", "").startswith("text/event-stream"):
+            self._stream = self._wire.open_stream()
+
+    def passed(self, piece: bytes) -> None:
+        """A piece of the answer's body was sent to the client."""
+        self._last = now = time.perf_counter()
+        if not self.readable:
+            return
+        if self._unpack is not None:
+            piece = self._unpacked(piece)
+        if self._stream is None:
+            self._held += len(piece)
+            if self._held <= _HELD:
+                self._answer.append(piece)
+            else:
+                self._answer, self.readable = [], False
+            return
+        self._stream.feed(piece)
+        if self.ttft_s is None and self._stream.reading.content:
+            self.ttft_s = now - self.began
+
+    def ended(self, ending: Ending) -> None:
+        """Nothing more comes."""
+        if self._over:
+            return
+        self._over = True
+        now = time.perf_counter()
+        self.ending, self.seconds, self.silent_s = ending, now - self.began, now - self._last
+        self._done(self)
+
+    @property
+    def request(self) -> bytes:
+        """The request's body; nothing where it was too long to be held."""
+        return b"".join(self._asked)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream."""
+        return self._stream is not None
+
+    def reading(self) -> Reading:
+        """What the answer says."""
+        if self._reading is None:
+            if self._stream is not None:
+                self._reading = self._stream.reading
+            elif self.readable and self.status is not None and self.ending is Ending.WHOLE:
+                self._reading = self._wire.read_whole(b"".join(self._answer))
+            else:
+                self._reading = Reading()
+        return self._reading
+
+    def code(self) -> str:
+        """What came of the attempt: a structured error code, CLIENT_CLOSED where nobody waited for it, or ANSWERED."""
+        if self.status is not None and (refused := self._code_of_status(self.status)):
+            return refused
+        if self.ending is Ending.BROKEN:
+            return "CONNECTION_FAILED"
+        if self.ending is Ending.CLIENT_GONE and not (self.streams and self.reading().done):
+            return "UPSTREAM_TIMEOUT" if self.silent_s >= PATIENCE_S else CLIENT_CLOSED
+        return self._code_of_content()
+
+    def _code_of_status(self, status: int) -> str:
+        said = self.answer_headers.get(NO_ANSWER_HEADER) if status == 502 else None
+        if said is not None:
+            return "UPSTREAM_TIMEOUT" if said == TIMED_OUT else "CONNECTION_FAILED"
+        return code_of(status)
+
+    def _code_of_content(self) -> str:
+        if not self.readable:
+            return ANSWERED
+        reading = self.reading()
+        if reading.error:
+            return reading.error
+        if reading.malformed:
+            return "POSTCONDITION_FAILED"
+        return ANSWERED if reading.done else "CONNECTION_FAILED"
+
+    def _unpacked(self, piece: bytes) -> bytes:
+        assert self._unpack is not None  # noqa: S101 - asked before
+        try:
+            return self._unpack(piece)
+        except zlib.error:
+            self.readable = False
+            return b""
+
+
+def _unpacker(encoding: str) -> Callable[[bytes], bytes]:
+    """Unpacks a body piece by piece, no more of it at once than can be held."""
+    unpacked = zlib.decompressobj(16 + zlib.MAX_WBITS if encoding == "gzip" else zlib.MAX_WBITS)
+    return lambda piece: unpacked.decompress(piece, _HELD)

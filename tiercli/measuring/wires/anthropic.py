@@ -1,0 +1,131 @@
+"""Anthropic's wire: messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tiercli.audit.record import Usage
+from tiercli.measuring.wires.events import DataLines
+from tiercli.measuring.wires.interface import CHARACTERS_A_TOKEN, Reading, Wire, error_code_of
+
+_REFUSAL = "refusal"
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _Delta(msgspec.Struct):
+    stop_reason: str | None = None
+
+
+class _Block(msgspec.Struct):
+    text: str = ""
+
+
+class _Message(msgspec.Struct):
+    content: list[_Block] | None = None
+    usage: _Usage | None = None
+    stop_reason: str | None = None
+
+
+class _Event(msgspec.Struct):
+    """An event of a stream."""
+
+    type: str
+    message: _Message | None = None
+    delta: _Delta | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
+_NO_ANSWER = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def read_whole(content: bytes) -> Reading:
+    """What an answer says that is no stream."""
+    reading = Reading(done=True)
+    try:
+        message = _decode(content)
+    except _NO_ANSWER:
+        reading.malformed = True
+        return reading
+    reading.refused = message.stop_reason == _REFUSAL
+    # A message that was stopped may hold nothing; one that says neither what nor why is none.
+    reading.malformed = message.content is None or (not message.content and message.stop_reason is None)
+    reading.content = bool(message.content)
+    reading.counted = sum(-(-len(block.text) // CHARACTERS_A_TOKEN) for block in message.content or ())
+    if message.usage is not None:
+        reading.usage = _merged(None, message.usage)
+    return reading
+
+
+class AnthropicStream:
+    """A stream: its usage is in message_start, and what became of it in message_delta, whose figures are of the whole."""
+
+    def __init__(self) -> None:
+        self.reading = Reading()
+        self._lines = DataLines()
+        self._usage: Usage | None = None
+        self._final = False
+
+    def feed(self, piece: bytes) -> None:
+        """Read on."""
+        for data in self._lines.feed(piece):
+            try:
+                self._read(_decode_event(data))
+            except _NO_ANSWER:
+                self.reading.malformed = True
+
+    def _read(self, event: _Event) -> None:
+        reading, kind = self.reading, event.type
+        if kind == "content_block_delta":
+            reading.content = True
+            reading.counted += 1
+        elif kind == "message_start" and event.message is not None and event.message.usage is not None:
+            self._usage = _merged(None, event.message.usage)
+        elif kind == "message_delta":
+            if event.delta is not None and event.delta.stop_reason is not None:
+                reading.refused |= event.delta.stop_reason == _REFUSAL
+            if event.usage is not None:
+                self._usage, self._final = _merged(self._usage, event.usage), True
+        elif kind == "message_stop":
+            reading.done = True
+        elif kind == "error":
+            reading.error = error_code_of(event.error)
+        # Of a stream that breaks off the beginning names the input; what came out is counted then.
+        if self._usage is not None:
+            output = self._usage.output_tokens if self._final else max(self._usage.output_tokens, reading.counted)
+            reading.usage = msgspec.structs.replace(self._usage, output_tokens=output)
+            reading.partial = not self._final
+
+
+def _merged(before: Usage | None, said: _Usage) -> Usage:
+    """`said` over `before`: what it does not say stays."""
+    known = before or Usage()
+    return Usage(
+        known.input_tokens if said.input_tokens is None else max(0, said.input_tokens),
+        known.output_tokens if said.output_tokens is None else max(0, said.output_tokens),
+        known.cache_read_tokens if said.cache_read_input_tokens is None else max(0, said.cache_read_input_tokens),
+        known.cache_write_tokens
+        if said.cache_creation_input_tokens is None
+        else max(0, said.cache_creation_input_tokens),
+    )
+
+
+ANTHROPIC = Wire(
+    name="anthropic",
+    paths=("/messages",),
+    read_whole=read_whole,
+    open_stream=AnthropicStream,
+    credential_headers=("x-api-key", "Authorization"),
+    credential=lambda secret: {"x-api-key": secret},
+    assumed_headers={"anthropic-version": "2023-06-01"},
+)

@@ -1,0 +1,116 @@
+"""What a wire format is: the API that an endpoint speaks, as far as measuring reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from tiercli.audit.record import Usage
+
+CHARACTERS_A_TOKEN = 4  # the rule of thumb behind every estimate
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is read of a request: whose it is, and no more of it."""
+
+    model: str = ""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What an answer said. `usage` None: nothing; then `counted` are the output tokens by estimate. `partial`: the usage is of
+    a beginning only. `done`: it came to the end that its format has; `malformed`: it is no answer; `error`: a structured
+    error code that came inside of it."""
+
+    usage: Usage | None = None
+    partial: bool = False
+    counted: int = 0
+    content: bool = False
+    refused: bool = False
+    done: bool = False
+    malformed: bool = False
+    error: str = ""
+
+
+class StreamReader(Protocol):
+    """Reads a stream, piece by piece, wherever the pieces are cut."""
+
+    reading: Reading
+
+    def feed(self, piece: bytes) -> None:
+        """Read on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """A wire format. `paths`: how the paths of its calls end. `read_whole` reads an answer that is no stream."""
+
+    name: str
+    paths: tuple[str, ...]
+    read_whole: Callable[[bytes], Reading]
+    open_stream: Callable[[], StreamReader]
+    credential_headers: tuple[str, ...]
+    credential: Callable[[str], Mapping[str, str]]
+    assumed_headers: Mapping[str, str]
+
+    def serves(self, path: str) -> bool:
+        """Whether a POST to `path`, which may have a query, is a call of a model."""
+        return path.partition("?")[0].rstrip("/").endswith(self.paths)
+
+
+_decode_request = msgspec.json.Decoder(Request).decode
+
+
+def read_request(body: bytes) -> Request:
+    """What a request says; nothing where it is not JSON."""
+    try:
+        return _decode_request(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Request()
+
+
+def estimated_input_tokens(body: bytes) -> int:
+    """The tokens of a request's text, by the rule of thumb of four characters a token."""
+    try:
+        asked = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    if not isinstance(asked, dict):
+        return 0
+    characters = sum(_characters(asked.get(name)) for name in ("system", "prompt", "input", "instructions"))
+    messages = asked.get("messages")
+    if isinstance(messages, list):
+        characters += sum(_characters(one.get("content")) for one in messages if isinstance(one, dict))
+    return max(1, characters // CHARACTERS_A_TOKEN)
+
+
+def _characters(content: Any) -> int:
+    """Of a text, of a list of texts or of parts that hold one."""
+    if isinstance(content, str):
+        return len(content)
+    if isinstance(content, list):
+        return sum(_characters(one) for one in content)
+    if isinstance(content, dict):
+        return _characters(content.get("text")) + _characters(content.get("content"))
+    return 0
+
+
+_ERRORS = {
+    "rate_limit_error": "RATE_LIMITED",
+    "rate_limit_exceeded": "RATE_LIMITED",
+    "overloaded_error": "UPSTREAM_ERROR",
+    "api_error": "UPSTREAM_ERROR",
+    "server_error": "UPSTREAM_ERROR",
+    "timeout_error": "UPSTREAM_TIMEOUT",
+    "invalid_request_error": "INVALID_REQUEST",
+    "not_found_error": "INVALID_REQUEST",
+}
+
+
+def error_code_of(error: Any) -> str:
+    """The structured code of an error that stands inside of a stream that began with 200."""
+    named = [error.get("code"), error.get("type")] if isinstance(error, dict) else []
+    return next((_ERRORS[name] for name in named if isinstance(name, str) and name in _ERRORS), "UPSTREAM_UNCLASSIFIED")
