@@ -10,7 +10,7 @@ from tiercli.errors import Location, Problem
 from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.control import FaultControl, OfferedRoutes
 from tiercli.faults.injectors.endpoints import Locate
-from tiercli.faults.injectors.own_faults import OwnFault, own_fault
+from tiercli.faults.injectors.own_faults import DeclaredFault, own_fault
 from tiercli.faults.injectors.toxics import Cannot, Disabled, Toxic, toxiproxy_way
 from tiercli.faults.injectors.toxiproxy import Toxiproxy
 from tiercli.faults.interface import FaultSettings, Injector
@@ -53,7 +53,7 @@ class Uncovered:
         return Problem(location, self.said, self.accepted)
 
 
-Choice = OwnFault | ByProxy | ByLoad | ByToxiproxy | Uncovered
+Choice = DeclaredFault | ByProxy | ByLoad | ByToxiproxy | Uncovered
 
 
 class Chooser:

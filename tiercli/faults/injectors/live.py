@@ -20,7 +20,7 @@ from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.control import FaultControl
 from tiercli.faults.injectors.choice import ByLoad, ByProxy, ByToxiproxy, Chooser, Uncovered
 from tiercli.faults.injectors.endpoints import Locate, open_endpoint
-from tiercli.faults.injectors.own_faults import OwnFault, missing_programs, own_fault, own_way
+from tiercli.faults.injectors.own_faults import DeclaredFault, missing_programs, own_fault, own_way
 from tiercli.faults.injectors.toxiproxy import Toxiproxy
 from tiercli.faults.validation import check_fault
 from tiercli.keeper.client import KeeperClient
@@ -96,7 +96,7 @@ class LiveInjectors:
             try:
                 _, checked = check_fault(fault, target, settings, self._locate(()))
                 way = await chooser.choose(fault, target, checked)
-                if isinstance(way, OwnFault):
+                if isinstance(way, DeclaredFault):
                     own_way(way, target, settings, self._folder, self._locate)
                     problems += missing_programs(way, self._folder, self._locate)
             except InvalidInput as error:
@@ -120,7 +120,7 @@ class LiveInjectors:
                 steps, by_hand = way.toxiproxy.steps(fault, way.way, way.names)
                 said = f"Toxiproxy at {way.toxiproxy.url}: {', '.join(way.names)} {way.way.said}"
                 return await self._kept(fault, target, steps, said, by_hand, way.toxiproxy.opened.secrets)
-            case OwnFault():
+            case DeclaredFault():
                 own = own_way(way, target, settings, self._folder, self._locate)
                 said = f"{own.said} brought {_on(fault, target)} about"
                 return await self._kept(fault, target, (own.step,), said, own.by_hand, own.secrets)
