@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.injectors.live_processes import all_processes, command_line
 from tests.injectors.stands import (
     SECRET,
     Deployment,
@@ -84,16 +85,6 @@ def drilling(stand: Stand, *uses: Use) -> Iterator[Drill]:
     finally:
         process.kill()
         process.communicate(timeout=90)
-
-
-def all_processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def command_line(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

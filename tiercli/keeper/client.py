@@ -27,6 +27,8 @@ _BOOT = (
 _COMMAND = (sys.executable, "-I", "-S", "-c", _BOOT.format("tiercli.keeper.process"))
 _ROOT = Path(__file__).resolve().parents[2]
 
+_going_on: list[subprocess.Popen[bytes]] = []  # Python would complain of those that it forgets
+
 
 class KeeperClient:
     """One keeper process. Not a context manager: however the drill ends, the keeper sees the end of its input."""
@@ -41,6 +43,7 @@ class KeeperClient:
         self._answers: dict[tuple[str, str], asyncio.Future[Mapping[str, Any]]] = {}
         self._faults: dict[str, KeptFault] = {}
         self._running: dict[str, int] = {}  # by fault, the process of the command that turns it on
+        self._not_on: dict[str, str] = {}  # by fault that may be on all the same, what went wrong first
         self._died = False
         self._rescued: asyncio.Future[dict[str, FaultOn]] = asyncio.get_running_loop().create_future()
         self._closing = False
@@ -79,14 +82,13 @@ class KeeperClient:
         except BackendError:
             one = (await asyncio.shield(self._rescued)).get(fault.id)
             if one is not None:
-                raise _not_reverted(fault, one.left) from None
+                raise self._not_reverted(fault, one.left) from None
             raise
         if not answer["on"]:
             return
         if answer["left"]:
-            raise _not_reverted(
-                fault, f"turning it on failed ({answer['on']}), and so did undoing it: {answer['left']}"
-            )
+            self._not_on[fault.id] = f"turning it on failed ({answer['on']}), and so did undoing it: "
+            raise self._not_reverted(fault, answer["left"])
         del self._faults[fault.id]
         raise BackendError(f"{fault.name} could not be turned on: {answer['on']}")
 
@@ -101,7 +103,7 @@ class KeeperClient:
             one = (await asyncio.shield(self._rescued)).get(name)
             left = one.left if one is not None and await turn_off_all([one], TRIES) else ""
         if left:
-            raise _not_reverted(fault, left)
+            raise self._not_reverted(fault, left)
         self._faults.pop(name, None)
         if self._died:
             self._rescued.result().pop(name, None)
@@ -125,6 +127,8 @@ class KeeperClient:
             await asyncio.wait({self._hearing}, timeout=_ENDED_WITHIN_S)
             self._process.kill()
             self._process.wait()
+        else:
+            _going_on.append(self._process)
         self._hearing.cancel()
         await asyncio.gather(self._hearing, return_exceptions=True)
         self._said.close()
@@ -192,6 +196,6 @@ class KeeperClient:
     def _gone(self) -> BackendError:
         return BackendError("the process that keeps the faults has died: the drill turns them off itself")
 
-
-def _not_reverted(fault: KeptFault, why: str) -> FaultNotReverted:
-    return FaultNotReverted(f"{fault.name} may still be on: {why}", hint=f"by hand: {fault.by_hand}")
+    def _not_reverted(self, fault: KeptFault, why: str) -> FaultNotReverted:
+        said = f"{fault.name} may still be on: {self._not_on.get(fault.id, '')}{why}"
+        return FaultNotReverted(said, hint=f"by hand: {fault.by_hand}")

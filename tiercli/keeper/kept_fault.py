@@ -100,7 +100,12 @@ def write_note(note: str, faults: Iterable[FaultOn]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(note)  # noqa: PTH108 - no pathlib: it is dear to import
         return
-    descriptor = os.open(f"{note}.part", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write("Faults that tiercli turned on. This file goes when they are off.\n\n" + "\n".join(lines))
-    os.replace(f"{note}.part", note)  # noqa: PTH105
+    part = f"{note}.part"
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+            stream.write("Faults that tiercli turned on. This file goes when they are off.\n\n" + "\n".join(lines))
+        os.replace(part, note)  # noqa: PTH105
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(part)  # noqa: PTH108
+        raise
