@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import HYBRID, ROOT
 from tests.injectors.stands import MUMBAI, write_catalog
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -87,3 +89,12 @@ def test_what_is_not_known_of_a_catalog_is_not_held_against_its_faults(tmp_path:
     assert done.returncode == 2
     assert "no_such_key" in done.stdout + done.stderr
     assert "in fault outage" not in done.stdout + done.stderr
+
+
+def test_the_example_of_the_page_is_valid(tmp_path: Path, run_tiercli: Run) -> None:
+    page = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
+    example = next(block for block in page.split("\n\n") if block.startswith("    environments:"))
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(HYBRID.read_text(encoding="utf-8") + textwrap.dedent(example) + "\n", encoding="utf-8")
+    done = run_tiercli("catalog", "validate", str(catalog))
+    assert done.returncode == 0, done.stdout + done.stderr
