@@ -181,6 +181,15 @@ def test_a_credential_that_is_not_there_is_a_problem_before_anything_is_asked(
         applied(catalog, ("outage", MUMBAI, {}))
 
 
+def test_a_credential_that_no_fault_needs_is_not_asked_for(tmp_path: Path) -> None:
+    with command_stand(tmp_path) as stand:
+        own = load_catalog(stand.catalog).catalog.environments["staging"].injectors.model_dump(exclude_none=True)
+        proxy = {"url": "http://x", "credential": {"env": "NO_SUCH_VARIABLE_HERE"}}
+        catalog = write_catalog(tmp_path, {"commands": [dict(one) for one in own["commands"]], "proxy": proxy})
+        assert checked(catalog, *stand.uses) == []
+        assert len(applied(catalog, *stand.uses)) == 2
+
+
 def test_a_proxy_that_does_not_let_in_or_does_not_answer_is_no_verdict(tmp_path: Path) -> None:
     with proxy_stand(tmp_path) as stand:
         (tmp_path / "token").write_text("another-token")

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,9 @@ from tests.injectors.live_processes import all_processes, command_line
 from tests.injectors.loopback import Asked, serving
 from tests.injectors.stands import MUMBAI, SECRET, SECRET_VARIABLE, Deployment, hook_stand, injectors_of, write_catalog
 from tests.injectors.toxiproxy_fake import fake_toxiproxy
+from tiercli.catalog.loading import load_catalog
 from tiercli.errors import BackendError, ExitCode, FaultNotReverted, TiercliError
-from tiercli.faults.injectors.live import NOTE
+from tiercli.faults.injectors.live import NOTE, LiveInjectors
 
 
 @pytest.fixture(autouse=True)
@@ -229,6 +232,56 @@ def test_a_drill_that_cannot_leave_a_note_turns_nothing_on(tmp_path: Path) -> No
     (tmp_path / "run").rmdir()
     (tmp_path / "run").write_text("a file")
     assert "cannot start the process that keeps the faults" in failure(catalog).message
+
+
+def test_without_a_run_folder_the_note_is_in_the_folder_of_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    loaded = load_catalog(commands(tmp_path, ["touch", "down"], ["rm", "-f", "down"]))
+    note = tmp_path / "state" / "tiercli" / f"faults-on-staging-{os.getpid()}.txt"
+
+    async def scenario() -> None:
+        environment = loaded.catalog.environments["staging"]
+        async with LiveInjectors(environment, "staging", tmp_path, loaded.document.locate) as live:
+            await live.apply("gateway-down", {}, {})
+            assert f"by hand: cd {tmp_path} && rm -f down" in note.read_text()
+
+    asyncio.run(scenario())
+    assert not note.exists()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_certificate_is_checked_by_the_catalogs_own(tmp_path: Path) -> None:
+    make_certificate = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    subprocess.run(
+        [*make_certificate.split(), "-keyout", "key.pem", "-out", "ca.pem"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    asked: list[Asked] = []
+
+    def answer(one: Asked) -> tuple[int, str]:
+        asked.append(one)
+        return 200, "{}"
+
+    with serving(answer, certificate=tmp_path / "ca.pem", key=tmp_path / "key.pem") as url:
+        call = {"url": url.replace("127.0.0.1", "localhost")}
+        trusting = call | {"ca_file": "ca.pem"}
+        hooks = [{"fault": "gateway-down", "on": trusting, "off": trusting}]
+        asyncio.run(_on_and_off(write_catalog(tmp_path, {"hooks": hooks})))
+        assert len(asked) == 2
+        error = failure(write_catalog(tmp_path, {"hooks": [{"fault": "gateway-down", "on": call, "off": trusting}]}))
+        assert "certificate verify failed" in error.message.lower()
+        assert len(asked) == 3
+
+
+async def _on_and_off(catalog: Path) -> None:
+    async with injectors_of(catalog) as live:
+        await live.apply("gateway-down", {}, {})
 
 
 def test_a_fault_that_is_being_turned_on_when_the_drill_is_cancelled_is_off_in_the_end(tmp_path: Path) -> None:

@@ -88,10 +88,7 @@ class LiveInjectors:
         """What of `uses` (fault, target, settings) cannot be brought about here: by whom, why, and what could be. Touches nothing.
         Raises BackendError where a proxy that would do it does not answer, or does not let tiercli in."""
         problems: list[Problem] = []
-        try:
-            chooser = self._chooser()
-        except InvalidInput as error:
-            return list(error.problems)
+        chooser = self._chooser()
         for fault, target, settings in uses:
             try:
                 _, checked = check_fault(fault, target, settings, self._locate(()))
@@ -138,7 +135,13 @@ class LiveInjectors:
             await self._control.renew_all()
 
     def _chooser(self) -> Chooser:
-        """Raises InvalidInput for credentials that are not where the catalog says."""
+        def open_toxiproxy() -> Toxiproxy | None:
+            return Toxiproxy.of(self._environment, self._tiers, self._folder, self._locate)
+
+        return Chooser(self._environment.injectors, self._name, self._open_proxy, open_toxiproxy)
+
+    def _open_proxy(self) -> FaultControl | None:
+        """The fault proxy's control, None where there is none. Raises InvalidInput for its credential."""
         proxy = self._environment.injectors.proxy
         if proxy is not None and self._control is None:
             place = self._locate(("proxy",))
@@ -149,8 +152,7 @@ class LiveInjectors:
             file = proxy.credential.file
             token_file = self._folder / file if file is not None else None
             self._control = FaultControl(proxy.url, opened.secrets[0], token_file=token_file, verify=opened.trust)
-        toxiproxy = Toxiproxy.of(self._environment, self._tiers, self._folder, self._locate)
-        return Chooser(self._environment.injectors, self._name, self._control, toxiproxy)
+        return self._control
 
     async def _by_proxy(self, fault: str, target: Mapping[str, str], settings: Mapping[str, Any]) -> Applied:
         control = self._control
