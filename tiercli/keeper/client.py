@@ -89,7 +89,7 @@ class KeeperClient:
         if answer["left"]:
             self._not_on[fault.id] = f"turning it on failed ({answer['on']}), and so did undoing it: "
             raise self._not_reverted(fault, answer["left"])
-        del self._faults[fault.id]
+        self._faults.pop(fault.id, None)
         raise BackendError(f"{fault.name} could not be turned on: {answer['on']}")
 
     async def turn_off(self, name: str) -> None:
@@ -113,7 +113,7 @@ class KeeperClient:
         """Begin every lease anew. Raises BackendError where the keeper has ended, or a fault has."""
         ended = (await self._ask(("renew", ""), {"do": "renew"}))["ended"]
         if ended:
-            raise BackendError(f"{', '.join(ended)}: turned off, because nobody renewed for {LEASE_S:g} s")
+            raise BackendError(f"nobody renewed for {LEASE_S:g} s: {'; '.join(ended)}")
 
     async def close(self) -> None:
         """End it. What is still on it goes on undoing, and that is not waited for."""
