@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tiercli.errors import BackendError, FaultNotReverted
-from tiercli.keeper.actions import end_group
+from tiercli.keeper.actions import end_marked
 from tiercli.keeper.kept_fault import FaultOn, KeptFault, turn_off_all, write_note
 from tiercli.keeper.process import LEASE_S, TRIES
 
@@ -42,7 +41,6 @@ class KeeperClient:
         self._hearing: asyncio.Task[None] | None = None
         self._answers: dict[tuple[str, str], asyncio.Future[Mapping[str, Any]]] = {}
         self._faults: dict[str, KeptFault] = {}
-        self._running: dict[str, int] = {}  # by fault, the process of the command that turns it on
         self._not_on: dict[str, str] = {}  # by fault that may be on all the same, what went wrong first
         self._died = False
         self._rescued: asyncio.Future[dict[str, FaultOn]] = asyncio.get_running_loop().create_future()
@@ -159,12 +157,8 @@ class KeeperClient:
     async def _hear(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             said = json.loads(line)
-            if "runs" in said:
-                self._running[said["id"]] = said["runs"]
-                continue
             what = next(kind for kind in ("on", "off", "ended") if kind in said)
             key = ("renew", "") if what == "ended" else (what, str(said["id"]))
-            self._running.pop(key[1], None)
             answer = self._answers.pop(key, None)
             if answer is not None and not answer.done():
                 answer.set_result(said)
@@ -174,13 +168,14 @@ class KeeperClient:
     async def _rescue(self) -> None:
         """The keeper died: what it had begun ends, and what it kept is turned off, at once."""
         self._died = True
+        for what, name in self._answers:
+            if what == "on":
+                end_marked(name)
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(self._gone())
                 answer.exception()  # whoever asked may have stopped waiting
         self._answers.clear()
-        for pid in self._running.values():
-            end_group(pid, signal.SIGKILL)
         kept = [FaultOn(fault, fault.steps) for fault in reversed(self._faults.values())]
         left = await turn_off_all(kept, TRIES)
         for one in kept:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,13 +56,13 @@ class FaultOn:
         self.abandoned = asyncio.Event()  # it is to be off: no use in going on
         self._begun = list(begun)
 
-    async def turn_on(self, on_start: Callable[[int], None]) -> str:
-        """Why it is not on, "" where it is. `on_start` hears of each command's process."""
+    async def turn_on(self) -> str:
+        """Why it is not on, "" where it is."""
         for step in self.fault.steps:
             if self.abandoned.is_set():
                 return INTERRUPTED
             self._begun.append(step)
-            said = await step.on.perform(Attempt(self.fault.secrets, self.abandoned, on_start))
+            said = await step.on.perform(Attempt(self.fault.secrets, self.abandoned, self.fault.id))
             if said:
                 return said
         return ""

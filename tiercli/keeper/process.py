@@ -5,7 +5,6 @@ here before it is turned on. When the input ends (the drill is over, or was kill
 newest first. For as long as something is on, the file NOTE says what, and what to do by hand.
 
     {"do": "on", "fault": {…}}  →  {"id": …, "on": ""}: it is on; else why it is not, and "left": why it may be all the same
-                                   {"id": …, "runs": PID}: before that, for each command that it takes
     {"do": "off", "id": …}      →  {"id": …, "off": ""}: it is off; else why it may still be on
     {"do": "renew"}             →  {"ended": [what became of the faults that nobody renewed, a sentence each]}
 
@@ -94,7 +93,7 @@ class Keeper:
                 del self._faults[name]
                 _say(id=name, on=f"cannot write {self._note}: {error.strerror}", left="")
                 return
-            said = await one.turn_on(lambda pid: _say(id=name, runs=pid))
+            said = await one.turn_on()
             if said:
                 await self._turn_off([one])
             self._renewed_at = time.monotonic()
