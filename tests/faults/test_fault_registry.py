@@ -20,7 +20,7 @@ FOLDER = Path(tiercli.faults.__file__).parent
 # The modules of the folder that are no fault.
 MACHINERY = {
     "__init__", "control", "control_api", "forwarding", "interface", "latencies", "leases", "listener", "observing", "proxy",
-    "rewriting", "routes", "surge", "validation",
+    "rewriting", "routes", "surge", "targets", "validation",
 }  # fmt: skip
 
 

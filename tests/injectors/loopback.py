@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,11 @@ class Asked:
 
 
 @contextmanager
-def serving(answer: Callable[[Asked], tuple[int, str]]) -> Iterator[str]:
-    """The base URL of a server whose answers, status and JSON text, are those of `answer`. What that raises fails the test."""
+def serving(
+    answer: Callable[[Asked], tuple[int, str]], *, certificate: Path | None = None, key: Path | None = None
+) -> Iterator[str]:
+    """The base URL of a server whose answers, status and JSON text, are those of `answer`. What that raises fails the test.
+    With a certificate it speaks TLS."""
     failures: list[Exception] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -52,10 +57,15 @@ def serving(answer: Callable[[Asked], tuple[int, str]]) -> Iterator[str]:
             """A client that hangs up is none of this test's business."""
 
     server = Server(("127.0.0.1", 0), Handler)
+    scheme = "http"
+    if certificate is not None:
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trust.load_cert_chain(certificate, key)
+        server.socket, scheme = trust.wrap_socket(server.socket, server_side=True), "https"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{scheme}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

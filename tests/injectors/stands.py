@@ -21,6 +21,8 @@ import yaml
 from tests.conftest import HYBRID, ROOT
 from tests.injectors.loopback import Asked, serving
 from tests.injectors.toxiproxy_fake import fake_toxiproxy
+from tiercli.catalog.loading import load_catalog
+from tiercli.faults.injectors import LiveInjectors
 
 SECRET = "a-secret-that-nobody-may-read"
 SECRET_VARIABLE = "TIERCLI_TEST_INJECTOR_TOKEN"
@@ -49,6 +51,15 @@ def write_catalog(folder: Path, injectors: Mapping[str, Any], **more: Any) -> Pa
     path = folder / "catalog.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return path
+
+
+def injectors_of(catalog: Path, tiers: Mapping[str, str] | None = None) -> LiveInjectors:
+    """The injectors of a catalog that `write_catalog` wrote."""
+    loaded = load_catalog(catalog)
+    environment, locate = loaded.catalog.environments["staging"], loaded.document.locate
+    return LiveInjectors(
+        environment, "staging", catalog.parent, locate, tiers=tiers, note_folder=catalog.parent / "run"
+    )
 
 
 def eventually(what: Callable[[], bool], seconds: float = 20) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.injectors.live_processes import all_processes, command_line
 from tests.injectors.stands import (
     SECRET,
     Deployment,
@@ -29,6 +32,8 @@ from tests.injectors.stands import (
     write_catalog,
 )
 from tiercli.faults.injectors.live import NOTE
+from tiercli.keeper.client import KeeperClient
+from tiercli.keeper.process import LEASE_S
 
 MakeStand = Callable[[Path], AbstractContextManager[Stand]]
 STANDS = [
@@ -84,16 +89,6 @@ def drilling(stand: Stand, *uses: Use) -> Iterator[Drill]:
     finally:
         process.kill()
         process.communicate(timeout=90)
-
-
-def all_processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def command_line(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
@@ -171,23 +166,37 @@ def test_a_drill_without_its_keeper_turns_its_faults_off_and_ends(
         assert not drill.note.exists()
 
 
-def test_a_command_that_is_under_way_is_ended_and_undone(tmp_path: Path) -> None:
-    """Else it would turn the fault on after it was turned off."""
-    slow = ["sh", "-c", "touch began; sleep 3; touch down"]
-    commands = [{"fault": "gateway-down", "on": slow, "off": ["sh", "-c", "rm -f down; touch undone"]}]
-    stand = Stand(write_catalog(tmp_path, {"commands": commands}), [], (tmp_path / "down").exists)
-    command = [sys.executable, "-m", "tests.injectors.drill_child", str(stand.catalog), str(tmp_path / "run")]
+@pytest.mark.parametrize("whom", ["the drill", "its keeper"])
+def test_a_command_that_is_under_way_is_ended_and_undone(tmp_path: Path, whom: str) -> None:
+    """Else it would turn the fault on after it was turned off, or keep it on for as long as it takes."""
+    slow = ["sh", "-c", f"touch {tmp_path}/began; sleep 600; touch down"]
+    commands = [{"fault": "gateway-down", "on": slow, "off": ["touch", "undone"], "within": "10m"}]
+    catalog, notes = write_catalog(tmp_path, {"commands": commands}), tmp_path / "run"
+    command = [sys.executable, "-m", "tests.injectors.drill_child", str(catalog), str(notes)]
     process = subprocess.Popen([*command, '["gateway-down", {}, {}]'], cwd=ROOT)
+    drill = Drill(process, notes / NOTE)
     try:
         eventually((tmp_path / "began").exists)
-        process.kill()
+        os.kill(process.pid if whom == "the drill" else drill.keeper, signal.SIGKILL)
         eventually((tmp_path / "undone").exists)
-        with contextlib.suppress(AssertionError):
-            eventually(stand.is_on, 4)
-        assert not stand.is_on()
+        assert [pid for pid in all_processes() if f"{tmp_path}/began" in command_line(pid)] == []
+        assert process.wait(60) == (-signal.SIGKILL if whom == "the drill" else 3)
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_drill_that_was_stopped_while_it_waited_hears_the_answer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        keeper = KeeperClient(tmp_path / "note")
+        await keeper.start()
+        renewed = asyncio.create_task(keeper.renew())
+        await asyncio.sleep(0)  # it has asked
+        time.sleep(LEASE_S + 0.5)  # noqa: ASYNC251 - nothing here runs, as when the process is stopped
+        await renewed
+        await keeper.close()
+
+    asyncio.run(scenario())
 
 
 def test_what_cannot_be_undone_at_once_is_tried_again(tmp_path: Path) -> None:

@@ -201,7 +201,12 @@ def _litellm_config(plan: EstatePlan) -> dict[str, Any]:
         fallbacks += [{alias.name: others}] if others else []
     return {
         "model_list": models,
-        "litellm_settings": {"callbacks": ["prometheus"], "num_retries": 0, "telemetry": False},
+        "litellm_settings": {
+            "callbacks": ["prometheus"],
+            "num_retries": 0,
+            "telemetry": False,
+            "require_auth_for_metrics_endpoint": False,
+        },
         "router_settings": {"fallbacks": fallbacks, "num_retries": 0, "disable_cooldowns": True},
         "general_settings": {"custom_auth": "who_calls.user_api_key_auth"},
     }

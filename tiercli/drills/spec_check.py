@@ -13,8 +13,7 @@ from tiercli.drills.load_plan import check_mix
 from tiercli.drills.spec import DrillSpec
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
-from tiercli.faults import FAULTS_BY_NAME
-from tiercli.faults.interface import CALL_LABELS, ROUTE_LABELS, SCRAPE_LABELS
+from tiercli.faults.targets import Targets
 from tiercli.faults.validation import check_fault
 from tiercli.rules.alarm import Alarm
 
@@ -78,54 +77,16 @@ def _hidden(spec: DrillSpec, alarms: Mapping[str, Alarm], locate: Locate) -> Ite
 
 
 def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Problem]:
-    values = _target_values(catalog)
+    targets = Targets(catalog)
     for position, use in enumerate(spec.faults):
         place: tuple[str | int, ...] = ("faults", position)
         try:
-            check_fault(use.fault, use.target, use.settings, locate(place))
+            kind, _ = check_fault(use.fault, use.target, use.settings, locate(place))
         except InvalidInput as error:
             yield from error.problems
             continue
-        kind = FAULTS_BY_NAME[use.fault]
-        if kind.injector == "proxy" and not use.target:
-            said = f"the fault {use.fault} has no target, and would be on everywhere"
-            yield Problem(locate((*place, "target")), said, f"at least one of {', '.join(kind.target_labels)}")
-            continue
-        bad = False
-        for label, value in use.target.items():
-            if label not in values:
-                bad = True
-                yield unknown_name("target label", label, values, locate((*place, "target", label)))
-            elif value not in values[label]:
-                bad = True
-                yield unknown_name(
-                    label, value, values[label], locate((*place, "target", label)), f" in fault {use.fault}"
-                )
-        if use.target and not bad and not any(_matches(use.target, row) for row in _targets(catalog)):
-            said = ", ".join(f"{label}={value}" for label, value in use.target.items())
-            yield Problem(locate((*place, "target")), f"nothing in the catalog is {said}")
-
-
-def _targets(catalog: Catalog) -> Iterator[dict[str, str]]:
-    for name, provider in catalog.providers.items():
-        for region in provider.regions:
-            yield {"provider": name, "region": region, "tier": provider.tier}
-        for server_name, server in provider.servers.items():
-            yield {"provider": name, "region": server.region, "tier": provider.tier, "server": server_name}
-            yield from ({"scrape": scrape, "server": server_name} for scrape in ("servers", "gpus"))
-    yield {"scrape": "gateway"}
-    for name, tenant in catalog.tenants.items():
-        for alias in catalog.tenant_aliases(tenant):
-            yield from ({"tenant": name, "alias": alias, "feature": feature} for feature in tenant.features)
-
-
-def _target_values(catalog: Catalog) -> Mapping[str, list[str]]:
-    labels = (*ROUTE_LABELS, *SCRAPE_LABELS, *CALL_LABELS)
-    values: dict[str, dict[str, None]] = {label: {} for label in labels}
-    for target in _targets(catalog):
-        for label, value in target.items():
-            values[label][value] = None
-    return {label: list(known) for label, known in values.items()}
+        at = (*place, "target")
+        yield from targets.problems(kind, use.target, lambda *label, at=at: locate((*at, *label)))
 
 
 def _matches(wanted: Mapping[str, str], row: Mapping[str, str]) -> bool:

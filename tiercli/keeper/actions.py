@@ -10,12 +10,14 @@ import signal
 import ssl
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
 INTERRUPTED = "interrupted before it was done"
+MARK = "TIERCLI_FAULT_ID"  # in a command's environment, and so in that of all that it starts
+_PASSES = 50
 _GRACE_S = 2.0  # between TERM and KILL of a command
 _SHOWN = 500  # characters of a command's output, and of an answer
 _MARGIN = 8192  # read beyond them, so that a secret is seen whole before anything is cut
@@ -24,11 +26,11 @@ _URL_SAFE = "%/?:@!$&'()*+,;=-._~"
 
 @dataclass(eq=False, slots=True)
 class Attempt:
-    """Around one action: what must not be said, an event that ends it early, and whom to tell of a process that begins."""
+    """Around one action: what must not be said, an event that ends it early, and a mark for the processes of commands."""
 
     secrets: tuple[str, ...] = ()
     abandoned: asyncio.Event = field(default_factory=asyncio.Event)
-    on_start: Callable[[int], None] = lambda pid: None
+    mark: str = ""
 
     def shown(self, text: str, *, end: bool = False) -> str:
         """The beginning of `text`, or its end, as it can be printed: on one line, without the secrets."""
@@ -55,7 +57,7 @@ class Command:
                 process = await asyncio.create_subprocess_exec(
                     *self.argv,
                     cwd=self.cwd,
-                    env={**os.environ, **self.env},
+                    env={**os.environ, **self.env, **({MARK: attempt.mark} if attempt.mark else {})},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -63,7 +65,6 @@ class Command:
                 )
             except (OSError, ValueError) as error:
                 return f"{self.argv[0]} cannot be run: {_reason(error)}"
-            attempt.on_start(process.pid)
             ended = asyncio.create_task(process.wait())
             abandoned = asyncio.create_task(attempt.abandoned.wait())
             try:
@@ -147,17 +148,44 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def end_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process and what it started in its group; nothing where they are gone."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+def end_marked(mark: str) -> None:
+    """Kill every process that a command of this mark started, whatever became of its parents (Linux; elsewhere nothing)."""
+    wanted = f"{MARK}={mark}".encode()
+    for _ in range(_PASSES):  # they may be starting others
+        found = [pid for pid in _processes() if wanted in _environment(pid)]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - no pathlib: it is dear
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> list[bytes]:
+    """The environment that a process began with; empty where it has ended, and for others' processes."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:  # noqa: PTH123
+            return stream.read().split(b"\0")
+    except OSError:
+        return []
 
 
 async def _end_group(pid: int, ended: asyncio.Task[int]) -> None:
-    end_group(pid, signal.SIGTERM)
+    _signal_group(pid, signal.SIGTERM)
     await asyncio.wait({ended}, timeout=_GRACE_S)
-    end_group(pid, signal.SIGKILL)
+    _signal_group(pid, signal.SIGKILL)
     await ended
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
 
 
 def _end_of(output: IO[bytes]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tiercli.errors import BackendError, FaultNotReverted
-from tiercli.keeper.actions import end_group
+from tiercli.keeper.actions import end_marked
 from tiercli.keeper.kept_fault import FaultOn, KeptFault, turn_off_all, write_note
 from tiercli.keeper.process import LEASE_S, TRIES
 
@@ -26,6 +25,8 @@ _BOOT = (
 )
 _COMMAND = (sys.executable, "-I", "-S", "-c", _BOOT.format("tiercli.keeper.process"))
 _ROOT = Path(__file__).resolve().parents[2]
+
+_going_on: list[subprocess.Popen[bytes]] = []  # Python would complain of those that it forgets
 
 
 class KeeperClient:
@@ -40,7 +41,7 @@ class KeeperClient:
         self._hearing: asyncio.Task[None] | None = None
         self._answers: dict[tuple[str, str], asyncio.Future[Mapping[str, Any]]] = {}
         self._faults: dict[str, KeptFault] = {}
-        self._running: dict[str, int] = {}  # by fault, the process of the command that turns it on
+        self._not_on: dict[str, str] = {}  # by fault that may be on all the same, what went wrong first
         self._died = False
         self._rescued: asyncio.Future[dict[str, FaultOn]] = asyncio.get_running_loop().create_future()
         self._closing = False
@@ -79,15 +80,14 @@ class KeeperClient:
         except BackendError:
             one = (await asyncio.shield(self._rescued)).get(fault.id)
             if one is not None:
-                raise _not_reverted(fault, one.left) from None
+                raise self._not_reverted(fault, one.left) from None
             raise
         if not answer["on"]:
             return
         if answer["left"]:
-            raise _not_reverted(
-                fault, f"turning it on failed ({answer['on']}), and so did undoing it: {answer['left']}"
-            )
-        del self._faults[fault.id]
+            self._not_on[fault.id] = f"turning it on failed ({answer['on']}), and so did undoing it: "
+            raise self._not_reverted(fault, answer["left"])
+        self._faults.pop(fault.id, None)
         raise BackendError(f"{fault.name} could not be turned on: {answer['on']}")
 
     async def turn_off(self, name: str) -> None:
@@ -101,7 +101,7 @@ class KeeperClient:
             one = (await asyncio.shield(self._rescued)).get(name)
             left = one.left if one is not None and await turn_off_all([one], TRIES) else ""
         if left:
-            raise _not_reverted(fault, left)
+            raise self._not_reverted(fault, left)
         self._faults.pop(name, None)
         if self._died:
             self._rescued.result().pop(name, None)
@@ -111,7 +111,7 @@ class KeeperClient:
         """Begin every lease anew. Raises BackendError where the keeper has ended, or a fault has."""
         ended = (await self._ask(("renew", ""), {"do": "renew"}))["ended"]
         if ended:
-            raise BackendError(f"{', '.join(ended)}: turned off, because nobody renewed for {LEASE_S:g} s")
+            raise BackendError(f"nobody renewed for {LEASE_S:g} s: {'; '.join(ended)}")
 
     async def close(self) -> None:
         """End it. What is still on it goes on undoing, and that is not waited for."""
@@ -125,6 +125,8 @@ class KeeperClient:
             await asyncio.wait({self._hearing}, timeout=_ENDED_WITHIN_S)
             self._process.kill()
             self._process.wait()
+        else:
+            _going_on.append(self._process)
         self._hearing.cancel()
         await asyncio.gather(self._hearing, return_exceptions=True)
         self._said.close()
@@ -155,12 +157,8 @@ class KeeperClient:
     async def _hear(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             said = json.loads(line)
-            if "runs" in said:
-                self._running[said["id"]] = said["runs"]
-                continue
             what = next(kind for kind in ("on", "off", "ended") if kind in said)
             key = ("renew", "") if what == "ended" else (what, str(said["id"]))
-            self._running.pop(key[1], None)
             answer = self._answers.pop(key, None)
             if answer is not None and not answer.done():
                 answer.set_result(said)
@@ -170,13 +168,14 @@ class KeeperClient:
     async def _rescue(self) -> None:
         """The keeper died: what it had begun ends, and what it kept is turned off, at once."""
         self._died = True
+        for what, name in self._answers:
+            if what == "on":
+                end_marked(name)
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(self._gone())
                 answer.exception()  # whoever asked may have stopped waiting
         self._answers.clear()
-        for pid in self._running.values():
-            end_group(pid, signal.SIGKILL)
         kept = [FaultOn(fault, fault.steps) for fault in reversed(self._faults.values())]
         left = await turn_off_all(kept, TRIES)
         for one in kept:
@@ -192,6 +191,6 @@ class KeeperClient:
     def _gone(self) -> BackendError:
         return BackendError("the process that keeps the faults has died: the drill turns them off itself")
 
-
-def _not_reverted(fault: KeptFault, why: str) -> FaultNotReverted:
-    return FaultNotReverted(f"{fault.name} may still be on: {why}", hint=f"by hand: {fault.by_hand}")
+    def _not_reverted(self, fault: KeptFault, why: str) -> FaultNotReverted:
+        said = f"{fault.name} may still be on: {self._not_on.get(fault.id, '')}{why}"
+        return FaultNotReverted(said, hint=f"by hand: {fault.by_hand}")

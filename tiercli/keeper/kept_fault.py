@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,13 +56,13 @@ class FaultOn:
         self.abandoned = asyncio.Event()  # it is to be off: no use in going on
         self._begun = list(begun)
 
-    async def turn_on(self, on_start: Callable[[int], None]) -> str:
-        """Why it is not on, "" where it is. `on_start` hears of each command's process."""
+    async def turn_on(self) -> str:
+        """Why it is not on, "" where it is."""
         for step in self.fault.steps:
             if self.abandoned.is_set():
                 return INTERRUPTED
             self._begun.append(step)
-            said = await step.on.perform(Attempt(self.fault.secrets, self.abandoned, on_start))
+            said = await step.on.perform(Attempt(self.fault.secrets, self.abandoned, self.fault.id))
             if said:
                 return said
         return ""
@@ -100,7 +100,12 @@ def write_note(note: str, faults: Iterable[FaultOn]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(note)  # noqa: PTH108 - no pathlib: it is dear to import
         return
-    descriptor = os.open(f"{note}.part", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write("Faults that tiercli turned on. This file goes when they are off.\n\n" + "\n".join(lines))
-    os.replace(f"{note}.part", note)  # noqa: PTH105
+    part = f"{note}.part"
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+            stream.write("Faults that tiercli turned on. This file goes when they are off.\n\n" + "\n".join(lines))
+        os.replace(part, note)  # noqa: PTH105
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(part)  # noqa: PTH108
+        raise

@@ -5,9 +5,8 @@ here before it is turned on. When the input ends (the drill is over, or was kill
 newest first. For as long as something is on, the file NOTE says what, and what to do by hand.
 
     {"do": "on", "fault": {…}}  →  {"id": …, "on": ""}: it is on; else why it is not, and "left": why it may be all the same
-                                   {"id": …, "runs": PID}: before that, for each command that it takes
     {"do": "off", "id": …}      →  {"id": …, "off": ""}: it is off; else why it may still be on
-    {"do": "renew"}             →  {"ended": [names of the faults that ended because nobody renewed]}
+    {"do": "renew"}             →  {"ended": [what became of the faults that nobody renewed, a sentence each]}
 
 Secrets come over the pipe only, and are in nothing that it says.
 """
@@ -94,7 +93,7 @@ class Keeper:
                 del self._faults[name]
                 _say(id=name, on=f"cannot write {self._note}: {error.strerror}", left="")
                 return
-            said = await one.turn_on(lambda pid: _say(id=name, runs=pid))
+            said = await one.turn_on()
             if said:
                 await self._turn_off([one])
             self._renewed_at = time.monotonic()
@@ -117,8 +116,10 @@ class Keeper:
             faults = [one for one in self._faults.values() if not one.given_up]
             if late and faults and not self._changing.locked():
                 async with self._changing:
-                    self._ended += [one.fault.name for one in faults]
                     await self._turn_off(faults, f"nobody renewed for {LEASE_S:g} s")
+                    for one in faults:
+                        became = f"may still be on: {one.left}" if one.left else "was turned off"
+                        self._ended.append(f"{one.fault.name} {became}")
                     self._renewed_at = time.monotonic()
 
     async def _turn_off(self, faults: list[FaultOn], alone: str = "") -> None:

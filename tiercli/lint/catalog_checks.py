@@ -14,7 +14,7 @@ from tiercli.signals.sources import catalog_sources
 
 
 def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = True) -> tuple[Check, ...]:
-    """The checks of metric names, source bindings, policies, and alarms with their thresholds. `template_folders` hold an
+    """The checks of metric names, source bindings, policies, own faults, and alarms with their thresholds. `template_folders` hold an
     operator's own alarm files; without their cases they take half the time."""
 
     def check_metrics(loaded: LoadedCatalog) -> list[Problem]:
@@ -46,7 +46,16 @@ def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = 
         except InvalidInput:
             return []  # alarms that are not sound, and reported as that
 
-    return (check_metrics, check_sources, check_alarms, check_policies)
+    def check_environments(loaded: LoadedCatalog) -> list[Problem]:
+        if not any(one.injectors.commands or one.injectors.hooks for one in loaded.catalog.environments.values()):
+            return []
+        from tiercli.faults.injectors.declared import (
+            check_own_faults,
+        )  # httpx, which few catalogs need
+
+        return check_own_faults(loaded)
+
+    return (check_metrics, check_sources, check_alarms, check_policies, check_environments)
 
 
 def _source_problems(loaded: LoadedCatalog) -> list[Problem]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tiercli.faults.injectors.live import Applied, LiveInjectors
+from tiercli.faults.injectors.live import Applied, LiveInjectors, Use
 
-__all__ = ["Applied", "LiveInjectors"]
+__all__ = ["Applied", "LiveInjectors", "Use"]

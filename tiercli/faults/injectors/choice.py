@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tiercli.catalog.environment import Injectors
@@ -10,7 +10,7 @@ from tiercli.errors import Location, Problem
 from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.control import FaultControl, ProxyRoute
 from tiercli.faults.injectors.endpoints import Locate
-from tiercli.faults.injectors.own_faults import OwnFault, own_fault
+from tiercli.faults.injectors.own_faults import DeclaredFault, own_fault
 from tiercli.faults.injectors.toxics import Cannot, Disabled, Toxic, toxiproxy_way
 from tiercli.faults.injectors.toxiproxy import Toxiproxy
 from tiercli.faults.interface import FaultSettings, Injector
@@ -53,24 +53,29 @@ class Uncovered:
         return Problem(location, self.said, self.accepted)
 
 
-Choice = OwnFault | ByProxy | ByLoad | ByToxiproxy | Uncovered
+Choice = DeclaredFault | ByProxy | ByLoad | ByToxiproxy | Uncovered
 
 
 class Chooser:
-    """Chooses for one environment. What a proxy stands before is asked once, and when it is needed."""
+    """Chooses for one environment. A proxy is opened when a fault may need it, and asked once what it stands before."""
 
     def __init__(
-        self, injectors: Injectors, name: str, control: FaultControl | None, toxiproxy: Toxiproxy | None
+        self,
+        injectors: Injectors,
+        name: str,
+        open_proxy: Callable[[], FaultControl | None],
+        open_toxiproxy: Callable[[], Toxiproxy | None],
     ) -> None:
         self._injectors = injectors
         self._name = name
-        self._control = control
-        self._toxiproxy = toxiproxy
+        self._open_proxy = open_proxy
+        self._open_toxiproxy = open_toxiproxy
+        self._chosen_toxiproxy: Toxiproxy | None = None
         self._offered: tuple[ProxyRoute, ...] | None = None
-        self._needs_toxiproxy = False
 
     async def choose(self, fault: str, target: Mapping[str, str], settings: FaultSettings) -> Choice:
-        """Who does it. Raises BackendError where the fault proxy does not say what it stands before."""
+        """Who does it. Raises BackendError where the fault proxy does not say what it stands before, InvalidInput where a
+        credential is not where the catalog says."""
         own = own_fault(self._injectors, fault, target)
         if own is not None:
             return own
@@ -80,15 +85,17 @@ class Chooser:
         if kind.build is None:
             return self._uncovered(fault, target, [_BEYOND[kind.injector]], [_OWN])
         whys, could = [], []
-        if self._control is not None:
-            why = await self._why_not_proxy(self._control, fault, target)
+        control = self._open_proxy()
+        if control is not None:
+            why = await self._why_not_proxy(control, fault, target)
             if not why:
                 return ByProxy()
             whys.append(why)
-        if self._toxiproxy is not None:
-            way = self._by_toxiproxy(self._toxiproxy, fault, target, settings)
+        toxiproxy = self._open_toxiproxy()
+        if toxiproxy is not None:
+            way = self._by_toxiproxy(toxiproxy, fault, target, settings)
             if isinstance(way, ByToxiproxy):
-                self._needs_toxiproxy = True
+                self._chosen_toxiproxy = toxiproxy
                 return way
             whys.append(f"Toxiproxy cannot: {way.why}")
             could += [way.could] if way.could else []
@@ -99,9 +106,9 @@ class Chooser:
 
     async def toxiproxy_problems(self, locate: Locate) -> list[Problem]:
         """What the catalog says of Toxiproxy that is not so there, where a fault was left to it. Raises BackendError."""
-        if self._toxiproxy is None or not self._needs_toxiproxy:
+        if self._chosen_toxiproxy is None:
             return []
-        return list(self._toxiproxy.problems(await self._toxiproxy.proxies(), locate))
+        return list(self._chosen_toxiproxy.problems(await self._chosen_toxiproxy.proxies(), locate))
 
     async def _why_not_proxy(self, control: FaultControl, fault: str, target: Mapping[str, str]) -> str:
         if self._offered is None:

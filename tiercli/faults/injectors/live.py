@@ -20,7 +20,7 @@ from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.control import FaultControl
 from tiercli.faults.injectors.choice import ByLoad, ByProxy, ByToxiproxy, Chooser, Uncovered
 from tiercli.faults.injectors.endpoints import Locate, open_endpoint
-from tiercli.faults.injectors.own_faults import OwnFault, missing_programs, own_fault, own_way
+from tiercli.faults.injectors.own_faults import DeclaredFault, missing_programs, own_fault, own_way
 from tiercli.faults.injectors.toxiproxy import Toxiproxy
 from tiercli.faults.validation import check_fault
 from tiercli.keeper.client import KeeperClient
@@ -88,15 +88,12 @@ class LiveInjectors:
         """What of `uses` (fault, target, settings) cannot be brought about here: by whom, why, and what could be. Touches nothing.
         Raises BackendError where a proxy that would do it does not answer, or does not let tiercli in."""
         problems: list[Problem] = []
-        try:
-            chooser = self._chooser()
-        except InvalidInput as error:
-            return list(error.problems)
+        chooser = self._chooser()
         for fault, target, settings in uses:
             try:
                 _, checked = check_fault(fault, target, settings, self._locate(()))
                 way = await chooser.choose(fault, target, checked)
-                if isinstance(way, OwnFault):
+                if isinstance(way, DeclaredFault):
                     own_way(way, target, settings, self._folder, self._locate)
                     problems += missing_programs(way, self._folder, self._locate)
             except InvalidInput as error:
@@ -120,7 +117,7 @@ class LiveInjectors:
                 steps, by_hand = way.toxiproxy.steps(fault, way.way, way.names)
                 said = f"Toxiproxy at {way.toxiproxy.url}: {', '.join(way.names)} {way.way.said}"
                 return await self._kept(fault, target, steps, said, by_hand, way.toxiproxy.opened.secrets)
-            case OwnFault():
+            case DeclaredFault():
                 own = own_way(way, target, settings, self._folder, self._locate)
                 said = f"{own.said} brought {_on(fault, target)} about"
                 return await self._kept(fault, target, (own.step,), said, own.by_hand, own.secrets)
@@ -138,7 +135,13 @@ class LiveInjectors:
             await self._control.renew_all()
 
     def _chooser(self) -> Chooser:
-        """Raises InvalidInput for credentials that are not where the catalog says."""
+        def open_toxiproxy() -> Toxiproxy | None:
+            return Toxiproxy.of(self._environment, self._tiers, self._folder, self._locate)
+
+        return Chooser(self._environment.injectors, self._name, self._open_proxy, open_toxiproxy)
+
+    def _open_proxy(self) -> FaultControl | None:
+        """The fault proxy's control, None where there is none. Raises InvalidInput for its credential."""
         proxy = self._environment.injectors.proxy
         if proxy is not None and self._control is None:
             place = self._locate(("proxy",))
@@ -149,8 +152,7 @@ class LiveInjectors:
             file = proxy.credential.file
             token_file = self._folder / file if file is not None else None
             self._control = FaultControl(proxy.url, opened.secrets[0], token_file=token_file, verify=opened.trust)
-        toxiproxy = Toxiproxy.of(self._environment, self._tiers, self._folder, self._locate)
-        return Chooser(self._environment.injectors, self._name, self._control, toxiproxy)
+        return self._control
 
     async def _by_proxy(self, fault: str, target: Mapping[str, str], settings: Mapping[str, Any]) -> Applied:
         control = self._control

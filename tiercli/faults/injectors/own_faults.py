@@ -21,7 +21,7 @@ from tiercli.keeper.kept_fault import Step
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFault:
+class DeclaredFault:
     """A command or a hook, and where it stands below `injectors`."""
 
     injector: CommandInjector | HookInjector
@@ -38,17 +38,17 @@ class OwnWay:
     secrets: tuple[str, ...]
 
 
-def own_fault(injectors: Injectors, fault: str, target: Mapping[str, str]) -> OwnFault | None:
+def own_fault(injectors: Injectors, fault: str, target: Mapping[str, str]) -> DeclaredFault | None:
     """The command or hook for exactly this fault and target, the commands first; None where there is none."""
     for kind in ("commands", "hooks"):
         found: Sequence[CommandInjector | HookInjector] = getattr(injectors, kind)
         for at, one in enumerate(found):
             if one.fault == fault and dict(one.target) == dict(target):
-                return OwnFault(one, (kind, at))
+                return DeclaredFault(one, (kind, at))
     return None
 
 
-def missing_programs(own: OwnFault, folder: Path, locate: Locate) -> Iterator[Problem]:
+def missing_programs(own: DeclaredFault, folder: Path, locate: Locate) -> Iterator[Problem]:
     """A problem for each program of a command that cannot be run from `folder`."""
     if not isinstance(own.injector, CommandInjector):
         return
@@ -61,7 +61,7 @@ def missing_programs(own: OwnFault, folder: Path, locate: Locate) -> Iterator[Pr
 
 
 def own_way(
-    own: OwnFault, target: Mapping[str, str], settings: Mapping[str, Any], folder: Path, locate: Locate
+    own: DeclaredFault, target: Mapping[str, str], settings: Mapping[str, Any], folder: Path, locate: Locate
 ) -> OwnWay:
     """What turns it on and off. Raises InvalidInput for a credential or certificates that are not where the catalog says."""
     within_s = parse_duration(own.injector.within)
