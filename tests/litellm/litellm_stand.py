@@ -51,7 +51,7 @@ DRILL: dict[str, Any] = {
     "owner": "platform",
     "alarms": ["ProviderDown"],
     "factor": FACTOR,
-    "load": {"arrivals_per_second": 20, "stream_share": 0.3, "mix": {"tenants": {"catalogue": 1}}},
+    "load": {"arrivals_per_second": 5, "stream_share": 0.3, "mix": {"tenants": {"catalogue": 1}}},
     "phases": {"steady": "2m", "fault": "5m", "recovery": "14m"},
     "faults": [{"fault": "outage", "target": {"provider": "openai", "region": "eu"}}],
     "expect": [
