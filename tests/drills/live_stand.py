@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from tiercli.catalog.loading import load_catalog
 from tiercli.drills.estate import build_estate, start_sandbox
 from tiercli.drills.spec import Load
 from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.ports import PortAllocator
+from tiercli.sandbox.processes import ProcessSpec
 from tiercli.sandbox.sandbox import Sandbox
 
 FACTOR = 30
@@ -48,9 +51,10 @@ def live_stand(
     stack: StackBinaries,
     folder: Path,
     edit: Callable[[dict[str, Any], dict[str, Any]], object] = lambda environment, catalog: None,
+    measured: bool = False,
     **spec: Any,
 ) -> Iterator[Stand]:
-    """A running estate, and a catalog that names its servers. `edit` changes the environment, and the
+    """A running estate, and a catalog that names its servers. `measured`: no gateway, but `tiercli proxy` before an endpoint. `edit` changes the environment, and the
     catalog, before they are written; `spec` the drill."""
     ready: queue.Queue[Stand | BaseException] = queue.Queue()
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -58,10 +62,22 @@ def live_stand(
     async def run() -> None:
         estate = build_estate(load_catalog(HYBRID), FACTOR)
         async with Sandbox(estate.loaded.catalog, stack, estate.timing) as sandbox:
-            await start_sandbox(estate, sandbox, load=LOAD)
+            edit_tree = None
+            if measured:
+                metrics = await _start_proxy(sandbox, folder, edit, spec)
+                files = folder / "catalog.yaml", folder / "drills"
+
+                def edit_tree(tree: dict[str, str]) -> dict[str, str]:
+                    return {
+                        path: text.replace(sandbox.plan.gateways[0].address, metrics) for path, text in tree.items()
+                    }
+
+            else:
+                files = _write(sandbox, folder, edit, spec)
+            await start_sandbox(estate, sandbox, edit_tree, load=LOAD)
             over = asyncio.Event()
             loops.append((asyncio.get_running_loop(), over))
-            ready.put(Stand(sandbox, *_write(sandbox, folder, edit, spec), asyncio.get_running_loop()))
+            ready.put(Stand(sandbox, *files, asyncio.get_running_loop()))
             await over.wait()
 
     def main() -> None:
@@ -105,3 +121,27 @@ def _write(
     drills.mkdir()
     (drills / "short-outage.yaml").write_text(yaml.safe_dump(SHORT | spec), encoding="utf-8")
     return catalog, drills
+
+
+async def _start_proxy(
+    sandbox: Sandbox, folder: Path, edit: Callable[[dict[str, Any], dict[str, Any]], object], spec: dict[str, Any]
+) -> str:
+    """The measuring point, before the simulated primary; where its metrics are."""
+    with PortAllocator() as allocate:
+        listen, metrics, control = (f"127.0.0.1:{allocate()}" for _ in range(3))
+    primary = next(one for one in sandbox.plan.endpoints if (one.provider, one.region) == ("anthropic", "ap-south-1"))
+
+    def direct(environment: dict[str, Any], catalog: dict[str, Any]) -> None:
+        del environment["gateway"]
+        url = f"http://127.0.0.1:{primary.upstream_port}"
+        place = {"provider": primary.provider, "region": primary.region, "url": url, "listen": listen}
+        environment["endpoints"] = [place]
+        environment["injectors"]["proxy"]["url"] = f"http://{control}"
+        edit(environment, catalog)
+
+    catalog, _ = _write(sandbox, folder, direct, spec)
+    command = (sys.executable, "-m", "tiercli", "proxy", "--catalog", str(catalog), "--env", "staging")
+    command += ("--metrics", metrics, "--control", control, "--token-file", str(folder / "token"))
+    command += ("--audit-log", str(folder / "audit.jsonl"))
+    await sandbox.warden.start(ProcessSpec("measuring point", command, folder / "proxy.log"))
+    return metrics

@@ -181,6 +181,16 @@ def test_a_killed_drill_leaves_no_fault_and_no_lock_and_nobody_else_drills_meanw
         until(lambda: not is_locked(stand), within_s=90)
 
 
+def test_without_a_gateway_a_drill_goes_through_the_measuring_point(stack: StackBinaries, tmp_path: Path) -> None:
+    # Nobody falls back for those who call directly: while the endpoint is gone, all their calls fail.
+    with live_stand(stack, tmp_path, measured=True, abort={"error_share": 1}) as stand:
+        done, result = run_drill(stand)
+    assert done.returncode == 0, (done.stderr, result.get("reasons"))
+    assert result["load"]["failed"] > 0
+    records = (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(records) > result["load"]["started"] / 2
+
+
 def test_by_alertmanagers_own_word_a_drill_passes_where_it_sent(stack: StackBinaries, tmp_path: Path) -> None:
     with live_stand(stack, tmp_path, by_alertmanagers_word) as stand, pager(stand.sandbox.addresses.receiver, 200):
         done, result = run_drill(stand)

@@ -65,6 +65,8 @@ DRILL: dict[str, Any] = {
             "resolved_within": "14m",
         }
     ],
+    # Usually 1.4 s there, and no alias was served from it before: more than is promised.
+    "allow": [{"alert": "ProviderLatencyHigh", "labels": {"provider": "openai", "region": "us"}}],
 }
 
 
