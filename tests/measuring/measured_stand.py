@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import uvloop
 import yaml
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -31,6 +32,7 @@ Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CLAUDE = {"provider": "anthropic", "region": "ap-south-1", "wire": "anthropic"}
 GPT = {"provider": "openai", "region": "ap-south-1"}
 LLAMA = {"provider": "vllm", "region": "mumbai-dc", "server": "vllm-a"}
+OFFER = {"provider": "openai", "model": "gpt-5-mini", "region": "ap-south-1"}
 ACME = {"x-tenant": "acme-corp", "x-feature": "chat"}
 
 
@@ -144,3 +146,45 @@ def openai_answer(**changes: Any) -> bytes:
     usage = {"prompt_tokens": 11, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}
     choice = {"index": 0, "message": {"role": "assistant", "content": "a secret answer"}, "finish_reason": "stop"}
     return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage, **changes}).encode()
+
+
+def answering(body: bytes, status: int = 200, **headers: str) -> Serve:
+    async def serve(_: web.BaseRequest) -> web.StreamResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.Response(body=body, status=status, headers={"content-type": "application/json", **named})
+
+    return serve
+
+
+def streaming(*parts: bytes | float | str) -> Serve:
+    """Pieces of a stream; seconds between them; "cut" breaks it off."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for part in parts:
+            if isinstance(part, float):
+                await asyncio.sleep(part)
+            elif isinstance(part, bytes):
+                await response.write(part)
+            else:
+                assert request.transport is not None
+                request.transport.abort()
+        return response
+
+    return serve
+
+
+def scenario(
+    folder: Path, serve: Serve | str, check: Callable[[MeasuredStand], Any], endpoint: Mapping[str, Any] = GPT
+) -> None:
+    async def run() -> None:
+        async with measured_stand(folder, serve, endpoint) as stand:
+            await check(stand)
+
+    uvloop.run(run())
+
+
+async def silent(_: web.BaseRequest) -> web.StreamResponse:
+    await asyncio.sleep(30)
+    return web.Response()

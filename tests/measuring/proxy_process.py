@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import uvloop
+from aiohttp import web
+from measured_stand import openai_answer
+
 from tests.conftest import ROOT
 
 TOKEN = "a-token-of-this-test"
+KEY = "sk-not-to-be-seen"
+ASKED = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hello"}]}
 
 
 @dataclass(frozen=True)
@@ -85,3 +92,29 @@ def proxy_process(
             process.wait(30)
             assert process.stdout is not None
             process.stdout.close()
+
+
+async def upstream(seen: list[dict[str, str]], **more: Any) -> tuple[web.ServerRunner, int]:
+    """A server that answers every call, and notes its headers."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append({name.lower(): value for name, value in request.headers.items()})
+        return web.Response(body=openai_answer(), content_type="application/json")
+
+    runner = web.ServerRunner(web.Server(serve), shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, **more).start()
+    return runner, runner.addresses[0][1]
+
+
+def run_scenario(check: Callable[[], Awaitable[None]]) -> None:
+    uvloop.run(check())  # type: ignore[arg-type]
+
+
+async def until(found: Callable[[], bool]) -> None:
+    """Wait for something that comes, though nobody can say when."""
+    for _ in range(1000):
+        if found():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come")

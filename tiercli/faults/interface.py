@@ -136,7 +136,7 @@ S = TypeVar("S", bound=FaultSettings)
 class FaultKind(Generic[S]):
     """A fault that a drill can name: who injects it, what its target and settings may be, and what makes it.
 
-    `build` is None where the injector is not the proxy."""
+    `build` is None where the injector is not the proxy. `wire`: the only wire format whose answers it changes."""
 
     name: str
     summary: str
@@ -144,6 +144,7 @@ class FaultKind(Generic[S]):
     target_labels: tuple[str, ...]
     settings: type[S]
     build: Callable[[S], Fault] | None = None
+    wire: str | None = None
 
     def check_settings(self, settings: Mapping[str, Any]) -> list[str]:
         """What is wrong with `settings`, a sentence each; empty when nothing is."""

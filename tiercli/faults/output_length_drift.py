@@ -41,4 +41,5 @@ OUTPUT_LENGTH = FaultKind(
     target_labels=ROUTE_LABELS,
     settings=OutputLengthSettings,
     build=OutputLength,
+    wire="openai",
 )

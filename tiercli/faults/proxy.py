@@ -131,7 +131,7 @@ class FaultProxy:
                 if not point.faults:
                     return await forwarder.relay(request, seen)
                 return await _answer_with_faults(request, forwarder, point.faults, seen)
-            except asyncio.CancelledError:
+            except BaseException:  # most of all that the handler is cancelled, its connection gone
                 if seen is not None:  # a fault reset the connection, or the client did
                     seen.ended(Ending.BROKEN if listener.resets != resets else Ending.CLIENT_GONE)
                 raise

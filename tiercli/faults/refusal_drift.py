@@ -51,4 +51,5 @@ REFUSAL = FaultKind(
     target_labels=ROUTE_LABELS,
     settings=RefusalSettings,
     build=Refusal,
+    wire="openai",
 )

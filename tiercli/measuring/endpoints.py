@@ -20,8 +20,6 @@ from tiercli.measuring.place import OWN_HEADERS, Place
 from tiercli.measuring.wires import WIRES
 from tiercli.measuring.wires.interface import Wire
 
-# These change the text of OpenAI's answers; another wire's would pass as they are.
-_OF_OPENAI_ANSWERS = frozenset({"refusal-drift", "output-length-drift"})
 _HIGHEST_PORT = 65_535
 
 
@@ -88,15 +86,14 @@ def _ready(
         readable=measured,
     )
     host, port = split_address(endpoint.listen)
-    known = [kind.name for kind in FAULTS if kind.build is not None and ROUTE_LABELS[0] in kind.target_labels]
-    faults = known if endpoint.wire == "openai" else [fault for fault in known if fault not in _OF_OPENAI_ANSWERS]
+    calls = [kind for kind in FAULTS if kind.build is not None and ROUTE_LABELS[0] in kind.target_labels]
     route = Route(
         name="/".join(part.replace("%", "%25").replace("/", "%2F") for part in _parts(endpoint)),
         host=host,
         port=port,
         upstream=endpoint.url.rstrip("/"),
         labels=place.labels,
-        faults=tuple(faults),
+        faults=tuple(kind.name for kind in calls if kind.wire in (None, endpoint.wire)),
     )
     return StoodFor(route=route, place=place, wire=wire, passage=passage, has_credential=bool(put))
 
