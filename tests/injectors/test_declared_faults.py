@@ -91,10 +91,12 @@ def test_what_is_not_known_of_a_catalog_is_not_held_against_its_faults(tmp_path:
     assert "in fault outage" not in done.stdout + done.stderr
 
 
-def test_the_example_of_the_page_is_valid(tmp_path: Path, run_tiercli: Run) -> None:
+def test_the_examples_of_the_page_are_valid(tmp_path: Path, run_tiercli: Run) -> None:
     page = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
-    example = next(block for block in page.split("\n\n") if block.startswith("    environments:"))
-    catalog = tmp_path / "catalog.yaml"
-    catalog.write_text(HYBRID.read_text(encoding="utf-8") + textwrap.dedent(example) + "\n", encoding="utf-8")
-    done = run_tiercli("catalog", "validate", str(catalog))
-    assert done.returncode == 0, done.stdout + done.stderr
+    examples = [block for block in page.split("\n\n") if block.startswith("    environments:")]
+    assert len(examples) == 2
+    for example in examples:
+        catalog = tmp_path / "catalog.yaml"
+        catalog.write_text(HYBRID.read_text(encoding="utf-8") + textwrap.dedent(example) + "\n", encoding="utf-8")
+        done = run_tiercli("catalog", "validate", str(catalog))
+        assert done.returncode == 0, done.stdout + done.stderr
