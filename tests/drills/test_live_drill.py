@@ -1,4 +1,6 @@
-"""Whole drills in an environment that is reached by its URLs alone: what they prove, what leaves them unproven, what they leave."""
+"""Whole drills in an environment that is reached by its URLs alone: what they prove, what leaves them unproven, what they leave.
+
+`make test-live` runs all of them."""
 
 from __future__ import annotations
 
@@ -200,6 +202,7 @@ def test_by_alertmanagers_own_word_a_drill_passes_where_it_sent(stack: StackBina
     assert result["evidence"][-1]["said"] == "Alertmanager had Watchdog throughout"
 
 
+@pytest.mark.slow
 def test_by_alertmanagers_own_word_a_drill_fails_where_nothing_could_be_sent(
     stack: StackBinaries, tmp_path: Path
 ) -> None:
@@ -224,7 +227,7 @@ def brief() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+@pytest.mark.parametrize("name", ["prometheus", pytest.param("alertmanager", marks=pytest.mark.slow)])
 def test_a_server_that_is_restarted_or_gone_leaves_a_drill_unproven(
     stack: StackBinaries, tmp_path: Path, name: str
 ) -> None:
@@ -244,6 +247,7 @@ def test_a_server_that_is_restarted_or_gone_leaves_a_drill_unproven(
         until(lambda: not is_on(stand))
 
 
+@pytest.mark.slow
 def test_scrapes_that_nobody_meant_to_miss_leave_a_drill_unproven(stack: StackBinaries, tmp_path: Path) -> None:
     async def fail_for_a_while() -> None:
         async with FaultControl(stand.sandbox.plan.proxy.control_url, stand.sandbox.token) as control:
@@ -259,6 +263,7 @@ def test_scrapes_that_nobody_meant_to_miss_leave_a_drill_unproven(stack: StackBi
     assert any("did not answer scrapes for" in reason for reason in reasons), reasons
 
 
+@pytest.mark.slow
 def test_a_spend_that_reaches_the_cap_ends_the_drill_and_its_fault(stack: StackBinaries, tmp_path: Path) -> None:
     theirs = tmp_path / "twice.py"
     # Their own users send three times what the drill plans.
@@ -276,6 +281,7 @@ def test_a_spend_that_reaches_the_cap_ends_the_drill_and_its_fault(stack: StackB
     assert "recovery" in phases or "fault" in phases
 
 
+@pytest.mark.slow
 def test_an_alarm_that_fires_already_is_not_drilled(stack: StackBinaries, tmp_path: Path) -> None:
     with live_stand(stack, tmp_path, phases=BRIEF, expect=[brief()]) as stand:
         first, _ = run_drill(stand)

@@ -206,7 +206,7 @@ def test_what_the_drill_before_left_behind_is_told_and_not_judged() -> None:
     shared = [replace(event, shared=True) if isinstance(event, RunStarted) else event for event in passing_events()]
     result = verdict(shared, seen, samples)
     assert result.outcome is Outcome.PASSED
-    assert [(one.alert, one.said) for one in result.seen] == [("Drift", "left of the drill before it")]
+    assert [(one.alert, one.said) for one in result.seen] == [("Drift", "it fired before the drill began")]
     # One that began in this drill is this drill's, and so is any in a sandbox of its own.
     anew = replace(seen, active_at=T0 + 1)
     assert verdict(shared, anew, samples).outcome is Outcome.FAILED

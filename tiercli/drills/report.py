@@ -19,9 +19,11 @@ from tiercli.drills.timeline import (
     Notified,
     PanelSeen,
     RunStarted,
+    SpendBound,
     Timeline,
     Verification,
 )
+from tiercli.drills.told import notifications
 from tiercli.resources import resource_folder
 
 VERDICT_IN_WORDS = {
@@ -75,6 +77,7 @@ def render_report(result: Result, timeline: Timeline) -> str:
         expectations=[(one, list(detection_parts(one.detection))) for one in result.expectations],
         notifications=list(_notifications(timeline, fault)),
         panels=list(timeline.of(PanelSeen)),
+        spend=timeline.first(SpendBound),
         answered=sum(one.succeeded for one in windows),
         marks={Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.INCONCLUSIVE: "?"},
         Outcome=Outcome,
@@ -102,6 +105,6 @@ def detection_parts(detection: Detection) -> Iterator[Part]:
 
 def _notifications(timeline: Timeline, fault: FaultApplied | None) -> Iterator[tuple[Notified, str]]:
     """Each notification as it arrived, the heartbeat left out, with when it came."""
-    for event in timeline.of(Notified):
+    for event in notifications(timeline):
         if event.alert != WATCHDOG:
             yield event, f"{event.at - fault.at:+.1f} s after the fault" if fault else ""

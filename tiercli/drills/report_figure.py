@@ -20,6 +20,7 @@ from tiercli.drills.timeline import (
     SignalSamples,
     Timeline,
 )
+from tiercli.drills.told import notifications
 
 _ROLE_STYLE = {"signal": "signal", "threshold": "threshold", "baseline": "baseline"}
 
@@ -136,7 +137,7 @@ def _stretches(times: list[float], step: float) -> Iterator[tuple[float, float]]
 
 
 def _marks(timeline: Timeline, alert: str, identity: str) -> Iterator[Mark]:
-    for event in timeline.of(Notified):
+    for event in notifications(timeline):
         if event.alert == alert and _identity(event.labels) == identity:
             text = f"{event.receiver} notified" if event.status == "firing" else f"{event.receiver} told it is over"
             yield Mark(event.at, "notified" if event.status == "firing" else "resolved", text)

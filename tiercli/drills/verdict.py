@@ -175,7 +175,7 @@ def judge_others(spec: DrillSpec, timeline: Timeline) -> tuple[tuple[Unexpected,
         if any(expected.alert == story.alert and _has(story.labels, expected.labels) for expected in spec.expect):
             continue
         if story.left_over and not story.anew:
-            seen.append(Seen(alert=story.alert, labels=story.labels, said="left of the drill before it"))
+            seen.append(Seen(alert=story.alert, labels=story.labels, said="it fired before the drill began"))
             continue
         allowed = _allowance(spec.allow, story)
         reached = f"it reached {', '.join(story.notified)}" if story.notified else ""
