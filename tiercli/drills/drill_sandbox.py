@@ -24,7 +24,7 @@ OnNotification = Callable[[Notification], None]
 class DrillSandbox:
     """Entering makes its folder and ports; `start` starts it. Inside `heard_by` a drill hears what happens in it."""
 
-    def __init__(self, estate: Estate, binaries: StackBinaries) -> None:
+    def __init__(self, estate: Estate, binaries: StackBinaries, ports: Mapping[str, int] | None = None) -> None:
         self.estate = estate
         self.binaries = binaries
         self.tree: Mapping[str, str] = {}
@@ -37,6 +37,7 @@ class DrillSandbox:
             binaries,
             estate.timing,
             on_exit=self._exited,
+            ports=ports,
             tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
             cooldown_s=parse_duration(estate.settings.cooldown or "0s") / estate.timing.factor,
         )

@@ -1,0 +1,105 @@
+"""What a catalog gives a blind drill to work with: the load it is put under, who answers whom, how large servers must be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tiercli.catalog.model import Candidate, Catalog
+from tiercli.drills.load_plan import build_mix
+from tiercli.drills.spec import Load, SandboxSettings
+
+LOAD = Load(arrivals_per_second=40)
+BUSY_PER_S = 3.0  # calls; with fewer a rate window holds too few to show anything
+_LOCAL_SHARE = 0.35  # of the local servers' places that ordinary load takes
+_LEAST_PLACES = 4
+_LEAST_QUOTA = 500
+INSTANCES = 2
+
+Place = tuple[str, str]  # provider, region
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`calls`: per second by place, when every call is answered by the first candidate in its tenant's zone. `primary`: that
+    candidate by (alias, tenant). `tenant_calls`: per second by (tenant, provider)."""
+
+    catalog: Catalog
+    calls: Mapping[Place, float]
+    primary: Mapping[tuple[str, str], Candidate]
+    tenant_calls: Mapping[tuple[str, str], float]
+
+    def busy(self) -> tuple[Place, ...]:
+        """Places with enough traffic for a fault there to show."""
+        return tuple(place for place, rate in self.calls.items() if rate >= BUSY_PER_S)
+
+    def aliases_at(self, place: Place) -> tuple[str, ...]:
+        """Aliases that are answered there first, for some tenant at least."""
+        found = {alias: None for (alias, _), one in self.primary.items() if (one.provider, one.region) == place}
+        return tuple(found)
+
+    def local(self, place: Place) -> bool:
+        """Whether our own servers are there."""
+        return self.catalog.providers[place[0]].tier == "local"
+
+    def servers_at(self, place: Place) -> tuple[str, ...]:
+        """The servers of a place of the local tier."""
+        provider, region = place
+        return tuple(
+            name for name, server in self.catalog.providers[provider].servers.items() if server.region == region
+        )
+
+    def places_per_server(self) -> int:
+        """How many calls a local server must serve at once, so that ordinary load takes about a third of them."""
+        needed = [
+            rate * self._seconds(place) / (len(self.servers_at(place)) * _LOCAL_SHARE)
+            for place, rate in self.calls.items()
+            if self.local(place) and self.servers_at(place)
+        ]
+        return max(_LEAST_PLACES, math.ceil(max(needed, default=0.0)))
+
+    def capacity(self, place: Place) -> float:
+        """Calls per second that the local servers of a place can carry."""
+        return len(self.servers_at(place)) * self.places_per_server() / self._seconds(place)
+
+    def quota_calls_per_10s(self) -> int:
+        """A tenant's quota at a provider: at least twice what anyone sends."""
+        return max(_LEAST_QUOTA, math.ceil(20 * max(self.tenant_calls.values(), default=0.0)))
+
+    def settings(self) -> SandboxSettings:
+        """How the simulated estate differs from the catalog, so that every fault can be brought about on one machine."""
+        return SandboxSettings(
+            gateway_instances=INSTANCES,
+            local_concurrency=self.places_per_server(),
+            tenant_calls_per_10s=self.quota_calls_per_10s(),
+        )
+
+    def _seconds(self, place: Place) -> float:
+        """About how long an answer takes there."""
+        typical = self.catalog.providers[place[0]].regions[place[1]].typical
+        return typical.p50_seconds * 1.1
+
+
+def survey(catalog: Catalog, load: Load = LOAD) -> Ground:
+    """What `catalog` is under `load`."""
+    calls: dict[Place, float] = {}
+    tenant_calls: dict[tuple[str, str], float] = {}
+    primary: dict[tuple[str, str], Candidate] = {}
+    for part in build_mix(load, catalog):
+        first = _first(catalog, part.alias, part.tenant)
+        if first is None:
+            continue
+        rate = load.arrivals_per_second * part.share
+        primary[part.alias, part.tenant] = first
+        place = (first.provider, first.region)
+        calls[place] = calls.get(place, 0.0) + rate
+        bucket = (part.tenant, first.provider)
+        tenant_calls[bucket] = tenant_calls.get(bucket, 0.0) + rate
+    return Ground(catalog, calls, primary, tenant_calls)
+
+
+def _first(catalog: Catalog, alias: str, tenant: str) -> Candidate | None:
+    regions = catalog.zones[catalog.tenants[tenant].zone].regions
+    candidates = catalog.aliases[alias].candidates
+    return next((one for one in candidates if regions is None or one.region in regions), None)

@@ -1,0 +1,298 @@
+"""Which panel shows which kind of fault, and what it must show. To add a kind: a function, and its line in RULES.
+
+A rule sees panels as an on-call does, before and now, and nothing else: no raw metric, no alert, no catalog. In RULES, what
+only one fault can bring about comes before what several can: a provider that is gone also makes others slower and tenants
+dearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from tiercli.drills.blind.answer import Answer, Culprit, Kind, place
+from tiercli.drills.blind.seen import Finding, Panel, Seen, Shift
+
+INSTANCES: Panel = ("home", "Gateway instances")
+COMPLETE: Panel = ("home", "Audit completeness")
+HEALTH: Panel = ("home", "Provider health")
+LATENCY: Panel = ("provider", "Latency")
+ERRORS: Panel = ("provider", "Error rate")
+CODES: Panel = ("provider", "Top error codes")
+THROTTLED: Panel = ("provider", "Throttled (429)")
+UNCLASSIFIED: Panel = ("provider", "Unclassified errors")
+FIRST_TOKEN: Panel = ("provider", "Time to first token")
+ALIAS_CALLS: Panel = ("alias", "Calls per minute")
+CANDIDATES: Panel = ("alias", "Calls by candidate")
+EVALS: Panel = ("alias", "Eval score")
+ALIAS_COST: Panel = ("alias", "Cost per 1,000 calls")
+LENGTH: Panel = ("alias", "Answer length")
+REFUSALS: Panel = ("alias", "Refusal rate")
+QUOTA: Panel = ("tenant", "Quota buckets")
+TENANT_TOKENS: Panel = ("tenant", "Tokens per second")
+BY_TENANT: Panel = ("cost", "By tenant")
+VIOLATIONS: Panel = ("compliance", "Violations by tenant")
+QUEUE: Panel = ("local", "Queue depth")
+GPUS: Panel = ("local", "GPU utilisation")
+FINISHED: Panel = ("local", "Requests finished")
+SCRAPES: Panel = ("health", "Scrape health")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of fault, the panels that show it, and what finds it there."""
+
+    kind: Kind
+    reads: tuple[Panel, ...]
+    find: Callable[[Seen], Iterable[tuple[Culprit, float, list[Shift]]]]
+
+    def findings(self, seen: Seen) -> list[Finding]:
+        """What the rule finds, the strongest first."""
+        found = [
+            Finding(Answer(self.kind, culprit), strength, tuple(map(str, shown)))
+            for culprit, strength, shown in self.find(seen)
+        ]
+        return sorted(found, key=lambda one: -one.strength)
+
+
+Found = Iterator[tuple[Culprit, float, list[Shift]]]
+
+
+def _place(shift: Shift) -> Culprit:
+    return place(shift.label("provider"), shift.label("region"))
+
+
+def _ratio(shift: Shift) -> float:
+    """How many times what it was; 1 where nothing can be said."""
+    return shift.now / shift.was if shift.was > 0 else 1.0
+
+
+def gateway_down(seen: Seen) -> Found:
+    """No healthy instance."""
+    for shift in seen.shifts(INSTANCES):
+        if shift.now < 0.5 <= shift.was:
+            yield Culprit("gateway"), 1.0, [shift]
+
+
+def replica_missing(seen: Seen) -> Found:
+    """Fewer healthy instances, and not none."""
+    for shift in seen.shifts(INSTANCES):
+        if 0.5 <= shift.now < shift.was - 0.5:
+            yield Culprit("gateway"), 1.0, [shift]
+
+
+def unscraped(seen: Seen) -> Found:
+    """Lanes of targets that are not the gateway's are down."""
+    down: dict[str, list[Shift]] = {}
+    for shift in seen.shifts(SCRAPES):
+        if shift.now < 0.5 <= shift.was and shift.label("job") != "tiercli-gateway":
+            name = "servers" if shift.label("job") == "tiercli-servers" else "gpus"
+            down.setdefault(name, []).append(shift)
+    for name, shifts in down.items():
+        yield Culprit("metrics", name), float(len(shifts)), shifts
+
+
+def unrecorded(seen: Seen) -> Found:
+    """Fewer audit records than calls."""
+    for shift in seen.shifts(COMPLETE):
+        if shift.now < 0.98 and shift.now < shift.was - 0.01:
+            yield Culprit("audit log"), 1 - shift.now, [shift]
+
+
+def wrong_region(seen: Seen) -> Found:
+    """More violations than before. The table names the tenant and the region that served it."""
+    grown: dict[str, list[Shift]] = {}
+    for shift in seen.shifts(VIOLATIONS):
+        if shift.now > 1.02 * shift.was + 1:
+            grown.setdefault(shift.label("region"), []).append(shift)
+    for region, shifts in grown.items():
+        yield Culprit("region", region), sum(one.now - one.was for one in shifts), shifts
+
+
+def worse_evals(seen: Seen) -> Found:
+    """A score below what it was and below what it is held to."""
+    for shift in seen.shifts(EVALS, " score"):
+        held_to = shift.figure.alarm
+        if shift.was - shift.now > 0.02 and (held_to is None or shift.now < held_to):
+            yield Culprit("alias", shift.label("alias")), shift.was - shift.now, [shift]
+
+
+def _code(code: str) -> Callable[[Seen], Found]:
+    """An error code of a provider that was not there before. The board is opened for each lane of the home board."""
+
+    def find(seen: Seen) -> Found:
+        for shift in seen.shifts(CODES, code=code):
+            if shift.now > 2 * shift.was + 0.05:
+                yield _place(shift), shift.now, [shift]
+
+    return find
+
+
+def throttled(seen: Seen) -> Found:
+    """A share of 429 above the alarm."""
+    for shift in seen.shifts(THROTTLED, " throttled"):
+        if shift.now > max(2 * shift.was, 0.02):
+            yield _place(shift), shift.now, [shift]
+
+
+def unclassified(seen: Seen) -> Found:
+    """Unknown failures, more than chance."""
+    for shift in seen.shifts(UNCLASSIFIED):
+        if shift.now > 2 * shift.was + 1.5:
+            yield _place(shift), shift.now, [shift]
+
+
+def _answering(seen: Seen, alias: str) -> Culprit:
+    """Who answers an alias most."""
+    shifts = sorted(seen.shifts(CANDIDATES, alias=alias), key=lambda one: -one.now)
+    return _place(shifts[0]) if shifts else Culprit("alias", alias)
+
+
+def refusals(seen: Seen) -> Found:
+    """An alias is refused more often; whoever answers it refuses."""
+    for shift in seen.shifts(REFUSALS, " refused"):
+        if shift.now > 2 * shift.was + 0.03:
+            yield _answering(seen, shift.label("alias")), shift.now, [shift]
+
+
+def quota(seen: Seen) -> Found:
+    """A bucket that is full, or nearly."""
+    for shift in seen.shifts(QUOTA, " used"):
+        if shift.now >= 0.9 > shift.was:
+            yield Culprit("tenant", shift.label("tenant")), shift.now - shift.was, [shift]
+
+
+def overloaded(seen: Seen) -> Found:
+    """A queue, in front of GPUs that are busy. Who is asked for more than it carries, is the place that answers late or fails."""
+    queues = [one for one in seen.shifts(QUEUE, " waiting") if one.now > max(10.0, 2 * one.was)]
+    busy = [one for one in seen.shifts(GPUS) if one.now >= 0.7 and one.now > one.was + 0.15]
+    if not queues or not busy:
+        return
+    models = {one.label("model") for one in queues}
+    slow = [one for one in seen.shifts(LATENCY, " p95") if one.label("model") in models and one.was]
+    if slow:
+        worst = max(slow, key=_ratio)
+        yield _place(worst), sum(one.now for one in queues), [*queues, busy[0], worst]
+
+
+def unreachable(seen: Seen) -> Found:
+    """Every call to a place fails."""
+    for shift in seen.shifts(ERRORS, " errors"):
+        if shift.now >= 0.95 and shift.was < 0.5:
+            yield _place(shift), shift.now, [shift]
+
+
+def server_unreachable(seen: Seen) -> Found:
+    """A server finishes nothing any more, and another does."""
+    shifts = [one for one in seen.shifts(FINISHED) if one.was > 0.5]
+    alive = [one for one in shifts if one.now > 0.5 * one.was]
+    for shift in shifts:
+        if alive and shift.now < 0.1 * shift.was:
+            yield Culprit("server", shift.label("server")), shift.was, [shift]
+
+
+def _fails_with(code: str, seen: Seen) -> Found:
+    """A share of a place's calls fails, above the alarm and above chance, and mostly with `code`."""
+    for shift in seen.shifts(ERRORS, " errors"):
+        if shift.now <= max(0.05, shift.figure.alarm or 0.0, 2 * shift.was):
+            continue
+        codes = list(seen.shifts(CODES, provider=shift.label("provider"), region=shift.label("region")))
+        grown = sorted(codes, key=lambda one: -(one.now - one.was))
+        if grown and grown[0].label("code") == code:
+            yield _place(shift), shift.now, [shift, grown[0]]
+
+
+def cut_off(seen: Seen) -> Found:
+    """Connections break at a place where other calls succeed."""
+    return _fails_with("CONNECTION_FAILED", seen)
+
+
+def errors(seen: Seen) -> Found:
+    """Errors of their own at a place where other calls succeed."""
+    return _fails_with("UPSTREAM_ERROR", seen)
+
+
+def _slower(seen: Seen, panel: Panel, ending: str) -> list[tuple[float, Shift]]:
+    """Rows by how many times slower they are than before; what all of them share is this machine's doing and left out."""
+    shifts = [one for one in seen.shifts(panel, ending) if one.was > 0]
+    least = min((_ratio(one) for one in shifts), default=1.0) if len(shifts) > 1 else 1.0
+    return [(_ratio(one) / max(1.0, least), one) for one in shifts]
+
+
+def slow(seen: Seen) -> Found:
+    """The median of a place is up: whatever is asked takes longer."""
+    for ratio, shift in _slower(seen, LATENCY, " p50"):
+        if ratio >= 1.6 and shift.now > shift.was + 0.15:
+            yield _place(shift), ratio, [shift]
+
+
+def slow_streams(seen: Seen) -> Found:
+    """First tokens come late, and the median is where it was."""
+    medians = {_place(one): ratio for ratio, one in _slower(seen, LATENCY, " p50")}
+    for ratio, shift in _slower(seen, FIRST_TOKEN, " p95"):
+        if ratio >= 2 and shift.now > shift.was + 0.3 and medians.get(_place(shift), 1.0) < 1.6:
+            yield _place(shift), ratio, [shift]
+
+
+def _calls(seen: Seen, alias: str) -> float:
+    """How many times as many calls an alias has."""
+    return max((_ratio(one) for one in seen.shifts(ALIAS_CALLS, alias=alias)), default=1.0)
+
+
+def answer_length(seen: Seen) -> Found:
+    """Answers of another length, while as many are asked for: other callers have other answers."""
+    for shift in seen.shifts(LENGTH, " mean"):
+        ratio = _ratio(shift)
+        alias = shift.label("alias")
+        if ratio > 0 and not 0.7 < ratio < 1.4 and 0.6 < _calls(seen, alias) < 1.5:
+            yield _answering(seen, alias), max(ratio, 1 / ratio), [shift]
+
+
+def spend(seen: Seen) -> Found:
+    """A tenant costs more, and its tokens say why."""
+    for shift in seen.shifts(BY_TENANT):
+        tokens = list(seen.shifts(TENANT_TOKENS, tenant=shift.label("tenant")))
+        more = [one for one in tokens if _ratio(one) >= 1.7]
+        if _ratio(shift) >= 1.7 and more:
+            yield Culprit("tenant", shift.label("tenant")), shift.now - shift.was, [shift, more[0]]
+
+
+def prices(seen: Seen) -> Found:
+    """Calls of an alias cost more, though they are what they were. Whoever answers it has become dearer."""
+    dearer: dict[str, list[Shift]] = {}
+    for shift in seen.shifts(ALIAS_COST, " cost"):
+        if _ratio(shift) >= 1.7:
+            who = _answering(seen, shift.label("alias"))
+            dearer.setdefault(who.name.partition("/")[0], []).append(shift)
+    for provider, shifts in dearer.items():
+        yield Culprit("provider", provider), max(map(_ratio, shifts)), shifts
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(Kind.GATEWAY_DOWN, (INSTANCES,), gateway_down),
+    Rule(Kind.REPLICA_MISSING, (INSTANCES,), replica_missing),
+    Rule(Kind.UNSCRAPED, (SCRAPES,), unscraped),
+    Rule(Kind.AUDIT, (COMPLETE,), unrecorded),
+    Rule(Kind.WRONG_REGION, (VIOLATIONS,), wrong_region),
+    Rule(Kind.EVAL_SCORE, (EVALS,), worse_evals),
+    Rule(Kind.BAD_ANSWERS, (HEALTH, CODES), _code("POSTCONDITION_FAILED")),
+    Rule(Kind.UNCLASSIFIED, (UNCLASSIFIED,), unclassified),
+    Rule(Kind.THROTTLED, (THROTTLED,), throttled),
+    Rule(Kind.REFUSALS, (REFUSALS, CANDIDATES), refusals),
+    Rule(Kind.QUOTA, (QUOTA,), quota),
+    Rule(Kind.OVERLOADED, (QUEUE, GPUS, LATENCY), overloaded),
+    Rule(Kind.UNREACHABLE, (ERRORS,), unreachable),
+    Rule(Kind.UNREACHABLE, (FINISHED,), server_unreachable),
+    Rule(Kind.CUT_OFF, (ERRORS, HEALTH, CODES), cut_off),
+    Rule(Kind.ERRORS, (ERRORS, HEALTH, CODES), errors),
+    Rule(Kind.SLOW, (LATENCY,), slow),
+    Rule(Kind.SLOW_STREAMS, (FIRST_TOKEN, LATENCY), slow_streams),
+    Rule(Kind.ANSWER_LENGTH, (LENGTH, ALIAS_CALLS, CANDIDATES), answer_length),
+    Rule(Kind.SPEND, (BY_TENANT, TENANT_TOKENS), spend),
+    Rule(Kind.PRICES, (ALIAS_COST, CANDIDATES), prices),
+)
+
+
+def diagnose(seen: Seen) -> list[Finding]:
+    """What the panels speak for, the likeliest first: rule by rule, within a rule the strongest first."""
+    return [finding for rule in RULES for finding in rule.findings(seen)]
