@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tiercli.cli import drill_bell, drill_records
+from tiercli.cli import drill_bell, drill_blind, drill_records
 from tiercli.cli.terminal import error_console, output_console
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group.command("run", epilog=_RUN_EPILOG)(run)
     drill_records.register(group)
     drill_bell.register(group)
+    drill_blind.register(group)
     app.add_typer(group, name="drill")
 
 
