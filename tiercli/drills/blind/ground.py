@@ -15,6 +15,7 @@ BUSY_PER_S = 3.0  # calls; with fewer a rate window holds too few to show anythi
 _LOCAL_SHARE = 0.35  # of the local servers' places that ordinary load takes
 _LEAST_PLACES = 4
 _LEAST_QUOTA = 500
+_USUAL_OUTPUT = 200  # tokens of an answer
 INSTANCES = 2
 
 Place = tuple[str, str]  # provider, region
@@ -23,12 +24,14 @@ Place = tuple[str, str]  # provider, region
 @dataclass(frozen=True, slots=True)
 class Ground:
     """`calls`: per second by place, when every call is answered by the first candidate in its tenant's zone. `primary`: that
-    candidate by (alias, tenant). `tenant_calls`: per second by (tenant, provider)."""
+    candidate by (alias, tenant). `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
+    second at providers with a price."""
 
     catalog: Catalog
     calls: Mapping[Place, float]
     primary: Mapping[tuple[str, str], Candidate]
     tenant_calls: Mapping[tuple[str, str], float]
+    tenant_usd: Mapping[str, float]
 
     def busy(self) -> tuple[Place, ...]:
         """Places with enough traffic for a fault there to show."""
@@ -85,6 +88,7 @@ def survey(catalog: Catalog, load: Load = LOAD) -> Ground:
     """What `catalog` is under `load`."""
     calls: dict[Place, float] = {}
     tenant_calls: dict[tuple[str, str], float] = {}
+    tenant_usd: dict[str, float] = {}
     primary: dict[tuple[str, str], Candidate] = {}
     for part in build_mix(load, catalog):
         first = _first(catalog, part.alias, part.tenant)
@@ -96,7 +100,15 @@ def survey(catalog: Catalog, load: Load = LOAD) -> Ground:
         calls[place] = calls.get(place, 0.0) + rate
         bucket = (part.tenant, first.provider)
         tenant_calls[bucket] = tenant_calls.get(bucket, 0.0) + rate
-    return Ground(catalog, calls, primary, tenant_calls)
+        usd = rate * call_usd(catalog, first, load.prompt_tokens)
+        tenant_usd[part.tenant] = tenant_usd.get(part.tenant, 0.0) + usd
+    return Ground(catalog, calls, primary, tenant_calls, tenant_usd)
+
+
+def call_usd(catalog: Catalog, candidate: Candidate, prompt_tokens: int) -> float:
+    """About what one call costs by the price book; 0 where it has no price."""
+    price = catalog.price_book.models.get(candidate.provider, {}).get(candidate.model)
+    return 0.0 if price is None else (prompt_tokens * price.input + _USUAL_OUTPUT * price.output) / 1e6
 
 
 def _first(catalog: Catalog, alias: str, tenant: str) -> Candidate | None:

@@ -16,7 +16,8 @@ from tiercli.clients.prometheus import PrometheusClient
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.board import Board, parse_board
 from tiercli.dashboards.said import PanelReading, Row
-from tiercli.drills.blind.rules import CODES, HEALTH, RULES
+from tiercli.drills.blind.panels import CODES, HEALTH
+from tiercli.drills.blind.rules import RULES
 from tiercli.drills.blind.seen import Figure, Moment, Panel
 from tiercli.output.live_board import POINTS, BoardRequest, fetch_board
 from tiercli.signals.timing import Timing

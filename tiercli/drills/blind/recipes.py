@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiercli.drills.blind.answer import METRICS, Culprit, Kind, place
-from tiercli.drills.blind.ground import BUSY_PER_S, Ground, Place
+from tiercli.drills.blind.ground import BUSY_PER_S, Ground, Place, call_usd
 
+_LONG_PROMPTS = (3000, 6000)  # tokens
 Settings = Callable[[random.Random, Ground, "Target"], Mapping[str, Any]]
 
 
@@ -97,13 +98,23 @@ def _local_aliases(ground: Ground) -> list[Target]:
 
 
 def _cloud_callers(ground: Ground) -> list[Target]:
-    """Tenants, with an alias that a provider with a price answers them first."""
-    prices = ground.catalog.price_book.models
+    """Tenants, with an alias that a cloud provider answers them first."""
     return [
         Target({"tenant": tenant, "alias": alias}, (Culprit("tenant", tenant),), (one.provider, one.region))
         for (alias, tenant), one in ground.primary.items()
-        if not ground.local((one.provider, one.region)) and one.model in prices.get(one.provider, {})
+        if not ground.local((one.provider, one.region))
     ]
+
+
+def _spenders(ground: Ground) -> list[Target]:
+    """Of those, who can come to spend three times what they did."""
+    found = []
+    for one in _cloud_callers(ground):
+        tenant, alias = one.labels["tenant"], one.labels["alias"]
+        usd = call_usd(ground.catalog, ground.primary[alias, tenant], _LONG_PROMPTS[0])
+        if _spending_calls(ground, one) * usd >= 2 * ground.tenant_usd[tenant]:
+            found.append(one)
+    return found
 
 
 def _priced_providers(ground: Ground) -> list[Target]:
@@ -175,11 +186,16 @@ def _quota(source: random.Random, ground: Ground, target: Target) -> Mapping[str
     return {"calls_per_second": round(rate, 1), "prompt_tokens": 4, "max_tokens": 4}
 
 
+def _spending_calls(ground: Ground, target: Target) -> float:
+    """Calls per second of a tenant that spends: few for a quota."""
+    usual = ground.tenant_calls[target.labels["tenant"], target.at[0]]
+    return min(max(12.0, usual), 0.05 * ground.quota_calls_per_10s())
+
+
 def _spend(source: random.Random, ground: Ground, target: Target) -> Mapping[str, Any]:
     """Few calls for a quota, and long ones."""
-    usual = ground.tenant_calls[target.labels["tenant"], target.at[0]]
-    rate = min(max(12.0, usual), 0.05 * ground.quota_calls_per_10s())
-    return {"calls_per_second": round(rate, 1), "prompt_tokens": source.randrange(3000, 6000)}
+    rate = _spending_calls(ground, target)
+    return {"calls_per_second": round(rate, 1), "prompt_tokens": source.randrange(*_LONG_PROMPTS)}
 
 
 def _length(source: random.Random, ground: Ground, target: Target) -> Mapping[str, Any]:
@@ -217,7 +233,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("gpu-saturation", Kind.OVERLOADED, _local_aliases, _overload),
     Recipe("queue-build-up", Kind.OVERLOADED, _local_aliases, _overload),
     Recipe("quota-exhaustion", Kind.QUOTA, _cloud_callers, _quota),
-    Recipe("cost-runaway", Kind.SPEND, _cloud_callers, _spend),
+    Recipe("cost-runaway", Kind.SPEND, _spenders, _spend),
     Recipe("price-change", Kind.PRICES, _priced_providers, _dearer),
     Recipe("gateway-down", Kind.GATEWAY_DOWN, _GATEWAY, _fixed()),
     Recipe("replica-down", Kind.REPLICA_MISSING, _GATEWAY, _fixed()),

@@ -11,31 +11,32 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tiercli.drills.blind.answer import Answer, Culprit, Kind, place
+from tiercli.drills.blind.panels import (
+    ALIAS_CALLS,
+    ALIAS_COST,
+    BY_TENANT,
+    CANDIDATES,
+    CODES,
+    COMPLETE,
+    ERRORS,
+    EVALS,
+    FINISHED,
+    FIRST_TOKEN,
+    GPUS,
+    HEALTH,
+    INSTANCES,
+    LATENCY,
+    LENGTH,
+    QUEUE,
+    QUOTA,
+    REFUSALS,
+    SCRAPES,
+    TENANT_TOKENS,
+    THROTTLED,
+    UNCLASSIFIED,
+    VIOLATIONS,
+)
 from tiercli.drills.blind.seen import Finding, Panel, Seen, Shift
-
-INSTANCES: Panel = ("home", "Gateway instances")
-COMPLETE: Panel = ("home", "Audit completeness")
-HEALTH: Panel = ("home", "Provider health")
-LATENCY: Panel = ("provider", "Latency")
-ERRORS: Panel = ("provider", "Error rate")
-CODES: Panel = ("provider", "Top error codes")
-THROTTLED: Panel = ("provider", "Throttled (429)")
-UNCLASSIFIED: Panel = ("provider", "Unclassified errors")
-FIRST_TOKEN: Panel = ("provider", "Time to first token")
-ALIAS_CALLS: Panel = ("alias", "Calls per minute")
-CANDIDATES: Panel = ("alias", "Calls by candidate")
-EVALS: Panel = ("alias", "Eval score")
-ALIAS_COST: Panel = ("alias", "Cost per 1,000 calls")
-LENGTH: Panel = ("alias", "Answer length")
-REFUSALS: Panel = ("alias", "Refusal rate")
-QUOTA: Panel = ("tenant", "Quota buckets")
-TENANT_TOKENS: Panel = ("tenant", "Tokens per second")
-BY_TENANT: Panel = ("cost", "By tenant")
-VIOLATIONS: Panel = ("compliance", "Violations by tenant")
-QUEUE: Panel = ("local", "Queue depth")
-GPUS: Panel = ("local", "GPU utilisation")
-FINISHED: Panel = ("local", "Requests finished")
-SCRAPES: Panel = ("health", "Scrape health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +143,15 @@ def unclassified(seen: Seen) -> Found:
             yield _place(shift), shift.now, [shift]
 
 
+def _candidate(seen: Seen, alias: str) -> Shift | None:
+    """The row of who answers an alias most."""
+    return max(seen.shifts(CANDIDATES, alias=alias), key=lambda one: one.now, default=None)
+
+
 def _answering(seen: Seen, alias: str) -> Culprit:
-    """Who answers an alias most."""
-    shifts = sorted(seen.shifts(CANDIDATES, alias=alias), key=lambda one: -one.now)
-    return _place(shifts[0]) if shifts else Culprit("alias", alias)
+    """Who answers an alias most; where that is not to be seen, the alias."""
+    most = _candidate(seen, alias)
+    return Culprit("alias", alias) if most is None else _place(most)
 
 
 def refusals(seen: Seen) -> Found:
@@ -234,9 +240,9 @@ def slow_streams(seen: Seen) -> Found:
             yield _place(shift), ratio, [shift]
 
 
-def _calls(seen: Seen, alias: str) -> float:
-    """How many times as many calls an alias has."""
-    return max((_ratio(one) for one in seen.shifts(ALIAS_CALLS, alias=alias)), default=1.0)
+def _called_as_ever(seen: Seen, alias: str) -> bool:
+    """Whether an alias has as many calls as before, and enough for a mean to mean something."""
+    return any(0.6 < _ratio(one) < 1.5 and one.now >= 100 for one in seen.shifts(ALIAS_CALLS, alias=alias))
 
 
 def answer_length(seen: Seen) -> Found:
@@ -244,26 +250,36 @@ def answer_length(seen: Seen) -> Found:
     for shift in seen.shifts(LENGTH, " mean"):
         ratio = _ratio(shift)
         alias = shift.label("alias")
-        if ratio > 0 and not 0.7 < ratio < 1.4 and 0.6 < _calls(seen, alias) < 1.5:
+        if ratio > 0 and not 0.7 < ratio < 1.4 and _called_as_ever(seen, alias):
             yield _answering(seen, alias), max(ratio, 1 / ratio), [shift]
+
+
+def _asking_more(seen: Seen) -> dict[str, Shift]:
+    """Tenants whose tokens have grown to several times what they were, by as much as others would notice; the row that says so
+    most."""
+    shifts = sorted(seen.shifts(TENANT_TOKENS), key=_ratio)
+    whole = sum(one.was for one in shifts)
+    return {one.label("tenant"): one for one in shifts if _ratio(one) >= 3 and one.now - one.was > 0.2 * whole}
 
 
 def spend(seen: Seen) -> Found:
     """A tenant costs more, and its tokens say why."""
+    asking = _asking_more(seen)
     for shift in seen.shifts(BY_TENANT):
-        tokens = list(seen.shifts(TENANT_TOKENS, tenant=shift.label("tenant")))
-        more = [one for one in tokens if _ratio(one) >= 1.7]
-        if _ratio(shift) >= 1.7 and more:
-            yield Culprit("tenant", shift.label("tenant")), shift.now - shift.was, [shift, more[0]]
+        tenant = shift.label("tenant")
+        if _ratio(shift) >= 1.4 and tenant in asking:
+            yield Culprit("tenant", tenant), _ratio(asking[tenant]), [shift, asking[tenant]]
 
 
 def prices(seen: Seen) -> Found:
-    """Calls of an alias cost more, though they are what they were. Whoever answers it has become dearer."""
+    """Calls of an alias cost more, though nobody asks for more. Whoever answers it has become dearer."""
+    if _asking_more(seen):
+        return
     dearer: dict[str, list[Shift]] = {}
     for shift in seen.shifts(ALIAS_COST, " cost"):
-        if _ratio(shift) >= 1.7:
-            who = _answering(seen, shift.label("alias"))
-            dearer.setdefault(who.name.partition("/")[0], []).append(shift)
+        most = _candidate(seen, shift.label("alias"))
+        if _ratio(shift) >= 1.7 and most is not None:
+            dearer.setdefault(most.label("provider"), []).append(shift)
     for provider, shifts in dearer.items():
         yield Culprit("provider", provider), max(map(_ratio, shifts)), shifts
 
@@ -289,7 +305,7 @@ RULES: tuple[Rule, ...] = (
     Rule(Kind.SLOW_STREAMS, (FIRST_TOKEN, LATENCY), slow_streams),
     Rule(Kind.ANSWER_LENGTH, (LENGTH, ALIAS_CALLS, CANDIDATES), answer_length),
     Rule(Kind.SPEND, (BY_TENANT, TENANT_TOKENS), spend),
-    Rule(Kind.PRICES, (ALIAS_COST, CANDIDATES), prices),
+    Rule(Kind.PRICES, (ALIAS_COST, CANDIDATES, TENANT_TOKENS), prices),
 )
 
 
