@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,49 +57,65 @@ def test_the_panels_alone_name_a_throttling_provider(
     assert any("Throttled (429)" in row for row in one["panels"][0]["shown"])
 
 
-def test_a_person_is_not_told_before_the_answer_and_is_told_after(hybrid: LoadedCatalog, tmp_path: Path) -> None:
-    seed, _ = seed_of(hybrid, "refusal-drift", "openai")
-    runs, out = tmp_path / "runs", tmp_path / "boards"
-    command = [
-        sys.executable,
-        "-m",
-        "tiercli",
-        "drill",
-        "blind",
-        "--seed",
-        seed,
-        "--runs",
-        str(runs),
-        "--out",
-        str(out),
-    ]
+@contextlib.contextmanager
+def asked(
+    hybrid: LoadedCatalog, fault: str, provider: str, folder: Path
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A drill that waits for somebody's answer, and what it has told so far."""
+    seed, _ = seed_of(hybrid, fault, provider)
+    place = ("--seed", seed, "--runs", str(folder / "runs"), "--out", str(folder / "boards"))
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", "tiercli", "drill", "blind", *place],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "NO_COLOR": "1"},
     ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
         assert process.stderr is not None
         told = ""
         for line in process.stderr:
             told += line
             if "the clock runs" in line:
                 break
-        told += running_below(process.pid)
+        try:
+            yield process, told
+        finally:
+            process.terminate()
+
+
+def test_a_person_is_not_told_before_the_answer_and_is_told_after(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    with asked(hybrid, "refusal-drift", "openai", tmp_path) as (process, told):
+        told += "\n".join(running_below(process.pid).values())
         assert "refus" not in told
-        assert not runs.exists()
-        assert (out / "grafana" / "dashboards" / "home.json").is_file()
-        process.stdin.write("refusals openai/ap-south-1\n")
-        process.stdin.flush()
-        answered = process.stdout.read()
-        assert process.wait() == 0, told + process.stderr.read()
+        assert not (tmp_path / "runs").exists()
+        assert (tmp_path / "boards" / "grafana" / "dashboards" / "home.json").is_file()
+        answered, more = process.communicate("refusals openai/ap-south-1\n")
+    assert process.returncode == 0, told + more
     assert answered.startswith("right")
     assert "refusal-drift on provider openai, region ap-south-1" in answered
-    assert the_only_record(runs)["answered_by"] == "person"
+    assert the_only_record(tmp_path / "runs")["answered_by"] == "person"
+
+
+def test_ctrl_c_ends_everything_and_tells_nothing(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    with asked(hybrid, "outage", "openai", tmp_path) as (process, _):
+        below = running_below(process.pid)
+        process.send_signal(signal.SIGINT)
+        answered, _ = process.communicate()
+    assert (process.returncode, answered) == (130, "")
+    assert not (tmp_path / "runs").exists()
+    assert still_running(below) == []
+
+
+def test_a_prometheus_that_dies_proves_nothing(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    with asked(hybrid, "outage", "openai", tmp_path) as (process, _):
+        below = running_below(process.pid)
+        os.kill(next(pid for pid, args in below.items() if args.split()[0].endswith("prometheus")), signal.SIGKILL)
+        answered, more = process.communicate()
+    assert (process.returncode, answered) == (3, "")
+    assert "prometheus failed" in more
+    assert not (tmp_path / "runs").exists()
+    assert still_running(below) == []
 
 
 def test_a_wrong_answer_is_wrong_and_the_truth_is_told(
@@ -123,14 +141,24 @@ def test_an_answer_that_is_none_is_refused_before_anything_starts(
     assert list(tmp_path.iterdir()) == []
 
 
-def running_below(pid: int) -> str:
+def running_below(pid: int) -> dict[int, str]:
     """The command lines of a process' descendants, as anybody can list them."""
+    rows = processes()
+    found: dict[int, str] = {}
+    for own, (parent, args) in list(rows.items()) * 4:
+        if parent == pid or parent in found:
+            found[own] = args
+    assert any("prometheus" in args for args in found.values())
+    return found
+
+
+def still_running(before: dict[int, str]) -> list[str]:
+    now = processes()
+    return [args for pid, args in before.items() if now.get(pid, (0, ""))[1] == args]
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    """(parent, command line) of every process."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
-    ours, found = {str(pid)}, []
-    for own, parent, args in [row for row in rows if len(row) == 3] * 4:
-        if parent in ours and own not in ours:
-            ours.add(own)
-            found.append(args)
-    assert any("prometheus" in args for args in found)
-    return "\n".join(found)
+    return {int(row[0]): (int(row[1]), row[2]) for row in rows if len(row) == 3}
