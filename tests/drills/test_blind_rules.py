@@ -168,8 +168,8 @@ CASES: dict[str, tuple[dict[Panel, list[Figure]], str]] = {
         "answer-length provider vllm/mumbai-dc",
     ),
     "shorter answers of an alias": (
-        changed(("alias", "Answer length", "summariser", 80)),
-        "answer-length provider vllm/mumbai-dc",
+        changed(("alias", "Answer length", "chat", 80)),
+        "answer-length provider openai/ap-south-1",
     ),
     "a worse score": (changed(("alias", "Eval score", "chat", 0.7)), "eval-score alias chat"),
     "a queue before busy GPUs, and all that follows from it": (
@@ -262,6 +262,20 @@ def test_a_machine_that_is_busy_makes_all_slower_and_nobody_a_culprit() -> None:
 
 def test_other_callers_have_other_answers_and_that_is_no_drift() -> None:
     assert said(changed(("alias", "Answer length", "chat", 400), ("alias", "Calls per minute", "chat", 1700))) == []
+
+
+def test_longer_prompts_of_one_tenant_are_no_new_price() -> None:
+    now = changed(("tenant", "Tokens per second", "acme", 9000), ("alias", "Cost per 1,000 calls", "chat", 8.0))
+    assert said(now) == []
+
+
+def test_servers_that_nobody_calls_any_more_are_not_gone() -> None:
+    assert said(changed(("local", "Requests finished", "a", 0.0), ("local", "Requests finished", "b", 0.0))) == []
+
+
+def test_late_first_tokens_of_a_place_where_everything_is_late_are_not_about_streams() -> None:
+    late = (("provider", "Latency", "anthropic", 1.4), ("provider", "Time to first token", "anthropic", 1.0))
+    assert said(changed(*late)) == ["slow provider anthropic/ap-south-1"]
 
 
 def test_the_strongest_row_is_named_first_and_says_what_it_was() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.validation import check_fault
 
 SEEDS = range(400)
+US_EAST = {"provider": "anthropic", "model": "claude-sonnet-4-6", "region": "us-east-1"}
 
 
 def drawn_from(catalog: Catalog) -> list[Scenario]:
@@ -65,6 +67,19 @@ def test_a_place_that_nobody_calls_first_is_left_alone(hybrid: LoadedCatalog) ->
     met = {(one.target.get("provider"), one.target.get("region")) for one in drawn_from(hybrid.catalog)}
     assert ("anthropic", "ap-south-1") in met
     assert ("anthropic", "us-east-1") not in met
+
+
+def test_a_place_with_so_few_calls_that_nothing_would_show_is_left_alone(
+    changed_hybrid: Callable[..., LoadedCatalog],
+) -> None:
+    def call_it_rarely(data: dict[str, Any]) -> None:
+        data["aliases"] |= {f"chat-{number}": copy.deepcopy(data["aliases"]["chat"]) for number in range(20)}
+        data["aliases"]["rare"] = {"owner": "platform", "candidates": [US_EAST]}
+
+    ground = survey(changed_hybrid(call_it_rarely).catalog)
+    assert ground.calls["anthropic", "us-east-1"] > 0
+    assert ("anthropic", "us-east-1") not in ground.busy()
+    assert ("openai", "ap-south-1") in ground.busy()
 
 
 def test_hybrid_can_have_every_fault_that_is_drawn(hybrid: LoadedCatalog) -> None:

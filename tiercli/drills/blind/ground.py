@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Candidate, Catalog
@@ -23,13 +23,14 @@ Place = tuple[str, str]  # provider, region
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`calls`: per second by place, when every call is answered by the first candidate in its tenant's zone. `primary`: that
-    candidate by (alias, tenant). `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
+    """`calls`: per second by place, when every call is answered by its alias's first candidate. `primary`: that
+    candidate by alias. `callers`: every (alias, tenant) that calls. `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
     second at providers with a price."""
 
     catalog: Catalog
     calls: Mapping[Place, float]
-    primary: Mapping[tuple[str, str], Candidate]
+    primary: Mapping[str, Candidate]
+    callers: Sequence[tuple[str, str]]
     tenant_calls: Mapping[tuple[str, str], float]
     tenant_usd: Mapping[str, float]
 
@@ -38,9 +39,8 @@ class Ground:
         return tuple(place for place, rate in self.calls.items() if rate >= BUSY_PER_S)
 
     def aliases_at(self, place: Place) -> tuple[str, ...]:
-        """Aliases that are answered there first, for some tenant at least."""
-        found = {alias: None for (alias, _), one in self.primary.items() if (one.provider, one.region) == place}
-        return tuple(found)
+        """Aliases that are answered there first."""
+        return tuple(alias for alias, one in self.primary.items() if (one.provider, one.region) == place)
 
     def local(self, place: Place) -> bool:
         """Whether our own servers are there."""
@@ -89,29 +89,25 @@ def survey(catalog: Catalog, load: Load = LOAD) -> Ground:
     calls: dict[Place, float] = {}
     tenant_calls: dict[tuple[str, str], float] = {}
     tenant_usd: dict[str, float] = {}
-    primary: dict[tuple[str, str], Candidate] = {}
+    primary: dict[str, Candidate] = {}
+    callers: dict[tuple[str, str], None] = {}
     for part in build_mix(load, catalog):
-        first = _first(catalog, part.alias, part.tenant)
-        if first is None:
-            continue
+        first = catalog.aliases[part.alias].candidates[
+            0
+        ]  # within every caller's zone: the catalog's check sees to that
         rate = load.arrivals_per_second * part.share
-        primary[part.alias, part.tenant] = first
+        primary[part.alias] = first
+        callers[part.alias, part.tenant] = None
         place = (first.provider, first.region)
         calls[place] = calls.get(place, 0.0) + rate
         bucket = (part.tenant, first.provider)
         tenant_calls[bucket] = tenant_calls.get(bucket, 0.0) + rate
         usd = rate * call_usd(catalog, first, load.prompt_tokens)
         tenant_usd[part.tenant] = tenant_usd.get(part.tenant, 0.0) + usd
-    return Ground(catalog, calls, primary, tenant_calls, tenant_usd)
+    return Ground(catalog, calls, primary, tuple(callers), tenant_calls, tenant_usd)
 
 
 def call_usd(catalog: Catalog, candidate: Candidate, prompt_tokens: int) -> float:
     """About what one call costs by the price book; 0 where it has no price."""
     price = catalog.price_book.models.get(candidate.provider, {}).get(candidate.model)
     return 0.0 if price is None else (prompt_tokens * price.input + _USUAL_OUTPUT * price.output) / 1e6
-
-
-def _first(catalog: Catalog, alias: str, tenant: str) -> Candidate | None:
-    regions = catalog.zones[catalog.tenants[tenant].zone].regions
-    candidates = catalog.aliases[alias].candidates
-    return next((one for one in candidates if regions is None or one.region in regions), None)

@@ -1,4 +1,8 @@
-"""The faults of a blind drill: what each looks like to an on-call, whom it can meet, how strong it is. One line a fault."""
+"""The faults of a blind drill: what each looks like to an on-call, whom it can meet, how strong it is. One line a fault.
+
+Left out is what no dashboard could show: a fault of a place that nobody calls first, of one server's answers alone (its own
+metrics do not see what happens on the way), and a gateway that is not scraped, which looks like one that is gone.
+"""
 
 from __future__ import annotations
 
@@ -64,45 +68,44 @@ def _places_of_aliases(ground: Ground) -> list[Target]:
 
 def _out_of_zone(ground: Ground) -> list[Target]:
     """Places whose answers can come from where some of their callers' data may not go."""
-    catalog = ground.catalog
-    regions = list(dict.fromkeys(region for _, region in catalog.provider_regions()))
-    found = []
-    for one in _places(ground):
-        for region in regions:
-            rate = sum(
-                ground.tenant_calls[tenant, first.provider]
-                for (_, tenant), first in ground.primary.items()
-                if (first.provider, first.region) == one.at
-                and (allowed := catalog.zones[catalog.tenants[tenant].zone].regions) is not None
-                and region not in allowed
-            )
-            if region != one.at[1] and rate >= 1:
-                found.append(Target(one.labels, (Culprit("region", region), *one.culprits), (one.at[0], region)))
+    regions = dict.fromkeys(region for _, region in ground.catalog.provider_regions())
+    return [
+        Target(one.labels, (Culprit("region", region), *one.culprits), (one.at[0], region))
+        for one in _places(ground)
+        for region in regions
+        if region != one.at[1] and _calls_bound_elsewhere(ground, one.at, region) >= 1
+    ]
+
+
+def _calls_bound_elsewhere(ground: Ground, at: Place, region: str) -> float:
+    """Calls per second to a provider of tenants who call it there and may not be served in `region`."""
+    found = 0.0
+    for tenant in dict.fromkeys(tenant for alias, tenant in ground.callers if alias in ground.aliases_at(at)):
+        allowed = ground.catalog.zones[ground.catalog.tenants[tenant].zone].regions
+        if allowed is not None and region not in allowed:
+            found += ground.tenant_calls[tenant, at[0]]
     return found
 
 
 def _aliases(ground: Ground) -> list[Target]:
-    called = dict.fromkeys(alias for alias, _ in ground.primary)
-    return [Target({"alias": name}, (Culprit("alias", name),)) for name in called]
+    return [Target({"alias": name}, (Culprit("alias", name),)) for name in ground.primary]
 
 
 def _local_aliases(ground: Ground) -> list[Target]:
-    """Aliases that our own servers answer first, whoever calls."""
-    found = []
-    for alias in dict.fromkeys(alias for alias, _ in ground.primary):
-        places = {(one.provider, one.region) for (name, _), one in ground.primary.items() if name == alias}
-        at = next(iter(places))
-        if len(places) == 1 and ground.local(at) and ground.servers_at(at):
-            found.append(Target({"alias": alias}, (*_named(ground, at), Culprit("alias", alias)), at))
-    return found
+    """Aliases that our own servers answer first."""
+    return [
+        Target({"alias": alias}, (*_named(ground, at), Culprit("alias", alias)), at)
+        for alias, one in ground.primary.items()
+        if ground.local(at := (one.provider, one.region)) and ground.servers_at(at)
+    ]
 
 
 def _cloud_callers(ground: Ground) -> list[Target]:
     """Tenants, with an alias that a cloud provider answers them first."""
     return [
-        Target({"tenant": tenant, "alias": alias}, (Culprit("tenant", tenant),), (one.provider, one.region))
-        for (alias, tenant), one in ground.primary.items()
-        if not ground.local((one.provider, one.region))
+        Target({"tenant": tenant, "alias": alias}, (Culprit("tenant", tenant),), at)
+        for alias, tenant in ground.callers
+        if not ground.local(at := (ground.primary[alias].provider, ground.primary[alias].region))
     ]
 
 
@@ -111,7 +114,7 @@ def _spenders(ground: Ground) -> list[Target]:
     found = []
     for one in _cloud_callers(ground):
         tenant, alias = one.labels["tenant"], one.labels["alias"]
-        usd = call_usd(ground.catalog, ground.primary[alias, tenant], _LONG_PROMPTS[0])
+        usd = call_usd(ground.catalog, ground.primary[alias], _LONG_PROMPTS[0])
         if _spending_calls(ground, one) * usd >= 2 * ground.tenant_usd[tenant]:
             found.append(one)
     return found
