@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -81,6 +82,25 @@ def test_what_is_no_answer_is_asked_again_and_help_lists_what_can_be_said(hybrid
     assert "tenant acme-corp" in text
     assert "did you mean 'errors'" in text
     assert "unknown culprit 'nobody'" in text
+
+
+def test_at_a_terminal_nothing_goes_wrong_before_enter(hybrid: LoadedCatalog) -> None:
+    keyboard, terminal = pty.openpty()
+    told: list[str] = []
+
+    async def scenario() -> Answer | None:
+        person = Person(LineReader(terminal), culprits_of(hybrid.catalog), told.append, waits=True)
+        stage = cast(Stage, FakeStage())
+        waiting = asyncio.create_task(person.ready(stage))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        os.write(keyboard, b"\n")
+        await waiting
+        os.write(keyboard, b"errors anthropic/ap-south-1\n")
+        return await person.answer(stage, {})
+
+    assert asyncio.run(scenario()) == ERRORS
+    assert "press Enter" in told[0]
 
 
 def test_the_end_of_input_is_no_answer(hybrid: LoadedCatalog) -> None:

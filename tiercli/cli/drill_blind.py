@@ -126,7 +126,9 @@ def _answerer(catalog: Catalog, auto: bool, answer: str | None) -> Answerer:
     known = culprits_of(catalog)
     if answer is not None:
         return Given(parse_answer(answer, known))
-    return Panels() if auto else Person(LineReader(sys.stdin.fileno()), known, _say)
+    if auto:
+        return Panels()
+    return Person(LineReader(sys.stdin.fileno()), known, _say, waits=sys.stdin.isatty())
 
 
 async def _play(
@@ -160,6 +162,8 @@ def _say(text: str) -> None:
 
 def _ready(stage: Stage, out: Path | None) -> None:
     """Write the dashboards, and say how to look at them."""
+    import shlex
+
     from tiercli.dashboards import render_dashboards
     from tiercli.dashboards.provisioning import render_provisioning
     from tiercli.output.writing import write_tree
@@ -168,8 +172,10 @@ def _ready(stage: Stage, out: Path | None) -> None:
         return
     catalog, url = stage.sandbox.estate.loaded.catalog, stage.sandbox.sandbox.addresses.prometheus_url
     write_tree(out, render_dashboards(catalog) | render_provisioning(catalog), force=True)
+    factor = stage.sandbox.estate.timing.factor
     _say(f"dashboards: {out / 'grafana' / 'dashboards'}, for a Grafana with the Prometheus data source {url}")
-    _say(f"without one: tiercli dashboards show home --dir {out} --prometheus {url} --range 15m")
+    _say(f"without one: tiercli dashboards show home --dir {shlex.quote(str(out))} --prometheus {url} --range 5m")
+    _say(f"time is compressed ×{factor:g}: look at the last 5 minutes, {5 * factor / 60:g} hours of estate time")
 
 
 def _say_round(one: Round, rounds: Sequence[Round], count: int) -> None:

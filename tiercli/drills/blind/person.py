@@ -49,12 +49,22 @@ class LineReader:
 
 
 class Person:
-    """Asks on `say`, and takes what `lines` give; what is no answer is asked again."""
+    """Asks on `say`, and takes what `lines` give; what is no answer is asked again. `waits`: for Enter before each fault, so that
+    somebody at a terminal can open the dashboards first."""
 
-    def __init__(self, lines: LineReader, known: Sequence[Culprit], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, lines: LineReader, known: Sequence[Culprit], say: Callable[[str], None], *, waits: bool = False
+    ) -> None:
+        self._waits = waits
         self._lines = lines
         self._known = known
         self._say = say
+
+    async def ready(self, stage: Stage) -> None:
+        """When somebody says so."""
+        if self._waits:
+            self._say("all is well; look around, and press Enter when something may go wrong")
+            await stage.race(self._lines.line())
 
     async def answer(self, stage: Stage, before: Moment) -> Answer | None:
         """The first line that is an answer, or None at the end of input."""
@@ -89,6 +99,9 @@ class Given:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+
+    async def ready(self, stage: Stage) -> None:
+        """At once."""
 
     async def answer(self, stage: Stage, before: Moment) -> Answer | None:
         """That answer, at once."""

@@ -51,12 +51,18 @@ class Round:
 class Answerer(Protocol):
     """Somebody who looks at the dashboards."""
 
+    async def ready(self, stage: Stage) -> None:
+        """Return when the fault may come."""
+
     async def answer(self, stage: Stage, before: Moment) -> Answer | None:
         """What is wrong, or None where nothing can be said. The clock runs. `before`: what the panels said before the fault."""
 
 
 class Panels:
     """tiercli itself, reading what the rules' panels show and nothing else. It answers what two readings in a row speak for most."""
+
+    async def ready(self, stage: Stage) -> None:
+        """At once."""
 
     async def answer(self, stage: Stage, before: Moment) -> Answer | None:
         """The first answer that stays, or None after a while."""
@@ -109,6 +115,7 @@ async def play(
 async def _round(course: Course, number: int, stage: Stage, answerer: Answerer) -> Round:
     seed = course.seed_of(number)
     scenario = draw(course.ground, seed)
+    await answerer.ready(stage)
     before = await stage.race(stage.reader.read())
     async with stage.fault(scenario) as at:
         began = time.monotonic()
