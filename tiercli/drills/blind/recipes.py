@@ -127,9 +127,10 @@ def _priced_providers(ground: Ground) -> list[Target]:
         rates[provider] = rates.get(provider, 0.0) + rate
     found = []
     for provider, rate in rates.items():
-        places = (place(provider, region) for region in ground.catalog.providers[provider].regions)
+        regions = tuple(ground.catalog.providers[provider].regions)
+        alone = (place(provider, regions[0]),) if len(regions) == 1 else ()
         if prices.get(provider) and rate >= BUSY_PER_S:
-            found.append(Target({"provider": provider}, (Culprit("provider", provider), *places)))
+            found.append(Target({"provider": provider}, (Culprit("provider", provider), *alone)))
     return found
 
 
