@@ -54,7 +54,12 @@ class PanelReader:
                 chosen = {key: lane.labels[key] for key in ("provider", "region") if key in lane.labels}
                 wanted = {key: (value,) for key, value in chosen.items()}
                 for panel, figures in (await self._read(name, board, wanted, at)).items():
-                    named = tuple(dataclasses.replace(one, labels={**one.labels, **chosen}) for one in figures)
+                    named = tuple(
+                        dataclasses.replace(
+                            one, name=" / ".join((*chosen.values(), one.name)), labels={**one.labels, **chosen}
+                        )
+                        for one in figures
+                    )
                     found[panel] = (*found.get(panel, ()), *named)
         return found
 
