@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tiercli.cli import drill_bell, drill_records, drill_run, drill_worker
+from tiercli.cli import drill_bell, drill_blind, drill_records, drill_run, drill_worker
 from tiercli.cli.drill_run import Drills
 from tiercli.cli.terminal import output_console
 
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     drill_records.register(group)
     drill_bell.register(group)
     drill_worker.register(group)
+    drill_blind.register(group)
     app.add_typer(group, name="drill")
 
 

@@ -27,8 +27,10 @@ from tiercli.sandbox.sandbox import Sandbox
 class DrillSandbox:
     """Entering makes its folder and ports; `start` starts it. Inside `heard_by` a drill hears what happens in it."""
 
-    def __init__(self, estate: Estate, binaries: StackBinaries | None = None) -> None:
-        """`binaries`: found where they are not given. Raises ToolMissing then."""
+    def __init__(
+        self, estate: Estate, binaries: StackBinaries | None = None, ports: Mapping[str, int] | None = None
+    ) -> None:
+        """`binaries`: found where they are not given, which may raise ToolMissing. `ports`: those that are to be fixed, by name."""
         self.estate = estate
         self.binaries = binaries or find_stack()
         self.tree: Mapping[str, str] = {}
@@ -41,6 +43,7 @@ class DrillSandbox:
             self.binaries,
             estate.timing,
             on_exit=self._exited,
+            ports=ports,
             tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
             cooldown_s=parse_duration(estate.settings.cooldown or "0s") / estate.timing.factor,
         )

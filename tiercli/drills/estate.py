@@ -60,7 +60,7 @@ def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATAL
     """`catalog` with the sources that a sandbox has in place of its own: a gateway that speaks the canonical contract,
     servers that expose what vLLM does, a GPU exporter beside each; and as `settings` say."""
     has_servers = any(True for _ in catalog.servers())
-    gateway: dict[str, object] = {"binding": "native", "deployments": {}}
+    gateway: dict[str, object] = {"binding": "native", "deployments": {}, "path": "/metrics", "scheme": "http"}
     if settings.gateway_instances is not None:
         gateway["targets"] = tuple(f"gateway-{number}:9100" for number in range(settings.gateway_instances))
     return catalog.model_copy(

@@ -1,0 +1,229 @@
+"""`tiercli drill blind`: a fault that is not named, the dashboards, a clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tiercli.cli.terminal import error_console, output_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tiercli.catalog.model import Catalog
+    from tiercli.drills.blind.record import Played
+    from tiercli.drills.blind.rounds import Answerer, Course, Round
+    from tiercli.drills.blind.stage import Stage
+    from tiercli.errors import TiercliError
+
+_EPILOG = (
+    "Examples:\n\n"
+    "  tiercli drill blind                                   (you answer; your Grafana, or tiercli dashboards show)\n\n"
+    "  tiercli drill blind --auto                            (tiercli answers, from the dashboards' panels alone)\n\n"
+    "  tiercli drill blind --auto --count 60 --at-least 57   (how often are the dashboards enough?)\n\n"
+    "  echo 'errors anthropic/ap-south-1' | tiercli drill blind --seed 7\n\n"
+    "An answer is KIND CULPRIT. The kinds: unreachable, cut-off, errors, throttled, unclassified, bad-answers, slow, "
+    "slow-streams, wrong-region, refusals, answer-length, eval-score, overloaded, quota, spend, prices, gateway-down, "
+    "replica-missing, audit, unscraped. A culprit is a provider with its region, a server, an alias, a tenant, a region, the "
+    "gateway, the audit log, or metrics that are not scraped; ? says what each kind means and lists the culprits.\n\n"
+    "Exit code: 0 right and in time, 1 wrong or late, 3 the environment failed, 4 a fault may still be on, 130 Ctrl-C. With "
+    "--count 0, or 1 where fewer than --at-least were right."
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add this module's command."""
+    group.command("blind", epilog=_EPILOG)(blind)
+
+
+def blind(
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Draw the faults with this. Without it, nobody knows.", min=0)
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."
+        ),
+    ] = None,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="tiercli answers, reading the dashboards' own panels and nothing else.")
+    ] = False,
+    answer: Annotated[
+        str | None, typer.Option("--answer", metavar="KIND CULPRIT", help="Answer this, and ask nobody.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", help="So many faults, one after another.", min=1)] = 1,
+    at_least: Annotated[
+        int | None, typer.Option("--at-least", help="Exit 1 where fewer answers were right and in time.", min=0)
+    ] = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")] = Path("runs"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Where the dashboards for your Grafana are written, unless --auto.")
+    ] = Path("runs/blind-dashboards"),
+    prometheus_port: Annotated[
+        int | None, typer.Option("--prometheus-port", help="Any free port, when not given.")
+    ] = None,
+    factor: Annotated[float, typer.Option("--factor", help="Compress time by this.", min=1)] = 60,
+    output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
+) -> None:
+    """The human drill: a fault is on and not named; whoever is on call has the dashboards and three minutes to say what it is,
+    and where. Then the truth.
+
+    Everything runs in a sandbox under ordinary load, on loopback, and ends with the command. The answer, the time, the truth
+    and what the panels showed go to a report.
+    """
+    import asyncio
+    import secrets
+
+    from tiercli.catalog.loading import load_catalog
+    from tiercli.cli.drill_run import default_catalog
+    from tiercli.drills.blind.ground import survey
+    from tiercli.drills.blind.record import encode_played, write_record
+    from tiercli.drills.blind.rounds import Course
+    from tiercli.drills.blind.scenario import draw
+    from tiercli.drills.estate import build_estate
+    from tiercli.drills.run_folder import REPORT
+    from tiercli.errors import ExitCode
+    from tiercli.lint.catalog_checks import further_checks
+    from tiercli.sandbox.binaries import find_stack
+
+    loaded = load_catalog(catalog or default_catalog(), further_checks(()))
+    ground = survey(loaded.catalog)
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    draw(ground, f"{chosen}/1")  # a catalog that has no fault to draw is refused before anything starts
+    answerer = _answerer(loaded.catalog, auto, answer)
+    estate = build_estate(loaded, factor, (), ground.settings())
+    ports = {} if prometheus_port is None else {"prometheus": prometheus_port}
+    course = Course(ground, estate, find_stack(), chosen, count, ports)
+    played, stopped = asyncio.run(_play(course, answerer, auto, None if auto else out))
+    if played.rounds:
+        folder = write_record(runs, played)
+        if output == "json":
+            typer.echo(encode_played(played), nl=False)
+        else:
+            _print(played)
+            output_console().print(f"report: {folder / REPORT}", markup=False)
+    if stopped is not None:
+        raise stopped
+    wanted = at_least if at_least is not None else 1 if count == 1 else 0
+    if played.score.right < wanted:
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _answerer(catalog: Catalog, auto: bool, answer: str | None) -> Answerer:
+    """Who answers. Raises InvalidInput for an answer that is none."""
+    import sys
+
+    from tiercli.drills.blind.answer import culprits_of, parse_answer
+    from tiercli.drills.blind.person import Given, LineReader, Person
+    from tiercli.drills.blind.rounds import Panels
+    from tiercli.errors import InvalidInput
+
+    if auto and answer is not None:
+        raise InvalidInput("--auto answers by itself", hint="leave out --answer, or --auto")
+    known = culprits_of(catalog)
+    if answer is not None:
+        return Given(parse_answer(answer, known))
+    if auto:
+        return Panels()
+    return Person(LineReader(sys.stdin.fileno()), known, _say, waits=sys.stdin.isatty())
+
+
+async def _play(
+    course: Course, answerer: Answerer, auto: bool, out: Path | None
+) -> tuple[Played, TiercliError | typer.Exit | None]:
+    """What was played, and what stopped it before its end, if anything did. `out`: where dashboards are written."""
+    from tiercli.drills.blind.record import Played
+    from tiercli.drills.blind.rounds import play
+    from tiercli.drills.blind.stage import InterruptedDrill
+    from tiercli.errors import ExitCode, TiercliError
+
+    rounds: list[Round] = []
+    stopped: TiercliError | typer.Exit | None = None
+    try:
+        async for one in play(course, answerer, _say, lambda stage: _ready(stage, out)):
+            rounds.append(one)
+            if course.count > 1:
+                _say_round(one, rounds, course.count)
+    except InterruptedDrill:
+        stopped = typer.Exit(ExitCode.INTERRUPTED)
+    except TiercliError as error:
+        stopped = error
+    catalog = course.estate.loaded.catalog
+    played = Played(catalog.estate, catalog.env, course.estate.timing.factor, course.seed, auto, tuple(rounds))
+    return played, stopped
+
+
+def _say(text: str) -> None:
+    error_console().print(text, markup=False)
+
+
+def _ready(stage: Stage, out: Path | None) -> None:
+    """Write the dashboards, and say how to look at them."""
+    import shlex
+
+    from tiercli.dashboards import render_dashboards
+    from tiercli.dashboards.provisioning import render_provisioning
+    from tiercli.output.writing import write_tree
+
+    if out is None:
+        return
+    catalog, url = stage.sandbox.estate.loaded.catalog, stage.sandbox.sandbox.addresses.prometheus_url
+    write_tree(out, render_dashboards(catalog) | render_provisioning(catalog), force=True)
+    factor = stage.sandbox.estate.timing.factor
+    _say(f"dashboards: {out / 'grafana' / 'dashboards'}, for a Grafana with the Prometheus data source {url}")
+    _say(f"without one: tiercli dashboards show home --dir {shlex.quote(str(out))} --prometheus {url} --range 5m")
+    _say(f"time is compressed ×{factor:g}: look at the last 5 minutes, {5 * factor / 60:g} hours of estate time")
+
+
+def _say_round(one: Round, rounds: Sequence[Round], count: int) -> None:
+    from tiercli.drills.blind.record import verdict_of
+    from tiercli.drills.blind.score import score_of
+
+    said = f"{verdict_of(one)} after {one.seconds:.1f} s: {one.answer or 'no answer'}"
+    truth = "" if one.right else f", and it was {one.scenario.truth}"
+    _say(f"{one.number} of {count}: {said}{truth}; right so far: {score_of(rounds).right}")
+
+
+def _print(played: Played) -> None:
+    from tiercli.drills.blind.record import in_words, verdict_of
+    from tiercli.drills.blind.rounds import TARGET_S
+
+    console = output_console()
+    if len(played.rounds) > 1:
+        _print_scores(played)
+        return
+    one = played.rounds[0]
+    verdict = verdict_of(one)
+    style = {"right": "green", "late": "yellow", "wrong": "red"}[verdict]
+    console.print(f"[{style}]{verdict}[/]  after {one.seconds:.1f} s of {TARGET_S:g} s")
+    console.print(f"  answer: {one.answer or 'none'}", markup=False)
+    console.print(f"  truth:  {one.scenario.truth}: {in_words(one)}", markup=False)
+    console.print("what the panels showed:" if one.shown else "the panels showed nothing yet", markup=False)
+    for found in one.shown:
+        console.print(f"  {found.answer}: {'; '.join(found.shown)}", markup=False)
+
+
+def _print_scores(played: Played) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tiercli.drills.blind.record import in_words, verdict_of
+    from tiercli.drills.blind.score import scores_by_kind
+
+    console = output_console()
+    table = Table("kind", "right", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for kind, score in scores_by_kind(played.rounds).items():
+        table.add_row(kind.value, str(score))
+    console.print(table)
+    missed = [one for one in played.rounds if verdict_of(one) != "right"]
+    if missed:
+        table = Table("round", "what", "after", "answer", "truth", box=None, header_style="bold", padding=(0, 2, 0, 0))
+        for one in missed:
+            truth = f"{one.scenario.truth}: {in_words(one)}"
+            cells = (str(one.number), verdict_of(one), f"{one.seconds:.1f} s", str(one.answer or "none"), truth)
+            table.add_row(*map(escape, cells))
+        console.print(table)
+    console.print(f"right in {played.score}", markup=False)

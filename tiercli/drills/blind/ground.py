@@ -1,0 +1,113 @@
+"""What a catalog gives a blind drill to work with: the load it is put under, who answers whom, how large servers must be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tiercli.catalog.model import Candidate, Catalog
+from tiercli.drills.load_plan import build_mix
+from tiercli.drills.spec import Load, SandboxSettings
+
+LOAD = Load(arrivals_per_second=40)
+BUSY_PER_S = 3.0  # calls; with fewer a rate window holds too few to show anything
+_LOCAL_SHARE = 0.35  # of the local servers' places that ordinary load takes
+_LEAST_PLACES = 4
+_LEAST_QUOTA = 500
+_USUAL_OUTPUT = 200  # tokens of an answer
+INSTANCES = 2
+
+Place = tuple[str, str]  # provider, region
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`calls`: per second by place, when every call is answered by its alias's first candidate. `primary`: that
+    candidate by alias. `callers`: every (alias, tenant) that calls. `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
+    second at providers with a price."""
+
+    catalog: Catalog
+    calls: Mapping[Place, float]
+    primary: Mapping[str, Candidate]
+    callers: Sequence[tuple[str, str]]
+    tenant_calls: Mapping[tuple[str, str], float]
+    tenant_usd: Mapping[str, float]
+
+    def busy(self) -> tuple[Place, ...]:
+        """Places with enough traffic for a fault there to show."""
+        return tuple(place for place, rate in self.calls.items() if rate >= BUSY_PER_S)
+
+    def aliases_at(self, place: Place) -> tuple[str, ...]:
+        """Aliases that are answered there first."""
+        return tuple(alias for alias, one in self.primary.items() if (one.provider, one.region) == place)
+
+    def local(self, place: Place) -> bool:
+        """Whether our own servers are there."""
+        return self.catalog.providers[place[0]].tier == "local"
+
+    def servers_at(self, place: Place) -> tuple[str, ...]:
+        """The servers of a place of the local tier."""
+        provider, region = place
+        return tuple(
+            name for name, server in self.catalog.providers[provider].servers.items() if server.region == region
+        )
+
+    def places_per_server(self) -> int:
+        """How many calls a local server must serve at once, so that ordinary load takes about a third of them."""
+        needed = [
+            rate * self._seconds(place) / (len(self.servers_at(place)) * _LOCAL_SHARE)
+            for place, rate in self.calls.items()
+            if self.local(place) and self.servers_at(place)
+        ]
+        return max(_LEAST_PLACES, math.ceil(max(needed, default=0.0)))
+
+    def capacity(self, place: Place) -> float:
+        """Calls per second that the local servers of a place can carry."""
+        return len(self.servers_at(place)) * self.places_per_server() / self._seconds(place)
+
+    def quota_calls_per_10s(self) -> int:
+        """A tenant's quota at a provider: at least twice what anyone sends."""
+        return max(_LEAST_QUOTA, math.ceil(20 * max(self.tenant_calls.values(), default=0.0)))
+
+    def settings(self) -> SandboxSettings:
+        """How the simulated estate differs from the catalog, so that every fault can be brought about on one machine."""
+        return SandboxSettings(
+            gateway_instances=INSTANCES,
+            local_concurrency=self.places_per_server(),
+            tenant_calls_per_10s=self.quota_calls_per_10s(),
+        )
+
+    def _seconds(self, place: Place) -> float:
+        """About how long an answer takes there."""
+        typical = self.catalog.providers[place[0]].regions[place[1]].typical
+        return typical.p50_seconds * 1.1
+
+
+def survey(catalog: Catalog, load: Load = LOAD) -> Ground:
+    """What `catalog` is under `load`."""
+    calls: dict[Place, float] = {}
+    tenant_calls: dict[tuple[str, str], float] = {}
+    tenant_usd: dict[str, float] = {}
+    primary: dict[str, Candidate] = {}
+    callers: dict[tuple[str, str], None] = {}
+    for part in build_mix(load, catalog):
+        first = catalog.aliases[part.alias].candidates[
+            0
+        ]  # within every caller's zone: the catalog's check sees to that
+        rate = load.arrivals_per_second * part.share
+        primary[part.alias] = first
+        callers[part.alias, part.tenant] = None
+        place = (first.provider, first.region)
+        calls[place] = calls.get(place, 0.0) + rate
+        bucket = (part.tenant, first.provider)
+        tenant_calls[bucket] = tenant_calls.get(bucket, 0.0) + rate
+        usd = rate * call_usd(catalog, first, load.prompt_tokens)
+        tenant_usd[part.tenant] = tenant_usd.get(part.tenant, 0.0) + usd
+    return Ground(catalog, calls, primary, tuple(callers), tenant_calls, tenant_usd)
+
+
+def call_usd(catalog: Catalog, candidate: Candidate, prompt_tokens: int) -> float:
+    """About what one call costs by the price book; 0 where it has no price."""
+    price = catalog.price_book.models.get(candidate.provider, {}).get(candidate.model)
+    return 0.0 if price is None else (prompt_tokens * price.input + _USUAL_OUTPUT * price.output) / 1e6

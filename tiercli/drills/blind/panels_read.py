@@ -1,0 +1,89 @@
+"""The panels that the rules name, read from a live Prometheus as Grafana would draw them: their own queries, variables and all.
+
+Panels whose rows do not name a provider are opened from the home board: once for each lane of "Provider health", with the
+variables that its link sets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from tiercli.catalog.model import Catalog
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.dashboards import render_dashboards
+from tiercli.dashboards.board import Board, parse_board
+from tiercli.dashboards.said import PanelReading, Row
+from tiercli.drills.blind.panels import CODES, HEALTH
+from tiercli.drills.blind.rules import RULES
+from tiercli.drills.blind.seen import Figure, Moment, Panel
+from tiercli.output.live_board import POINTS, BoardRequest, fetch_board
+from tiercli.signals.timing import Timing
+
+RANGE = "15m"  # what a board shows, estate time
+_STALE_POINTS = 4  # a line that ended so many points ago is not there any more
+_OPENED = (CODES,)  # from a lane of HEALTH
+
+
+class PanelReader:
+    """Reads the rules' panels of a catalog's dashboards, under the timing of its sandbox."""
+
+    def __init__(self, catalog: Catalog, client: PrometheusClient, timing: Timing) -> None:
+        self._client = client
+        self._range_s = timing.window_s(RANGE)
+        self._scrape_s = timing.scrape_s
+        wanted = {panel for rule in RULES for panel in rule.reads}
+        boards = {
+            PurePosixPath(path).stem: parse_board(text, path) for path, text in render_dashboards(catalog).items()
+        }
+        self._boards = {name: _only(board, name, wanted - set(_OPENED)) for name, board in boards.items()}
+        self._opened = {name: _only(board, name, set(_OPENED)) for name, board in boards.items()}
+
+    async def read(self, at: float | None = None) -> Moment:
+        """What the panels say at `at` (Unix seconds; now). Raises BackendError."""
+        found: dict[Panel, tuple[Figure, ...]] = {}
+        for name, board in self._boards.items():
+            if board.panels:
+                found |= await self._read(name, board, {}, at)
+        for name, board in self._opened.items():
+            if not board.panels:
+                continue
+            for lane in found.get(HEALTH, ()):
+                chosen = {key: lane.labels[key] for key in ("provider", "region") if key in lane.labels}
+                wanted = {key: (value,) for key, value in chosen.items()}
+                for panel, figures in (await self._read(name, board, wanted, at)).items():
+                    named = tuple(
+                        dataclasses.replace(
+                            one, name=" / ".join((*chosen.values(), one.name)), labels={**one.labels, **chosen}
+                        )
+                        for one in figures
+                    )
+                    found[panel] = (*found.get(panel, ()), *named)
+        return found
+
+    async def _read(
+        self, name: str, board: Board, wanted: Mapping[str, Sequence[str]], at: float | None
+    ) -> dict[Panel, tuple[Figure, ...]]:
+        reading = await fetch_board(self._client, BoardRequest(board, wanted, self._range_s, self._scrape_s), at)
+        stale_s = _STALE_POINTS * self._range_s / POINTS
+        return {(name, panel.title): figures_of(panel, stale_s) for panel in reading.panels}
+
+
+def figures_of(panel: PanelReading, stale_s: float) -> tuple[Figure, ...]:
+    """The rows of a panel that have a number now."""
+    return tuple(
+        Figure(row.name, _labels(row), row.now, row.text, row.threshold)
+        for row in panel.rows
+        if row.now is not None and not math.isnan(row.now) and row.age_s <= stale_s
+    )
+
+
+def _labels(row: Row) -> dict[str, str]:
+    return {key: value for key, value in row.labels.items() if key != "__name__"}
+
+
+def _only(board: Board, name: str, wanted: set[Panel]) -> Board:
+    panels = tuple(panel for panel in board.panels if (name, panel.title) in wanted)
+    return dataclasses.replace(board, panels=panels)
