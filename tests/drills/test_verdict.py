@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.drills.synthetic_run import (
     times,
     without,
 )
+from tiercli.drills.opening import too_early
 from tiercli.drills.result import Outcome, Result
 from tiercli.drills.spec import Allowance, Evidence
 from tiercli.drills.timeline import (
@@ -36,6 +38,7 @@ from tiercli.drills.timeline import (
     PhaseStarted,
     RunEnded,
     RunStarted,
+    Unsound,
 )
 from tiercli.drills.verdict import judge
 
@@ -317,3 +320,23 @@ def test_a_panel_that_was_not_read_leaves_the_run_inconclusive() -> None:
     wanted = spec().model_copy(update={"evidence": (Evidence(dashboard="fleet", panel="Errors"),)})
     result = judge(wanted, timeline(passing_events()))
     assert (result.outcome, result.reasons) == (Outcome.INCONCLUSIVE, ("panel fleet/Errors was not read",))
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "early"),
+    [
+        ("2026-11-03T12:00:00+00:00", "UTC", "it is day 3 of the month, and before day 4"),
+        ("2026-11-04T00:00:01+00:00", "UTC", ""),
+        ("2026-11-03T20:00:00+00:00", "Asia/Kolkata", ""),
+        ("2026-11-04T03:00:00+00:00", "America/New_York", "it is day 3 of the month"),
+    ],
+)
+def test_a_drill_that_needs_days_of_a_month_says_so_before_them(day: str, zone: str, early: str) -> None:
+    wanted = spec().model_copy(update={"from_day_of_month": 4})
+    at = datetime.fromisoformat(day).timestamp()
+    said = too_early(wanted, zone, at)
+    assert (said or "").startswith(early) if early else said is None
+    result = judge(wanted, timeline([Unsound(at=at, reason=said)] if said else []))
+    assert result.outcome is Outcome.INCONCLUSIVE
+    if said:
+        assert said in result.reasons

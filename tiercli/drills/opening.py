@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tiercli.drills.evidence import alarm_facts
 from tiercli.drills.order import DrillOrder
 from tiercli.drills.sent_counts import integrations_of
 from tiercli.drills.site import DrillSite
+from tiercli.drills.spec import DrillSpec
 from tiercli.drills.timeline import Event, RunStarted, Verification
 from tiercli.drills.verification import verification_facts
 from tiercli.durations import parse_duration
+from tiercli.time_zones import utc_offset_s
 
 
 def opening_events(order: DrillOrder, site: DrillSite, folder: Path, others_before: bool) -> Iterator[Event]:
@@ -41,3 +44,14 @@ def opening_events(order: DrillOrder, site: DrillSite, folder: Path, others_befo
     for alarm in estate.alarms:
         if alarm.alarm in expected:
             yield alarm_facts(alarm, estate)
+
+
+def too_early(spec: DrillSpec, time_zone: str, now: float) -> str | None:
+    """Why a drill can prove nothing on this day of the month, in the catalog's time zone; None on other days. `now`: Unix seconds."""
+    # As the rules reckon: without daylight saving.
+    day = datetime.fromtimestamp(now + utc_offset_s(time_zone), UTC).day
+    if day >= spec.from_day_of_month:
+        return None
+    return (
+        f"it is day {day} of the month, and before day {spec.from_day_of_month} what is expected cannot come, by design"
+    )

@@ -19,7 +19,7 @@ from tiercli.drills.injection import applied_fault, renewed_leases
 from tiercli.drills.junit import render_junit
 from tiercli.drills.load_process import WORKER, tail_windows
 from tiercli.drills.observation import watch_alertmanager, watch_load, watch_prometheus
-from tiercli.drills.opening import opening_events
+from tiercli.drills.opening import opening_events, too_early
 from tiercli.drills.order import DrillOrder, DrillRun, View
 from tiercli.drills.report import render_report
 from tiercli.drills.result import Result
@@ -136,6 +136,8 @@ class _Run:
 
     async def _drive_in(self, stack: AsyncExitStack) -> None:
         order = self.order
+        if said := too_early(order.spec, order.estate.loaded.catalog.time_zone, time.time()):
+            raise Stopped(Unsound(at=time.time(), reason=said))
         site = self.shared
         if site is None:
             site = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))

@@ -139,6 +139,9 @@ class DrillSpec(Model):
     owner: PlainName
     alarms: tuple[str, ...] = Field(default=(), description="the alarms that this drill is proof for")
     factor: Annotated[float, Field(ge=1, le=1000)] = 30
+    from_day_of_month: Annotated[int, Field(ge=1, le=28)] = Field(
+        default=1, description="earlier in a month an alarm says nothing by design, and the drill could prove nothing"
+    )
     sandbox: SandboxSettings = SandboxSettings()
     load: Load
     phases: Phases
