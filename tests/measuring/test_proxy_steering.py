@@ -205,10 +205,10 @@ def test_without_measuring_nothing_is_served_or_written_and_an_outage_refuses(tm
                     assert (proxy.said["metrics"], proxy.said["audit_log"]) == (None, None)
                     assert not (tmp_path / "audit.jsonl").exists()
                     assert seen[0]["x-tenant"] == "acme-corp"  # a gateway behind it may want it
-                    async with FaultControl(proxy.control, TOKEN) as control:
-                        await control.apply("outage", {"provider": "openai"})
-                        with pytest.raises(httpx.ConnectError):
-                            await client.get(proxy.url)
+                async with FaultControl(proxy.control, TOKEN) as control, httpx.AsyncClient(trust_env=False) as client:
+                    await control.apply("outage", {"provider": "openai"})
+                    with pytest.raises(httpx.ConnectError):
+                        await client.get(proxy.url)
         finally:
             await runner.cleanup()
 
