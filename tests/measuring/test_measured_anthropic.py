@@ -62,7 +62,7 @@ def test_what_goes_wrong_on_anthropics_wire(
             assert record.code == code
             if cut:
                 assert record.usage is not None  # what the beginning says, and what was counted
-                assert (record.usage.input_tokens, record.usage.output_tokens, record.usage_estimated) == (25, 2, True)
+                assert (record.usage.input_tokens, record.usage.output_tokens, record.usage_estimated) == (25, 3, True)
             assert stand.value("ai_gateway_refusals_total", kind="model") == (stop_reason == "refusal")
 
     uvloop.run(run())

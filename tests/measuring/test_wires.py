@@ -98,7 +98,7 @@ def test_a_stream_is_read_wherever_it_is_cut(size: int, ends: bytes) -> None:
     content = b": a comment\n\n" + delta(role="assistant", content="") + chunk("one") + chunk("two")
     content += delta("stop") + chunk(usage=(11, 40)) + DONE
     reading = streamed(content.replace(b"\n", ends), size)
-    assert reading == Reading(usage=Usage(11, 40), counted=2, content=True, done=True)
+    assert reading == Reading(usage=Usage(11, 40), events=2, characters=6, content=True, done=True)
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_a_stream_is_read_wherever_it_is_cut(size: int, ends: bytes) -> None:
     [
         pytest.param(
             [delta(reasoning_content="hm"), delta(content="a"), delta("stop")],
-            Reading(counted=2, content=True, done=True),
+            Reading(events=2, characters=1, content=True, done=True),
             id="thoughts are tokens",
         ),
         pytest.param(
             [delta(tool_calls=[{"index": 0}]), delta("tool_calls"), DONE],
-            Reading(counted=1, content=True, done=True),
+            Reading(events=1, content=True, done=True),
             id="a call of a tool",
         ),
         pytest.param([delta("content_filter"), DONE], Reading(refused=True, done=True), id="a filter refuses"),
         pytest.param(
             [event(choices=[], prompt_filter_results=[]), chunk("a"), DONE],
-            Reading(counted=1, content=True, done=True),
+            Reading(events=1, characters=1, content=True, done=True),
             id="an event before the first choice",
         ),
         pytest.param(
@@ -126,7 +126,7 @@ def test_a_stream_is_read_wherever_it_is_cut(size: int, ends: bytes) -> None:
                 event(type="response.output_text.delta", delta="a"),
                 event(type="response.completed", response={"usage": {"input_tokens": 5, "output_tokens": 2}}),
             ],
-            Reading(usage=Usage(5, 2), counted=1, content=True, done=True),
+            Reading(usage=Usage(5, 2), events=1, characters=1, content=True, done=True),
             id="the responses API",
         ),
         pytest.param(
@@ -139,7 +139,7 @@ def test_a_stream_is_read_wherever_it_is_cut(size: int, ends: bytes) -> None:
                 chunk("a"),
                 event(choices=[{"delta": {"content": "b"}}], usage={"prompt_tokens": 4, "completion_tokens": 2}),
             ],
-            Reading(usage=Usage(4, 2), counted=2, content=True),
+            Reading(usage=Usage(4, 2), events=2, characters=2, content=True),
             id="a usage in every event",
         ),
         pytest.param([b"data: {\n\n", DONE], Reading(malformed=True, done=True), id="no JSON"),
@@ -164,6 +164,17 @@ def test_streams_of_openais_wire(events: list[bytes], expected: Reading) -> None
 def test_answers_of_anthropics_wire(body: Any, malformed: bool, refused: bool) -> None:
     reading = whole(body, "anthropic")
     assert (reading.malformed, reading.refused) == (malformed, refused)
+
+
+@pytest.mark.parametrize(
+    ("texts", "tokens"),
+    [(["a", "b", "c"], 3), (["eight ch", "eight ch", "x"], 5), ([], 0)],
+    ids=["a token an event", "several an event", "nothing"],
+)
+def test_output_that_is_not_said_is_counted_by_what_is_more(texts: list[str], tokens: int) -> None:
+    openai = b"".join(chunk(text) for text in texts)
+    anthropic = b"".join(event(type="content_block_delta", delta={"text": text}) for text in texts)
+    assert streamed(openai, 99).counted == streamed(anthropic, 99, "anthropic").counted == tokens
 
 
 def test_an_error_within_a_stream_of_anthropics() -> None:

@@ -10,34 +10,35 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.clients.live_servers import free_port
 from tiercli.catalog.model import Catalog
 from tiercli.sandbox.plan import EstatePlan, plan_estate
+from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.simulated_providers import start
 
 TEXT = "a secret answer"
 
 
-def providers_plan(catalog: Catalog, folder: Path) -> EstatePlan:
+def providers_plan(catalog: Catalog, folder: Path, ports: PortAllocator) -> EstatePlan:
     """The simulated estate of `catalog`, its providers quick and without failures of their own."""
     quick = {"p50_seconds": 0.03, "p95_seconds": 0.05, "error_ratio": 0.0}
     data = catalog.model_dump(by_alias=True, exclude_none=True)
     for provider in data["providers"].values():
         for region in provider["regions"].values():
             region["typical"] |= quick
-    return plan_estate(Catalog.model_validate(data), folder=folder, allocate=free_port, token_file=folder / "token")
+    return plan_estate(Catalog.model_validate(data), folder=folder, allocate=ports, token_file=folder / "token")
 
 
 @asynccontextmanager
 async def simulated(catalog: Catalog, folder: Path) -> AsyncIterator[dict[str, str]]:
     """The simulated providers, by their keys in the plan (provider/region or provider/region/server)."""
-    plan = providers_plan(catalog, folder)
-    runners = await start(plan)
-    try:
-        yield {one.key: f"http://127.0.0.1:{one.upstream_port}" for one in plan.endpoints}
-    finally:
-        for runner in runners:
-            await runner.cleanup()
+    with PortAllocator() as ports:
+        plan = providers_plan(catalog, folder, ports)
+        runners = await start(plan)
+        try:
+            yield {one.key: f"http://127.0.0.1:{one.upstream_port}" for one in plan.endpoints}
+        finally:
+            for runner in runners:
+                await runner.cleanup()
 
 
 class FakeAnthropic:

@@ -8,7 +8,7 @@ import msgspec
 
 from tiercli.audit.record import Usage
 from tiercli.measuring.wires.events import DataLines
-from tiercli.measuring.wires.interface import CHARACTERS_A_TOKEN, Reading, Wire, error_code_of
+from tiercli.measuring.wires.interface import Reading, Wire, error_code_of
 
 _REFUSAL = "refusal"
 
@@ -22,6 +22,7 @@ class _Usage(msgspec.Struct):
 
 class _Delta(msgspec.Struct):
     stop_reason: str | None = None
+    text: str = ""
 
 
 class _Block(msgspec.Struct):
@@ -61,7 +62,7 @@ def read_whole(content: bytes) -> Reading:
     # A message that was stopped may hold nothing; one that says neither what nor why is none.
     reading.malformed = message.content is None or (not message.content and message.stop_reason is None)
     reading.content = bool(message.content)
-    reading.counted = sum(-(-len(block.text) // CHARACTERS_A_TOKEN) for block in message.content or ())
+    reading.characters = sum(len(block.text) for block in message.content or ())
     if message.usage is not None:
         reading.usage = _merged(None, message.usage)
     return reading
@@ -88,7 +89,8 @@ class AnthropicStream:
         reading, kind = self.reading, event.type
         if kind == "content_block_delta":
             reading.content = True
-            reading.counted += 1
+            reading.events += 1
+            reading.characters += len(event.delta.text) if event.delta is not None else 0
         elif kind == "message_start" and event.message is not None and event.message.usage is not None:
             self._usage = _merged(None, event.message.usage)
         elif kind == "message_delta":

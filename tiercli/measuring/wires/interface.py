@@ -21,18 +21,24 @@ class Request(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Reading:
-    """What an answer said. `usage` None: nothing; then `counted` are the output tokens by estimate. `partial`: the usage is of
+    """What an answer said. `usage` None: nothing. `events`: those of a stream that had content. `partial`: the usage is of
     a beginning only. `done`: it came to the end that its format has; `malformed`: it is no answer; `error`: a structured
     error code that came inside of it."""
 
     usage: Usage | None = None
     partial: bool = False
-    counted: int = 0
+    events: int = 0
+    characters: int = 0
     content: bool = False
     refused: bool = False
     done: bool = False
     malformed: bool = False
     error: str = ""
+
+    @property
+    def counted(self) -> int:
+        """Output tokens by estimate: servers send one an event, or several together."""
+        return max(self.events, -(-self.characters // CHARACTERS_A_TOKEN))
 
 
 class StreamReader(Protocol):

@@ -8,7 +8,7 @@ import msgspec
 
 from tiercli.audit.record import Usage
 from tiercli.measuring.wires.events import DataLines
-from tiercli.measuring.wires.interface import CHARACTERS_A_TOKEN, Reading, Wire, error_code_of
+from tiercli.measuring.wires.interface import Reading, Wire, error_code_of
 
 _DONE = b"[DONE]"
 _FILTERED = "content_filter"
@@ -56,6 +56,7 @@ class _Answer(msgspec.Struct):
     # Of the responses API.
     output: msgspec.Raw = msgspec.Raw()
     type: str = ""
+    delta: Any = None
     response: dict[str, Any] | None = None
 
 
@@ -94,11 +95,11 @@ def _read_whole_choice(choice: _Choice, reading: Reading) -> None:
         return
     reading.content = True
     reading.refused |= choice.finish_reason == _FILTERED or (said is not None and bool(said.refusal))
-    reading.counted += -(-len(whole) // CHARACTERS_A_TOKEN) if isinstance(whole, str) else 0
+    reading.characters += len(whole) if isinstance(whole, str) else 0
 
 
 class OpenAIStream:
-    """A stream. Without a usage in it, each event with content counts as a token: servers send one at a time, or nearly."""
+    """A stream."""
 
     def __init__(self) -> None:
         self.reading = Reading()
@@ -132,8 +133,10 @@ class OpenAIStream:
             reading.usage = read_usage(event.usage) or reading.usage
         for choice in event.choices or ():
             said = choice.delta
-            if (said is not None and said.says) or choice.text:
-                self._count()
+            if said is not None and said.says:
+                self._count(said.content)
+            elif choice.text:
+                self._count(choice.text)
             if said is not None and said.refusal:
                 reading.refused = True
             if choice.finish_reason is not None:
@@ -144,7 +147,7 @@ class OpenAIStream:
         """An event of the responses API, whose types name it."""
         reading, kind = self.reading, event.type
         if kind.endswith(".delta"):
-            self._count()
+            self._count(event.delta)
             reading.refused |= kind == "response.refusal.delta"
         elif kind in ("response.completed", "response.incomplete"):
             reading.done = True
@@ -152,9 +155,10 @@ class OpenAIStream:
         elif kind in ("response.failed", "error"):
             reading.error = error_code_of((event.response or {}).get("error"))
 
-    def _count(self) -> None:
+    def _count(self, text: Any) -> None:
         self._began = self.reading.content = True
-        self.reading.counted += 1
+        self.reading.events += 1
+        self.reading.characters += len(text) if isinstance(text, str) else 0
 
 
 def read_usage(usage: Any) -> Usage | None:
