@@ -28,7 +28,7 @@ SHOWN = Finding(SLOW.truth, 3.0, ("provider / Latency: anthropic p50 2.4 s, befo
 
 
 def played(*rounds: Round, auto: bool = True) -> Played:
-    return Played("content-company", "production", 60, 7, auto, rounds)
+    return Played("content-company", "production", 60, 7, auto, rounds, {"prometheus": "2.42.0"})
 
 
 def one_round(scenario: Scenario = SLOW, answer: Answer | None = None, seconds: float = 20.0, number: int = 1) -> Round:
@@ -72,6 +72,7 @@ def test_the_record_says_answer_time_truth_and_panels_and_is_its_owners_alone(tm
     said = json.loads((folder / BLIND).read_text(encoding="utf-8"))
     assert (said["right"], said["of"], said["target_s"], said["answered_by"]) == (1, 4, TARGET_S, "panels")
     assert [one["verdict"] for one in said["rounds"]] == ["right", "late", "wrong", "wrong"]
+    assert said["facts"] == {"prometheus": "2.42.0"}
     wrong = said["rounds"][2]
     assert wrong["answer"] == {"kind": "slow", "culprit": "provider openai/ap-south-1"}
     assert (wrong["truth"]["kind"], wrong["truth"]["culprit"]) == ("slow", "provider anthropic/ap-south-1")

@@ -269,6 +269,13 @@ def test_longer_prompts_of_one_tenant_are_no_new_price() -> None:
     assert said(now) == []
 
 
+def test_a_tenant_that_was_not_among_the_dearest_is_named_when_it_is() -> None:
+    tokens, dearest = ("tenant", "Tokens per second"), ("cost", "By tenant")
+    before = with_rows(CALM, *tokens, Figure("small input", {"tenant": "small", "direction": "input"}, 10))
+    now = with_rows(CALM, *tokens, Figure("small input", {"tenant": "small", "direction": "input"}, 30_000))
+    assert said(with_rows(now, *dearest, Figure("small", {"tenant": "small"}, 90)), before) == ["spend tenant small"]
+
+
 def test_servers_that_nobody_calls_any_more_are_not_gone() -> None:
     assert said(changed(("local", "Requests finished", "a", 0.0), ("local", "Requests finished", "b", 0.0))) == []
 

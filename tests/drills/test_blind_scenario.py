@@ -17,7 +17,7 @@ from tiercli.drills.blind.ground import survey
 from tiercli.drills.blind.recipes import RECIPES
 from tiercli.drills.blind.scenario import Scenario, draw
 from tiercli.drills.estate import build_estate
-from tiercli.drills.load_plan import build_load_plan
+from tiercli.drills.load_plan import build_load_plan, build_mix
 from tiercli.drills.spec import Load, Mix
 from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.validation import check_fault
@@ -104,9 +104,22 @@ def test_more_load_is_more_than_servers_or_quotas_carry(catalog: Catalog) -> Non
             place = next(at for at in ground.calls if f"{at[0]}/{at[1]}" == one.culprits[0].name)
             assert ground.calls[place] < ground.capacity(place) < ground.calls[place] + one.settings["calls_per_second"]
         if one.kind is Kind.QUOTA:
-            assert one.settings["calls_per_second"] * 10 >= 0.9 * ground.quota_calls_per_10s()
+            assert one.settings["calls_per_second"] * 10 >= 0.9 * ground.quota_calls_per_10s
         if one.kind is Kind.SPEND:
-            assert one.settings["calls_per_second"] * 10 <= 0.5 * ground.quota_calls_per_10s()
+            assert one.settings["calls_per_second"] * 10 <= 0.5 * ground.quota_calls_per_10s
+
+
+def test_no_surge_but_that_of_quotas_exhausts_one(catalog: Catalog) -> None:
+    # A tenant that overloads our servers and exhausts its quota too would be two faults, and either answer right.
+    ground = survey(catalog)
+    for one in drawn_from(catalog):
+        if one.kind not in (Kind.OVERLOADED, Kind.SPEND):
+            continue
+        names = {f"{key}s" if key == "tenant" else f"{key}es": {value: 1.0} for key, value in one.target.items()}
+        for part in build_mix(Load(arrivals_per_second=1, mix=Mix.model_validate(names)), catalog):
+            bucket = (part.tenant, ground.primary[part.alias].provider)
+            rate = ground.tenant_calls[bucket] + one.settings["calls_per_second"] * part.share
+            assert 10 * rate < 0.8 * ground.quota_calls_per_10s
 
 
 def test_hostile_names_reach_the_fault_and_the_load_whole(
@@ -151,12 +164,12 @@ def test_the_estate_is_made_so_that_ordinary_load_fills_nothing(catalog: Catalog
         if ground.local(place):
             assert rate < 0.5 * ground.capacity(place)
     for rate in ground.tenant_calls.values():
-        assert 10 * rate <= 0.5 * ground.quota_calls_per_10s()
+        assert 10 * rate <= 0.5 * ground.quota_calls_per_10s
 
 
 def test_the_sandbox_has_what_was_asked_for(hybrid: LoadedCatalog) -> None:
     ground = survey(hybrid.catalog)
     estate = build_estate(hybrid, 60, (), ground.settings())
     typical = estate.loaded.catalog.providers["vllm"].regions["mumbai-dc"].typical
-    assert typical.concurrency == ground.places_per_server()
+    assert typical.concurrency == ground.places_per_server
     assert len(estate.loaded.catalog.gateway.targets) == 2

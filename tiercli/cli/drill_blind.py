@@ -138,6 +138,7 @@ async def _play(
     from tiercli.drills.blind.record import Played
     from tiercli.drills.blind.rounds import play
     from tiercli.drills.blind.stage import InterruptedDrill
+    from tiercli.drills.verification import verification_facts
     from tiercli.errors import ExitCode, TiercliError
 
     rounds: list[Round] = []
@@ -151,9 +152,10 @@ async def _play(
         stopped = typer.Exit(ExitCode.INTERRUPTED)
     except TiercliError as error:
         stopped = error
-    catalog = course.estate.loaded.catalog
-    played = Played(catalog.estate, catalog.env, course.estate.timing.factor, course.seed, auto, tuple(rounds))
-    return played, stopped
+    estate = course.estate
+    facts = verification_facts(estate, course.binaries, Path("a sandbox"), estate.loaded.document.name)
+    catalog, factor = estate.loaded.catalog, estate.timing.factor
+    return Played(catalog.estate, catalog.env, factor, course.seed, auto, tuple(rounds), facts), stopped
 
 
 def _say(text: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Candidate, Catalog
@@ -21,16 +22,16 @@ INSTANCES = 2
 Place = tuple[str, str]  # provider, region
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: ten thousand tenants are worth a cached property
 class Ground:
     """`calls`: per second by place, when every call is answered by its alias's first candidate. `primary`: that
-    candidate by alias. `callers`: every (alias, tenant) that calls. `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
+    candidate by alias. `callers`: calls per second by (alias, tenant). `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
     second at providers with a price."""
 
     catalog: Catalog
     calls: Mapping[Place, float]
     primary: Mapping[str, Candidate]
-    callers: Sequence[tuple[str, str]]
+    callers: Mapping[tuple[str, str], float]
     tenant_calls: Mapping[tuple[str, str], float]
     tenant_usd: Mapping[str, float]
 
@@ -53,6 +54,7 @@ class Ground:
             name for name, server in self.catalog.providers[provider].servers.items() if server.region == region
         )
 
+    @functools.cached_property
     def places_per_server(self) -> int:
         """How many calls a local server must serve at once, so that ordinary load takes about a third of them."""
         needed = [
@@ -64,18 +66,33 @@ class Ground:
 
     def capacity(self, place: Place) -> float:
         """Calls per second that the local servers of a place can carry."""
-        return len(self.servers_at(place)) * self.places_per_server() / self._seconds(place)
+        return len(self.servers_at(place)) * self.places_per_server / self._seconds(place)
 
+    def overload(self, alias: str) -> float:
+        """Calls per second to an alias, on top of the usual, that are a quarter more than the servers that answer it can carry."""
+        place = (self.primary[alias].provider, self.primary[alias].region)
+        return 1.25 * self.capacity(place) - self.calls[place]
+
+    @functools.cached_property
     def quota_calls_per_10s(self) -> int:
-        """A tenant's quota at a provider: at least twice what anyone sends."""
-        return max(_LEAST_QUOTA, math.ceil(20 * max(self.tenant_calls.values(), default=0.0)))
+        """A tenant's quota at a provider: twice what anyone sends, and more than anyone does who overloads our servers."""
+        most = max((2 * rate for rate in self.tenant_calls.values()), default=0.0)
+        by_alias: dict[str, float] = {}
+        for (alias, _), rate in self.callers.items():
+            by_alias[alias] = by_alias.get(alias, 0.0) + rate
+        for (alias, tenant), rate in self.callers.items():
+            provider, region = self.primary[alias].provider, self.primary[alias].region
+            if self.local((provider, region)) and self.servers_at((provider, region)):
+                surge = self.overload(alias) * rate / by_alias[alias]
+                most = max(most, 1.5 * (self.tenant_calls[tenant, provider] + surge))
+        return max(_LEAST_QUOTA, math.ceil(10 * most))
 
     def settings(self) -> SandboxSettings:
         """How the simulated estate differs from the catalog, so that every fault can be brought about on one machine."""
         return SandboxSettings(
             gateway_instances=INSTANCES,
-            local_concurrency=self.places_per_server(),
-            tenant_calls_per_10s=self.quota_calls_per_10s(),
+            local_concurrency=self.places_per_server,
+            tenant_calls_per_10s=self.quota_calls_per_10s,
         )
 
     def _seconds(self, place: Place) -> float:
@@ -90,21 +107,21 @@ def survey(catalog: Catalog, load: Load = LOAD) -> Ground:
     tenant_calls: dict[tuple[str, str], float] = {}
     tenant_usd: dict[str, float] = {}
     primary: dict[str, Candidate] = {}
-    callers: dict[tuple[str, str], None] = {}
+    callers: dict[tuple[str, str], float] = {}
     for part in build_mix(load, catalog):
         first = catalog.aliases[part.alias].candidates[
             0
         ]  # within every caller's zone: the catalog's check sees to that
         rate = load.arrivals_per_second * part.share
         primary[part.alias] = first
-        callers[part.alias, part.tenant] = None
+        callers[part.alias, part.tenant] = callers.get((part.alias, part.tenant), 0.0) + rate
         place = (first.provider, first.region)
         calls[place] = calls.get(place, 0.0) + rate
         bucket = (part.tenant, first.provider)
         tenant_calls[bucket] = tenant_calls.get(bucket, 0.0) + rate
         usd = rate * call_usd(catalog, first, load.prompt_tokens)
         tenant_usd[part.tenant] = tenant_usd.get(part.tenant, 0.0) + usd
-    return Ground(catalog, calls, primary, tuple(callers), tenant_calls, tenant_usd)
+    return Ground(catalog, calls, primary, callers, tenant_calls, tenant_usd)
 
 
 def call_usd(catalog: Catalog, candidate: Candidate, prompt_tokens: int) -> float:

@@ -179,21 +179,20 @@ def _worse(source: random.Random, ground: Ground, target: Target) -> Mapping[str
 
 
 def _overload(source: random.Random, ground: Ground, target: Target) -> Mapping[str, Any]:
-    """A quarter above what the servers can carry."""
-    return {"calls_per_second": round(1.25 * ground.capacity(target.at) - ground.calls[target.at], 1)}
+    return {"calls_per_second": round(ground.overload(target.labels["alias"]), 1)}
 
 
 def _quota(source: random.Random, ground: Ground, target: Target) -> Mapping[str, Any]:
     """A third above the quota, in short calls: a quota counts them, not their price."""
     usual = ground.tenant_calls[target.labels["tenant"], target.at[0]]
-    rate = 1.3 * ground.quota_calls_per_10s() / 10 - usual
+    rate = 1.3 * ground.quota_calls_per_10s / 10 - usual
     return {"calls_per_second": round(rate, 1), "prompt_tokens": 4, "max_tokens": 4}
 
 
 def _spending_calls(ground: Ground, target: Target) -> float:
     """Calls per second of a tenant that spends: few for a quota."""
     usual = ground.tenant_calls[target.labels["tenant"], target.at[0]]
-    return min(max(12.0, usual), 0.05 * ground.quota_calls_per_10s())
+    return min(max(12.0, usual), 0.05 * ground.quota_calls_per_10s)
 
 
 def _spend(source: random.Random, ground: Ground, target: Target) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ a folder must not tell what is asked."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A blind drill that ended: who answered, in which estate, and the rounds."""
+    """A blind drill that ended: who answered, in which estate, the rounds, and `facts` about what it ran on."""
 
     estate: str
     env: str
@@ -28,6 +28,7 @@ class Played:
     seed: int
     auto: bool
     rounds: Sequence[Round]
+    facts: Mapping[str, str]
 
     @property
     def score(self) -> Score:
@@ -55,6 +56,7 @@ def encode_played(played: Played) -> str:
         **_score(played.score),
         "by_kind": {kind.value: _score(score) for kind, score in scores_by_kind(played.rounds).items()},
         "rounds": [_round(one) for one in played.rounds],
+        "facts": dict(played.facts),
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 

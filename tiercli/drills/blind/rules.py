@@ -239,11 +239,11 @@ def _asking_more(seen: Seen) -> dict[str, Shift]:
 
 
 def spend(seen: Seen) -> Found:
-    """A tenant costs more, and its tokens say why."""
+    """A tenant costs more, or is new among those that cost most, and its tokens say why."""
     asking = _asking_more(seen)
     for shift in seen.shifts(panels.BY_TENANT):
         tenant = shift.label("tenant")
-        if _ratio(shift) >= 1.4 and tenant in asking:
+        if (shift.before is None or _ratio(shift) >= 1.4) and tenant in asking:
             yield Culprit("tenant", tenant), _ratio(asking[tenant]), [shift, asking[tenant]]
 
 
