@@ -17,7 +17,7 @@ from tiercli.drills.blind.ground import survey
 from tiercli.drills.blind.recipes import RECIPES
 from tiercli.drills.blind.scenario import Scenario, draw
 from tiercli.drills.estate import build_estate
-from tiercli.drills.load_plan import build_load_plan, build_mix
+from tiercli.drills.load_plan import LoadWay, build_load_plan, build_mix
 from tiercli.drills.spec import Load, Mix
 from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.validation import check_fault
@@ -151,7 +151,7 @@ def test_hostile_names_reach_the_fault_and_the_load_whole(
         if one.kind is Kind.SPEND:
             mix = Mix(aliases={one.target["alias"]: 1}, tenants={one.target["tenant"]: 1})
             load = Load(arrivals_per_second=1, mix=mix)
-            plan = build_load_plan(load, loaded.catalog, base_url="", windows_file=tmp_path / "x", factor=1)
+            plan = build_load_plan(load, loaded.catalog, way=LoadWay(""), windows_file=tmp_path / "x", factor=1)
             assert {(part.tenant, part.alias) for part in plan.mix} == {(one.target["tenant"], one.target["alias"])}
 
 

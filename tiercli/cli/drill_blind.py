@@ -138,6 +138,7 @@ async def _play(
     from tiercli.drills.blind.record import Played
     from tiercli.drills.blind.rounds import play
     from tiercli.drills.blind.stage import InterruptedDrill
+    from tiercli.drills.drill_sandbox import SANDBOX_LIMITS, sandbox_facts
     from tiercli.drills.verification import verification_facts
     from tiercli.errors import ExitCode, TiercliError
 
@@ -153,7 +154,7 @@ async def _play(
     except TiercliError as error:
         stopped = error
     estate = course.estate
-    facts = verification_facts(estate, course.binaries, Path("a sandbox"), estate.loaded.document.name)
+    facts = verification_facts(estate, sandbox_facts(course.binaries), SANDBOX_LIMITS, Path("a sandbox"))
     catalog, factor = estate.loaded.catalog, estate.timing.factor
     return Played(catalog.estate, catalog.env, factor, course.seed, auto, tuple(rounds), facts), stopped
 

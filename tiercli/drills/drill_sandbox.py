@@ -149,12 +149,20 @@ class DrillSandbox:
 
     def facts(self) -> Mapping[str, str]:
         """Versions, and what is real here."""
-        return {
-            **self.binaries.versions(),
-            "data path": "Locust → gateway (simulated) → fault proxy → providers (simulated)",
-            "real, not simulated": "prometheus, alertmanager, the generated rules and routes, HTTP, Locust",
-        }
+        return sandbox_facts(self.binaries)
 
     def limits(self) -> Sequence[str]:
         """What limits a result."""
-        return ("providers and gateway are simulated: this proves the alarms, not the providers",)
+        return SANDBOX_LIMITS
+
+
+SANDBOX_LIMITS = ("providers and gateway are simulated: this proves the alarms, not the providers",)
+
+
+def sandbox_facts(binaries: StackBinaries) -> dict[str, str]:
+    """What a verification record says of any sandbox, by name."""
+    return {
+        **binaries.versions(),
+        "data path": "Locust → gateway (simulated) → fault proxy → providers (simulated)",
+        "real, not simulated": "prometheus, alertmanager, the generated rules and routes, HTTP, Locust",
+    }
