@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import queue
 import sys
 import threading
@@ -19,6 +20,7 @@ from tests.drills.short_drill import SHORT
 from tiercli.catalog.loading import load_catalog
 from tiercli.drills.estate import build_estate, start_sandbox
 from tiercli.drills.spec import Load
+from tiercli.output.tree import ALERTMANAGER_FILE
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.processes import ProcessSpec
@@ -52,9 +54,11 @@ def live_stand(
     folder: Path,
     edit: Callable[[dict[str, Any], dict[str, Any]], object] = lambda environment, catalog: None,
     measured: bool = False,
+    slack: str | None = None,
     **spec: Any,
 ) -> Iterator[Stand]:
-    """A running estate, and a catalog that names its servers. `measured`: no gateway, but `tiercli proxy` before an endpoint. `edit` changes the environment, and the
+    """A running estate, and a catalog that names its servers. `measured`: no gateway, but `tiercli proxy` before an endpoint. `slack`:
+    its platform-pager is a Slack at this URL. `edit` changes the environment, and the
     catalog, before they are written; `spec` the drill."""
     ready: queue.Queue[Stand | BaseException] = queue.Queue()
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -62,7 +66,7 @@ def live_stand(
     async def run() -> None:
         estate = build_estate(load_catalog(HYBRID), FACTOR)
         async with Sandbox(estate.loaded.catalog, stack, estate.timing) as sandbox:
-            edit_tree = None
+            edit_tree = None if slack is None else functools.partial(_paging_by_slack, slack)
             if measured:
                 metrics = await _start_proxy(sandbox, folder, edit, spec)
                 files = folder / "catalog.yaml", folder / "drills"
@@ -145,3 +149,12 @@ async def _start_proxy(
     command += ("--audit-log", str(folder / "audit.jsonl"))
     await sandbox.warden.start(ProcessSpec("measuring point", command, folder / "proxy.log"))
     return metrics
+
+
+def _paging_by_slack(url: str, tree: dict[str, str]) -> dict[str, str]:
+    configuration = yaml.safe_load(tree[ALERTMANAGER_FILE])
+    for receiver in configuration["receivers"]:
+        if receiver["name"] == "platform-pager":
+            del receiver["webhook_configs"]
+            receiver["slack_configs"] = [{"api_url": url, "channel": "#pages", "send_resolved": True}]
+    return tree | {ALERTMANAGER_FILE: yaml.safe_dump(configuration)}

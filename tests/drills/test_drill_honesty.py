@@ -15,7 +15,8 @@ from tests.drills.short_drill import run_short
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.drills import runner
 from tiercli.drills.result import Outcome
-from tiercli.drills.timeline import Event, FaultApplied, FaultCleared, PhaseStarted, load_timeline
+from tiercli.drills.timeline import Event, FaultApplied, FaultCleared, PhaseStarted
+from tiercli.drills.timeline_file import load_timeline
 from tiercli.errors import BackendError, ExitCode
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
 from tiercli.signals.panels import PANELS

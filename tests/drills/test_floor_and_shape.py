@@ -19,7 +19,8 @@ from tiercli.drills.load_shape import build_shape
 from tiercli.drills.report import render_report
 from tiercli.drills.result_json import encode_result
 from tiercli.drills.spec import Load
-from tiercli.drills.timeline import AlarmFacts, Notified, decode_events, encode_event
+from tiercli.drills.timeline import AlarmFacts, Notified
+from tiercli.drills.timeline_file import decode_events, encode_event
 from tiercli.drills.verdict import judge
 from tiercli.errors import InvalidInput
 

@@ -52,12 +52,12 @@ def changed(stand: Stand, folder: Path, change: Change) -> Path:
 
 
 @contextmanager
-def server(status: int, trust: ssl.SSLContext | None = None) -> Iterator[int]:
-    """An HTTP server that answers everything with `status`; its port."""
+def server(status: int, trust: ssl.SSLContext | None = None, only: str | None = None) -> Iterator[int]:
+    """An HTTP server that answers everything with `status`, or 401 to all but `only`; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            self.send_response(status if only in (None, self.headers.get("Authorization")) else 401)
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
@@ -80,11 +80,11 @@ def test_a_dry_run_says_what_would_be_done_and_cost_and_touches_nothing(stand: S
     done = run_drill(stand, stand.catalog, "--dry-run", "--output", "json")
     assert done.returncode == 0, done.stderr
     [plan] = json.loads(done.stdout)
-    # 1 + 3 + 11 minutes, 30 times as fast, and the seconds that Locust may need; 60 calls a second; one alias, whose dearest
-    # candidate costs 3.75 and 15 USD per million tokens: 600 and 400 of them.
-    assert (plan["seconds"], plan["calls"]) == (45, 2700)
-    assert plan["calls_by_alias"] == {"smart-reasoner": 2700}
-    assert plan["usd_at_most"] == pytest.approx(2700 * (600 * 3.75 + 400 * 15) / 1e6)
+    # 1 + 3 + 11 minutes, 30 times as fast, and the seconds that Locust and the reading may need; 60 calls a second; one alias, of which
+    # two candidates cost 3.75 and 15 USD per million tokens: 600 and 400 of them.
+    assert (plan["seconds"], plan["calls"]) == (70, 4200)
+    assert plan["calls_by_alias"] == {"smart-reasoner": 4200}
+    assert plan["usd_at_most"] == pytest.approx(2 * 4200 * (600 * 3.75 + 400 * 15) / 1e6)
     assert not (stand.catalog.parent / "runs").exists()
     text = run_drill(stand, stand.catalog, "--dry-run").stdout
     assert "brings about outage on provider=anthropic, region=ap-south-1" in text
@@ -230,10 +230,61 @@ def test_production_is_touched_only_when_it_is_named(stand: Stand, tmp_path: Pat
 
 
 def test_what_could_cost_more_than_the_cap_is_not_begun(stand: Stand, tmp_path: Path) -> None:
-    refused = run_drill(stand, stand.catalog, "--dry-run", "--spend-cap", "22")
+    refused = run_drill(stand, stand.catalog, "--dry-run", "--spend-cap", "69")
     assert refused.returncode == 2
-    assert "2,700 calls may cost 22.28 USD, and a drill in 'staging' 22 USD" in " ".join(refused.stderr.split())
-    assert run_drill(stand, stand.catalog, "--dry-run", "--spend-cap", "22", "--rate", "55").returncode == 0
+    assert "4,200 calls may cost 69.3 USD, and a drill in 'staging' 69 USD" in " ".join(refused.stderr.split())
+    assert run_drill(stand, stand.catalog, "--dry-run", "--spend-cap", "69", "--rate", "55").returncode == 0
+
+
+def by_the_heartbeats_way(environment: dict[str, Any]) -> None:
+    del environment["webhook"]
+
+
+def test_what_alertmanager_cannot_tell_from_the_heartbeat_is_refused(stand: Stand, tmp_path: Path) -> None:
+    data = yaml.safe_load(changed(stand, tmp_path, by_the_heartbeats_way).read_text(encoding="utf-8"))
+    data["receivers"]["platform-pager"] = {"webhook": {"url": "http://127.0.0.1:1/page"}}
+    (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    refused = run_drill(stand, tmp_path / "catalog.yaml", "--dry-run")
+    assert refused.returncode == 2, refused.stderr
+    assert "'platform-pager' and the heartbeat both go by webhook" in " ".join(refused.stderr.split())
+
+
+def test_rules_of_another_environment_are_told(stand: Stand, tmp_path: Path) -> None:
+    data = yaml.safe_load(stand.catalog.read_text(encoding="utf-8")) | {"env": "another"}
+    (tmp_path / "token").write_text(stand.sandbox.token, encoding="utf-8")
+    (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    refused = run_drill(stand, tmp_path / "catalog.yaml", "--dry-run")
+    assert refused.returncode == 2, refused.stderr
+    assert "ProviderDown has env='production' there: this drill would not know its alerts" in refused.stderr
+
+
+def test_every_tenants_key_is_tried(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOD", "good-key")
+    monkeypatch.setenv("BAD", SECRET)
+    known = yaml.safe_load(stand.catalog.read_text(encoding="utf-8"))["tenants"]
+    names = list(known)[:2]
+    tenants = {names[0]: {"env": "GOOD"}, names[1]: {"env": "BAD"}}
+    with server(200, only="Bearer good-key") as port:
+        there = {"gateway": {"url": f"http://127.0.0.1:{port}"}, "tenants": tenants}
+        refused = run_drill(stand, changed(stand, tmp_path, lambda environment: environment.update(there)), "--dry-run")
+    assert refused.returncode == 2, refused.stderr
+    assert f"gateway, as {names[1]}," in refused.stderr
+    assert f"gateway, as {names[0]}," not in refused.stderr
+    assert SECRET not in refused.stderr
+
+
+def test_a_webhook_address_that_is_taken_is_told(stand: Stand, tmp_path: Path) -> None:
+    with server(200) as port:
+        taken = {"webhook": f"127.0.0.1:{port}"}
+        refused = run_drill(stand, changed(stand, tmp_path, lambda environment: environment.update(taken)), "--dry-run")
+    assert refused.returncode == 2, refused.stderr
+    assert f"tiercli cannot listen at 127.0.0.1:{port}" in refused.stderr
+
+
+def test_options_of_a_sandbox_mean_nothing_in_an_environment(stand: Stand) -> None:
+    refused = run_drill(stand, stand.catalog, "--dry-run", "--factor", "60")
+    assert refused.returncode == 2
+    assert "--factor, --isolated and --parallel are for sandboxes" in refused.stderr
 
 
 def test_options_of_an_environment_mean_nothing_without_one(stand: Stand) -> None:

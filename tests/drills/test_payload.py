@@ -37,7 +37,7 @@ RESOLVED = replace(TOLD, at=END_AT - 3, status="resolved")
     ids=["as it fired", "external labels", "an operator's names", "two receivers"],
 )
 def test_what_arrived_whole_passes(told: Sequence[Notified]) -> None:
-    assert judge_payload(LABELS, told).outcome is Outcome.PASSED
+    assert judge_payload([LABELS], told).outcome is Outcome.PASSED
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_arrived_whole_passes(told: Sequence[Notified]) -> None:
     ids=["a label lost", "a label changed", "another's group", "another's receiver", "resolved in another group"],
 )
 def test_what_arrived_otherwise_fails(told: Sequence[Notified], said: str) -> None:
-    step = judge_payload(LABELS, told)
+    step = judge_payload([LABELS], told)
     assert (step.outcome, step.said) == (Outcome.FAILED, said)
 
 

@@ -21,7 +21,8 @@ from tiercli.drills.run_folder import TIMELINE
 from tiercli.drills.shared_runs import run_drills, shared_groups
 from tiercli.drills.spec import DrillSpec
 from tiercli.drills.spec_files import drill_files, load_drill
-from tiercli.drills.timeline import RunStarted, load_timeline
+from tiercli.drills.timeline import RunStarted
+from tiercli.drills.timeline_file import load_timeline
 from tiercli.sandbox.binaries import StackBinaries, find_stack
 
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "2m"}}

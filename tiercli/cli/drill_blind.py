@@ -85,10 +85,13 @@ def blind(
     from tiercli.drills.blind.scenario import draw
     from tiercli.drills.estate import build_estate
     from tiercli.drills.run_folder import REPORT
-    from tiercli.errors import ExitCode
+    from tiercli.errors import ExitCode, InvalidInput, Location, Problem
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.sandbox.binaries import find_stack
 
+    if at_least is not None and at_least > count:
+        problem = Problem(Location("--at-least"), f"{at_least} of {count} cannot be right", f"at most {count}")
+        raise InvalidInput("more answers are wanted than are given", [problem])
     loaded = load_catalog(catalog or default_catalog(), further_checks(()))
     ground = survey(loaded.catalog)
     chosen = secrets.randbelow(2**31) if seed is None else seed

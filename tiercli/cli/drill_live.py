@@ -87,7 +87,8 @@ def _plan(
     return plan_live(loaded, options.env, spec, templates, cap_usd=options.spend_cap, rate=options.rate)
 
 
-def _injectors(plan: LivePlan) -> LiveInjectors:
+def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:
+    """What brings faults about; what is on is said in a file of `runs`."""
     from tiercli.faults.injectors.live import LiveInjectors
 
     loaded = plan.estate.loaded
@@ -97,11 +98,13 @@ def _injectors(plan: LivePlan) -> LiveInjectors:
         Path(loaded.document.name).parent,
         loaded.document.locate,
         tiers={name: provider.tier for name, provider in loaded.catalog.providers.items()},
+        note_folder=runs,
     )
 
 
 async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options: LiveOptions) -> int:
     from tiercli.drills.live_checks import check_live
+    from tiercli.drills.run_folder import make_runs_folder
 
     errors = error_console()
     for plan in plans:  # all of them, before the first begins
@@ -111,6 +114,7 @@ async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options:
     if options.dry_run:
         _print_plans(plans, options.output)
         return 0
+    make_runs_folder(runs)
     worst, done = 0, []
     for plan in plans:
         for line in _lines(plan):
@@ -136,7 +140,7 @@ async def _one(plan: LivePlan, runs: Path, workers: Workers) -> DrillRun:
     order = DrillOrder(plan.spec, plan.estate, None, runs, workers=workers)
     view = TerminalView(errors, plan.spec) if errors.is_terminal else PlainView(errors)
     with view:
-        async with LiveSite(plan, _injectors(plan), await versions(plan), view.say) as site:
+        async with LiveSite(plan, _injectors(plan, runs), await versions(plan), view.say) as site:
             return await run_drill(order, view, site)
 
 

@@ -41,11 +41,11 @@ def report(
     """Judge finished runs again from their timelines, and draw their reports again."""
     from tiercli.drills.markdown import results_markdown
     from tiercli.drills.records import Record
+    from tiercli.drills.run_files import result_files
     from tiercli.drills.run_folder import REPORT, TIMELINE, write_files
-    from tiercli.drills.runner import result_files
     from tiercli.drills.spec_files import load_run_spec
     from tiercli.drills.summary import SUMMARY, render_summary
-    from tiercli.drills.timeline import load_timeline
+    from tiercli.drills.timeline_file import load_timeline
     from tiercli.drills.verdict import judge
     from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 

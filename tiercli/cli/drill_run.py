@@ -139,6 +139,9 @@ def run(
     chosen = list(drill_files(drills or ())) if every else list(names or ())
     sharing = _workers(workers, await_workers, bind)
     if env is not None:
+        if factor is not None or isolated or parallel is not None:
+            said = "--factor, --isolated and --parallel are for sandboxes"
+            raise InvalidInput(said, hint="an environment says its own factor; its drills run one after another")
         from tiercli.cli.drill_live import LiveOptions, run_live
 
         options = LiveOptions(env, production, dry_run, spend_cap, rate, output)

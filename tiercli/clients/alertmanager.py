@@ -121,6 +121,12 @@ class AlertmanagerClient(ApiClient):
                 if sample.name in names
             ]
 
+    async def started_at(self) -> float:
+        """When the server was started, Unix seconds."""
+        status = await self.get_json("/api/v2/status")
+        with self.reading():
+            return _unix(status["uptime"])
+
     async def version(self) -> str:
         """Alertmanager's version."""
         status = await self.get_json("/api/v2/status")

@@ -70,6 +70,9 @@ async def refusal(access: Access, path: str) -> Problem | None:
         given = "the credential is refused" if access.headers else "a credential is demanded"
         found = f"{access.name} at {access.url}: {given} (HTTP {answer.status_code})"
         return Problem(access.location, found, "credential: {env: VARIABLE} or {file: FILE} with what lets tiercli in")
+    if 300 <= answer.status_code < 400:
+        found = f"{access.name} at {access.url} sends one elsewhere (HTTP {answer.status_code})"
+        return Problem(access.location, found, "the URL of the server itself, without a login page before it")
     if answer.status_code >= 500:
         raise BackendUnreachable(f"{access.name} at {access.url} answered {answer.status_code}", hint="is it healthy?")
     return None

@@ -22,7 +22,7 @@ from tiercli.conventions import (
     SEVERITIES,
     SEVERITY_LABEL,
 )
-from tiercli.drills.sent_counts import FAILED, SENT, Counts, is_receiver, read_counts
+from tiercli.drills.sent_counts import FAILED, Counts, arrived, is_receiver, read_counts
 
 ALERT = "FireBell"
 BELL_LABEL = "bell"
@@ -106,7 +106,9 @@ async def ring(
                     {
                         kind
                         for (name, kind), count in now.items()
-                        if name == FAILED and count > before.get((name, kind), 0)
+                        if name == FAILED
+                        and count > before.get((name, kind), 0)
+                        and kind in _not_sent(bells, before, now)
                     }
                 )
             )
@@ -172,11 +174,7 @@ def _followed(bell: Bell, alerts: Sequence[GettableAlert]) -> Rung:
 def _not_sent(bells: Sequence[Bell], before: Counts, now: Counts) -> set[str]:
     """The integrations by which nothing went out that did not fail. Alertmanager counts by integration, not by receiver."""
     kinds = {kind for bell in bells for kind in bell.integrations}
-
-    def more(name: str, kind: str) -> float:
-        return now.get((name, kind), 0) - before.get((name, kind), 0)
-
-    return {kind for kind in kinds if more(SENT, kind) - more(FAILED, kind) <= 0}
+    return {kind for kind in kinds if arrived(before, now, kind) <= 0}
 
 
 async def _ours(client: AlertmanagerClient, number: str) -> list[GettableAlert]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient, Series
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB
 from tiercli.drills.spec import DrillSpec
@@ -37,35 +38,41 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class PrometheusServer:
-    """A server as it was found: when it was started (its own clock, Unix seconds), and that clock."""
+class Servers:
+    """Both servers as they were found: when each was started (its own clock, Unix seconds), and Prometheus' clock."""
 
-    started_at: float
+    prometheus_started_at: float
+    alertmanager_started_at: float
     clock: Clock
 
 
-async def read_server(client: PrometheusClient) -> PrometheusServer:
-    """The server as it is now. Raises BackendError."""
-    return PrometheusServer(await client.started_at(), await read_clock(client))
+async def read_servers(prometheus: PrometheusClient, alertmanager: AlertmanagerClient) -> Servers:
+    """The servers as they are now. Raises BackendError."""
+    return Servers(await prometheus.started_at(), await alertmanager.started_at(), await read_clock(prometheus))
 
 
 async def what_is_doubtful(
-    client: PrometheusClient,
+    prometheus: PrometheusClient,
+    alertmanager: AlertmanagerClient,
     spec: DrillSpec,
     mode: str,
-    before: PrometheusServer,
+    before: Servers,
     between: tuple[float, float],
     scrape_s: float,
 ) -> list[str]:
-    """Everything that makes the record no proof. `before`: the server when the run began; `between`: the phases, Unix seconds.
+    """Everything that makes the record no proof. `before`: the servers when the run began; `between`: the phases, Unix seconds.
     Raises BackendError."""
-    now = await read_server(client)
+    now = await read_servers(prometheus, alertmanager)
     found = []
-    if abs(now.started_at - before.started_at) > MOST_SKEW_S:
+    if abs(now.prometheus_started_at - before.prometheus_started_at) > MOST_SKEW_S:
         found.append("Prometheus was restarted during the run: what was pending began anew")
+    if abs(now.alertmanager_started_at - before.alertmanager_started_at) > MOST_SKEW_S:
+        found.append(
+            "Alertmanager was restarted during the run: what it had told, and what it counted, it may have forgotten"
+        )
     found += [said for one in (before, now) if (said := one.clock.problem())][:1]
     begin, end = (at + now.clock.ahead_s for at in between)
-    return found + await read_gaps(client, spec, mode, begin, end, scrape_s)
+    return found + await read_gaps(prometheus, spec, mode, begin, end, scrape_s)
 
 
 async def read_clock(client: PrometheusClient) -> Clock:
@@ -88,6 +95,8 @@ async def read_gaps(
     found = []
     for job in (GATEWAY_JOB, SERVERS_JOB):
         series = await client.raw_samples(selector("up", {"job": job}), end - begin, end)
+        if not series and job == GATEWAY_JOB:
+            found.append(f"nothing of the job {job} was scraped: what the gateway did is not known")
         found += [said for one in series if (said := _gap(one, begin, end, scrape_s, gone_by_fault))]
     return found
 
@@ -103,7 +112,7 @@ def _gap(series: Series, begin: float, end: float, scrape_s: float, may_be_down:
     if longest > _MISSED_SCRAPES * scrape_s + MOST_SKEW_S:
         return f"{instance} was not scraped for {longest:.1f} s: what it did then is not known"
     up = [at for at, value in series.points if value > 0]
-    if not may_be_down and up and (down := _longest([begin, *up, end])) > _MISSED_SCRAPES * scrape_s + MOST_SKEW_S:
+    if not may_be_down and (down := _longest([begin, *up, end])) > _MISSED_SCRAPES * scrape_s + MOST_SKEW_S:
         return f"{instance} did not answer scrapes for {down:.1f} s: what it did then is not known"
     return None
 

@@ -17,10 +17,11 @@ from dataclasses import replace
 
 from tiercli.clients.alertmanager import AlertmanagerClient, Silence
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL
-from tiercli.errors import BackendError
+from tiercli.errors import BackendError, BackendUnreachable
 
 LOCK_ALERT = "TiercliDrill"  # nothing fires it: the silence silences nothing
 LEASE_S = 30.0
+_PAST_S = 86_400.0
 
 
 class DrillLock:
@@ -31,10 +32,18 @@ class DrillLock:
         self._silence = silence
         self._renewed_at = time.monotonic()
 
-    async def renew(self) -> None:
-        """Renew it where a third of the lease is over. Raises BackendError where it is lost."""
-        if time.monotonic() - self._renewed_at < LEASE_S / 3:
-            return
+    async def keep(self) -> None:
+        """Renew it until cancelled. Raises BackendError where it is lost: another has it, or Alertmanager did not answer for as long
+        as the lease lasts."""
+        while True:
+            await asyncio.sleep(LEASE_S / 6)
+            try:
+                await self._renew()
+            except BackendUnreachable:
+                if time.monotonic() - self._renewed_at > LEASE_S:
+                    raise
+
+    async def _renew(self) -> None:
         wanted = replace(self._silence, ends_at=time.time() + LEASE_S)
         held = await self._client.put_silence(wanted)
         if held != self._silence.id:  # it had ended, and this made another
@@ -59,7 +68,9 @@ async def locked(client: AlertmanagerClient, estate: str, env: str, drill: str) 
         raise _taken(others[0])
     now = time.time()
     who = f"tiercli, {_user()} on {platform.node()}"
-    silence = Silence("", matchers, who, f"the drill {drill} is running; it silences nothing", now, now + LEASE_S)
+    # What begins in the past begins now, by Alertmanager's own clock: that of whoever asks decides nothing.
+    said = f"the drill {drill} is running; it silences nothing"
+    silence = Silence("", matchers, who, said, now - _PAST_S, now + LEASE_S)
     silence = replace(silence, id=await client.put_silence(silence))
     lock = DrillLock(client, silence)
     try:
@@ -67,6 +78,8 @@ async def locked(client: AlertmanagerClient, estate: str, env: str, drill: str) 
         present = await client.silences(matchers)
         if present and present[0].id != silence.id:
             raise _taken(present[0])
+        # It is changed only by who knows when it began.
+        lock = DrillLock(client, next((one for one in present if one.id == silence.id), silence))
         yield lock
     finally:
         await asyncio.shield(lock.release())

@@ -44,6 +44,7 @@ class _Sightings:
     resolved_at: float | None
     departed_at: float | None
     labels: dict[str, str]
+    fired: tuple[dict[str, str], ...]
     suppressed: bool
 
 
@@ -66,6 +67,12 @@ def judge_expectation(expected: Expectation, run: RunStarted, timeline: Timeline
         steps=steps,
         detection=_detection(expected, saw, run, timeline),
     )
+
+
+def is_expected(expected: Expectation, labels: Mapping[str, str]) -> bool:
+    """Whether an alert with these labels, its name among them, is one that is expected."""
+    wanted = {**expected.labels, "alertname": expected.alert}
+    return all(labels.get(name) == value for name, value in wanted.items())
 
 
 def _steps(expected: Expectation, saw: _Sightings, factor: float, evaluation_s: float) -> Iterator[Step]:
@@ -130,7 +137,7 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> I
     said = f"{expected.receiver} {step.said}" if at is not None else step.said
     yield Step(name=f"reached {expected.receiver}", outcome=step.outcome, said=said)
     if at is not None:
-        yield judge_payload(saw.labels, saw.notified)
+        yield judge_payload(saw.fired, saw.notified)
     strays = [receiver for receiver in reached if receiver != expected.receiver]
     if strays:
         yield Step(name="reached nobody else", outcome=Outcome.FAILED, said=f"it also reached {', '.join(strays)}")
@@ -140,7 +147,7 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> I
 
 def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
     def ours(alert: str, labels: Mapping[str, str]) -> bool:
-        return alert == expected.alert and all(labels.get(name) == value for name, value in expected.labels.items())
+        return is_expected(expected, {**labels, "alertname": alert})
 
     fault_at = min((event.at for event in timeline.of(FaultApplied)), default=None)
     cleared_at = max((event.at for event in timeline.of(FaultCleared)), default=None)
@@ -174,6 +181,7 @@ def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
         resolved_at=ended[-1] if ended and not still_firing else None,
         departed_at=_departure(expected, timeline, began),
         labels=next((event.labels for event in samples if event.state == "firing"), {}),
+        fired=tuple(event.labels for event in samples if event.state == "firing"),
         suppressed=any(event.state == "suppressed" for event in deliveries),
     )
 

@@ -13,6 +13,7 @@ from tiercli.drills.spec import FaultUse
 from tiercli.drills.stopping import StopSignal
 from tiercli.drills.timeline import BackendLost, FaultApplied, FaultCleared
 from tiercli.errors import BackendError, FaultNotReverted, TiercliError
+from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.control import LEASE_S
 
 
@@ -20,14 +21,18 @@ from tiercli.faults.control import LEASE_S
 async def applied_fault(use: FaultUse, length_s: float, site: DrillSite, observe: Observe) -> AsyncIterator[None]:
     """The fault is on inside, for `length_s`. Raises BackendError when it cannot be turned on, FaultNotReverted when not off
     again."""
+    began = time.time()  # a command may take long, and the fault be there before it returns
     off = await site.apply(use, length_s)
-    observe(FaultApplied(at=time.time(), fault=use.fault, target=dict(use.target), settings=dict(use.settings)))
+    if FAULTS_BY_NAME[use.fault].injector == "load":
+        began = time.time()  # a load is none before its first calls, which were waited for
+    observe(FaultApplied(at=began, fault=use.fault, target=dict(use.target), settings=dict(use.settings)))
     try:
         yield
     finally:
         # Shielded: what cancels the run must not cancel the end of its faults.
+        ending = time.time()
         await asyncio.shield(_turn_off(use, off))
-        observe(FaultCleared(at=time.time(), fault=use.fault, target=dict(use.target)))
+        observe(FaultCleared(at=ending, fault=use.fault, target=dict(use.target)))
 
 
 @asynccontextmanager
@@ -47,7 +52,7 @@ async def _renew(site: DrillSite, stop: StopSignal) -> None:
         try:
             await site.renew()
         except BackendError as error:
-            stop.set(BackendLost(at=time.time(), name="what injects the faults", reason=error.message))
+            stop.set(BackendLost(at=time.time(), name="a lease", reason=error.message))
 
 
 async def _turn_off(use: FaultUse, off: Off) -> None:

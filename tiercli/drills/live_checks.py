@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.environment_access import Access, refusal
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.conventions import WATCHDOG
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, WATCHDOG
 from tiercli.drills.continuity import read_clock
 from tiercli.drills.live_plan import LivePlan
+from tiercli.drills.sent_counts import integrations_of
 from tiercli.durations import format_duration, parse_duration
-from tiercli.errors import BackendError, InvalidInput, Location, Problem
+from tiercli.errors import BackendError, InvalidInput, Problem
 from tiercli.faults.injectors.live import LiveInjectors
 
 _FOR_DIFFERS_S = 0.5
+_BETTER = "`webhook` in the environment, or another integration"
 
 
 async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
@@ -25,7 +29,7 @@ async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
     knocks: list[tuple[Access, str]] = [
         (plan.prometheus, "/api/v1/status/buildinfo"),
         (plan.alertmanager, "/api/v2/status"),
-        *([_gateway_knock(plan, plan.gateway)] if plan.gateway else []),
+        *(_gateway_knocks(plan, plan.gateway) if plan.gateway else []),
         *([(plan.grafana, "/api/org")] if plan.grafana else []),
     ]
     problems = [problem for access, path in knocks if (problem := await refusal(access, path))]
@@ -53,12 +57,16 @@ async def versions(plan: LivePlan) -> dict[str, str]:
         return {"prometheus": await one.version(), "alertmanager": await other.version()}
 
 
-def _gateway_knock(plan: LivePlan, gateway: Access) -> tuple[Access, str]:
-    """Which models there are may be asked by anybody who may call: with a tenant's key, where the gateway has none for others."""
+def _gateway_knocks(plan: LivePlan, gateway: Access) -> list[tuple[Access, str]]:
+    """Which models there are may be asked by anybody who may call: once with each key."""
     path = "/models" if gateway.url.rstrip("/").endswith("/v1") else "/v1/models"
-    key = next(iter(plan.way.keys.values()), None)
-    headers = gateway.headers if key is None or gateway.headers else {"Authorization": key}
-    return replace(gateway, headers=headers), path
+    locate = plan.estate.loaded.document.locate
+    found = []
+    for tenant, key in plan.way.keys.items():
+        place = locate(("environments", plan.name, "tenants", tenant)) if tenant else gateway.location
+        name = f"gateway, as {tenant}," if tenant else gateway.name
+        found.append((replace(gateway, name=name, headers={"Authorization": key}, location=place), path))
+    return found or [(gateway, path)]
 
 
 async def _rules(plan: LivePlan) -> list[Problem]:
@@ -73,6 +81,9 @@ async def _rules(plan: LivePlan) -> list[Problem]:
         if rule is None:
             said = f"Prometheus at {access.url} has no alert {name}"
             problems.append(Problem(access.location, said, "the rules of `tiercli generate`, loaded there"))
+        elif strange := _strange(rule.labels, plan):
+            said = f"{name} has {strange} there: this drill would not know its alerts"
+            problems.append(Problem(access.location, said, "the rules of this catalog"))
         elif name in alarms and abs(parse_duration(alarms[name].for_) - rule.for_s) > _FOR_DIFFERS_S:
             said = (
                 f"{name} waits {format_duration(rule.for_s)} there, and {alarms[name].for_} by the catalog with time "
@@ -83,16 +94,40 @@ async def _rules(plan: LivePlan) -> list[Problem]:
 
 
 def _receivers(plan: LivePlan) -> list[Problem]:
-    """Where Alertmanager's word counts, it must have something to send by."""
+    """Where Alertmanager's word counts, a receiver must have something to send by, and the heartbeat something else: Alertmanager
+    counts by integration."""
     if plan.environment.webhook is not None:
-        return []
-    receivers = plan.estate.loaded.catalog.receivers
-    return [
-        Problem(
-            Location(f"{plan.spec.name} expect {expected.alert}"),
-            f"receiver {expected.receiver!r} has no integration: nobody can be told",
-            "a receiver with one, or `webhook` in the environment",
-        )
-        for expected in plan.spec.expect
-        if expected.receiver and not receivers[expected.receiver].model_dump(exclude_none=True)
-    ]
+        return _webhook(plan.environment.webhook, plan)
+    catalog = plan.estate.loaded.catalog
+    integrations = integrations_of(catalog)
+    beating = set(integrations[catalog.routing.heartbeat])
+    problems = []
+    for name in dict.fromkeys(one.receiver for one in plan.spec.expect if one.receiver):
+        place = plan.estate.loaded.document.locate(("receivers", name))
+        if not integrations[name]:
+            problems.append(Problem(place, f"receiver {name!r} has no integration: nobody can be told", _BETTER))
+        elif shared := sorted(beating & set(integrations[name])):
+            said = f"receiver {name!r} and the heartbeat both go by {', '.join(shared)}: Alertmanager's count tells nothing"
+            problems.append(Problem(place, said, _BETTER))
+    return problems
+
+
+def _webhook(address: str, plan: LivePlan) -> list[Problem]:
+    """Whether we can listen there."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_server(
+            (host.strip("[]"), int(port)), family=socket.AF_INET6 if "[" in host else socket.AF_INET
+        ):
+            return []
+    except OSError as error:
+        place = plan.estate.loaded.document.locate(("environments", plan.name, "webhook"))
+        said = f"tiercli cannot listen at {address}: {error.strerror or error}"
+        return [Problem(place, said, "an address of this machine that is free")]
+
+
+def _strange(labels: Mapping[str, str], plan: LivePlan) -> str:
+    """Labels of a rule that are those of another estate."""
+    catalog = plan.estate.loaded.catalog
+    wanted = {ESTATE_LABEL: catalog.estate, ENV_LABEL: catalog.env}
+    return ", ".join(f"{key}={labels.get(key, '')!r}" for key, value in wanted.items() if labels.get(key) != value)

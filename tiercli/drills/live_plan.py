@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tiercli.catalog.environment import Endpoint as Server
 from tiercli.catalog.environment import Environment, ProviderEndpoint
@@ -14,15 +15,17 @@ from tiercli.clients.credentials import read_headers
 from tiercli.clients.environment_access import Access, access_to, find_environment
 from tiercli.drills.estate import Estate
 from tiercli.drills.load_plan import Endpoint, LoadWay, build_mix
-from tiercli.drills.run_load import LOAD_WITHIN_S
+from tiercli.drills.run_load import load_within_s
 from tiercli.drills.spec import DrillSpec, FaultUse, Load
 from tiercli.drills.spend import LoadBound, bound_load, unpriced
 from tiercli.drills.surge_load import surge_load
-from tiercli.durations import parse_duration
+from tiercli.durations import format_duration, parse_duration
 from tiercli.errors import InvalidInput, Problem
 from tiercli.faults import FAULTS_BY_NAME
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import timing_of
+
+_READING_S = 25.0  # of Prometheus' record, after the phases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +73,10 @@ def plan_live(
     why = "a drill needs the servers of its environment"
     accesses = _accesses(loaded, name, environment, why)
     gateway = accesses.get("gateway")
-    sent = spec.model_copy(update={"load": _scaled(spec.load, rate, environment.factor / spec.factor)})
+    sent = _as_sent(spec, environment.factor, rate)
     way = gateway_way(loaded, name, gateway) if gateway else _direct_way(loaded, name, environment, sent)
     timing = timing_of(loaded.catalog, environment.factor)
-    seconds, bounds = _bounds(sent, loaded.catalog, environment.factor)
+    seconds, bounds = _bounds(sent, loaded.catalog, environment)
     plan = LivePlan(
         name=name,
         environment=environment,
@@ -131,10 +134,27 @@ def surges(spec: DrillSpec, factor: float) -> list[tuple[FaultUse, float]]:
     ]
 
 
-def _scaled(load: Load, rate: float | None, share: float) -> Load:
-    """Guards count calls in a window: where time runs slower, as many arrive in it of a smaller load."""
-    share = rate / load.arrivals_per_second if rate is not None else share
+def _as_sent(spec: DrillSpec, factor: float, rate: float | None) -> DrillSpec:
+    """The drill where time runs `factor` times as fast. Guards count calls in a window: where time runs slower, as many arrive in it
+    of a smaller load, and of smaller loads that are faults. What the drill allows itself of real time becomes longer."""
+    share = factor / spec.factor if rate is None else rate / spec.load.arrivals_per_second
+    faults = tuple(
+        use.model_copy(update={"settings": _surge_scaled(use.settings, share)})
+        if FAULTS_BY_NAME[use.fault].injector == "load"
+        else use
+        for use in spec.faults
+    )
+    allowed_s = parse_duration(spec.abort.wall_clock) * spec.factor / factor
+    abort = spec.abort.model_copy(update={"wall_clock": format_duration(allowed_s)})
+    return spec.model_copy(update={"load": _scaled(spec.load, share), "faults": faults, "abort": abort})
 
+
+def _surge_scaled(settings: Mapping[str, Any], share: float) -> dict[str, Any]:
+    rates = ("calls_per_second", "grows_to")
+    return {key: value * share if key in rates and value is not None else value for key, value in settings.items()}
+
+
+def _scaled(load: Load, share: float) -> Load:
     def scaled(value: float | None) -> float | None:
         return None if value is None else value * share
 
@@ -196,9 +216,14 @@ def _base(url: str) -> str:
     return url.rstrip("/").removesuffix("/v1")
 
 
-def _bounds(spec: DrillSpec, catalog: Catalog, factor: float) -> tuple[float, tuple[LoadBound, ...]]:
-    phases = (spec.phases.steady, spec.phases.fault, spec.phases.recovery)
-    seconds = sum(parse_duration(length) for length in phases if length) / factor + LOAD_WITHIN_S
+def _bounds(spec: DrillSpec, catalog: Catalog, environment: Environment) -> tuple[float, tuple[LoadBound, ...]]:
+    """How long there is load at most, real seconds, and what it does: while the first call is waited for, through the phases, while
+    faults are turned on and off, while the record is read."""
+    phases, factor = (spec.phases.steady, spec.phases.fault, spec.phases.recovery), environment.factor
+    declared = (*environment.injectors.commands, *environment.injectors.hooks)
+    turning_s = max((2 * parse_duration(one.within) for one in declared), default=0.0)
+    seconds = sum(parse_duration(length) for length in phases if length) / factor
+    seconds += load_within_s(spec.load) + turning_s + _READING_S
     own = bound_load(spec.load, catalog, seconds, factor)
     return seconds, (own, *(bound_load(surge_load(use, s), catalog, s, 1) for use, s in surges(spec, factor)))
 

@@ -13,7 +13,7 @@ from typing import Self
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.grafana_annotations import AnnotationsClient
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.drills.drill_lock import DrillLock, locked
+from tiercli.drills.drill_lock import locked
 from tiercli.drills.estate import EditTree, Estate
 from tiercli.drills.live_plan import LivePlan
 from tiercli.drills.load_plan import LoadWay
@@ -53,7 +53,7 @@ class LiveSite:
         self._versions = versions
         self._say = say
         self._stack = AsyncExitStack()
-        self._lock: DrillLock | None = None
+        self._lock: asyncio.Task[None] | None = None
         self._grafana: AnnotationsClient | None = None
         self._counts: Counts = {}
         self._on_exit: OnExit | None = None
@@ -70,7 +70,8 @@ class LiveSite:
             one, other = plan.prometheus, plan.alertmanager
             self.prometheus = await enter(PrometheusClient(one.url, headers=one.headers, verify=one.verify))
             self.alertmanager = await enter(AlertmanagerClient(other.url, headers=other.headers, verify=other.verify))
-            self._lock = await enter(locked(self.alertmanager, catalog.estate, plan.name, plan.spec.name))
+            lock = await enter(locked(self.alertmanager, catalog.estate, catalog.env, plan.spec.name))
+            self._lock = asyncio.create_task(lock.keep())
             if plan.environment.webhook is not None:
                 host, _, port = plan.environment.webhook.rpartition(":")
                 await enter(WebhookReceiver(int(port), self._notified, host=host.strip("[]")))
@@ -86,6 +87,9 @@ class LiveSite:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._lock is not None:
+            self._lock.cancel()
+            await asyncio.gather(self._lock, return_exceptions=True)
         await self._stack.aclose()
 
     @property
@@ -121,7 +125,11 @@ class LiveSite:
         if self._injectors.by_load(use.fault, use.target):
             off = await self._surge(use, length_s)
         else:
-            applied = await self._injectors.apply(use.fault, use.target, use.settings)
+            try:
+                applied = await self._injectors.apply(use.fault, use.target, use.settings)
+            except asyncio.CancelledError:  # it may be on already, or be about to
+                await asyncio.shield(self._injectors.clear_all())
+                raise
             self._say(applied.said)
             off = applied.clear
 
@@ -135,15 +143,15 @@ class LiveSite:
         prices = cost_per_call(surge_load(use, length_s), self.estate.loaded.catalog)
 
         def count(window: LoadWindow) -> None:
-            self.spending.add(window.by_alias, prices)
+            self.spending.add(window, prices)
 
         return await start_surge(use, length_s, self, count)
 
     async def renew(self) -> None:
         """Renew the lock and every lease. Raises BackendError where one has ended."""
-        if self._lock is not None:
-            await self._lock.renew()
         await self._injectors.renew_all()
+        if self._lock is not None and self._lock.done():
+            self._lock.result()  # it ends only by an error
 
     def watchers(self, observe: Observe) -> Sequence[Coroutine[None, None, None]]:
         """What Alertmanager sends, where its word counts."""

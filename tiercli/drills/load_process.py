@@ -20,6 +20,7 @@ LOCUST = "locust"
 WORKER = f"{LOCUST}-worker"
 KEYS = "TIERCLI_LOAD_KEYS"  # the environment variable with the header values that let calls in: no file holds them
 AUTHORITIES = "TIERCLI_LOAD_CA"  # and a file of certificates, where it is not the plan's
+_ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, and not listened at
 _POLL_S = 0.1
 
 
@@ -71,7 +72,7 @@ def locust_with_workers(master: ProcessSpec, workers: Workers, port: int, log: P
         *(
             ProcessSpec(
                 f"{WORKER}-{number}",
-                (*file, *_following(LOOPBACK, port)),
+                (*file, *_following(LOOPBACK if workers.host in _ANYWHERE else workers.host, port)),
                 log.with_name(f"{log.stem}-{number}.log"),
                 master.env,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from tiercli.clients.alertmanager import AlertmanagerClient
@@ -21,6 +21,7 @@ POLL_S = 0.25
 # Real seconds without an answer after which a server counts as lost; a slow answer on a busy machine does not.
 LOST_AFTER_S = 4.0
 ERROR_SHARE_OVER_S = 3.0
+LEAST_ANSWERS = 20
 
 _Identity = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -100,13 +101,20 @@ async def watch_load(
     recent: list[LoadWindow] = []
     async for window in windows:
         observe(window)
-        recent = [one for one in recent if one.at > window.at - ERROR_SHARE_OVER_S] + [window]
-        failed, answered = sum(one.failed for one in recent), sum(one.failed + one.succeeded for one in recent)
-        if answered >= 20 and failed / answered > error_share:
+        recent.append(window)
+        # Some seconds, and as many more as it takes to have enough answers: a live load may be of one call a second.
+        while recent[0].at <= window.at - ERROR_SHARE_OVER_S and _answered(recent[1:]) >= LEAST_ANSWERS:
+            del recent[0]
+        failed, answered = sum(one.failed for one in recent), _answered(recent)
+        if answered >= LEAST_ANSWERS and failed / answered > error_share:
             said = (
                 f"{failed / answered:.0%} of the calls failed, more than the {error_share:.0%} that the drill permits"
             )
             stop.set(Aborted(at=time.time(), reason=said))
+
+
+def _answered(windows: Sequence[LoadWindow]) -> int:
+    return sum(one.failed + one.succeeded for one in windows)
 
 
 async def _poll(name: str, ask: Callable[[], Awaitable[_T]], stop: StopSignal) -> AsyncIterator[_T]:

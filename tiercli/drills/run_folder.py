@@ -16,6 +16,14 @@ JUNIT = "junit.xml"
 REPORT = "report.html"
 
 
+def make_runs_folder(base: Path) -> None:
+    """The folder that runs are kept in, where it is not there yet. Raises BackendError when the disk refuses."""
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, base) from error
+
+
 def make_run_folder(base: Path, drill: str) -> Path:
     """A new folder below `base`, named for the time and the drill. Raises BackendError when the disk refuses."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

@@ -10,8 +10,10 @@ from tiercli.drills.load_plan import build_load_plan
 from tiercli.drills.load_process import locust_process, locust_with_workers
 from tiercli.drills.order import DrillOrder
 from tiercli.drills.site import DrillSite
+from tiercli.drills.spec import Load
 
-LOAD_WITHIN_S = 15.0
+_LOAD_WITHIN_S = 15.0
+_ARRIVALS = 20  # of so many that are due, one comes
 WORKERS_WITHIN_S = 120.0  # somebody has to start them
 
 
@@ -41,10 +43,15 @@ async def load_on(order: DrillOrder, site: DrillSite, run: str) -> AsyncIterator
             await site.warden.stop(one.name)
 
 
+def load_within_s(load: Load) -> float:
+    """How long the first call may take, seconds: Locust's start, and at a low rate some calls' time more."""
+    return max(_LOAD_WITHIN_S, _ARRIVALS / load.arrivals_per_second)
+
+
 def waiting_for(order: DrillOrder, site: DrillSite) -> tuple[str, float]:
     """What to say while the load is waited for, and for how long to wait, seconds."""
     workers = order.workers
     if not workers.elsewhere:
-        return "waiting for the load", LOAD_WITHIN_S
+        return "waiting for the load", load_within_s(order.spec.load)
     place = f"{workers.host}:{workers.port or site.load_port}"
     return f"waiting for {workers.elsewhere} workers at {place}: tiercli drill worker there", WORKERS_WITHIN_S

@@ -9,26 +9,22 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import yaml
-
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.drills.continuity import PrometheusServer, read_server, what_is_doubtful
+from tiercli.drills.continuity import Servers, read_servers, what_is_doubtful
 from tiercli.drills.drill_sandbox import DrillSandbox
 from tiercli.drills.evidence import read_panels, read_samples
+from tiercli.drills.expectation import is_expected
 from tiercli.drills.injection import applied_fault, renewed_leases
-from tiercli.drills.junit import render_junit
 from tiercli.drills.load_process import WORKER, tail_windows
-from tiercli.drills.observation import watch_alertmanager, watch_load, watch_prometheus
+from tiercli.drills.observation import is_ours, watch_alertmanager, watch_load, watch_prometheus
 from tiercli.drills.opening import opening_events, too_early
 from tiercli.drills.order import DrillOrder, DrillRun, View
-from tiercli.drills.report import render_report
-from tiercli.drills.result import Result
-from tiercli.drills.result_json import encode_result
-from tiercli.drills.run_folder import JUNIT, REPORT, RESULT, SPEC, TIMELINE, disk_error, make_run_folder, write_files
+from tiercli.drills.run_files import result_files
+from tiercli.drills.run_folder import TIMELINE, disk_error, make_run_folder, write_files
 from tiercli.drills.run_load import load_on, waiting_for
 from tiercli.drills.settling import SETTLE_S, WARM_UP_S, all_resolved, wait_until_quiet
 from tiercli.drills.site import DrillSite
-from tiercli.drills.spec import DrillSpec, FaultUse
+from tiercli.drills.spec import FaultUse
 from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
 from tiercli.drills.timeline import (
     Aborted,
@@ -39,15 +35,14 @@ from tiercli.drills.timeline import (
     PhaseStarted,
     RunEnded,
     SpendBound,
-    Timeline,
-    TimelineWriter,
     Unsound,
     WorkerLost,
 )
+from tiercli.drills.timeline_file import TimelineWriter
 from tiercli.drills.told import notified
 from tiercli.drills.verdict import judge
 from tiercli.durations import parse_duration
-from tiercli.errors import BackendError, FaultNotReverted
+from tiercli.errors import BackendError, FaultNotReverted, TiercliError
 from tiercli.sandbox.receiver import Notification
 
 _READ_WITHIN_S = 10.0
@@ -77,16 +72,6 @@ async def run_drill(order: DrillOrder, view: View, shared: DrillSite | None = No
         with contextlib.suppress(OSError):  # a full disk refuses the last flush too, and was told already
             stream.close()
     return DrillRun(folder, result, run.error)
-
-
-def result_files(spec: DrillSpec, result: Result, timeline: Timeline) -> dict[str, str]:
-    """The files that say what a run concluded, by name."""
-    return {
-        SPEC: yaml.safe_dump(spec.model_dump(mode="json", by_alias=True, exclude_none=True), sort_keys=False),
-        RESULT: encode_result(result),
-        JUNIT: render_junit(result),
-        REPORT: render_report(result, timeline),
-    }
 
 
 class _Run:
@@ -128,11 +113,13 @@ class _Run:
                     self.view.say("stopping the sandbox")
         except FaultNotReverted as error:
             self.error = error
-        except BackendError as error:
-            self.error = self.error or error
-            self.observe(
-                BackendLost(at=time.time(), name="the sandbox", reason=f"{error.message} {error.hint}".strip())
-            )
+        except TiercliError as error:
+            # Whatever was wrong with what was asked was looked for before; what changed since is the environment's doing.
+            problems = "; ".join(map(str, getattr(error, "problems", ())))
+            said = " ".join(filter(None, (error.message, problems, error.hint)))
+            self.error = self.error or (error if isinstance(error, BackendError) else BackendError(said))
+            name = "the sandbox" if self.shared is None else "the environment"
+            self.observe(BackendLost(at=time.time(), name=name, reason=said))
 
     async def _drive_in(self, stack: AsyncExitStack) -> None:
         order = self.order
@@ -150,7 +137,7 @@ class _Run:
         await stack.enter_async_context(renewed_leases(site, self.stop))
         for event in opening_events(order, site, self.folder, self._others_before):
             self.observe(event)
-        server = await self.stop.race(read_server(site.prometheus))
+        servers = await self.stop.race(read_servers(site.prometheus, site.alertmanager))
         if site.mode == "live":  # before there is any load, which costs
             await self.stop.race(self._nothing_expected_fires(site.prometheus))
         await stack.enter_async_context(self._watching(site))
@@ -165,7 +152,7 @@ class _Run:
             await self.stop.race(self._within(limit_s, self._phases(site)))
         finally:
             await site.note(f"drill {order.spec.name} is over")
-            await self._read(site, server, began)
+            await self._read(site, servers, began)
         self.observe(RunEnded(at=time.time()))
 
     @asynccontextmanager
@@ -181,6 +168,8 @@ class _Run:
                 *site.watchers(self.observe),
             ]
             tasks = [asyncio.create_task(one) for one in work]
+            for task in tasks:
+                task.add_done_callback(self._stop_if_failed)
             try:
                 yield
             finally:
@@ -209,10 +198,9 @@ class _Run:
     async def _nothing_expected_fires(self, prometheus: PrometheusClient) -> None:
         """An alert that is there before its fault could prove nothing by being there after."""
         self.view.say("looking whether what is expected is quiet")
-        expected = {one.alert for one in self.order.spec.expect}
-        found = sorted(
-            {one.labels["alertname"] for one in await prometheus.alerts() if one.labels["alertname"] in expected}
-        )
+        catalog, expected = self.order.estate.loaded.catalog, self.order.spec.expect
+        alerts = [one.labels for one in await prometheus.alerts() if is_ours(one.labels, catalog.estate, catalog.env)]
+        found = sorted({one.alert for one in expected for labels in alerts if is_expected(one, labels)})
         if found:
             said = f"{', '.join(found)} {'is' if len(found) == 1 else 'are'} pending or firing before the drill begins"
             self.stop.set(Aborted(at=time.time(), reason=said))
@@ -272,7 +260,7 @@ class _Run:
         await asyncio.sleep(max(length_s * 0.6, length_s - 2.0))
         await read_panels(self.order.spec, self.order.estate, prometheus, self.observe)
 
-    async def _read(self, site: DrillSite, server: PrometheusServer, began: float) -> None:
+    async def _read(self, site: DrillSite, before: Servers, began: float) -> None:
         """What Prometheus recorded; what is not there any more is simply missing from the report."""
         self.view.say("reading Prometheus' own record")
         spec, estate = self.order.spec, self.order.estate
@@ -282,7 +270,9 @@ class _Run:
             work = read_samples(spec, estate, site.prometheus, self.writer.timeline(), self.observe)
             await asyncio.wait_for(work, _READ_WITHIN_S)
             scrape_s = estate.timing.scrape_s
-            doubts = what_is_doubtful(site.prometheus, spec, site.mode, server, (began, time.time()), scrape_s)
+            doubts = what_is_doubtful(
+                site.prometheus, site.alertmanager, spec, site.mode, before, (began, time.time()), scrape_s
+            )
             for said in await asyncio.wait_for(doubts, _READ_WITHIN_S):
                 self.observe(Unsound(at=time.time(), reason=said))
         except (BackendError, TimeoutError) as error:
@@ -291,13 +281,18 @@ class _Run:
                     BackendLost(at=time.time(), name="prometheus", reason=str(error) or "it answers too slowly")
                 )
 
+    def _stop_if_failed(self, task: asyncio.Task[None]) -> None:
+        """A watcher that fails would leave the run without what it watches: the spend, for one."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.stop.set(BackendLost(at=time.time(), name="what watches the run", reason=repr(error)))
+
     def _on_load(self, event: Event) -> None:
         self.observe(event)
         if not isinstance(event, LoadWindow):
             return
         if event.started:
             self._begun.set()
-        if self._spending is not None and not self._spending.add(event.by_alias):
+        if self._spending is not None and not self._spending.add(event):
             self.stop.set(Aborted(at=event.at, reason=self._spending.exceeded()))
         if event.workers < self._workers:
             self.observe(WorkerLost(at=event.at, left=event.workers, of=self.order.workers.count))

@@ -13,10 +13,11 @@ from tiercli.catalog.model import Catalog
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.conventions import RECEIVER_PREFIX
 from tiercli.drills.observation import Observe
-from tiercli.drills.timeline import NotificationsSent
+from tiercli.drills.timeline import NotificationsSent, Unsound
 from tiercli.errors import BackendError
 
-SENT, FAILED = "alertmanager_notifications_total", "alertmanager_notifications_failed_total"
+# Of requests: a notification counts as sent when Alertmanager begins with it, and as failed only when it gives up.
+SENT, FAILED = "alertmanager_notification_requests_total", "alertmanager_notification_requests_failed_total"
 _POLL_S = 1.0
 
 Counts = Mapping[tuple[str, str], float]
@@ -42,6 +43,15 @@ async def read_counts(client: AlertmanagerClient) -> Counts:
     return found
 
 
+def arrived(before: Counts, now: Counts, kind: str) -> float:
+    """How many requests of an integration were answered well between two counts."""
+
+    def more(name: str) -> float:
+        return now.get((name, kind), 0) - before.get((name, kind), 0)
+
+    return more(SENT) - more(FAILED)
+
+
 async def watch_sent(client: AlertmanagerClient, before: Counts, observe: Observe) -> None:
     """An event for every change since `before`, until cancelled. Alertmanager's silence is another watcher's to tell."""
     last = dict(before)
@@ -50,6 +60,9 @@ async def watch_sent(client: AlertmanagerClient, before: Counts, observe: Observ
             now = await read_counts(client)
         except BackendError:
             now = last
+        if any(now.get(key, 0) < count for key, count in last.items()):
+            observe(Unsound(at=time.time(), reason="Alertmanager counts anew: it was restarted during the run"))
+            return
         for kind in sorted({kind for _, kind in now}):
             if any(now.get((name, kind), 0) != last.get((name, kind), 0) for name in (SENT, FAILED)):
                 observe(

@@ -1,6 +1,7 @@
 """What a load can cost at most, by the catalog's price book: known before it begins, and watched while it runs.
 
-A bound and not a bill: each call is taken at the dearest of its alias' candidates, with as many tokens as it may have.
+A bound and not a bill: each call is taken at all of its alias' candidates, with as many tokens as it may have. One that is given up
+may be billed, and the one after it too. What a gateway tries again by itself is not known, nor what a locustfile of one's own sends.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from tiercli.catalog.model import Candidate, Catalog
 from tiercli.drills.load_plan import build_mix
 from tiercli.drills.load_shape import build_shape
 from tiercli.drills.spec import Load
+from tiercli.drills.timeline import LoadWindow
 
 TOKENS_PER_WORD = 2  # a prompt is plain words; no tokenizer needs more for one
 MILLION = 1_000_000
@@ -43,10 +45,15 @@ class Spending:
     per_call: Mapping[str, float]
     usd: float = 0.0
 
-    def add(self, started: Mapping[str, int], per_call: Mapping[str, float] | None = None) -> bool:
-        """Count calls by alias; whether the cap still holds. `per_call`: of a load with other tokens than the drill's own."""
+    def add(self, window: LoadWindow, per_call: Mapping[str, float] | None = None) -> bool:
+        """Count what was started; whether the cap still holds. `per_call`: of a load with other tokens than the drill's own. Calls
+        that do not say their alias are taken at the dearest."""
         prices = per_call or self.per_call
-        self.usd += sum(count * prices.get(alias, 0.0) for alias, count in started.items())
+        dearest = max(prices.values(), default=0.0)
+        unsaid = max(0, window.started - sum(window.by_alias.values()))
+        self.usd += (
+            sum(count * prices.get(alias, dearest) for alias, count in window.by_alias.items()) + unsaid * dearest
+        )
         return self.usd <= self.cap_usd
 
     def exceeded(self) -> str:
@@ -67,7 +74,7 @@ def bound_load(load: Load, catalog: Catalog, seconds: float, factor: float) -> L
 def cost_per_call(load: Load, catalog: Catalog) -> dict[str, float]:
     """US dollars of one call of each alias at most."""
     return {
-        name: max(_candidate_usd(load, catalog, candidate) for candidate in alias.candidates)
+        name: sum(_candidate_usd(load, catalog, candidate) for candidate in alias.candidates)
         for name, alias in catalog.aliases.items()
     }
 

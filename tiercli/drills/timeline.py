@@ -6,14 +6,9 @@ All times are Unix seconds of this machine's clock; durations are real seconds, 
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Literal, TextIO, TypeVar
-
-from tiercli.errors import InvalidInput, Location, Problem
+from typing import Any, ClassVar, Literal, TypeVar
 
 AlertState = Literal["pending", "firing", "inactive"]
 DeliveryState = Literal["active", "suppressed", "resolved"]
@@ -318,51 +313,3 @@ class Timeline:
     def first(self, kind: type[_E]) -> _E | None:
         """The first event of a kind, or None."""
         return next(self.of(kind), None)
-
-
-def encode_event(event: Event) -> str:
-    """One line of a timeline file, without its line break."""
-    return json.dumps({"kind": event.KIND, **dataclasses.asdict(event)}, separators=(",", ":"), ensure_ascii=False)
-
-
-class TimelineWriter:
-    """Appends events to a file and flushes each, so that a run that dies leaves what it saw."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self.events: list[Event] = []
-
-    def append(self, event: Event) -> None:
-        """Write one event, and remember it in any case. Raises OSError when the disk is full."""
-        self.events.append(event)
-        self._stream.write(encode_event(event) + "\n")
-        self._stream.flush()
-
-    def timeline(self) -> Timeline:
-        """What was written so far."""
-        return Timeline(tuple(self.events))
-
-
-def decode_events(lines: Iterable[str], file: str = "timeline.jsonl") -> Timeline:
-    """Events from the lines of a timeline file. A last line cut short by a crash is dropped; any other bad line is
-    an InvalidInput that names it."""
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    events: list[Event] = []
-    problems: list[Problem] = []
-    for position, (number, line) in enumerate(numbered):
-        try:
-            data = json.loads(line)
-            events.append(EVENT_TYPES[data.pop("kind")](**data))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if position == len(numbered) - 1 and not line.endswith("\n"):
-                break
-            problems.append(Problem(Location(file, number), f"not a timeline event: {error}"))
-    if problems:
-        raise InvalidInput(f"{file} is not a drill's timeline", problems)
-    return Timeline(tuple(events))
-
-
-def load_timeline(path: Path) -> Timeline:
-    """Read a run's timeline file."""
-    with path.open(encoding="utf-8") as stream:
-        return decode_events(stream, str(path))

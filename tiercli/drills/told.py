@@ -8,6 +8,9 @@ from tiercli.conventions import RECEIVER_PREFIX
 from tiercli.drills.timeline import DeliverySeen, NotificationsSent, Notified, RunStarted, Timeline
 from tiercli.sandbox.receiver import Notification
 
+# An alert is seen at Alertmanager by asking; what it sends may be counted a moment before.
+_SEEN_LATE_S = 0.5
+
 
 def notifications(timeline: Timeline) -> tuple[Notified, ...]:
     """What receivers were told, oldest first. Of Alertmanager's word: an alert that it routed to a receiver, once every
@@ -63,7 +66,7 @@ def _sent_at(integrations: list[str], since: float, timeline: Timeline) -> float
             if count.integration != kind:
                 continue
             arrived = count.sent - count.failed
-            if count.at < since:
+            if count.at < since - _SEEN_LATE_S:
                 before = arrived
             elif arrived > before:
                 at = count.at

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from tiercli.conventions import WATCHDOG
 from tiercli.drills.expectation import judge_expectation
 from tiercli.drills.heartbeat import judge_heartbeat
+from tiercli.drills.load_verdict import judge_load
 from tiercli.drills.result import (
     ExpectationResult,
-    LoadResult,
     Outcome,
     Result,
     Seen,
@@ -31,21 +31,17 @@ from tiercli.drills.timeline import (
     FaultApplied,
     FaultCleared,
     Interrupted,
-    LoadWindow,
     Notified,
     PanelSeen,
-    PhaseStarted,
     RunEnded,
     RunStarted,
     Timeline,
     Unsound,
-    WorkerLost,
 )
 from tiercli.drills.told import notifications
 from tiercli.durations import parse_duration
 
 # Below this share of the planned arrivals a silent alarm proves nothing about the alarm.
-SUFFICIENT_LOAD = 0.8
 
 
 def judge(spec: DrillSpec, timeline: Timeline) -> Result:
@@ -115,39 +111,6 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         evidence=evidence,
         load=load,
         interrupted=timeline.first(Interrupted) is not None,
-    )
-
-
-def judge_load(spec: DrillSpec, timeline: Timeline) -> LoadResult:
-    """Whether Locust started what was planned, in each phase. Judged by requests started, not answered."""
-    windows = list(timeline.of(LoadWindow))
-    phases = list(timeline.of(PhaseStarted))
-    begin = phases[0].at if phases else 0.0
-    during = [window for window in windows if window.at - window.seconds >= begin - 0.01]
-    started = sum(window.started for window in during)
-    failed = sum(window.failed for window in during)
-    seconds = sum(window.seconds for window in during)
-    planned = spec.load.arrivals_per_second
-    rate = started / seconds if seconds else 0.0
-    if not during:
-        said, sufficient = "no load arrived: Locust started no request while the drill ran", False
-    else:
-        said, sufficient = f"{rate:.0f} of {planned:.0f} planned requests/s were started", True
-        for name, phase_windows in _windows_by_phase(phases, during):
-            length = sum(window.seconds for window in phase_windows)
-            part = sum(window.started for window in phase_windows) / length if length else 0.0
-            if part < SUFFICIENT_LOAD * min(planned, _least_rate(spec)):
-                said = f"the load did not arrive: {part:.0f} of {planned:.0f} requests/s were started in phase {name}"
-                sufficient = False
-                break
-        gap = _silent_for(during, max(window.at for window in windows), timeline)
-        if sufficient and gap > 5.0:
-            said, sufficient = f"the load stopped {gap:.0f} s before the end of the run", False
-    lost = list(timeline.of(WorkerLost))
-    if lost:
-        said += f"; of {lost[-1].of} workers {min(one.left for one in lost)} were left"
-    return LoadResult(
-        planned_rate=planned, started_rate=rate, started=started, failed=failed, sufficient=sufficient, said=said
     )
 
 
@@ -281,31 +244,6 @@ def _what_was_proven(expectations: tuple[ExpectationResult, ...]) -> Iterator[st
         yield f"{result.alert} fired, reached {result.receiver}, {ended}"
     if not expectations:
         yield "no alarm fired"
-
-
-def _windows_by_phase(phases: list[PhaseStarted], windows: list[LoadWindow]) -> Iterator[tuple[str, list[LoadWindow]]]:
-    for position, phase in enumerate(phases):
-        end = phases[position + 1].at if position + 1 < len(phases) else float("inf")
-        inside = [window for window in windows if phase.at <= window.at - window.seconds / 2 < end]
-        if sum(window.seconds for window in inside) >= 1.5:
-            yield phase.phase, inside
-
-
-def _least_rate(spec: DrillSpec) -> float:
-    if spec.load.shape == "steps" and spec.load.steps:
-        return min(step.arrivals_per_second for step in spec.load.steps)
-    return spec.load.arrivals_per_second
-
-
-def _silent_for(windows: list[LoadWindow], last: float, timeline: Timeline) -> float:
-    ended = timeline.first(RunEnded)
-    phases = list(timeline.of(PhaseStarted))
-    if ended is None or not phases or not windows:
-        return 0.0
-    busy = [window.at for window in windows if window.started]
-    # Alert samples are read after the load is over; what counts is the end of the last phase.
-    over = next((event.at for event in timeline.of(AlertSamples)), ended.at)
-    return min(over, last + 3600) - max(busy) if busy else over - phases[0].at
 
 
 def _has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

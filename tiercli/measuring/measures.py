@@ -95,7 +95,7 @@ class Measures:
         if not ended:
             return
         records = [self._record(place, call) for place, call in ended]
-        written = self._audit.write_lines([msgspec.json.encode(record) for record in records])
+        written = self._audit.write_lines([_line(record) for record in records])
         with self._lock:
             for number, (record, (place, call)) in enumerate(zip(records, ended, strict=True)):
                 self._tally.add(record, written=number < written)
@@ -236,3 +236,18 @@ def _request_id(headers: Mapping[str, str]) -> str:
         if 0 < len(said) <= _LONGEST_ID and said.isascii() and said.isprintable():
             return said
     return secrets.token_hex(16)
+
+
+def _line(record: AuditRecord) -> bytes:
+    """A record's line. What a server says in its headers may be no text: it is written as far as it is."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        said = {key: one.encode(errors="replace").decode() for key, one in _texts(record)}
+        return msgspec.json.encode(msgspec.structs.replace(record, **said))
+
+
+def _texts(record: AuditRecord) -> Iterator[tuple[str, str]]:
+    for key, one in msgspec.structs.asdict(record).items():
+        if isinstance(one, str):
+            yield key, one

@@ -114,10 +114,11 @@ class Chooser:
         if self._offered is None:
             self._offered = await control.routes()
         meant = [route for route in self._offered if all(route.labels.get(key) == one for key, one in target.items())]
-        if any(fault in route.faults for route in meant):
-            return ""
+        unable = [route.name for route in meant if fault not in route.faults]
+        if unable:
+            return f"the fault proxy at {control.url} cannot do {fault} on {', '.join(unable)}, which the target means"
         if meant:
-            return f"the fault proxy at {control.url} cannot do {fault} there"
+            return ""
         known = "; ".join(f"{route.name} ({_labels(route.labels)})" for route in self._offered) or "none"
         return f"no route of the fault proxy at {control.url} is that; its routes: {known}"
 

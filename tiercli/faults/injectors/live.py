@@ -185,22 +185,26 @@ class LiveInjectors:
         await keeper.turn_on(kept)
         return applied
 
-    async def _end(self) -> None:
+    async def clear_all(self) -> None:
+        """Turn off what is on or about to be, the newest first. Raises FaultNotReverted with all that could not be."""
         failed: list[FaultNotReverted] = []
+        for applied in reversed(self._on):
+            try:
+                await applied.clear()
+            except FaultNotReverted as error:
+                failed.append(error)
+        if failed:
+            hints = dict.fromkeys(error.hint for error in failed)
+            raise FaultNotReverted("; ".join(error.message for error in failed), hint="\n".join(hints))
+
+    async def _end(self) -> None:
         try:
-            for applied in reversed(self._on):
-                try:
-                    await applied.clear()
-                except FaultNotReverted as error:
-                    failed.append(error)
+            await self.clear_all()
         finally:
             if self._keeper is not None:
                 await self._keeper.close()
             if self._control is not None:
                 await self._control.aclose()
-        if failed:
-            hints = dict.fromkeys(error.hint for error in failed)
-            raise FaultNotReverted("; ".join(error.message for error in failed), hint="\n".join(hints))
 
     def _locate(self, path: KeyPath) -> Location:
         return self._locate_in_catalog(("environments", self._name, "injectors", *path))
