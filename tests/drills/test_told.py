@@ -1,0 +1,127 @@
+"""Who was told, by Alertmanager's own word: only what was answered well, after the alert was there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.drills.synthetic_run import FAULT_AT, LABELS, T0, passing_events
+from tiercli.drills.heartbeat import judge_heartbeat
+from tiercli.drills.observation import watch_load
+from tiercli.drills.result import Outcome
+from tiercli.drills.stopping import StopSignal
+from tiercli.drills.timeline import (
+    Aborted,
+    DeliverySeen,
+    Event,
+    LoadWindow,
+    NotificationsSent,
+    RunEnded,
+    RunStarted,
+    Timeline,
+)
+from tiercli.drills.told import notifications
+
+AT = FAULT_AT + 4
+PAGER = {"platform-pager": ["pagerduty", "slack"], "dashboards": []}
+
+
+def run(*events: Event) -> Timeline:
+    started = next(event for event in passing_events() if isinstance(event, RunStarted))
+    return Timeline((replace(started, told_by="alertmanager", integrations=PAGER), *events))
+
+
+def seen(state: str, at: float = AT, *receivers: str) -> DeliverySeen:
+    wanted = list(receivers or ["platform-pager"])
+    return DeliverySeen(at=at, alert="ProviderDown", labels=LABELS, state=state, receivers=wanted)  # type: ignore[arg-type]
+
+
+def sent(kind: str, at: float, sent: int, failed: int = 0) -> NotificationsSent:
+    return NotificationsSent(at=at, integration=kind, sent=sent, failed=failed)
+
+
+def told(*events: Event) -> list[tuple[str, str, float]]:
+    return [(one.receiver, one.status, one.at) for one in notifications(run(*events))]
+
+
+def test_told_is_who_was_sent_to_by_all_its_integrations() -> None:
+    events = (seen("active"), sent("pagerduty", AT + 1, 1), sent("slack", AT + 2, 1), seen("resolved", AT + 9))
+    assert told(*events) == [("platform-pager", "firing", AT + 2), ("platform-pager", "resolved", AT + 9)]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (sent("pagerduty", AT + 1, 1),),
+        (sent("pagerduty", AT + 1, 1), sent("slack", AT + 1, 3, 3)),
+        (sent("pagerduty", AT - 5, 1), sent("slack", AT - 5, 1)),
+        (sent("webhook", AT + 1, 5),),
+        (),
+    ],
+    ids=["one of two", "every request failed", "before it was there", "another's", "nothing"],
+)
+def test_who_was_not_sent_to_was_not_told(events: tuple[Event, ...]) -> None:
+    assert told(seen("active"), *events) == []
+    assert told(seen("suppressed"), sent("pagerduty", AT + 1, 1), sent("slack", AT + 1, 1)) == []
+    assert told(seen("active", AT, "dashboards"), sent("slack", AT + 1, 1)) == []
+
+
+def test_what_is_counted_a_moment_before_the_alert_is_seen_counts() -> None:
+    events = (sent("pagerduty", AT - 0.2, 1), sent("slack", AT - 0.2, 1), seen("active"))
+    assert told(*events) == [("platform-pager", "firing", AT - 0.2)]
+
+
+def test_a_retry_that_succeeds_is_told_then() -> None:
+    events = (seen("active"), sent("pagerduty", AT + 1, 1), sent("slack", AT + 1, 2, 2), sent("slack", AT + 3, 3, 2))
+    assert told(*events) == [("platform-pager", "firing", AT + 3)]
+
+
+@pytest.mark.parametrize(
+    ("gone", "back", "outcome"),
+    [(None, None, Outcome.PASSED), (20, 25, Outcome.PASSED), (20, None, Outcome.FAILED), (5, 30, Outcome.FAILED)],
+)
+def test_by_alertmanagers_word_the_heartbeat_is_there_all_the_time(
+    gone: float | None, back: float | None, outcome: Outcome
+) -> None:
+    beats: list[Event] = [DeliverySeen(at=T0 - 1, alert="Watchdog", labels={}, state="active")]
+    if gone is not None:
+        beats.append(DeliverySeen(at=T0 + gone, alert="Watchdog", labels={}, state="resolved"))
+    if back is not None:
+        beats.append(DeliverySeen(at=T0 + back, alert="Watchdog", labels={}, state="active"))
+    phases = [event for event in passing_events() if event.KIND == "phase_started"]
+    timeline = run(*beats, *phases, RunEnded(at=T0 + 40))
+    started = timeline.first(RunStarted)
+    assert started is not None
+    step = judge_heartbeat(started, timeline)
+    assert step is not None
+    assert step.outcome is outcome, step.said
+
+
+@pytest.mark.parametrize(
+    ("rate", "failing", "stops"), [(60, 1.0, True), (1, 1.0, True), (1, 0.3, False), (60, 0.3, False)]
+)
+def test_failures_stop_a_drill_at_any_rate(rate: float, failing: float, stops: bool) -> None:
+    """By the half second, for so long as it takes: some seconds of many calls, or some minutes of few."""
+
+    async def scenario() -> list[Event]:
+        noted: list[Event] = []
+        stop = StopSignal()
+
+        async def windows() -> object:
+            due = 0.0
+            for number in range(200):
+                before, due = int(due), due + rate / 2
+                ended = int(due) - before
+                failed = round(ended * failing) if rate > 1 else ((number * failing) % 1 + failing >= 1 and ended) or 0
+                yield LoadWindow(
+                    at=number / 2, seconds=0.5, started=ended, succeeded=ended - int(failed), failed=int(failed)
+                )
+
+        await watch_load(windows(), noted.append, stop, error_share=0.5)  # type: ignore[arg-type]
+        return [stop.reason] if stop.reason is not None else []
+
+    reasons = asyncio.run(scenario())
+    assert bool(reasons) == stops
+    assert all(isinstance(one, Aborted) for one in reasons)
