@@ -115,7 +115,7 @@ def _write(
         "webhook": f"127.0.0.1:{sandbox.addresses.receiver}",
         "injectors": {"proxy": {"url": sandbox.plan.proxy.control_url, "credential": {"file": "token"}}},
         "factor": FACTOR,
-        "spend_cap_usd": 100,
+        "spend_cap_usd": 1000,
     }
     edit(environment, data)
     data["environments"] = {"staging": environment}

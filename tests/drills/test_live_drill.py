@@ -143,7 +143,7 @@ def test_a_live_drill_proves_the_alarm_and_leaves_the_environment_as_it_was(
             assert (run.mode, run.told_by, run.factor) == ("live", "webhook", 30)
             spent = timeline_of(stand).first(SpendBound)
             assert spent is not None
-            assert 0 < spent.usd < spent.cap_usd == 100
+            assert 0 < spent.usd < spent.cap_usd == 1000
             assert not is_on(stand)
             assert not is_locked(stand)
         marks = [body["text"] for kind, body in grafana.writes if kind == "annotation"]
