@@ -60,12 +60,17 @@ class DrillLock:
             await self._client.end_silence(self._silence.id)
 
 
+async def check_free(client: AlertmanagerClient, estate: str, env: str) -> None:
+    """Raises BackendError where a drill has the lock of an environment, saying whose."""
+    if others := await client.silences(_matchers(estate, env)):
+        raise _taken(others[0])
+
+
 @asynccontextmanager
 async def locked(client: AlertmanagerClient, estate: str, env: str, drill: str) -> AsyncIterator[DrillLock]:
     """Hold the lock of an environment. Raises BackendError where another drill has it, saying whose."""
-    matchers = {"alertname": LOCK_ALERT, ESTATE_LABEL: estate, ENV_LABEL: env}
-    if others := await client.silences(matchers):
-        raise _taken(others[0])
+    await check_free(client, estate, env)
+    matchers = _matchers(estate, env)
     now = time.time()
     who = f"tiercli, {_user()} on {platform.node()}"
     # What begins in the past begins now, by Alertmanager's own clock: that of whoever asks decides nothing.
@@ -83,6 +88,10 @@ async def locked(client: AlertmanagerClient, estate: str, env: str, drill: str) 
         yield lock
     finally:
         await asyncio.shield(lock.release())
+
+
+def _matchers(estate: str, env: str) -> dict[str, str]:
+    return {"alertname": LOCK_ALERT, ESTATE_LABEL: estate, ENV_LABEL: env}
 
 
 def _taken(by: Silence) -> BackendError:

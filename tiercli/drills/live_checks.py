@@ -11,6 +11,7 @@ from tiercli.clients.environment_access import Access, refusal
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, WATCHDOG
 from tiercli.drills.continuity import read_clock
+from tiercli.drills.drill_lock import check_free
 from tiercli.drills.live_plan import LivePlan
 from tiercli.drills.sent_counts import integrations_of
 from tiercli.durations import format_duration, parse_duration
@@ -24,7 +25,7 @@ _BETTER = "`webhook` in the environment, or another integration"
 async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
     """Raises InvalidInput with everything that is wrong: credentials, certificates, rules that are not there or run at another speed,
     receivers that nobody could be told by, faults that nothing there can bring about. BackendUnreachable where a server does not
-    answer, BackendError where the clocks disagree."""
+    answer, BackendError where another drill runs or the clocks disagree."""
     loaded = plan.estate.loaded
     knocks: list[tuple[Access, str]] = [
         (plan.prometheus, "/api/v1/status/buildinfo"),
@@ -34,6 +35,9 @@ async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
     ]
     problems = [problem for access, path in knocks if (problem := await refusal(access, path))]
     if not problems:
+        catalog, there = loaded.catalog, plan.alertmanager
+        async with AlertmanagerClient(there.url, headers=there.headers, verify=there.verify) as alertmanager:
+            await check_free(alertmanager, catalog.estate, catalog.env)
         problems += await _rules(plan)
         problems += _receivers(plan)
         problems += await injectors.check([(use.fault, use.target, use.settings) for use in plan.spec.faults])
