@@ -20,7 +20,7 @@ from tiercli.sandbox.binaries import StackBinaries
 
 TARGET_S = 180.0
 # A sandbox's past ends 20 minutes after its start: then "the same hour yesterday" is what the drill itself has left.
-_ROUNDS_A_SANDBOX = 20
+_SANDBOX_S = 17 * 60.0
 _AGAIN_S = 2.0
 _GIVES_UP_AFTER_S = 60.0
 
@@ -104,11 +104,11 @@ async def play(
     while numbers:
         async with AsyncExitStack() as stack:
             stage = await stack.enter_async_context(staged(course.estate, course.binaries, course.ports, say))
+            began = time.monotonic()
             ready(stage)
-            here, numbers = numbers[:_ROUNDS_A_SANDBOX], numbers[_ROUNDS_A_SANDBOX:]
-            for number in here:
-                yield await _round(course, number, stage, answerer)
-                if number != here[-1]:
+            while numbers and time.monotonic() - began < _SANDBOX_S:
+                yield await _round(course, numbers.pop(0), stage, answerer)
+                if numbers:
                     await stage.settle()
 
 
