@@ -114,6 +114,7 @@ def test_a_prometheus_that_dies_proves_nothing(hybrid: LoadedCatalog, tmp_path: 
     with asked(hybrid, "outage", "openai", tmp_path) as (process, _):
         below = running_below(process.pid)
         os.kill(next(pid for pid, args in below.items() if args.split()[0].endswith("prometheus")), signal.SIGKILL)
+        process.wait(60)  # input stays open: nobody answers
         answered, more = process.communicate()
     assert (process.returncode, answered) == (3, "")
     assert "prometheus failed" in more
