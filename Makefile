@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-live test-litellm test-toxiproxy golden lint bench bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-drills test-litellm test-toxiproxy golden lint bench bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,8 +70,8 @@ $(TOXIPROXY)/server:
 test-toxiproxy: setup $(VENV)/.dev $(TOXIPROXY)/server ## Faults by a real Toxiproxy, built into a folder of its own
 	@TIERCLI_TOXIPROXY=$(CURDIR)/$(TOXIPROXY)/server $(BIN)/python -m pytest -m slow -n 2 tests/injectors
 
-test-live: setup $(VENV)/.dev ## Every live drill, in an environment that is reached by its URLs alone
-	@$(BIN)/python -m pytest tests/drills/test_live_drill.py -n 2
+test-drills: setup $(VENV)/.dev ## Whole drills that make test has no time for: live ones, blind ones
+	@$(BIN)/python -m pytest tests/drills -m "drill and slow" -n 2 --dist worksteal
 
 test-litellm: setup $(VENV)/.dev ## A live drill against LiteLLM's own proxy, by its own metrics
 	@PYTHON="$(PYTHON)" sh .ci/litellm .litellm

@@ -42,6 +42,7 @@ def the_only_record(runs: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_panels_alone_name_a_throttling_provider_of_another_estate(
     run_tiercli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_person_is_not_told_before_the_answer_and_is_told_after(hybrid: Loaded
     assert the_only_record(tmp_path / "runs")["answered_by"] == "person"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_everything_and_tells_nothing(hybrid: LoadedCatalog, tmp_path: Path) -> None:
     with asked(hybrid, "outage", "openai", tmp_path) as (process, _):
         below = running_below(process.pid)
@@ -110,6 +112,7 @@ def test_ctrl_c_ends_everything_and_tells_nothing(hybrid: LoadedCatalog, tmp_pat
     assert still_running(below) == []
 
 
+@pytest.mark.slow
 def test_a_prometheus_that_dies_proves_nothing(hybrid: LoadedCatalog, tmp_path: Path) -> None:
     with asked(hybrid, "outage", "openai", tmp_path) as (process, _):
         below = running_below(process.pid)
@@ -122,6 +125,7 @@ def test_a_prometheus_that_dies_proves_nothing(hybrid: LoadedCatalog, tmp_path: 
     assert still_running(below) == []
 
 
+@pytest.mark.slow
 def test_a_wrong_answer_is_wrong_and_the_truth_is_told(
     hybrid: LoadedCatalog, run_tiercli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """Whole drills in an environment that is reached by its URLs alone: what they prove, what leaves them unproven, what they leave.
 
-`make test-live` runs all of them."""
+`make test-drills` runs all of them."""
 
 from __future__ import annotations
 
@@ -178,6 +178,7 @@ def test_a_killed_drill_leaves_no_fault_and_no_lock_and_nobody_else_drills_meanw
         until(lambda: not is_locked(stand), within_s=90)
 
 
+@pytest.mark.slow
 def test_without_a_gateway_a_drill_goes_through_the_measuring_point(stack: StackBinaries, tmp_path: Path) -> None:
     # Nobody falls back for those who call directly: while the endpoint is gone, all their calls fail.
     with live_stand(stack, tmp_path, measured=True, abort={"error_share": 1}) as stand:
@@ -198,6 +199,7 @@ def test_by_alertmanagers_own_word_a_drill_passes_where_it_sent(stack: StackBina
     assert result["evidence"][-1]["said"] == "Alertmanager had Watchdog throughout"
 
 
+@pytest.mark.slow
 def test_by_alertmanagers_own_word_a_drill_fails_where_nothing_could_be_sent(
     stack: StackBinaries, tmp_path: Path
 ) -> None:
@@ -223,7 +225,8 @@ def brief() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ["prometheus", pytest.param("alertmanager", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
 def test_a_server_that_is_restarted_or_gone_leaves_a_drill_unproven(
     stack: StackBinaries, tmp_path: Path, name: str
 ) -> None:
