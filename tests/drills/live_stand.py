@@ -55,16 +55,17 @@ def live_stand(
     edit: Callable[[dict[str, Any], dict[str, Any]], object] = lambda environment, catalog: None,
     measured: bool = False,
     slack: str | None = None,
+    factor: float = FACTOR,
     **spec: Any,
 ) -> Iterator[Stand]:
     """A running estate, and a catalog that names its servers. `measured`: no gateway, but `tiercli proxy` before an endpoint. `slack`:
-    its platform-pager is a Slack at this URL. `edit` changes the environment, and the
+    its platform-pager is a Slack at this URL. `factor`: how fast time runs in its rules. `edit` changes the environment, and the
     catalog, before they are written; `spec` the drill."""
     ready: queue.Queue[Stand | BaseException] = queue.Queue()
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def run() -> None:
-        estate = build_estate(load_catalog(HYBRID), FACTOR)
+        estate = build_estate(load_catalog(HYBRID), factor)
         async with Sandbox(estate.loaded.catalog, stack, estate.timing) as sandbox:
             edit_tree = None if slack is None else functools.partial(_paging_by_slack, slack)
             if measured:
@@ -77,7 +78,7 @@ def live_stand(
                     }
 
             else:
-                files = _write(sandbox, folder, edit, spec)
+                files = _write(sandbox, folder, edit, spec, factor)
             await start_sandbox(estate, sandbox, edit_tree, load=LOAD)
             over = asyncio.Event()
             loops.append((asyncio.get_running_loop(), over))
@@ -104,7 +105,11 @@ def live_stand(
 
 
 def _write(
-    sandbox: Sandbox, folder: Path, edit: Callable[[dict[str, Any], dict[str, Any]], object], spec: dict[str, Any]
+    sandbox: Sandbox,
+    folder: Path,
+    edit: Callable[[dict[str, Any], dict[str, Any]], object],
+    spec: dict[str, Any],
+    factor: float = FACTOR,
 ) -> tuple[Path, Path]:
     data = yaml.safe_load(HYBRID.read_text(encoding="utf-8"))
     (folder / "token").write_text(sandbox.token, encoding="utf-8")
@@ -114,7 +119,7 @@ def _write(
         "alertmanager": {"url": sandbox.addresses.alertmanager_url},
         "webhook": f"127.0.0.1:{sandbox.addresses.receiver}",
         "injectors": {"proxy": {"url": sandbox.plan.proxy.control_url, "credential": {"file": "token"}}},
-        "factor": FACTOR,
+        "factor": factor,
         "spend_cap_usd": 1000,
     }
     edit(environment, data)
