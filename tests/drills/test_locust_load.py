@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trustme
 from aiohttp import web
 
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.load_plan import LoadWay, build_load_plan
+from tiercli.drills.load_plan import Endpoint, LoadWay, build_load_plan
 from tiercli.drills.load_process import locust_process, tail_windows
 from tiercli.drills.spec import Load
 from tiercli.drills.timeline import LoadWindow
@@ -22,6 +25,11 @@ pytestmark = pytest.mark.drill
 
 RATE = 40.0
 SECONDS = 6.0
+# What a stream ends with, by OpenAI's and Anthropic's API.
+LAST = {
+    "/v1/chat/completions": b"data: [DONE]\n\n",
+    "/v1/messages": b'event: message_stop\ndata: {"type": "message_stop"}\n\n',
+}
 CHUNK = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
 
 
@@ -31,10 +39,12 @@ class Upstream:
     def __init__(self, behaviour: str) -> None:
         self.behaviour = behaviour
         self.calls: Counter[tuple[str, str, bool]] = Counter()
+        self.headers: list[dict[str, str]] = []
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.calls[body["model"], request.headers["x-tenant"], bool(body["stream"])] += 1
+        self.headers.append(dict(request.headers))
         if self.behaviour == "stalls":
             await asyncio.sleep(60)
         if self.behaviour == "fails":
@@ -47,24 +57,30 @@ class Upstream:
         await response.write(CHUNK)
         if self.behaviour != "breaks streams":
             await asyncio.sleep(0.3)
-            await response.write(b"data: [DONE]\n\n")
+            await response.write(LAST[request.path])
         await response.write_eof()
         return response
 
 
-async def run_load(loaded: LoadedCatalog, folder: Path, upstream: Upstream, load: Load) -> list[LoadWindow]:
-    """What Locust wrote in some seconds against the upstream."""
+async def run_load(
+    loaded: LoadedCatalog,
+    folder: Path,
+    upstream: Upstream,
+    load: Load,
+    way: Callable[[int], LoadWay] = lambda port: LoadWay(f"http://127.0.0.1:{port}"),
+    trust: ssl.SSLContext | None = None,
+) -> list[LoadWindow]:
+    """What Locust wrote in some seconds against the upstream, which it reaches by `way` of its port."""
     app = web.Application()
-    app.router.add_post("/v1/chat/completions", upstream.complete)
+    for path in LAST:
+        app.router.add_post(path, upstream.complete)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=trust)
     await site.start()
     port = runner.addresses[0][1]
     windows_file = folder / "windows.jsonl"
-    plan = build_load_plan(
-        load, loaded.catalog, way=LoadWay(f"http://127.0.0.1:{port}"), windows_file=windows_file, factor=1
-    )
+    plan = build_load_plan(load, loaded.catalog, way=way(port), windows_file=windows_file, factor=1)
     spec = locust_process(plan, folder / "plan.json", folder / "log")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(spec.argv, env={**os.environ, **spec.env}, stdout=log, stderr=log)  # noqa: ASYNC220 - it starts at once
@@ -141,3 +157,44 @@ def test_an_operators_own_locustfile_is_run_in_place_of_ours(hybrid: LoadedCatal
     assert "theirs.py" in spec.argv
     assert "--users" in spec.argv
     assert json.loads((tmp_path / "plan.json").read_text())["base_url"] == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("behaviour", ["answers", "breaks streams"])
+def test_an_endpoint_is_called_as_its_wire_wants(hybrid: LoadedCatalog, tmp_path: Path, behaviour: str) -> None:
+    upstream = Upstream(behaviour)
+
+    def direct(port: int) -> LoadWay:
+        place = Endpoint(f"http://127.0.0.1:{port}", "anthropic", "claude-sonnet-4-6")
+        return LoadWay(
+            place.url, endpoints={"smart-reasoner": (place,)}, keys={"": "Bearer a", "globex-media": "Bearer g"}
+        )
+
+    load = load_of(mix={"aliases": {"smart-reasoner": 1}})
+    windows = asyncio.run(run_load(hybrid, tmp_path, upstream, load, direct))
+    failed, succeeded = sum(one.failed for one in windows), sum(one.succeeded for one in windows)
+    # A stream is whole when it says so, by this API's own word.
+    assert failed / (failed + succeeded) == pytest.approx(0 if behaviour == "answers" else 0.33, abs=0.12)
+    assert {model for model, _, _ in upstream.calls} == {"claude-sonnet-4-6"}
+    for headers in upstream.headers:
+        assert headers["anthropic-version"] == "2023-06-01"
+        assert headers["x-alias"] == "smart-reasoner"
+        assert headers["Authorization"] == ("Bearer g" if headers["x-tenant"] == "globex-media" else "Bearer a")
+    assert "Bearer" not in (tmp_path / "plan.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_no_key_goes_to_whom_no_certificate_speaks_for(hybrid: LoadedCatalog, tmp_path: Path, known: bool) -> None:
+    authority, trust = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(trust)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    upstream = Upstream("answers")
+
+    def secured(port: int) -> LoadWay:
+        return LoadWay(
+            f"https://127.0.0.1:{port}", keys={"": "Bearer a"}, ca_file=str(tmp_path / "ca.pem") if known else None
+        )
+
+    windows = asyncio.run(run_load(hybrid, tmp_path, upstream, load_of(), secured, trust))
+    succeeded, failed = sum(one.succeeded for one in windows), sum(one.failed for one in windows)
+    assert (succeeded > 0, failed > 0) == (known, not known)
+    assert bool(upstream.headers) == known
