@@ -102,7 +102,7 @@ def test_passes_when_all_is_well_and_leaves_nothing_behind(hybrid: LoadedCatalog
     run = run_short(hybrid, tmp_path, evidence=panels, phases=phases, load=everyone)
 
     assert run.result.outcome is Outcome.PASSED, run.result.reasons
-    assert len(run.result.evidence) == len(panels)
+    assert len(run.result.evidence) == len(panels) + 1  # and the heartbeat
     detection = run.result.expectations[0].detection
     assert detection.above_floor_s is not None
     assert detection.tolerance_s is not None
