@@ -61,6 +61,7 @@ def test_a_load_of_two_workers_survives_the_loss_of_one_and_says_so(hybrid: Load
     assert workers() == []
 
 
+@pytest.mark.slow
 @pytest.mark.drill
 def test_a_worker_that_comes_from_elsewhere_does_its_part(hybrid: LoadedCatalog, tmp_path: Path) -> None:
     spec = short_spec(**QUIET)
