@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from measured_stand import (
     openai_answer,
     scenario,
 )
+
+from tiercli.audit.record import AuditRecord, ModelUsed
+from tiercli.measuring.measures import audit_line
 
 
 @pytest.mark.parametrize(
@@ -115,3 +119,12 @@ def test_requests_that_are_no_calls_pass_and_are_not_counted(tmp_path: Path) -> 
         assert stand.value("tiercli_proxy_unmeasured_requests_total", provider="openai") == 1
 
     scenario(tmp_path, answering(b"{}"), check)
+
+
+def test_what_is_no_text_is_written_as_far_as_it_is() -> None:
+    """A server's header may hold any bytes; one call's must not lose those that ended with it."""
+    used = ModelUsed(provider="openai", model_version="gpt-5-mini", region="mumbai\udcff")
+    record = AuditRecord(at=1.0, tenant="caf\u00e9", model_used=used, region="mumbai\udcff")
+    said = json.loads(audit_line(record))
+    assert (said["tenant"], said["region"], said["model_used"]["region"]) == ("caf\u00e9", "mumbai?", "mumbai?")
+    assert json.loads(audit_line(AuditRecord(at=1.0, tenant="caf\u00e9")))["tenant"] == "caf\u00e9"

@@ -13,6 +13,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from prometheus_client.core import CounterMetricFamily
@@ -95,7 +96,7 @@ class Measures:
         if not ended:
             return
         records = [self._record(place, call) for place, call in ended]
-        written = self._audit.write_lines([_line(record) for record in records])
+        written = self._audit.write_lines([audit_line(record) for record in records])
         with self._lock:
             for number, (record, (place, call)) in enumerate(zip(records, ended, strict=True)):
                 self._tally.add(record, written=number < written)
@@ -238,16 +239,17 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return secrets.token_hex(16)
 
 
-def _line(record: AuditRecord) -> bytes:
-    """A record's line. What a server says in its headers may be no text: it is written as far as it is."""
+def audit_line(record: AuditRecord) -> bytes:
+    """A record's line. What callers and servers say in headers and bodies may be no text: it is written as far as it is."""
     try:
         return msgspec.json.encode(record)
     except UnicodeEncodeError:
-        said = {key: one.encode(errors="replace").decode() for key, one in _texts(record)}
-        return msgspec.json.encode(msgspec.structs.replace(record, **said))
+        return msgspec.json.encode(_as_text(msgspec.to_builtins(record)))
 
 
-def _texts(record: AuditRecord) -> Iterator[tuple[str, str]]:
-    for key, one in msgspec.structs.asdict(record).items():
-        if isinstance(one, str):
-            yield key, one
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {key: _as_text(one) for key, one in value.items()}
+    return [_as_text(one) for one in value] if isinstance(value, list | tuple) else value
