@@ -162,6 +162,7 @@ def test_a_live_drill_proves_the_alarm_and_leaves_the_environment_as_it_was(
         assert stand.sandbox.token not in text
 
 
+@pytest.mark.slow
 def test_a_killed_drill_leaves_no_fault_and_no_lock_and_nobody_else_drills_meanwhile(
     stack: StackBinaries, tmp_path: Path
 ) -> None:
