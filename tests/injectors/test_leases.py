@@ -15,10 +15,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from tests.injectors.live_processes import all_processes, command_line
 from tests.injectors.stands import (
+    MUMBAI,
     SECRET,
     Deployment,
     Stand,
@@ -31,6 +33,8 @@ from tests.injectors.stands import (
     toxiproxy_stand,
     write_catalog,
 )
+from tiercli.errors import BackendError
+from tiercli.faults.control import ASK_TIMEOUT_S, FaultControl
 from tiercli.faults.injectors.live import NOTE
 from tiercli.keeper.client import KeeperClient
 from tiercli.keeper.process import LEASE_S
@@ -197,6 +201,27 @@ def test_a_drill_that_was_stopped_while_it_waited_hears_the_answer(tmp_path: Pat
         await keeper.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lease_s", [20.0, 1.0], ids=["and goes on", "or says that the lease is over"])
+def test_a_renewal_whose_answer_was_lost_is_asked_again(tmp_path: Path, lease_s: float) -> None:
+    async def scenario(proxy: int, control: FaultControl) -> None:
+        async with control:
+            await control.apply("outage", MUMBAI, lease_s=lease_s)
+            os.kill(proxy, signal.SIGSTOP)
+            renewed = asyncio.create_task(control.renew_all())
+            await asyncio.sleep(ASK_TIMEOUT_S + 0.3)
+            os.kill(proxy, signal.SIGCONT)
+            if lease_s > ASK_TIMEOUT_S:
+                await renewed
+            else:
+                with pytest.raises(BackendError, match="ended by itself"):
+                    await renewed
+
+    with proxy_stand(tmp_path) as stand:
+        proxy = next(pid for pid in all_processes() if str(tmp_path / "plan.json") in command_line(pid))
+        url = yaml.safe_load(stand.catalog.read_text())["environments"]["staging"]["injectors"]["proxy"]["url"]
+        asyncio.run(scenario(proxy, FaultControl(url, SECRET)))
 
 
 def test_what_cannot_be_undone_at_once_is_tried_again(tmp_path: Path) -> None:

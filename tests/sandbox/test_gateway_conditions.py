@@ -97,8 +97,24 @@ def test_a_condition_that_is_not_renewed_ends_by_itself() -> None:
     conditions.put("a", Condition("audit-silence", {}, None, until=5.0))
     assert conditions.lose_record()
     now = 4.9
-    conditions.put("a", Condition("audit-silence", {}, None, until=9.9))  # renewed
+    assert conditions.renew("a", 5.0)
     now = 9.8
     assert conditions.lose_record()
     now = 10.0
+    assert not conditions.renew("a", 5.0)
     assert not conditions.lose_record()
+
+
+def test_a_condition_that_ended_by_itself_is_not_begun_again_unsaid() -> None:
+    async def scenario() -> None:
+        async with gateway_stand() as stand, ConditionControl([stand.url]) as control:
+            name = await control.apply("audit-silence", {}, {})
+            await control.renew_all()
+            async with ConditionControl([stand.url]) as other:
+                await other.clear(name)
+            with pytest.raises(BackendError, match="ended by itself"):
+                await control.renew_all()
+            await stand.complete("chat", ACME)
+            assert await recorded(stand) == (1, 1)
+
+    asyncio.run(scenario())

@@ -15,7 +15,7 @@ import httpx
 from tiercli.errors import BackendError, BackendUnreachable, FaultNotReverted, InvalidInput, Location, Problem
 
 LEASE_S = 5.0  # long enough for a busy machine to renew it, short enough for a dead drill
-_TIMEOUT_S = 3.0
+ASK_TIMEOUT_S = 3.0
 _TRIES = 3
 
 
@@ -55,7 +55,7 @@ class FaultControl:
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=_TIMEOUT_S,
+            timeout=ASK_TIMEOUT_S,
             trust_env=False,
             verify=verify,
         )
@@ -105,7 +105,11 @@ class FaultControl:
         """Begin the lease of every fault applied here anew. Raises BackendError where one has ended already,
         BackendUnreachable where the proxy does not answer."""
         for applied in list(self._applied.values()):
-            answer = await self._ask("POST", f"/faults/{applied.id}/renew")
+            try:
+                answer = await self._ask("POST", f"/faults/{applied.id}/renew")
+            except BackendUnreachable:
+                # A drill or a proxy that stood still for a moment loses an answer; what became of the lease is said now.
+                answer = await self._ask("POST", f"/faults/{applied.id}/renew")
             if applied.id not in self._applied:  # cleared while we asked
                 continue
             if answer.status_code == 404:

@@ -36,13 +36,24 @@ class ConditionControl:
         """Set a condition at every instance; its name. Raises BackendError."""
         name = f"{fault}-{secrets.token_hex(4)}"
         self._set[name] = {"fault": fault, "target": dict(target), "settings": dict(settings), "lease_s": LEASE_S}
-        await self._put(name)
+        for url in self._urls:
+            answer = await self._ask("PUT", url, name, self._set[name])
+            if answer.status_code != 204:
+                raise BackendError(f"the gateway at {url} refuses the condition {name}: {answer.text}")
         return name
 
     async def renew_all(self) -> None:
-        """Begin every lease anew. Raises BackendError."""
+        """Begin every lease anew. Raises BackendError where one has ended already."""
         for name in list(self._set):
-            await self._put(name)
+            for url in self._urls:
+                answer = await self._ask("POST", url, name, {"lease_s": LEASE_S})
+                if name not in self._set:  # cleared while others were asked
+                    break
+                if answer.status_code != 204:
+                    del self._set[name]
+                    raise BackendError(
+                        f"the condition {name} ended by itself: its lease of {LEASE_S:g} s was not renewed in time"
+                    )
 
     async def clear(self, name: str) -> None:
         """End a condition everywhere. Raises FaultNotReverted where that is not confirmed."""
@@ -57,15 +68,9 @@ class ConditionControl:
                 hint = f"it ends by itself {LEASE_S:g} s after its last renewal"
                 raise FaultNotReverted(f"the condition {name} may still be on at {url}: {said}", hint=hint)
 
-    async def _put(self, name: str) -> None:
-        for url in self._urls:
-            condition = self._set.get(name)
-            if condition is None:  # cleared while others were asked
-                return
-            try:
-                answer = await self._client.put(f"{url}/simulation/conditions/{name}", json=condition)
-            except httpx.HTTPError as error:
-                said = str(error) or type(error).__name__
-                raise BackendUnreachable(f"the gateway at {url} does not answer: {said}") from error
-            if answer.status_code != 204:
-                raise BackendError(f"the gateway at {url} refuses the condition {name}: {answer.text}")
+    async def _ask(self, method: str, url: str, name: str, body: Mapping[str, Any]) -> httpx.Response:
+        try:
+            return await self._client.request(method, f"{url}/simulation/conditions/{name}", json=body)
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+            raise BackendUnreachable(f"the gateway at {url} does not answer: {said}") from error

@@ -7,7 +7,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -37,8 +37,16 @@ class Conditions:
         self._random = random.Random(1)  # noqa: S311 - a simulation
 
     def put(self, name: str, condition: Condition) -> None:
-        """Set a condition, or renew it."""
+        """Set a condition."""
         self._set[name] = condition
+
+    def renew(self, name: str, lease_s: float) -> bool:
+        """Begin the lease of a condition anew; False where it is over."""
+        condition, now = self._set.get(name), self._clock()
+        if condition is None or condition.until <= now:
+            return False
+        self._set[name] = replace(condition, until=now + lease_s)
+        return True
 
     def clear(self, name: str) -> None:
         """End a condition; one that is over already is as good."""
@@ -75,25 +83,38 @@ class Conditions:
         return math.prod(factors)
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """PUT /simulation/conditions/NAME sets or renews one (fault, target, settings, lease_s), DELETE ends it."""
+        """PUT /simulation/conditions/NAME sets one (fault, target, settings, lease_s), POST (lease_s) renews it and answers 404
+        where it is over, DELETE ends it."""
         place = "/simulation/conditions/{name}"
-        return [web.put(place, self._put), web.delete(place, self._delete)]
+        return [web.put(place, self._put), web.post(place, self._renew), web.delete(place, self._delete)]
 
     async def _put(self, request: web.Request) -> web.Response:
         try:
             asked = await request.json()
-            lease_s = float(asked["lease_s"])
+            lease_s = _lease_s(asked)
             _, settings = check_fault(asked["fault"], asked["target"], asked["settings"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return web.json_response({"error": f"not a condition: {error!r}"}, status=422)
         except InvalidInput as error:
             return web.json_response({"error": error.message}, status=422)
-        if not 0 < lease_s <= LONGEST_LEASE_S:
-            return web.json_response({"error": f"lease_s is not within 0 and {LONGEST_LEASE_S:g}"}, status=422)
         until = self._clock() + lease_s
         self.put(request.match_info["name"], Condition(asked["fault"], asked["target"], settings, until))
         return web.Response(status=204)
 
+    async def _renew(self, request: web.Request) -> web.Response:
+        try:
+            lease_s = _lease_s(await request.json())
+        except (ValueError, KeyError, TypeError) as error:
+            return web.json_response({"error": f"not a lease: {error!r}"}, status=422)
+        return web.Response(status=204 if self.renew(request.match_info["name"], lease_s) else 404)
+
     async def _delete(self, request: web.Request) -> web.Response:
         self.clear(request.match_info["name"])
         return web.Response(status=204)
+
+
+def _lease_s(asked: Any) -> float:
+    lease_s = float(asked["lease_s"])
+    if not 0 < lease_s <= LONGEST_LEASE_S:
+        raise ValueError(f"lease_s is not within 0 and {LONGEST_LEASE_S:g}")
+    return lease_s
