@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
+# Compiled modules are kept, whatever the environment says: the tests start hundreds of interpreters.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-drills test-litellm test-toxiproxy golden lint bench bench-evaluation clean
 

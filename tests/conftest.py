@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 import yaml
 
 from tiercli.catalog.loading import LoadedCatalog, load_catalog, parse_catalog
+from tiercli.cli import main
 from tiercli.sandbox.binaries import StackBinaries, find_stack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +25,9 @@ HYBRID = ROOT / "catalogs" / "hybrid.yaml"
 # The tools are run hundreds of times, and shortly: collecting garbage less often takes a quarter to a half off.
 os.environ.setdefault("GOGC", "800")
 gc.set_threshold(50_000, 20, 20)
+
+# No colour, and lines of one length wherever the tests are run.
+_PLAIN = {"NO_COLOR": "1", "COLUMNS": "160"}
 
 ChangeCatalog = Callable[[dict[str, Any]], object]
 
@@ -68,16 +74,47 @@ def amtool(stack: StackBinaries) -> Tool:
     return _tool(stack.amtool.path)
 
 
+class Done(NamedTuple):
+    """What came of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def tiercli_here(*arguments: str) -> Done:
+    """What `run_tiercli` calls."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["tiercli", *arguments])
+        for variable, value in _PLAIN.items():
+            patch.setenv(variable, value)
+        try:
+            main.run()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
 @pytest.fixture(scope="session")
-def run_tiercli() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_tiercli() -> Callable[..., Done]:
+    """tiercli, to be called with its arguments, as its process would run it, in this one: hundreds of processes would do little
+    but import. tests/transcripts starts each command as a process; so does `start_tiercli`."""
+
+    return tiercli_here
+
+
+@pytest.fixture(scope="session")
+def start_tiercli() -> Callable[..., Done]:
     """tiercli as a process of its own, to be called with its arguments."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
+    def start(*arguments: str) -> Done:
         command = [sys.executable, "-m", "tiercli", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+        environment = {**os.environ, **_PLAIN}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+        return Done(done.returncode, done.stdout, done.stderr)
 
-    return run
+    return start
 
 
 def _tool(path: Path) -> Tool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.audit.field_map import RowError, load_field_map, mapped_rows
 from tiercli.errors import InvalidInput
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 
 # A usage export as a provider's console gives it: a row stands for many calls.
 USAGE_MAP = """

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ import duckdb
 import pytest
 
 from tests.audit.records import BEGAN, call, lines, write_log
+from tests.conftest import Done
 from tiercli.audit.report import DIMENSIONS, Question, Report, answer
 from tiercli.errors import InvalidInput
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 
 
 def of(report: Report, column: str) -> dict[Any, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.clients.live_servers import free_port, http_server
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.cardinality.exposition import read_exposition
 from tiercli.sandbox.gateway_metrics import ContractMetrics
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 VALUES = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
 
 
@@ -108,7 +107,7 @@ def gateway(tenant: str = "acme-corp", calls: int = 1) -> str:
     return generate_latest(metrics.registry).decode()
 
 
-def judge(run_tiercli: Run, tmp_path: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def judge(run_tiercli: Run, tmp_path: Path, text: str, *arguments: str) -> Done:
     file = tmp_path / "metrics.txt"
     file.write_text(text, encoding="utf-8")
     return run_tiercli("budget", str(HYBRID), "--metrics", str(file), *arguments)

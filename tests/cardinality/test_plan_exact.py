@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from tests.cardinality.test_vendor_series import estate as vendor_estate
 from tests.cardinality.test_vendor_series import exposed_by_target
 from tests.cardinality.vendor_exposition import local_texts
 from tests.clients.live_servers import free_port, http_server, running
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.cardinality.plan import plan_series
 from tiercli.cardinality.scraped import scraped_metrics
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
@@ -42,7 +41,7 @@ from tiercli.signals.contract import FAILURE, METRICS_BY_NAME, MetricType
 from tiercli.signals.label_policy import metric_policies
 from tiercli.signals.timing import Timing
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 # A week is six seconds, so that baselines are there too; windows are five scrapes.
 TIMING = Timing(factor=100_000)
 SECONDS = 14.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.cardinality.buckets import kept_buckets
 from tiercli.cardinality.footprint import footprint
 from tiercli.cardinality.plan import Plan, plan_series
@@ -25,7 +24,7 @@ from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, METRICS_BY_NAME, MetricType
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")

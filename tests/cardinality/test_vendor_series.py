@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cardinality.vendor_exposition import as_text, gateway_sets, local_texts
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.cardinality.exposition import read_exposition
 from tiercli.cardinality.plan import Plan, plan_series
 from tiercli.cardinality.scraped import scraped_metrics
@@ -23,7 +22,7 @@ from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.signals.bindings import binding_names, known_binding
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 LITELLM_VLLM = HYBRID.parent / "litellm-vllm.yaml"
 SCRAPES = Path(__file__).parents[1] / "sources" / "scrapes"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.clients.live_servers import http_server
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tests.dashboards.board_json import RED_DASH, board_of, override, panel, query_variable
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.dashboard_view import draw_board, fit_board
@@ -25,7 +24,7 @@ from tiercli.output.live_board import BoardRequest, fetch_board
 
 pytestmark = pytest.mark.stack
 RANGE_S = 12 * 3600  # one point every 12 minutes: all that was scraped is in the last
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 
 
 def read(url: str, board: Board, wanted: Mapping[str, Sequence[str]] | None = None) -> BoardReading:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +16,14 @@ import pytest
 import yaml
 
 from tests.clients.live_servers import free_port, running
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.catalog.loading import load_catalog
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import render_tree
 from tiercli.rules.deployment import Deployment
 from tiercli.sandbox.binaries import StackBinaries
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 CONFIG = "alertmanager/alertmanager.yml"
 
 
@@ -98,7 +97,7 @@ def estate(
             yield catalog, one, f"http://127.0.0.1:{port}"
 
 
-def rings(run_tiercli: Run, catalog: Path, *more: str, env: str = "staging") -> subprocess.CompletedProcess[str]:
+def rings(run_tiercli: Run, catalog: Path, *more: str, env: str = "staging") -> Done:
     return run_tiercli("drill", "bell", "--env", env, "--catalog", str(catalog), *more)
 
 

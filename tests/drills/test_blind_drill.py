@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Done
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.drills.blind.ground import survey
 from tiercli.drills.blind.scenario import Scenario, draw
@@ -44,13 +44,13 @@ def the_only_record(runs: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_the_panels_alone_name_a_throttling_provider_of_another_estate(
-    run_tiercli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    start_tiercli: Callable[..., Done], tmp_path: Path
 ) -> None:
     # Its gateway is LiteLLM, at a path of its own; the sandbox has one that speaks the canonical contract in its place.
     catalog = ROOT / "catalogs" / "litellm-vllm.yaml"
     seed, scenario = seed_of(load_catalog(catalog), "throttle", "openai")
     command = ("--auto", "--count", "1", "--seed", seed, "--catalog", str(catalog))
-    done = run_tiercli("drill", "blind", *command, "--runs", str(tmp_path), "--output", "json")
+    done = start_tiercli("drill", "blind", *command, "--runs", str(tmp_path), "--output", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)
     assert said == the_only_record(tmp_path)
@@ -127,11 +127,11 @@ def test_a_prometheus_that_dies_proves_nothing(hybrid: LoadedCatalog, tmp_path: 
 
 @pytest.mark.slow
 def test_a_wrong_answer_is_wrong_and_the_truth_is_told(
-    hybrid: LoadedCatalog, run_tiercli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    hybrid: LoadedCatalog, start_tiercli: Callable[..., Done], tmp_path: Path
 ) -> None:
     seed, _ = seed_of(hybrid, "audit-silence", "")
     place = ("--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "boards"))
-    done = run_tiercli("drill", "blind", "--seed", seed, "--answer", "slow anthropic/ap-south-1", *place)
+    done = start_tiercli("drill", "blind", "--seed", seed, "--answer", "slow anthropic/ap-south-1", *place)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("wrong")
     assert "truth:  audit audit log: audit-silence" in done.stdout
@@ -139,12 +139,12 @@ def test_a_wrong_answer_is_wrong_and_the_truth_is_told(
 
 
 def test_an_answer_that_is_none_is_refused_before_anything_starts(
-    run_tiercli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    start_tiercli: Callable[..., Done], tmp_path: Path
 ) -> None:
-    done = run_tiercli("drill", "blind", "--answer", "eror anthropic", "--runs", str(tmp_path))
+    done = start_tiercli("drill", "blind", "--answer", "eror anthropic", "--runs", str(tmp_path))
     assert done.returncode == 2
     assert "did you mean 'errors'" in done.stderr
-    both = run_tiercli("drill", "blind", "--auto", "--answer", "audit", "--runs", str(tmp_path))
+    both = start_tiercli("drill", "blind", "--auto", "--answer", "audit", "--runs", str(tmp_path))
     assert both.returncode == 2
     assert list(tmp_path.iterdir()) == []
 

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 import trustme
 import yaml
 
+from tests.conftest import Done, tiercli_here
 from tests.drills.live_stand import Stand, live_stand
-from tiercli.cli.main import run
 from tiercli.sandbox.binaries import StackBinaries
 
 pytestmark = pytest.mark.stack
 
 Change = Callable[[dict[str, Any]], object]
-
-
-class Done(NamedTuple):
-    """What came of a command."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 SECRET = "sk-not-for-anybodys-eyes"
@@ -47,19 +37,7 @@ def stand(stack: StackBinaries, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def run_drill(stand: Stand, catalog: Path, *arguments: str, name: str = "short-outage") -> Done:
     command = ["drill", "run", name, "--drills", str(stand.drills)]
     command += ["--catalog", str(catalog), "--env", "staging", "--runs", str(catalog.parent / "runs"), *arguments]
-    return tiercli(*command)
-
-
-def tiercli(*arguments: str) -> Done:
-    """The command as its process would run it, in this one: it is asked dozens of times."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["tiercli", *arguments])
-        try:
-            run()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    return Done(code, out.getvalue(), err.getvalue())
+    return tiercli_here(*command)
 
 
 def changed(stand: Stand, folder: Path, change: Change) -> Path:
@@ -309,6 +287,6 @@ def test_options_of_a_sandbox_mean_nothing_in_an_environment(stand: Stand) -> No
 
 
 def test_options_of_an_environment_mean_nothing_without_one(stand: Stand) -> None:
-    done = tiercli("drill", "run", "quiet", "--dry-run")
+    done = tiercli_here("drill", "run", "quiet", "--dry-run")
     assert done.returncode == 2
     assert "--env NAME" in done.stderr

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Done
 from tests.drills.synthetic_run import passing_events, spec, without
 from tiercli.drills.records import last_of_each, read_records, time_to_detect_s
 from tiercli.drills.result import Outcome, Result
@@ -20,7 +20,7 @@ from tiercli.drills.timeline import AlertSamples, Timeline
 from tiercli.drills.verdict import judge
 from tiercli.errors import InvalidInput
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 PASSED = judge(spec(), Timeline(passing_events()))
 FAILED = judge(spec(), Timeline(without(passing_events(), AlertSamples)))
 

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.audit.records import call, lines, write_log
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.audit.record import record_decoder
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.errors import BackendError, InvalidInput
@@ -319,7 +319,7 @@ def test_it_serves_what_promtool_accepts_from_the_end_of_the_log_on(log: Path, s
     ],
 )
 def test_flags_that_do_not_go_together_are_exit_2(
-    run_tiercli: Callable[..., subprocess.CompletedProcess[str]], log: Path, arguments: tuple[str, ...], said: str
+    run_tiercli: Callable[..., Done], log: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     write_log(log, [call()])
     done = run_tiercli("exporter", "audit", str(log), "--catalog", str(HYBRID), *arguments)
@@ -327,11 +327,11 @@ def test_flags_that_do_not_go_together_are_exit_2(
     assert said in done.stderr
 
 
-def test_a_whole_log_is_printed(run_tiercli: Callable[..., subprocess.CompletedProcess[str]], log: Path) -> None:
+def test_a_whole_log_is_printed(start_tiercli: Callable[..., Done], log: Path) -> None:
     write_log(log, [call(0), call(1)])
     log.write_text(log.read_text(encoding="utf-8") + "rubbish\n", encoding="utf-8")
-    done = run_tiercli("exporter", "audit", str(log), "--catalog", str(HYBRID))
+    done = start_tiercli("exporter", "audit", str(log), "--catalog", str(HYBRID))
     assert done.returncode == 0
     assert totals(done.stdout)[RECORDS] == 2
     assert "1 lines are no audit record; the last: " in done.stderr
-    assert run_tiercli("exporter", "audit", "nothing", "--catalog", str(HYBRID)).returncode == 2
+    assert start_tiercli("exporter", "audit", "nothing", "--catalog", str(HYBRID)).returncode == 2

@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.conftest import Done
 from tests.exporters.fake_nvml import FakeNvml
 from tiercli.errors import BackendError, InvalidInput
 from tiercli.exporters.gpu_exporter import GpuExporter
@@ -23,7 +24,7 @@ from tiercli.exporters.nvml_source import NvmlSource
 from tiercli.exporters.replayed_gpus import ReplayedGpus
 from tiercli.signals.bindings import known_binding
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 

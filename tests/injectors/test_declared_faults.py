@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HYBRID, ROOT
+from tests.conftest import HYBRID, ROOT, Done
 from tests.injectors.stands import MUMBAI, write_catalog
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 ARGV = {"on": ["true"], "off": ["true"]}
 CALL = {"on": {"url": "http://x/on"}, "off": {"url": "http://x/off"}}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from proxy_process import TOKEN, ProxyProcess, proxy_process
 from upstreams import fake_anthropic, simulated
 
 from tests.clients.live_servers import running
+from tests.conftest import Done
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.faults.control import FaultControl
@@ -31,7 +31,7 @@ from tiercli.signals.timing import Timing
 
 pytestmark = pytest.mark.stack
 TIMING = Timing(factor=60)
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 GPT_HERE = {"provider": "openai", "model": "gpt-5-mini", "region": "ap-south-1"}
 CLAUDE_HERE = {"provider": "anthropic", "model": "claude-sonnet-4-6", "region": "ap-south-1"}
 # What a measuring point must be able to say: series, and labels of one that must be there.
@@ -101,7 +101,7 @@ async def missing(prometheus: PrometheusClient) -> list[tuple[str, dict[str, str
 
 
 def test_the_series_of_the_native_binding_exist_for_what_passed(
-    hybrid: LoadedCatalog, stack: StackBinaries, tmp_path: Path, run_tiercli: Run
+    hybrid: LoadedCatalog, stack: StackBinaries, tmp_path: Path, start_tiercli: Run
 ) -> None:
     ports = PortAllocator()
     metrics, address = (f"127.0.0.1:{ports()}" for _ in range(2))
@@ -141,14 +141,14 @@ def test_the_series_of_the_native_binding_exist_for_what_passed(
         exposed = uvloop.run(check())
     log, path = str(tmp_path / "audit.jsonl"), str(tmp_path / "catalog.yaml")
 
-    counted = run_tiercli("exporter", "audit", log, "--catalog", path)
+    counted = start_tiercli("exporter", "audit", log, "--catalog", path)
     assert counted.returncode == 0, counted.stderr
     own = samples(exposed)
     # Only the proxy itself knows how it is.
     assert own.pop(("ai_gateway_up", ())) == 1
     assert samples(counted.stdout) == own
 
-    reported = run_tiercli("audit", "report", "--by", "tenant,feature,alias", "--output", "json", log)
+    reported = start_tiercli("audit", "report", "--by", "tenant,feature,alias", "--output", "json", log)
     rows = json.loads(reported.stdout)["rows"]
     assert {(row["tenant"], row["feature"]) for row in rows} == {("globex-media", "summary")}
     assert {row["alias"] for row in rows} >= {"chat", "smart-reasoner"}
@@ -156,7 +156,7 @@ def test_the_series_of_the_native_binding_exist_for_what_passed(
     data = yaml.safe_load(Path(path).read_text())
     data["audit"] = {"retention": {"live": "1s"}}
     Path(path).write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
-    checked = run_tiercli("audit", "check", path, log)
+    checked = start_tiercli("audit", "check", path, log)
     assert checked.returncode == 0, checked.stderr
 
 

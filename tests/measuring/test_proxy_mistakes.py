@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from measured_stand import CLAUDE, GPT, LLAMA, catalog_with
 from proxy_process import KEY, proxy_process, run_scenario, upstream
 
 from tests.clients.live_servers import free_port
+from tests.conftest import Done
 from tiercli.errors import ExitCode
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Done]
 
 
 def test_beyond_loopback_it_says_what_that_means(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_beyond_loopback_it_says_what_that_means(tmp_path: Path) -> None:
     assert "calls openai/ap-south-1 with its credential" in said
 
 
-def test_every_mistake_in_the_endpoints_is_told_at_once(run_tiercli: Run, tmp_path: Path) -> None:
+def test_every_mistake_in_the_endpoints_is_told_at_once(start_tiercli: Run, tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     catalog_with(
         GPT | {"url": f"http://{address}", "listen": address, "credential": {"env": "NOT_SET_ANYWHERE"}},
@@ -34,7 +34,7 @@ def test_every_mistake_in_the_endpoints_is_told_at_once(run_tiercli: Run, tmp_pa
         LLAMA | {"url": "http://127.0.0.1:9?key=secret", "listen": "127.0.0.1:99999"},
         folder=tmp_path,
     )
-    done = run_tiercli("proxy", "--catalog", str(tmp_path / "catalog.yaml"), "--env", "staging")
+    done = start_tiercli("proxy", "--catalog", str(tmp_path / "catalog.yaml"), "--env", "staging")
     assert done.returncode == ExitCode.INVALID_INPUT
     for said in (
         f"{address} is the endpoint itself",
@@ -63,7 +63,7 @@ def test_every_mistake_in_the_endpoints_is_told_at_once(run_tiercli: Run, tmp_pa
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_is_told_with_its_exit_code(
-    run_tiercli: Run, tmp_path: Path, arguments: list[str], code: int, said: str
+    start_tiercli: Run, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
     async def check() -> None:
         runner, port = await upstream([])
@@ -77,7 +77,7 @@ def test_what_cannot_be_is_told_with_its_exit_code(
             filled += ["--audit-log", str(tmp_path / "audit.jsonl")]
         defaults = {"--control": "127.0.0.1:0", "--metrics": "127.0.0.1:0"}
         filled += [part for name, value in defaults.items() if name not in filled for part in (name, value)]
-        done = await asyncio.to_thread(run_tiercli, "proxy", "--catalog", str(path), *filled)
+        done = await asyncio.to_thread(start_tiercli, "proxy", "--catalog", str(path), *filled)
         await runner.cleanup()
         assert done.returncode == code, done.stderr
         assert said in done.stderr

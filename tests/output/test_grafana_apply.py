@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients.grafana_fake import TOKEN, FakeGrafana, Saved, fake_grafana
-from tests.conftest import HYBRID
+from tests.conftest import HYBRID, Done
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.conventions import dashboard_uid, folder_uid
 
-Done = subprocess.CompletedProcess[str]
 Apply = Callable[..., Done]
 
 
