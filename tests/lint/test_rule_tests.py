@@ -57,14 +57,14 @@ def test_every_alarm_of_the_hybrid_catalog_passes(hybrid: LoadedCatalog) -> None
             id="a threshold that is another one",
         ),
         pytest.param(
-            f"{TESTS_FOLDER}/records_tenant.yml",
+            f"{TESTS_FOLDER}/ZoneViolation_counters_rules.yml",
             "(last_over_time(ai_gateway_zone_violations_total",
             "(increase(ai_gateway_zone_violations_total",
             "ZoneViolation",
             id="a counter whose first event is not seen",
         ),
         pytest.param(
-            f"{TESTS_FOLDER}/records_gateway.yml",
+            f"{TESTS_FOLDER}/GatewayDown_counters_rules.yml",
             "or vector(0)",
             "",
             "GatewayDown",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from zoneinfo import available_timezones
 
 from tiercli.catalog.environment_places import check_environments
@@ -30,12 +31,16 @@ def check_names(view: CatalogView) -> Iterator[Problem]:
 
 
 def _time_zone(view: CatalogView) -> Iterator[Problem]:
-    zones = available_timezones() | {"UTC"}
     name = view.catalog.time_zone
-    if name not in zones:
-        problem = unknown_name("time zone", name, sorted(zones), view.at("time_zone"))
+    if name not in _zones_known():
+        problem = unknown_name("time zone", name, sorted(_zones_known()), view.at("time_zone"))
         accepted = "an IANA time zone, such as UTC or Asia/Kolkata"
         yield Problem(problem.location, problem.found, accepted, problem.suggestion)
+
+
+@cache
+def _zones_known() -> frozenset[str]:
+    return frozenset({*available_timezones(), "UTC"})
 
 
 def _look_alikes(view: CatalogView) -> Iterator[Problem]:

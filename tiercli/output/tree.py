@@ -81,12 +81,11 @@ def _counter_tests(
     catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing, rule_groups: Mapping[str, Any]
 ) -> dict[str, str]:
     tree: dict[str, str] = {}
-    counting = [alarm for alarm in alarms if alarm.counters]
-    for group in dict.fromkeys(alarm.group for alarm in counting):
-        of_group = tuple(alarm for alarm in counting if alarm.group == group)
-        rules, file = build_counted_rules(rule_groups, of_group), f"records_{group}.yml"
-        tree[f"{TESTS_FOLDER}/{file}"] = to_yaml(rules)
-        for alarm in of_group:
+    for alarm in alarms:
+        if alarm.counters:
+            # A file of rules for each: promtool evaluates all that it loads, thousands of times.
+            rules, file = build_counted_rules(rule_groups, alarm), f"{alarm.alarm}_counters_rules.yml"
+            tree[f"{TESTS_FOLDER}/{file}"] = to_yaml(rules)
             tests = build_counter_tests(catalog, alarm, timing, rules, file)
             tree[f"{TESTS_FOLDER}/{alarm.alarm}_counters_test.yml"] = to_yaml(tests)
     return tree

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +20,7 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_checks import AlarmFile, check_alarm_files, check_settings
 from tiercli.rules.alarm_folders import alarm_paths, alarms_of_one_name, catalog_folders
-from tiercli.rules.alarm_templates import alarm_context, template_environment
+from tiercli.rules.alarm_templates import alarm_context, compiled_template
 from tiercli.rules.case_subjects import Subjects
 from tiercli.rules.recording import CanonicalRecords, canonical_records
 from tiercli.rules.template_lines import lines_of, marked, relocated
@@ -197,7 +196,7 @@ class _Template:
         subjects = Subjects.of(catalog, self.name, overridden=overridden)
         context = alarm_context(self.name, catalog, identity, limits, subjects)
         try:
-            text = _compiled(self._text(), self.timing).render(context)
+            text = compiled_template(self._text(), self.timing).render(context)
         except jinja2.TemplateSyntaxError as error:
             raise self._failure(str(error.message), error.lineno) from error
         except KeyError as error:
@@ -219,18 +218,12 @@ class _Template:
 
     def _lines(self) -> list[int]:
         try:
-            return lines_of(_compiled(marked(read_text(self.path)), self.timing).render(self.last[0]))
+            return lines_of(compiled_template(marked(read_text(self.path)), self.timing).render(self.last[0]))
         except (jinja2.TemplateError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError):
             return []  # a mark stood in its way
 
     def _failure(self, said: str, line: int) -> InvalidInput:
         return _TemplateFails(f"{self.path} cannot be rendered", [Problem(Location(str(self.path), line), said)])
-
-
-@lru_cache(maxsize=256)
-def _compiled(text: str, timing: Timing) -> jinja2.Template:
-    """A template ready to render. Compiling is most of the work, and each is rendered several times."""
-    return template_environment(timing).from_string(text)
 
 
 class _Anything(dict[str, float]):

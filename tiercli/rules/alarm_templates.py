@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import jinja2
@@ -53,6 +54,12 @@ def template_environment(timing: Timing) -> jinja2.Environment:
     environment.filters["total"] = lambda texts: format_duration(sum(parse_duration(text) for text in texts))
     environment.globals["shortest_window"] = format_duration(SHORTEST_WINDOW_SCRAPES * timing.scrape_s)
     return environment
+
+
+@lru_cache(maxsize=256)
+def compiled_template(text: str, timing: Timing) -> jinja2.Template:
+    """A template of template_environment(). Compiling is most of the work, and many are rendered several times."""
+    return template_environment(timing).from_string(text)
 
 
 def record_context(catalog: Catalog, timing: Timing) -> dict[str, Any]:

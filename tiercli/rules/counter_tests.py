@@ -25,20 +25,19 @@ GAP_S = 120
 _SETTLED_S = 360
 
 
-def build_counted_rules(rule_groups: Mapping[str, Any], alarms: tuple[Alarm, ...]) -> dict[str, Any]:
-    """The alerts `alarms` of a rule file and every recording rule that they rest on, in their groups and order."""
-    names = {alarm.alarm for alarm in alarms}
+def build_counted_rules(rule_groups: Mapping[str, Any], alarm: Alarm) -> dict[str, Any]:
+    """An alarm's rule out of a rule file, and every recording rule that it rests on, in their groups and order."""
     rules = [rule for group in rule_groups["groups"] for rule in group["rules"]]
     needed: set[str] = set()
-    waiting = [rule["expr"] for rule in rules if rule.get("alert") in names]
-    waiting += [record.expr for alarm in alarms for record in alarm.records]
+    waiting = [rule["expr"] for rule in rules if rule.get("alert") == alarm.alarm]
+    waiting += [record.expr for record in alarm.records]
     while waiting:
         new = series_read(waiting.pop()) - needed
         needed |= new
         waiting += [rule["expr"] for rule in rules if rule.get("record") in new]
     groups = []
     for group in rule_groups["groups"]:
-        kept = [rule for rule in group["rules"] if rule.get("record") in needed or rule.get("alert") in names]
+        kept = [rule for rule in group["rules"] if rule.get("record") in needed or rule.get("alert") == alarm.alarm]
         if kept:
             groups.append({**group, "rules": kept})
     return {"groups": groups}

@@ -16,7 +16,7 @@ from tiercli.catalog.shape import load_model
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm, Record, RecordFile
 from tiercli.rules.alarm_checks import check_records
-from tiercli.rules.alarm_templates import record_context, template_environment
+from tiercli.rules.alarm_templates import compiled_template, record_context
 from tiercli.rules.constants import CONSTANT_SERIES, constant_records
 from tiercli.rules.policies import Policies
 from tiercli.rules.tenant_groups import group_tenants
@@ -108,7 +108,7 @@ def record_paths() -> list[Path]:
 def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> RecordFile:
     """A file of templates/recording/, rendered for a catalog. Raises InvalidInput where a record is not sound."""
     path = resource_folder("templates") / "recording" / name
-    template = template_environment(timing).from_string(read_text(path))
+    template = compiled_template(read_text(path), timing)
     document = parse_document(template.render(record_context(loaded.catalog, timing)), str(path))
     file = load_model(document, RecordFile)
     check_records(

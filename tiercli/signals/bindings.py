@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache, lru_cache
 
 import jinja2
 from pydantic import Field
@@ -144,13 +145,15 @@ def load_binding(name: str, used_at: Location) -> Binding:
     return known_binding(name)
 
 
+@cache
 def known_binding(name: str) -> Binding:
-    """The binding `name`, one of binding_names()."""
+    """The binding `name`, one of binding_names(); its file is read once."""
     return load_model(read_binding(name), Binding)
 
 
+@cache
 def read_binding(name: str) -> Document:
-    """The file of a binding that is known to be there."""
+    """The file of a binding that is known to be there; it is read once."""
     return read_document(resource_folder("catalogs") / "sources" / f"{name}.yaml")
 
 
@@ -168,9 +171,6 @@ def bound_expressions(
     counter whose first event counts, also where it was last seen before a gap or a restart; the functions deployed, relabelled,
     renamed, labelled, coded and either below; {{ quantile(0.95, buckets) }}. `template_names` are more texts to fill in.
     """
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
-    environment.filters["duration"] = timing.duration
-    environment.filters["window"] = timing.window
 
     def born(series: str, labels: str, window: str, before: str = BIRTH_LOOK_BACK) -> str:
         span = timing.window(window)
@@ -195,7 +195,7 @@ def bound_expressions(
     expressions = {}
     for record, template in binding.signals.items():
         try:
-            rendered = environment.from_string(template).render(names)
+            rendered = _compiled(template, timing).render(names)
         except (jinja2.TemplateError, ValueError, TypeError) as error:
             place = document.locate(("signals", record))
             raise InvalidInput(
@@ -203,6 +203,14 @@ def bound_expressions(
             ) from error
         expressions[record] = " ".join(rendered.split())
     return expressions
+
+
+@lru_cache(maxsize=1024)
+def _compiled(template: str, timing: Timing) -> jinja2.Template:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
+    environment.filters["duration"] = timing.duration
+    environment.filters["window"] = timing.window
+    return environment.from_string(template)
 
 
 def deployed(expr: str, *labels: str) -> str:
