@@ -8,7 +8,7 @@ RUNS ?= runs
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-drills test-litellm test-toxiproxy golden lint bench bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-drills test-litellm test-toxiproxy golden lint bench bench-quiet bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ bench: setup $(VENV)/.dev ## Measure what README states
 	@$(BIN)/python -m tests.bench.bench_load
 	@$(BIN)/python -m tests.bench.bench_audit
 	@$(BIN)/python -m tests.bench.bench_cardinality
+
+bench-quiet: setup $(VENV)/.dev ## The quiet drill twenty times: does anything cry wolf? Ten minutes
+	@$(BIN)/python -m tests.bench.bench_quiet
 
 bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 series: a quarter of an hour
 	@$(BIN)/python -m tests.bench.bench_evaluation
