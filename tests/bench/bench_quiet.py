@@ -34,9 +34,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
         for number, waiting in enumerate(as_completed([pool.submit(run, folder, one) for one in range(RUNS)]), 1):
             results = waiting.result()
-            passed += bool(results) and all(one["outcome"] == "passed" for one in results)
+            well = bool(results) and all(one["outcome"] == "passed" for one in results)
+            passed += well
             unexpected += [alert["alert"] for one in results for alert in one["unexpected"]]
-            other += [reason for one in results for reason in one["reasons"]] if results else ["it said nothing"]
+            if not well:
+                other += [reason for one in results for reason in one["reasons"]] or ["it said nothing"]
             print(f"\r{number} of {RUNS} runs", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(json.dumps({"runs": RUNS, "passed": passed, "unexpected": unexpected, "reasons": other}))
