@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -208,13 +209,13 @@ def clock_ahead(url: str, seconds: float) -> Iterator[str]:
         one.server_close()
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(20, "20.0 s ahead of"), (-20, "20.0 s behind"), (0.5, "")])
+@pytest.mark.parametrize(("seconds", "said"), [(20, r"(19|20)\.\d s ahead of"), (-20, r"(19|20)\.\d s behind"), (0.5, "")])
 def test_clocks_that_disagree_prove_nothing(stand: Stand, tmp_path: Path, seconds: float, said: str) -> None:
     with clock_ahead(stand.sandbox.addresses.prometheus_url, seconds) as url:
         there = {"url": url}
         done = run_drill(stand, changed(stand, tmp_path, lambda one: one.update(prometheus=there)), "--dry-run")
     assert done.returncode == (3 if said else 0), done.stderr
-    assert said in done.stderr
+    assert re.search(said, done.stderr)
 
 
 def test_production_is_touched_only_when_it_is_named(stand: Stand, tmp_path: Path) -> None:
