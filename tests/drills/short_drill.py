@@ -40,9 +40,11 @@ SHORT: dict[str, Any] = {
 class Recorder:
     """A view that remembers, and calls back on each event."""
 
-    def __init__(self, on_event: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self, on_event: Callable[[Event], None] | None = None, on_say: Callable[[str], None] | None = None
+    ) -> None:
         self.events: list[Event] = []
-        self._on_event = on_event
+        self._on_event, self._on_say = on_event, on_say
 
     def show(self, event: Event) -> None:
         self.events.append(event)
@@ -50,7 +52,8 @@ class Recorder:
             self._on_event(event)
 
     def say(self, text: str) -> None:
-        pass
+        if self._on_say is not None:
+            self._on_say(text)
 
 
 def short_spec(**changes: Any) -> DrillSpec:
@@ -64,10 +67,11 @@ def run_short(
     *,
     edit_tree: EditTree | None = None,
     on_event: Callable[[Event], None] | None = None,
+    on_say: Callable[[str], None] | None = None,
     templates: tuple[Path, ...] = (),
     **changes: Any,
 ) -> DrillRun:
     """Run the short drill for real, with `changes` to its spec."""
     spec = short_spec(**changes)
     order = DrillOrder(spec, build_estate(loaded, 30, templates), find_stack(), runs, edit_tree)
-    return asyncio.run(run_drill(order, Recorder(on_event)))
+    return asyncio.run(run_drill(order, Recorder(on_event, on_say)))

@@ -87,7 +87,7 @@ def test_a_fault_begins_when_it_is_asked_for_and_ends_when_its_end_is() -> None:
     moments: dict[str, float] = {}
 
     class Slow:
-        async def apply(self, use: FaultUse, length_s: float) -> Any:
+        async def apply(self, use: FaultUse, length_s: float, observe: object) -> Any:
             await under_way.wait()
             moments["on"] = time.time()
 

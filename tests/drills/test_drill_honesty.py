@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -215,6 +216,18 @@ def test_ctrl_c_clears_the_fault_and_writes_the_report(hybrid: LoadedCatalog, tm
     timeline = load_timeline(run.folder / "timeline.jsonl")
     assert len(list(timeline.of(FaultApplied))) == len(list(timeline.of(FaultCleared))) == (phase != "steady")
     assert "interrupted by Ctrl-C" in (run.folder / "report.html").read_text()
+
+
+def test_ctrl_c_while_the_record_is_read_is_not_lost(hybrid: LoadedCatalog, tmp_path: Path) -> None:
+    def interrupt(text: str) -> None:
+        if text.startswith("reading Prometheus"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    quiet: dict[str, Any] = {"alarms": [], "faults": [], "expect": [], "phases": {"steady": "1m"}}
+    run = run_short(hybrid, tmp_path, on_say=interrupt, **quiet)
+
+    assert run.result.interrupted
+    assert run.result.outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_full_disk_stops_the_run_and_is_told(

@@ -12,9 +12,10 @@ from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.drills.live_plan import LivePlan, plan_live, surges
 from tiercli.drills.load_process import Workers, locust_with_workers
 from tiercli.drills.run_load import load_within_s
-from tiercli.drills.spec import DrillSpec, Load
+from tiercli.drills.spec import DrillSpec, FaultUse, Load
 from tiercli.drills.spec_files import drill_files, load_drill
 from tiercli.drills.spend import Spending, cost_per_call
+from tiercli.drills.surge_load import shortfall, surge_load
 from tiercli.drills.timeline import LoadWindow
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput
@@ -69,6 +70,22 @@ def test_calls_that_do_not_say_their_alias_are_counted_at_the_dearest() -> None:
     assert spending.add(window)
     assert spending.usd == pytest.approx(4 * 0.01 + 5 * 0.1)
     assert not spending.add(window)
+
+
+def test_a_fault_that_is_a_load_needs_to_be_as_much_as_was_asked_for() -> None:
+    steady = surge_load(
+        FaultUse(fault="queue-build-up", target={"alias": "chat"}, settings={"calls_per_second": 400}), 10
+    )
+    assert shortfall(steady, 10, 1200) == "1200 of 4000 requests were started in 10 s"
+    assert shortfall(steady, 10, 3300) == ""
+    assert shortfall(steady, 0.5, 30) != ""
+    assert shortfall(steady, 0, 0) == ""
+    growing = surge_load(
+        FaultUse(fault="queue-build-up", target={"alias": "chat"}, settings={"calls_per_second": 10, "grows_to": 100}),
+        10,
+    )
+    assert shortfall(growing, 5, 120) == ""  # 10, 20, … 50 a second
+    assert shortfall(growing, 10, 300) != ""
 
 
 def test_a_cost_above_the_cap_is_refused(loaded: LoadedCatalog) -> None:

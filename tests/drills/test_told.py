@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.drills.short_drill import short_spec
 from tests.drills.synthetic_run import FAULT_AT, LABELS, T0, passing_events
 from tiercli.drills.heartbeat import judge_heartbeat
 from tiercli.drills.observation import watch_load
@@ -18,11 +19,13 @@ from tiercli.drills.timeline import (
     Event,
     LoadWindow,
     NotificationsSent,
+    Notified,
     RunEnded,
     RunStarted,
     Timeline,
 )
 from tiercli.drills.told import notifications
+from tiercli.drills.verdict import judge
 
 AT = FAULT_AT + 4
 PAGER = {"platform-pager": ["pagerduty", "slack"], "dashboards": []}
@@ -97,6 +100,35 @@ def test_by_alertmanagers_word_the_heartbeat_is_there_all_the_time(
     step = judge_heartbeat(started, timeline)
     assert step is not None
     assert step.outcome is outcome, step.said
+
+
+def test_a_heartbeat_that_is_silenced_is_not_heard() -> None:
+    beats = [
+        DeliverySeen(at=T0 - 1, alert="Watchdog", labels={}, state="active"),
+        DeliverySeen(at=T0 + 5, alert="Watchdog", labels={}, state="suppressed", silenced_by=["5f3e"]),
+    ]
+    phases = [event for event in passing_events() if event.KIND == "phase_started"]
+    timeline = run(*beats, *phases, RunEnded(at=T0 + 40))
+    started = timeline.first(RunStarted)
+    assert started is not None
+    step = judge_heartbeat(started, timeline)
+    assert step is not None
+    assert step.outcome is Outcome.FAILED
+
+
+def test_what_alertmanager_only_counts_is_not_said_to_have_arrived_whole() -> None:
+    events = [
+        replace(event, told_by="alertmanager", integrations={"platform-pager": ["webhook"]})
+        if isinstance(event, RunStarted)
+        else event
+        for event in passing_events()
+        if not isinstance(event, Notified)
+    ]
+    counted = NotificationsSent(at=FAULT_AT + 4.5, integration="webhook", sent=1, failed=0)
+    result = judge(short_spec(), Timeline(tuple(sorted([*events, counted], key=lambda one: one.at))))
+    steps = {step.name: step.outcome for step in result.expectations[0].steps}
+    assert steps["reached platform-pager"] is Outcome.PASSED
+    assert "told what fired" not in steps
 
 
 @pytest.mark.parametrize(

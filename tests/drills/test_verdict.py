@@ -22,6 +22,7 @@ from tests.drills.synthetic_run import (
 )
 from tiercli.drills.opening import too_early
 from tiercli.drills.result import Outcome, Result
+from tiercli.drills.settling import all_resolved
 from tiercli.drills.spec import Allowance, Evidence
 from tiercli.drills.timeline import (
     Aborted,
@@ -35,6 +36,7 @@ from tiercli.drills.timeline import (
     Interrupted,
     LoadWindow,
     Notified,
+    PanelSeen,
     PhaseStarted,
     RunEnded,
     RunStarted,
@@ -314,6 +316,120 @@ def test_a_heartbeat_that_misses_a_few_beats_is_still_heard() -> None:
     result = verdict(silent_between(T0 + 22, T0 + 26))
     assert result.outcome is Outcome.PASSED, result.reasons
     assert result.evidence[-1].said == "Watchdog reached heartbeat, at most 8.0 s of 10.0 s apart"
+
+
+def live(events: list[Event], **more: object) -> list[Event]:
+    """The run as one in a real environment, where others fire too."""
+    return [
+        replace(event, mode="live", shared=True, **more) if isinstance(event, RunStarted) else event  # type: ignore[arg-type]
+        for event in events
+    ]
+
+
+def test_an_alert_that_was_only_pending_before_the_drill_is_not_excused() -> None:
+    pending = AlertSeen(at=T0 - 1, alert="CloudErrorRateHigh", labels=OTHER, state="pending", active_at=T0 - 1)
+    firing = replace(pending, at=T0 + 6, state="firing")
+    events = live(passing_events())
+    result = verdict(events, pending, firing, seen("active"), TOLD)
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "CloudErrorRateHigh" in result.reasons[0]
+    assert "was pending before the drill began" in result.reasons[0]
+    was_firing = replace(pending, state="firing")
+    assert verdict(events, was_firing, fired(), seen("active"), TOLD).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("since", "outcome"), [(9.0, Outcome.INCONCLUSIVE), (0.3, Outcome.PASSED), (-2.0, Outcome.PASSED)]
+)
+def test_an_alarm_that_was_pending_before_the_fault_proves_nothing_by_firing(since: float, outcome: Outcome) -> None:
+    firing = AlertSeen(at=FAULT_AT + 4, alert="ProviderDown", labels=LABELS, state="firing", active_at=FAULT_AT - since)
+    result = verdict(passing_events(), firing)
+    assert result.outcome is outcome
+    assert ("was pending 9.0 s before the fault" in result.reasons[0]) is (outcome is Outcome.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(
+    ("receivers", "strays"),
+    [
+        (["platform-pager"], ""),
+        (["tiercli/platform-pager", "monitoring/tiercli/dashboards"], ""),
+        (["platform-pager", "ceo-pager"], "ceo-pager"),
+        (["platform-pager", "tiercli/platform-channel"], "platform-channel"),
+    ],
+)
+def test_whoever_alertmanager_routes_it_to_besides_is_told_too(receivers: list[str], strays: str) -> None:
+    integrations = {"platform-pager": ["webhook"], "platform-channel": ["slack"], "dashboards": []}
+    events = [
+        replace(event, receivers=receivers) if isinstance(event, DeliverySeen) else event
+        for event in live(passing_events(), integrations=integrations)
+    ]
+    result = verdict(events)
+    assert result.outcome is (Outcome.FAILED if strays else Outcome.PASSED), result.reasons
+    if strays:
+        assert result.reasons == (f"ProviderDown: it also reached {strays}",)
+
+
+def test_what_a_silence_holds_back_proves_nothing() -> None:
+    silenced = replace(seen("suppressed"), silenced_by=["5f3e"])
+    result = verdict(passing_events(), fired(), silenced)
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "it fired under a silence" in result.reasons[0]
+    both = replace(silenced, inhibited_by=["ProviderDown"])
+    assert verdict(passing_events(), fired(), both).outcome is Outcome.PASSED
+    untold = [
+        replace(event, state="suppressed", silenced_by=["5f3e"])
+        if isinstance(event, DeliverySeen) and event.state == "active"
+        else event
+        for event in passing_events()
+        if not (isinstance(event, Notified) and event.alert == "ProviderDown")
+    ]
+    assert "ProviderDown: no notification reached platform-pager: a silence holds it back" in verdict(untold).reasons
+
+
+def panel(at: float, value: str, **labels: str) -> PanelSeen:
+    rows = [
+        {"labels": {"provider": "anthropic", **labels}, "value": value, "unit": "percentunit", "expr": "errors"},
+        {"labels": {"provider": "openai"}, "value": "0.5", "unit": "percentunit", "expr": "errors"},
+    ]
+    return PanelSeen(at=at, dashboard="fleet", panel="Errors", rows=rows)
+
+
+BEFORE, DURING = FAULT_AT - 0.1, FAULT_AT + 6
+
+
+@pytest.mark.parametrize(
+    ("panels", "outcome", "said"),
+    [
+        ((), Outcome.INCONCLUSIVE, "was not read"),
+        ((panel(BEFORE, "0"),), Outcome.INCONCLUSIVE, "was not read"),
+        ((panel(DURING, "1"),), Outcome.INCONCLUSIVE, "was not read before the fault"),
+        ((panel(BEFORE, "0"), panel(DURING, "0")), Outcome.FAILED, "shows 0 {provider=anthropic} while the fault"),
+        ((panel(BEFORE, "0.21"), panel(DURING, "0.23")), Outcome.FAILED, "shows 0.23"),
+        ((panel(BEFORE, "0.21"), panel(DURING, "0.9")), Outcome.PASSED, "Errors: 0.21 before, 0.9"),
+        ((panel(BEFORE, "0", code="1"), panel(DURING, "0", code="2")), Outcome.PASSED, "Errors: nothing before, 0"),
+    ],
+    ids=["never", "not with the fault on", "not before", "nothing there", "hardly changed", "changed", "a new row"],
+)
+def test_a_panel_shows_a_fault_by_changing(panels: tuple[Event, ...], outcome: Outcome, said: str) -> None:
+    wanted = spec().model_copy(
+        update={"evidence": (Evidence(dashboard="fleet", panel="Errors", row={"provider": "anthropic"}),)}
+    )
+    result = judge(wanted, timeline(passing_events(), *panels))
+    assert result.outcome is outcome, result.reasons
+    assert said in result.evidence[0].said
+
+
+def test_a_drill_is_not_over_while_something_may_fire_yet() -> None:
+    events = timeline(passing_events())
+    assert all_resolved(spec(), events)
+    pending = AlertSeen(at=CLEAR_AT + 2, alert="CloudErrorRateHigh", labels=OTHER, state="pending", active_at=CLEAR_AT)
+    assert not all_resolved(spec(), timeline(passing_events(), pending))
+    assert all_resolved(
+        spec(), timeline(passing_events(), pending, replace(pending, at=CLEAR_AT + 3, state="inactive"))
+    )
+    assert all_resolved(spec(), timeline(passing_events(), replace(pending, active_at=T0 - 9)))
+    allowing = spec().model_copy(update={"allow": (Allowance(alert="CloudErrorRateHigh"),)})
+    assert all_resolved(allowing, timeline(passing_events(), pending))
 
 
 def test_a_panel_that_was_not_read_leaves_the_run_inconclusive() -> None:

@@ -121,9 +121,9 @@ class DrillSandbox:
         """Where a load's workers find its master."""
         return self.sandbox.load_port
 
-    async def apply(self, use: FaultUse, length_s: float) -> Off:
+    async def apply(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
         """Turn a fault on. Raises BackendError."""
-        return await apply_in_sandbox(use, length_s, self)
+        return await apply_in_sandbox(use, length_s, self, observe)
 
     async def renew(self) -> None:
         """Renew every lease. Raises BackendError where one has ended."""

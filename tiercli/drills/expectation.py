@@ -13,6 +13,7 @@ from tiercli.drills.spec import Expectation
 from tiercli.drills.timeline import (
     AlarmFacts,
     AlertSamples,
+    AlertSeen,
     DeliverySeen,
     FaultApplied,
     FaultCleared,
@@ -39,6 +40,7 @@ class _Sightings:
     last_firing_at: float | None
     longest_break_s: float
     firing_early_at: float | None
+    pending_early_at: float | None
     alertmanager_at: float | None
     notified: tuple[Notified, ...]
     resolved_at: float | None
@@ -46,16 +48,18 @@ class _Sightings:
     labels: dict[str, str]
     fired: tuple[dict[str, str], ...]
     suppressed: bool
+    silenced: bool
+    routed_to: frozenset[str]
 
 
 def judge_expectation(expected: Expectation, run: RunStarted, timeline: Timeline) -> ExpectationResult:
     """What came of one expectation. Deadlines are estate time and are divided by the run's factor."""
-    saw = _sightings(expected, timeline)
+    saw = _sightings(expected, run, timeline)
     steps: tuple[Step, ...]
     if saw.fault_at is None:
         steps = (Step(name="fault on", outcome=Outcome.INCONCLUSIVE, said="the fault was never on"),)
     else:
-        steps = tuple(_steps(expected, saw, run.factor, run.evaluation_s))
+        steps = tuple(_steps(expected, saw, run))
     outcomes = [step.outcome for step in steps]
     outcome = next((worst for worst in (Outcome.FAILED, Outcome.INCONCLUSIVE) if worst in outcomes), Outcome.PASSED)
     return ExpectationResult(
@@ -75,11 +79,11 @@ def is_expected(expected: Expectation, labels: Mapping[str, str]) -> bool:
     return all(labels.get(name) == value for name, value in wanted.items())
 
 
-def _steps(expected: Expectation, saw: _Sightings, factor: float, evaluation_s: float) -> Iterator[Step]:
+def _steps(expected: Expectation, saw: _Sightings, run: RunStarted) -> Iterator[Step]:
     fault_at = saw.fault_at or 0.0
 
     def judged(name: str, at: float | None, since: float | None, within: str, missing: str) -> Step:
-        allowed_s = parse_duration(within) / factor
+        allowed_s = parse_duration(within) / run.factor
         if at is None or since is None:
             return Step(name=name, outcome=Outcome.FAILED, said=missing)
         took = at - since
@@ -91,6 +95,11 @@ def _steps(expected: Expectation, saw: _Sightings, factor: float, evaluation_s: 
     if saw.firing_early_at is not None:
         said = f"it was firing {fault_at - saw.firing_early_at:.1f} s before the fault"
         yield Step(name="quiet before the fault", outcome=Outcome.FAILED, said=said)
+    elif saw.pending_early_at is not None:
+        said = (
+            f"it was pending {fault_at - saw.pending_early_at:.1f} s before the fault, so the fault is not why it fired"
+        )
+        yield Step(name="quiet before the fault", outcome=Outcome.INCONCLUSIVE, said=said)
     else:
         yield Step(name="quiet before the fault", outcome=Outcome.PASSED, said="quiet before the fault")
     yield judged("fired", saw.firing_at, fault_at, expected.firing_within, "it never fired")
@@ -102,10 +111,10 @@ def _steps(expected: Expectation, saw: _Sightings, factor: float, evaluation_s: 
         outcome=Outcome.PASSED if found == expected.severity else Outcome.FAILED,
         said=f"severity is {found}" + ("" if found == expected.severity else f", not {expected.severity}"),
     )
-    yield from _delivery_steps(expected, saw, judged)
+    yield from _delivery_steps(expected, saw, run, judged)
     if expected.holds:
         # An evaluation may come late; two that miss are a break.
-        held = saw.longest_break_s <= 2.5 * evaluation_s
+        held = saw.longest_break_s <= 2.5 * run.evaluation_s
         said = "it held until the fault was over" if held else f"it stopped firing for {saw.longest_break_s:.1f} s"
         yield Step(name="held", outcome=Outcome.PASSED if held else Outcome.FAILED, said=said)
     if expected.resolved_within is None:
@@ -118,9 +127,9 @@ def _steps(expected: Expectation, saw: _Sightings, factor: float, evaluation_s: 
     yield judged("resolved", saw.resolved_at, saw.cleared_at, expected.resolved_within, "it did not resolve")
 
 
-def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> Iterator[Step]:
+def _delivery_steps(expected: Expectation, saw: _Sightings, run: RunStarted, judged: _Judge) -> Iterator[Step]:
     firing = [event for event in saw.notified if event.status == "firing"]
-    reached = sorted({event.receiver for event in firing})
+    reached = sorted({event.receiver for event in firing} | saw.routed_to)
     if expected.receiver is None:
         name = "interrupts nobody"
         said = f"it reached {', '.join(reached)}" if reached else "it interrupted nobody"
@@ -128,7 +137,9 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> I
         return
     at = min((event.at for event in firing if event.receiver == expected.receiver), default=None)
     missing = f"no notification reached {expected.receiver}"
-    if at is None and saw.suppressed:
+    if at is None and saw.silenced:
+        missing += ": a silence holds it back"
+    elif at is None and saw.suppressed:
         missing += ": Alertmanager suppressed it"
     elif at is None and saw.alertmanager_at is None:
         missing += ": Alertmanager never had the alert"
@@ -136,7 +147,7 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> I
     step = judged("notified", at, saw.fault_at, within, missing)
     said = f"{expected.receiver} {step.said}" if at is not None else step.said
     yield Step(name=f"reached {expected.receiver}", outcome=step.outcome, said=said)
-    if at is not None:
+    if at is not None and run.told_by == "webhook":
         yield judge_payload(saw.fired, saw.notified)
     strays = [receiver for receiver in reached if receiver != expected.receiver]
     if strays:
@@ -145,7 +156,7 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, judged: _Judge) -> I
         yield Step(name="reached nobody else", outcome=Outcome.PASSED, said="nobody else was told")
 
 
-def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
+def _sightings(expected: Expectation, run: RunStarted, timeline: Timeline) -> _Sightings:
     def ours(alert: str, labels: Mapping[str, str]) -> bool:
         return is_expected(expected, {**labels, "alertname": alert})
 
@@ -176,6 +187,9 @@ def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
         last_firing_at=after_fault[-1] if after_fault else None,
         longest_break_s=_longest_break_s(after_fault, cleared_at),
         firing_early_at=next((at for at in firing if at < began), None) if fault_at is not None else None,
+        pending_early_at=_pending_early_at(
+            [event for event in timeline.of(AlertSeen) if ours(event.alert, event.labels)], began, run.evaluation_s
+        ),
         alertmanager_at=min((event.at for event in deliveries if event.state != "resolved"), default=None),
         notified=notified,
         resolved_at=ended[-1] if ended and not still_firing else None,
@@ -183,7 +197,30 @@ def _sightings(expected: Expectation, timeline: Timeline) -> _Sightings:
         labels=next((event.labels for event in samples if event.state == "firing"), {}),
         fired=tuple(event.labels for event in samples if event.state == "firing"),
         suppressed=any(event.state == "suppressed" for event in deliveries),
+        silenced=any(event.silenced_by and not event.inhibited_by for event in deliveries),
+        routed_to=_routed_to(deliveries, run.integrations),
     )
+
+
+def _pending_early_at(seen: list[AlertSeen], fault_at: float, evaluation_s: float) -> float | None:
+    """Since when the alert that fired after the fault was pending, where that was before it. A fault that is a load begins a
+    moment before its first calls are seen."""
+    fired = min(
+        (one for one in seen if one.state == "firing" and one.at >= fault_at), key=lambda one: one.at, default=None
+    )
+    if fired is None or fired.active_at is None or fired.active_at >= fault_at - max(2 * evaluation_s, 2.0):
+        return None
+    return fired.active_at
+
+
+def _routed_to(deliveries: list[DeliverySeen], integrations: Mapping[str, list[str]]) -> frozenset[str]:
+    """Every receiver to which Alertmanager routed it while it was active, by the catalog's names where it has one. One that the
+    catalog has and that tells nobody is left out; of one that it has not, nobody knows whom it tells."""
+    if not integrations:  # a record of earlier days
+        return frozenset()
+    names = {name for event in deliveries if event.state == "active" for name in event.receivers}
+    known = {name if name in integrations else name.rpartition("/")[2] for name in names}
+    return frozenset(name for name in known if name and integrations.get(name, [""]))
 
 
 def _longest_break_s(firing: list[float], cleared_at: float | None) -> float:

@@ -45,19 +45,26 @@ def judge_heartbeat(run: RunStarted, timeline: Timeline) -> Step | None:
 
 
 def _kept(timeline: Timeline, end: float, limit: float) -> Step | None:
-    """By Alertmanager's word: it has Watchdog's alert, or had it until `limit` seconds ago, all the time."""
+    """By Alertmanager's word: it has Watchdog's alert and holds it back from nobody, or did until `limit` seconds ago, all the
+    time."""
     absent, since = 0.0, timeline.began
     present = False
     for event in timeline.of(DeliverySeen):
         if event.alert != WATCHDOG:
             continue
-        if event.state == "resolved":
+        if event.state != "active":
             present, since = False, max(event.at, timeline.began)
         elif not present:
             absent, present = max(absent, event.at - since), True
     if not present:
         absent = max(absent, end - since)
     if absent > limit:
-        said = f"Alertmanager did not have {WATCHDOG} for {absent:.1f} s, and its receiver alarms after {limit:.1f} s"
+        said = (
+            f"Alertmanager did not pass {WATCHDOG} on for {absent:.1f} s, and its receiver alarms after {limit:.1f} s"
+        )
         return Step(name=NAME, outcome=Outcome.FAILED, said=said)
-    return Step(name=NAME, outcome=Outcome.PASSED, said=f"Alertmanager had {WATCHDOG} throughout") if present else None
+    return (
+        Step(name=NAME, outcome=Outcome.PASSED, said=f"Alertmanager passed {WATCHDOG} on throughout")
+        if present
+        else None
+    )

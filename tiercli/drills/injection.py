@@ -22,7 +22,7 @@ async def applied_fault(use: FaultUse, length_s: float, site: DrillSite, observe
     """The fault is on inside, for `length_s`. Raises BackendError when it cannot be turned on, FaultNotReverted when not off
     again."""
     began = time.time()  # a command may take long, and the fault be there before it returns
-    off = await site.apply(use, length_s)
+    off = await site.apply(use, length_s, observe)
     if FAULTS_BY_NAME[use.fault].injector == "load":
         began = time.time()  # a load is none before its first calls, which were waited for
     observe(FaultApplied(at=began, fault=use.fault, target=dict(use.target), settings=dict(use.settings)))

@@ -119,11 +119,11 @@ class LiveSite:
         finally:
             self._on_exit = self._on_notification = None
 
-    async def apply(self, use: FaultUse, length_s: float) -> Off:
+    async def apply(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
         """Turn a fault on: by load, or by an injector of the environment. Raises BackendError, InvalidInput."""
         await self.note(f"fault {use.fault} on {_said(use.target)}")
         if self._injectors.by_load(use.fault, use.target):
-            off = await self._surge(use, length_s)
+            off = await self._surge(use, length_s, observe)
         else:
             try:
                 applied = await self._injectors.apply(use.fault, use.target, use.settings)
@@ -139,13 +139,13 @@ class LiveSite:
 
         return clear
 
-    async def _surge(self, use: FaultUse, length_s: float) -> Off:
+    async def _surge(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
         prices = cost_per_call(surge_load(use, length_s), self.estate.loaded.catalog)
 
         def count(window: LoadWindow) -> None:
             self.spending.add(window, prices)
 
-        return await start_surge(use, length_s, self, count)
+        return await start_surge(use, length_s, self, observe, count)
 
     async def renew(self) -> None:
         """Renew the lock and every lease. Raises BackendError where one has ended."""

@@ -54,6 +54,7 @@ def event_line(event: Event, zero: float | None) -> str | None:
         said = f"prometheus: {event.alert} {escape(_identity(event.labels))} is [{color}]{event.state}[/]"
     elif isinstance(event, DeliverySeen) and event.alert != WATCHDOG and event.state == "suppressed":
         by = f" by {', '.join(event.inhibited_by)}" if event.inhibited_by else ""
+        by += f" by silence {', '.join(event.silenced_by)}" if event.silenced_by else ""
         said = f"alertmanager: {event.alert} {escape(_identity(event.labels))} is [magenta]suppressed[/]{by}"
     elif isinstance(event, Notified) and event.alert != WATCHDOG:
         color = "red" if event.status == "firing" else "green"

@@ -30,7 +30,7 @@ def judge_load(spec: DrillSpec, timeline: Timeline) -> LoadResult:
         for name, phase_windows in _windows_by_phase(phases, during):
             length = sum(window.seconds for window in phase_windows)
             part = sum(window.started for window in phase_windows) / length if length else 0.0
-            if part * length < _least_calls(min(planned, _least_rate(spec)) * length):
+            if part * length < least_calls(min(planned, _least_rate(spec)) * length):
                 said = f"the load did not arrive: {part:.0f} of {planned:.0f} requests/s were started in phase {name}"
                 sufficient = False
                 break
@@ -53,7 +53,7 @@ def _windows_by_phase(phases: list[PhaseStarted], windows: list[LoadWindow]) -> 
             yield phase.phase, inside
 
 
-def _least_calls(planned: float) -> float:
+def least_calls(planned: float) -> float:
     """How many of the calls that were due must have been started. Arrivals are random: of few, fewer."""
     return min(SUFFICIENT_LOAD * planned, planned - 4 * math.sqrt(planned))
 

@@ -87,6 +87,7 @@ async def watch_alertmanager(
                         state="suppressed" if state == "suppressed" else "active",
                         receivers=list(alert.receivers),
                         inhibited_by=[names.get(fingerprint, fingerprint) for fingerprint in alert.inhibited_by],
+                        silenced_by=list(alert.silenced_by),
                     )
                 )
         for identity in [known for known in states if known not in present]:

@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from tiercli.conventions import WATCHDOG
 from tiercli.drills.chart import draw
+from tiercli.drills.panel_rows import panels_read
 from tiercli.drills.report_figure import build_figure
 from tiercli.drills.result import Detection, Outcome, Result
 from tiercli.drills.timeline import (
     FaultApplied,
     LoadWindow,
     Notified,
-    PanelSeen,
     RunStarted,
     SpendBound,
     Timeline,
@@ -76,7 +76,7 @@ def render_report(result: Result, timeline: Timeline) -> str:
         figure=Markup(draw(figure)) if figure else "",  # noqa: S704 - built and escaped by chart.py
         expectations=[(one, list(detection_parts(one.detection))) for one in result.expectations],
         notifications=list(_notifications(timeline, fault)),
-        panels=list(timeline.of(PanelSeen)),
+        panels=list(panels_read(timeline)),
         spend=timeline.first(SpendBound),
         answered=sum(one.succeeded for one in windows),
         marks={Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.INCONCLUSIVE: "?"},

@@ -153,6 +153,8 @@ class _Run:
         finally:
             await site.note(f"drill {order.spec.name} is over")
             await self._read(site, servers, began)
+        if self.stop.reason is not None:  # while Prometheus' record was read, which nothing raced
+            raise Stopped(self.stop.reason)
         self.observe(RunEnded(at=time.time()))
 
     @asynccontextmanager
@@ -219,6 +221,7 @@ class _Run:
         await self._phase("steady", phases.steady)
         if phases.fault is None or phases.recovery is None:
             return
+        await read_panels(self.order.spec, self.order.estate, site.prometheus, self.observe)  # to tell what changes
         length_s = self._begin_phase("fault", phases.fault)
         try:
             async with asyncio.TaskGroup() as group:
@@ -230,7 +233,9 @@ class _Run:
             reverted = failed.subgroup(FaultNotReverted)
             raise (reverted or failed).exceptions[0] from None
         spec, writer = self.order.spec, self.writer
-        await self._phase("recovery", phases.recovery, lambda: all_resolved(spec, writer.timeline()))
+        # A drill that proves that nothing fires has to wait for it.
+        over = (lambda: all_resolved(spec, writer.timeline())) if spec.expect else None
+        await self._phase("recovery", phases.recovery, over)
 
     def _begin_phase(self, name: str, length: str) -> float:
         seconds = parse_duration(length) / self.order.estate.timing.factor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from tiercli.drills.observation import Observe
 from tiercli.drills.site import Off
 from tiercli.drills.spec import FaultUse
 from tiercli.drills.surge_load import start_surge
@@ -14,25 +15,25 @@ from tiercli.faults.interface import Injector
 if TYPE_CHECKING:
     from tiercli.drills.drill_sandbox import DrillSandbox
 
-_Apply = Callable[[FaultUse, float, "DrillSandbox"], Awaitable[Off]]
+_Apply = Callable[[FaultUse, float, "DrillSandbox", Observe], Awaitable[Off]]
 
 
-async def apply_in_sandbox(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> Off:
-    """Turn a fault on for `length_s` seconds; what turns it off. Raises BackendError, InvalidInput."""
-    return await _APPLY[FAULTS_BY_NAME[use.fault].injector](use, length_s, sandbox)
+async def apply_in_sandbox(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
+    """Turn a fault on for `length_s` seconds; what turns it off. `observe` hears where a load is not what was asked for. Raises BackendError, InvalidInput."""
+    return await _APPLY[FAULTS_BY_NAME[use.fault].injector](use, length_s, sandbox, observe)
 
 
-async def _at_proxy(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> Off:
+async def _at_proxy(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
     applied = await sandbox.control.apply(use.fault, use.target, use.settings)
     return lambda: sandbox.control.clear(applied)
 
 
-async def _at_gateway(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> Off:
+async def _at_gateway(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
     name = await sandbox.conditions.apply(use.fault, use.target, use.settings)
     return lambda: sandbox.conditions.clear(name)
 
 
-async def _at_processes(use: FaultUse, length_s: float, sandbox: DrillSandbox) -> Off:
+async def _at_processes(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
     """Every instance of the gateway, or as many as the settings say."""
     settings = FAULTS_BY_NAME[use.fault].settings.model_validate(use.settings)
     names = sandbox.sandbox.gateway_names

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import SEVERITY_LABEL, WATCHDOG
 from tiercli.drills.spec import DrillSpec
-from tiercli.drills.timeline import DeliverySeen, Timeline
+from tiercli.drills.timeline import AlertSeen, DeliverySeen, Timeline
 from tiercli.drills.told import notifications
 from tiercli.errors import BackendError
 
@@ -48,9 +48,27 @@ def _background(labels: Mapping[str, str], expected: Collection[str] | None) -> 
     return name == WATCHDOG or trend
 
 
+def _last_seen(timeline: Timeline) -> Iterator[AlertSeen]:
+    """The last that Prometheus said of each alert."""
+    last = {(event.alert, str(sorted(event.labels.items()))): event for event in timeline.of(AlertSeen)}
+    yield from last.values()
+
+
+def _may_fire_yet(event: AlertSeen, spec: DrillSpec, began: float) -> bool:
+    allowed = any(
+        one.alert == event.alert and one.state == "any" and one.labels.items() <= event.labels.items()
+        for one in spec.allow
+    )
+    stays = any(one.alert == event.alert and one.resolved_within is None for one in spec.expect)
+    of_others = event.active_at is not None and event.active_at < began
+    return event.state == "pending" and event.alert != WATCHDOG and not (allowed or stays or of_others)
+
+
 def all_resolved(spec: DrillSpec, timeline: Timeline) -> bool:
     """Whether every receiver was told last that what it had heard of is over, and heard of all that is expected; and of what
-    nobody is told, whether it is over at Alertmanager."""
+    nobody is told, whether it is over at Alertmanager. What is still pending may fire yet, unless the drill allows it to."""
+    if any(_may_fire_yet(event, spec, timeline.began) for event in _last_seen(timeline)):
+        return False
     told: dict[tuple[str, str, str], str] = {}
     for event in notifications(timeline):
         if event.alert != WATCHDOG:

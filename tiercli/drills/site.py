@@ -56,8 +56,9 @@ class DrillSite(Protocol):
     def heard_by(self, on_exit: OnExit, on_notification: OnNotification) -> AbstractAsyncContextManager[None]:
         """Inside, a drill hears of processes that end by themselves and of notifications."""
 
-    async def apply(self, use: FaultUse, length_s: float) -> Off:
-        """Turn a fault on, for `length_s` real seconds. Raises BackendError, InvalidInput."""
+    async def apply(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
+        """Turn a fault on, for `length_s` real seconds; `observe` hears what keeps it from being one. Raises BackendError,
+        InvalidInput."""
 
     async def renew(self) -> None:
         """Renew the lease of every fault that is on. Raises BackendError where one has ended by itself."""

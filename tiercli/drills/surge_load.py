@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 
 from tiercli.drills.load_plan import build_load_plan
 from tiercli.drills.load_process import LOCUST, locust_process, tail_windows
+from tiercli.drills.load_shape import build_shape
+from tiercli.drills.load_verdict import least_calls
+from tiercli.drills.observation import Observe
 from tiercli.drills.site import DrillSite, Off
 from tiercli.drills.spec import FaultUse, Load, LoadStep, Mix
-from tiercli.drills.timeline import LoadWindow
+from tiercli.drills.timeline import LoadWindow, Unsound
 from tiercli.durations import format_duration
 from tiercli.errors import BackendError
 from tiercli.faults.surge import SurgeSettings
@@ -36,14 +40,20 @@ def surge_load(use: FaultUse, length_s: float) -> Load:
 
 
 async def start_surge(
-    use: FaultUse, length_s: float, site: DrillSite, on_window: Callable[[LoadWindow], None] | None = None
+    use: FaultUse,
+    length_s: float,
+    site: DrillSite,
+    observe: Observe,
+    on_window: Callable[[LoadWindow], None] | None = None,
 ) -> Off:
-    """Start it, and return once its first calls are out; what ends it. Raises BackendError."""
+    """Start it, and return once its first calls are out; what ends it, and notes where it was not the load that was asked for:
+    an alarm that stays silent proves nothing then. Raises BackendError."""
     number = next(_numbers)
     name = f"{LOCUST}-{number}"
     windows = site.folder / f"load-{number}.jsonl"
+    load = surge_load(use, length_s)
     plan = build_load_plan(
-        surge_load(use, length_s),
+        load,
         site.estate.loaded.catalog,
         way=site.load_way,
         windows_file=windows,
@@ -53,9 +63,13 @@ async def start_surge(
     process = locust_process(plan, site.folder / f"load-{number}.json", site.folder / f"{name}.log", name=name)
     await site.warden.start(process)
     begun = asyncio.Event()
+    seconds, started = 0.0, 0
 
     async def follow() -> None:
+        nonlocal seconds, started
         async for window in tail_windows(windows):
+            if window.started or started:
+                seconds, started = seconds + window.seconds, started + window.started
             if window.started:
                 begun.set()
             if on_window is not None:
@@ -67,6 +81,8 @@ async def start_surge(
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
         await site.warden.stop(name)
+        if said := shortfall(load, seconds, started):
+            observe(Unsound(at=time.time(), reason=f"the load of {use.fault} did not arrive: {said}"))
 
     try:
         await asyncio.wait_for(begun.wait(), _LOAD_WITHIN_S)
@@ -77,6 +93,12 @@ async def start_surge(
             raise BackendError(f"the load of {use.fault} did not start within {_LOAD_WITHIN_S:g} s") from error
         raise
     return end
+
+
+def shortfall(load: Load, seconds: float, started: int) -> str:
+    """What is missing where `started` calls in `seconds` are too few of the load that was asked for; "" where they suffice."""
+    due = build_shape(load, 1).arrivals_until(seconds)
+    return f"{started} of {due:.0f} requests were started in {seconds:.0f} s" if started < least_calls(due) else ""
 
 
 def _growing(first: float, last: float, length_s: float) -> tuple[LoadStep, ...]:

@@ -149,6 +149,7 @@ class DeliverySeen(Event):
     state: DeliveryState
     receivers: list[str] = field(default_factory=list)
     inhibited_by: list[str] = field(default_factory=list)
+    silenced_by: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

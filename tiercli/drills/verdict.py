@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tiercli.conventions import WATCHDOG
+from tiercli.conventions import SEVERITY_LABEL, WATCHDOG
 from tiercli.drills.expectation import judge_expectation
 from tiercli.drills.heartbeat import judge_heartbeat
 from tiercli.drills.load_verdict import judge_load
+from tiercli.drills.panel_rows import judge_panels
 from tiercli.drills.result import (
     ExpectationResult,
     Outcome,
     Result,
     Seen,
-    Step,
     Unexpected,
 )
 from tiercli.drills.spec import Allowance, DrillSpec
@@ -32,7 +32,6 @@ from tiercli.drills.timeline import (
     FaultCleared,
     Interrupted,
     Notified,
-    PanelSeen,
     RunEnded,
     RunStarted,
     Timeline,
@@ -40,8 +39,6 @@ from tiercli.drills.timeline import (
 )
 from tiercli.drills.told import notifications
 from tiercli.durations import parse_duration
-
-# Below this share of the planned arrivals a silent alarm proves nothing about the alarm.
 
 
 def judge(spec: DrillSpec, timeline: Timeline) -> Result:
@@ -62,9 +59,9 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         )
     load = judge_load(spec, timeline)
     expectations = tuple(judge_expectation(expected, run, timeline) for expected in spec.expect)
-    unexpected, seen = judge_others(spec, timeline)
+    unexpected, seen, unsure_of = judge_others(spec, timeline)
     heartbeat = judge_heartbeat(run, timeline)
-    evidence = (*_judge_evidence(spec, timeline), *([heartbeat] if heartbeat else []))
+    evidence = (*judge_panels(spec, timeline), *([heartbeat] if heartbeat else []))
 
     broken = list(_what_stopped(timeline))
     if not load.sufficient:
@@ -90,6 +87,7 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         if step.outcome is Outcome.INCONCLUSIVE
     ]
     unsure += [step.said for step in evidence if step.outcome is Outcome.INCONCLUSIVE]
+    unsure += unsure_of
     if broken:
         outcome, reasons = Outcome.INCONCLUSIVE, broken
     elif failed:
@@ -97,7 +95,7 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
     elif unsure:
         outcome, reasons = Outcome.INCONCLUSIVE, unsure
     else:
-        outcome, reasons = Outcome.PASSED, list(_what_was_proven(expectations))
+        outcome, reasons = Outcome.PASSED, list(_what_was_proven(expectations, seen))
     return Result(
         drill=spec.name,
         outcome=outcome,
@@ -123,15 +121,21 @@ class _Story:
     fired: bool = False
     active: bool = False
     suppressed: bool = False
+    silenced: bool = False
     notified: tuple[str, ...] = ()
     left_over: bool = False
+    pending_before: bool = False
     anew: bool = False
 
 
-def judge_others(spec: DrillSpec, timeline: Timeline) -> tuple[tuple[Unexpected, ...], tuple[Seen, ...]]:
-    """Alerts that no expectation names: unexpected, or seen because the spec allows them or Alertmanager held them."""
+def judge_others(
+    spec: DrillSpec, timeline: Timeline
+) -> tuple[tuple[Unexpected, ...], tuple[Seen, ...], tuple[str, ...]]:
+    """Alerts that no expectation names: unexpected, or seen because the spec allows them or Alertmanager held them; and what they
+    leave unknown, a sentence each."""
     unexpected: list[Unexpected] = []
     seen: list[Seen] = []
+    unsure: list[str] = []
     for story in _stories(timeline):
         if story.alert == WATCHDOG or not (story.fired or story.active or story.notified):
             continue
@@ -141,6 +145,11 @@ def judge_others(spec: DrillSpec, timeline: Timeline) -> tuple[tuple[Unexpected,
             seen.append(Seen(alert=story.alert, labels=story.labels, said="it fired before the drill began"))
             continue
         allowed = _allowance(spec.allow, story)
+        if story.pending_before and not story.anew and not (allowed and allowed.state == "any"):
+            said = "it was pending before the drill began: whether the drill made it fire is not known"
+            unsure.append(f"{story.alert}{_braces(story.labels)}: {said}")
+            seen.append(Seen(alert=story.alert, labels=story.labels, said=said))
+            continue
         reached = f"it reached {', '.join(story.notified)}" if story.notified else ""
         if allowed is not None and allowed.state == "any":
             seen.append(Seen(alert=story.alert, labels=story.labels, said=reached or "allowed by the drill"))
@@ -151,13 +160,17 @@ def judge_others(spec: DrillSpec, timeline: Timeline) -> tuple[tuple[Unexpected,
             unexpected.append(
                 Unexpected(alert=story.alert, labels=story.labels, said="it was active in Alertmanager, not suppressed")
             )
+        elif story.silenced:
+            said = "it fired under a silence: whether anybody would have been told is not known"
+            unsure.append(f"{story.alert}{_braces(story.labels)}: {said}")
+            seen.append(Seen(alert=story.alert, labels=story.labels, said=said))
         elif story.suppressed:
             seen.append(Seen(alert=story.alert, labels=story.labels, said="fired, inhibited, and nobody was told"))
         else:
             unexpected.append(
                 Unexpected(alert=story.alert, labels=story.labels, said="it fired and was not seen in Alertmanager")
             )
-    return tuple(unexpected), tuple(seen)
+    return tuple(unexpected), tuple(seen), tuple(unsure)
 
 
 def _stories(timeline: Timeline) -> Iterator[_Story]:
@@ -169,13 +182,23 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
 
     run = timeline.first(RunStarted)
     told_from = timeline.began if run is not None and run.shared else 0.0
+    sandbox = run is None or run.mode == "sandbox"
     others = [event for event in timeline.events if not isinstance(event, Notified)]
     for event in [*others, *notifications(timeline)]:
         if isinstance(event, AlertSeen):
             told = story(event.alert, event.labels)
             told.fired = told.fired or (event.state == "firing" and event.at >= timeline.began)
             if event.active_at is not None and event.state != "inactive":
-                told.left_over = told.left_over or event.active_at < told_from
+                before = event.active_at < told_from
+                # A trend looks back for hours: in a sandbox, one that was pending is what the drill before left behind.
+                left = before and (
+                    (event.state == "firing" and event.at < told_from)
+                    or (sandbox and event.labels.get(SEVERITY_LABEL) == "trend")
+                )
+                told.left_over, told.pending_before = (
+                    told.left_over or left,
+                    told.pending_before or (before and not left),
+                )
                 told.anew = told.anew or (event.state == "firing" and event.active_at >= told_from)
         elif isinstance(event, AlertSamples):
             if event.state == "firing" and any(at >= timeline.began for at in event.times):
@@ -186,6 +209,7 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
             told = story(event.alert, event.labels)
             told.active = told.active or event.state == "active"
             told.suppressed = told.suppressed or event.state == "suppressed"
+            told.silenced = told.silenced or bool(event.silenced_by and not event.inhibited_by)
         elif isinstance(event, Notified) and event.status == "firing":
             told = story(event.alert, event.labels)
             if event.receiver not in told.notified:
@@ -195,27 +219,6 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
 
 def _allowance(allowances: tuple[Allowance, ...], story: _Story) -> Allowance | None:
     return next((one for one in allowances if one.alert == story.alert and _has(story.labels, one.labels)), None)
-
-
-def _judge_evidence(spec: DrillSpec, timeline: Timeline) -> tuple[Step, ...]:
-    steps = []
-    for wanted in spec.evidence:
-        name = f"panel {wanted.dashboard}/{wanted.panel} shows it"
-        panels = [
-            event
-            for event in timeline.of(PanelSeen)
-            if (event.dashboard, event.panel) == (wanted.dashboard, wanted.panel)
-        ]
-        rows = [row for panel in panels for row in panel.rows if _has(row.get("labels", {}), wanted.row)]
-        if not panels:
-            said, outcome = f"panel {wanted.dashboard}/{wanted.panel} was not read", Outcome.INCONCLUSIVE
-        elif rows:
-            said, outcome = f"{wanted.panel}: {rows[0].get('value', '')} {_braces(wanted.row)}", Outcome.PASSED
-        else:
-            said = f"panel {wanted.dashboard}/{wanted.panel} has no row {_braces(wanted.row)} while the fault is on"
-            outcome = Outcome.FAILED
-        steps.append(Step(name=name, outcome=outcome, said=said))
-    return tuple(steps)
 
 
 def _what_stopped(timeline: Timeline) -> Iterator[str]:
@@ -237,13 +240,15 @@ def _what_stopped(timeline: Timeline) -> Iterator[str]:
         yield f"the fault {fault} on {_braces(dict(target))} was never cleared"
 
 
-def _what_was_proven(expectations: tuple[ExpectationResult, ...]) -> Iterator[str]:
+def _what_was_proven(expectations: tuple[ExpectationResult, ...], seen: tuple[Seen, ...]) -> Iterator[str]:
     for result in expectations:
         resolved = any(step.name == "resolved" for step in result.steps)
         ended = "and resolved" if resolved else "and stays, as the drill says"
         yield f"{result.alert} fired, reached {result.receiver}, {ended}"
     if not expectations:
-        yield "no alarm fired"
+        yield (
+            "no alarm fired" if not seen else "no alarm fired that would tell anybody, or that the drill does not allow"
+        )
 
 
 def _has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
