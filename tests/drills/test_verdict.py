@@ -405,8 +405,16 @@ BEFORE, DURING = FAULT_AT - 0.1, FAULT_AT + 6
         ((panel(DURING, "1"),), Outcome.INCONCLUSIVE, "was not read before the fault"),
         ((panel(BEFORE, "0"), panel(DURING, "0")), Outcome.FAILED, "shows 0 {provider=anthropic} while the fault"),
         ((panel(BEFORE, "0.21"), panel(DURING, "0.23")), Outcome.FAILED, "shows 0.23"),
-        ((panel(BEFORE, "0.21"), panel(DURING, "0.9")), Outcome.PASSED, "Errors: 0.21 before, 0.9"),
-        ((panel(BEFORE, "0", code="1"), panel(DURING, "0", code="2")), Outcome.PASSED, "Errors: nothing before, 0"),
+        (
+            (panel(BEFORE, "0.21"), panel(DURING, "0.9")),
+            Outcome.PASSED,
+            "Errors {provider=anthropic}: 0.21 before the fault, 0.9 with it",
+        ),
+        (
+            (panel(BEFORE, "0", code="1"), panel(DURING, "0", code="2")),
+            Outcome.PASSED,
+            ": nothing before the fault, 0 with it",
+        ),
     ],
     ids=["never", "not with the fault on", "not before", "nothing there", "hardly changed", "changed", "a new row"],
 )

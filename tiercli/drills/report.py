@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tiercli.conventions import WATCHDOG
 from tiercli.drills.chart import draw
-from tiercli.drills.panel_rows import panels_read
+from tiercli.drills.panel_evidence import panels_read
 from tiercli.drills.report_figure import build_figure
 from tiercli.drills.result import Detection, Outcome, Result
 from tiercli.drills.timeline import (

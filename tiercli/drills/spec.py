@@ -101,7 +101,8 @@ class Allowance(Model):
 
 
 class Evidence(Model):
-    """A panel that must show the fault: at least one row of its query's answer carries these labels."""
+    """A panel that must show the fault: a row of its query's answer that carries these labels is new with the fault on, or its
+    value another than before (by a quarter of the larger of both, at least)."""
 
     dashboard: PlainName
     panel: str

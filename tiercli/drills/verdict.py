@@ -13,7 +13,7 @@ from tiercli.conventions import SEVERITY_LABEL, WATCHDOG
 from tiercli.drills.expectation import judge_expectation
 from tiercli.drills.heartbeat import judge_heartbeat
 from tiercli.drills.load_verdict import judge_load
-from tiercli.drills.panel_rows import judge_panels
+from tiercli.drills.panel_evidence import judge_panels
 from tiercli.drills.result import (
     ExpectationResult,
     Outcome,

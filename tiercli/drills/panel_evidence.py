@@ -24,6 +24,12 @@ class PanelRow:
     before: str | None
 
     @property
+    def said(self) -> tuple[str, str]:
+        """Its value, and the one before the fault, as they are shown."""
+        unit = " s" if self.unit == "s" else ""
+        return f"{self.value}{unit}", "nothing" if self.before is None else f"{self.before}{unit}"
+
+    @property
     def changed(self) -> bool:
         """Whether the fault can be seen in it."""
         if self.before is None:
@@ -80,10 +86,12 @@ def _judge(wanted: Evidence, panel: PanelRead | None) -> Step:
         return Step(name=name, outcome=Outcome.INCONCLUSIVE, said=f"{place} was not read before the fault")
     changed = next((row for row in rows if row.changed), None)
     if changed is None:
-        said = f"{place} shows {rows[0].value} {who} while the fault is on, and {rows[0].before} before it"
+        now, then = rows[0].said
+        said = f"{place} shows {now} {who} while the fault is on, and {then} before it"
         return Step(name=name, outcome=Outcome.FAILED, said=said)
-    before = "nothing" if changed.before is None else changed.before
-    return Step(name=name, outcome=Outcome.PASSED, said=f"{wanted.panel}: {before} before, {changed.value} {who}")
+    now, then = changed.said
+    said = f"{wanted.panel} {who}: {then} before the fault, {now} with it"
+    return Step(name=name, outcome=Outcome.PASSED, said=said)
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
