@@ -367,6 +367,8 @@ def test_whoever_alertmanager_routes_it_to_besides_is_told_too(receivers: list[s
     assert result.outcome is (Outcome.FAILED if strays else Outcome.PASSED), result.reasons
     if strays:
         assert result.reasons == (f"ProviderDown: it also reached {strays}",)
+        told_too = tuple(one.model_copy(update={"also": (strays,)}) for one in spec().expect)
+        assert judge(spec().model_copy(update={"expect": told_too}), timeline(events)).outcome is Outcome.PASSED
 
 
 def test_what_a_silence_holds_back_proves_nothing() -> None:

@@ -84,6 +84,9 @@ class Expectation(Model):
     receiver: PlainName | None = Field(
         default=None, description="None: it must be in Alertmanager and interrupt nobody"
     )
+    also: tuple[str, ...] = Field(
+        default=(), description="receivers of Alertmanager's that may hear of it too, in the catalog or not: an archive"
+    )
     firing_within: Duration
     holds: bool = False
     notified_within: Duration | None = None
