@@ -209,7 +209,9 @@ def clock_ahead(url: str, seconds: float) -> Iterator[str]:
         one.server_close()
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(20, r"(19|20)\.\d s ahead of"), (-20, r"(19|20)\.\d s behind"), (0.5, "")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(20, r"(19|20)\.\d s ahead of"), (-20, r"(19|20)\.\d s behind"), (0.5, "")]
+)
 def test_clocks_that_disagree_prove_nothing(stand: Stand, tmp_path: Path, seconds: float, said: str) -> None:
     with clock_ahead(stand.sandbox.addresses.prometheus_url, seconds) as url:
         there = {"url": url}
