@@ -20,6 +20,7 @@ from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.control import FaultControl
 from tiercli.faults.injectors.choice import ByLoad, ByProxy, ByToxiproxy, Chooser, Uncovered
 from tiercli.faults.injectors.endpoints import Locate, open_endpoint
+from tiercli.faults.injectors.hidden import secrets_of
 from tiercli.faults.injectors.own_faults import DeclaredFault, missing_programs, own_fault, own_way
 from tiercli.faults.injectors.toxiproxy import Toxiproxy
 from tiercli.faults.validation import check_fault
@@ -177,6 +178,8 @@ class LiveInjectors:
                 await keeper.start()
                 self._keeper = keeper
         keeper = self._keeper
+        # Not its own alone: a command has all of tiercli's variables, and can read every file.
+        hidden = tuple(dict.fromkeys((*hidden, *secrets_of(self._environment, self._folder))))
         kept = KeptFault(f"{fault}-{secrets.token_hex(4)}", _on(fault, target), steps, by_hand, hidden)
         applied = Applied(said, lambda: keeper.turn_off(kept.id))
         # Before it is on: whatever ends this wait also ends the fault.
