@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -36,8 +35,6 @@ from tests.injectors.stands import (
 from tiercli.errors import BackendError
 from tiercli.faults.control import ASK_TIMEOUT_S, FaultControl
 from tiercli.faults.injectors.live import note_name
-from tiercli.keeper.client import KeeperClient
-from tiercli.keeper.process import LEASE_S
 
 MakeStand = Callable[[Path], AbstractContextManager[Stand]]
 STANDS = [
@@ -200,19 +197,6 @@ def test_a_drill_leaves_the_note_of_another_alone(tmp_path: Path) -> None:
             other.end()
             eventually(lambda: not other.note.exists())
         assert "rm -f down" in one.note.read_text()
-
-
-def test_a_drill_that_was_stopped_while_it_waited_hears_the_answer(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        keeper = KeeperClient(tmp_path / "note")
-        await keeper.start()
-        renewed = asyncio.create_task(keeper.renew())
-        await asyncio.sleep(0)  # it has asked
-        time.sleep(LEASE_S + 0.5)  # noqa: ASYNC251 - nothing here runs, as when the process is stopped
-        await renewed
-        await keeper.close()
-
-    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("lease_s", [20.0, 1.0], ids=["and goes on", "or says that the lease is over"])
