@@ -121,6 +121,11 @@ CASES = {
         f"  {'x' * 1000}:",
         f"the name '{'x' * 56}… is not accepted (accepted: text of at most 200 characters)",
     ),
+    "a target whose port is none": (
+        '"gateway-1.internal:9100"',
+        '"gateway-1.internal:65536"',
+        "gateway.targets[0]: 65536 is not a port: the highest is 65535",
+    ),
     "a target with a scheme": (
         '"gateway-1.internal:9100"',
         '"http://gateway-1:9100/metrics"',
@@ -151,6 +156,32 @@ def test_a_wrong_value_is_told_with_what_is_accepted(old: str, new: str, said: s
     with pytest.raises(InvalidInput) as caught:
         parse_catalog(HYBRID.replace(old, new, 1), "c")
     assert said in [str(problem).partition(": ")[2] for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:99999", "[::1]:70000", "host:65536"])
+def test_an_address_of_an_environment_whose_port_is_none_is_told_at_its_line(address: str) -> None:
+    """The ports that tiercli itself listens on: nobody else would say so before it tried."""
+    lines = [
+        "environments:",
+        "  staging:",
+        f"    webhook: '{address}'",
+        "    endpoints:",
+        f"      - {{provider: anthropic, region: ap-south-1, url: 'http://x', listen: '{address}'}}",
+    ]
+    begin = len(HYBRID.splitlines())
+    with pytest.raises(InvalidInput) as caught:
+        parse_catalog("\n".join([HYBRID.rstrip("\n"), *lines, ""]), "c")
+    port = address.rpartition(":")[2]
+    said = {problem.location.line - begin: problem.found for problem in caught.value.problems}
+    assert said == {
+        3: f"environments.staging.webhook: {port} is not a port: the highest is 65535",
+        5: f"environments.staging.endpoints[0].listen: {port} is not a port: the highest is 65535",
+    }
+
+
+def test_the_highest_port_is_one() -> None:
+    text = HYBRID.replace('"gateway-1.internal:9100"', '"gateway-1.internal:65535"', 1)
+    assert "gateway-1.internal:65535" in parse_catalog(text, "c").catalog.gateway.targets
 
 
 def test_no_value_of_a_receiver_is_quoted() -> None:

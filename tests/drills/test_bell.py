@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -28,11 +29,12 @@ CONFIG = "alertmanager/alertmanager.yml"
 
 
 class Pager:
-    """A webhook that remembers what it was told; it answers with `status`."""
+    """A webhook that remembers what it was told; it answers with `status`, and to a receiver's next requests with its `statuses`."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str, str]] = []  # receiver, severity, owner, status
         self.status = 200
+        self.statuses: dict[str, Iterator[int]] = {}
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def pager() -> Iterator[tuple[Pager, str]]:
                 labels = alert["labels"]
                 one.told.append((content["receiver"], labels["severity"], labels["owner"], alert["status"]))
                 assert alert["annotations"]["summary"].startswith("TEST, nothing is wrong")
-            self.send_response(one.status)
+            self.send_response(next(one.statuses.get(content["receiver"], iter(())), one.status))
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -139,6 +141,48 @@ def test_a_receiver_that_takes_nothing_is_said(stack: StackBinaries, tmp_path: P
         done = rings(run_tiercli, catalog, "--severity", "page", "--within", "5")
         assert done.returncode == 1
         assert "webhook failed to send" in done.stderr
+
+
+def by_owner(configuration: dict[str, Any]) -> None:
+    """A notification of its own for each owner, so that one receiver is told more than once."""
+    configuration["route"]["group_by"] = ["severity", "owner"]
+
+
+@pytest.mark.parametrize(
+    ("severities", "edit", "said"),
+    [
+        (
+            ("notify",),
+            lambda configuration: None,
+            "notify of content-ai: only 1 of 2 notifications were sent by webhook",
+        ),
+        (("notify", "page"), by_owner, "notify of content-ai: only 3 of 4 notifications were sent by webhook"),
+    ],
+    ids=["two receivers", "a receiver that is told twice"],
+)
+def test_a_receiver_that_takes_nothing_is_said_where_another_takes_it_by_the_same_integration(
+    stack: StackBinaries,
+    tmp_path: Path,
+    run_tiercli: Run,
+    severities: tuple[str, ...],
+    edit: Callable[[dict[str, Any]], None],
+    said: str,
+) -> None:
+    with estate(stack, tmp_path, edit) as (catalog, one, _):
+        one.statuses["content-ai-channel"] = itertools.repeat(400)
+        chosen = [argument for severity in severities for argument in ("--severity", severity)]
+        done = rings(run_tiercli, catalog, *chosen, "--within", "4")
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "webhook failed to send" in done.stderr
+
+
+def test_a_failure_that_was_made_good_is_none(stack: StackBinaries, tmp_path: Path, run_tiercli: Run) -> None:
+    with estate(stack, tmp_path) as (catalog, one, _):
+        one.statuses["content-ai-channel"] = iter([500])  # which Alertmanager sends again
+        done = rings(run_tiercli, catalog, "--severity", "notify", "--within", "30")
+        assert done.returncode == 0, done.stderr
+        assert [told[0] for told in one.told if told[3] == "firing"].count("content-ai-channel") == 2
 
 
 def test_a_bell_that_is_not_sent_in_time_has_not_passed(stack: StackBinaries, tmp_path: Path, run_tiercli: Run) -> None:

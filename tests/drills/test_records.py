@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import Done
+from tests.drills.short_drill import SHORT
 from tests.drills.synthetic_run import passing_events, spec, without
 from tiercli.drills.records import last_of_each, read_records, time_to_detect_s
 from tiercli.drills.result import Outcome, Result
 from tiercli.drills.result_json import encode_result, read_result
-from tiercli.drills.run_folder import RESULT
+from tiercli.drills.run_folder import RESULT, SPEC, TIMELINE
 from tiercli.drills.summary import render_summary
-from tiercli.drills.timeline import AlertSamples, Timeline
+from tiercli.drills.timeline import AlertSamples, Event, RunEnded, RunStarted, Timeline
+from tiercli.drills.timeline_file import encode_event
 from tiercli.drills.verdict import judge
 from tiercli.errors import InvalidInput
 
@@ -128,6 +131,55 @@ def test_the_summary_names_every_drill_links_its_report_and_says_what_did_not_pa
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")  # opens offline
+
+
+def run_left_behind(folder: Path, events: list[Event], *, cut: bytes = b"", spec_file: bool = False) -> Path:
+    """A run's folder as a drill leaves it that is killed: a timeline, and nothing that is written last."""
+    folder.mkdir(parents=True)
+    lines = "".join(encode_event(event) + "\n" for event in events)
+    (folder / TIMELINE).write_bytes(lines.encode() + cut)
+    if spec_file:
+        (folder / SPEC).write_text(yaml.safe_dump(SHORT))
+    return folder
+
+
+def begun(events: list[Event]) -> list[Event]:
+    """The events of a run whose beginning says what was to be done, as that of every run does."""
+    return [replace(one, spec=SHORT) if isinstance(one, RunStarted) else one for one in events]
+
+
+def test_a_run_that_was_killed_is_drawn_from_its_timeline_alone(run_tiercli: Run, tmp_path: Path) -> None:
+    events = begun(without(passing_events(), RunEnded))[:40]
+    killed = run_left_behind(tmp_path / "killed", events, cut='{"kind":"load","at":1,"é'.encode()[:-1])
+    done = run_tiercli("drill", "report", str(killed))
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == f"inconclusive: {killed}/report.html\n"
+    assert "was never cleared" in (killed / "report.html").read_text()
+    assert read_result(killed / RESULT).drill == "short-outage"
+    assert yaml.safe_load((killed / SPEC).read_text())["name"] == "short-outage"
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_runs_that_cannot_be_read_do_not_keep_the_others_from_being_drawn(
+    run_tiercli: Run, tmp_path: Path, form: str
+) -> None:
+    run_left_behind(tmp_path / "a", [])  # killed before the drill began
+    (run_left_behind(tmp_path / "b", passing_events()) / SPEC).write_text("name: [")
+    run_left_behind(tmp_path / "c", begun(passing_events()), cut=b"\xff\n")
+    passed = run_left_behind(tmp_path / "d", passing_events(), spec_file=True)
+    done = run_tiercli("drill", "report", str(tmp_path), "--format", form)
+    assert done.returncode == 2
+    assert "3 of 4 runs cannot be read" in done.stderr
+    assert f"{tmp_path}/a/timeline.jsonl: it ends before the drill began" in done.stderr
+    assert f"{tmp_path}/b/drill.yaml:" in done.stderr
+    assert f"{tmp_path}/c/timeline.jsonl:{len(passing_events()) + 1}: not a timeline event" in done.stderr
+    assert read_result(passed / RESULT).outcome is Outcome.PASSED
+    assert (passed / "report.html").is_file()
+    if form == "text":
+        assert f"passed: {passed}/report.html" in done.stdout
+        assert "1 of 1 passed" in (tmp_path / "summary.html").read_text()
+    else:
+        assert "short-outage" in done.stdout
 
 
 def test_no_drill_or_all_of_them(run_tiercli: Run) -> None:

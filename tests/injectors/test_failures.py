@@ -22,7 +22,9 @@ from tests.injectors.stands import MUMBAI, SECRET, SECRET_VARIABLE, Deployment, 
 from tests.injectors.toxiproxy_fake import fake_toxiproxy
 from tiercli.catalog.loading import load_catalog
 from tiercli.errors import BackendError, ExitCode, FaultNotReverted, TiercliError
-from tiercli.faults.injectors.live import NOTE, LiveInjectors
+from tiercli.faults.injectors.live import LiveInjectors, note_name
+
+NOTE = note_name("staging", os.getpid())
 
 
 @pytest.fixture(autouse=True)
@@ -239,7 +241,7 @@ def test_without_a_run_folder_the_note_is_in_the_folder_of_states(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     loaded = load_catalog(commands(tmp_path, ["touch", "down"], ["rm", "-f", "down"]))
-    note = tmp_path / "state" / "tiercli" / f"faults-on-staging-{os.getpid()}.txt"
+    note = tmp_path / "state" / "tiercli" / NOTE
 
     async def scenario() -> None:
         environment = loaded.catalog.environments["staging"]

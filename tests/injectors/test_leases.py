@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -35,9 +34,7 @@ from tests.injectors.stands import (
 )
 from tiercli.errors import BackendError
 from tiercli.faults.control import ASK_TIMEOUT_S, FaultControl
-from tiercli.faults.injectors.live import NOTE
-from tiercli.keeper.client import KeeperClient
-from tiercli.keeper.process import LEASE_S
+from tiercli.faults.injectors.live import note_name
 
 MakeStand = Callable[[Path], AbstractContextManager[Stand]]
 STANDS = [
@@ -53,9 +50,9 @@ KEPT = STANDS[1:]  # by what has no leases of its own
 class Drill:
     """A drill that has turned its faults on, and what it says when it ends."""
 
-    def __init__(self, process: subprocess.Popen[str], note: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], notes: Path) -> None:
         self.process = process
-        self.note = note
+        self.note = notes / note_name("staging", process.pid)
         self.said: list[str] = []
 
     @property
@@ -83,7 +80,7 @@ def drilling(stand: Stand, *uses: Use) -> Iterator[Drill]:
         text=True,
         process_group=0,
     )
-    drill = Drill(process, notes / NOTE)
+    drill = Drill(process, notes)
     try:
         assert process.stdout is not None
         drill.said = [process.stdout.readline() for _ in uses]
@@ -178,7 +175,7 @@ def test_a_command_that_is_under_way_is_ended_and_undone(tmp_path: Path, whom: s
     catalog, notes = write_catalog(tmp_path, {"commands": commands}), tmp_path / "run"
     command = [sys.executable, "-m", "tests.injectors.drill_child", str(catalog), str(notes)]
     process = subprocess.Popen([*command, '["gateway-down", {}, {}]'], cwd=ROOT)
-    drill = Drill(process, notes / NOTE)
+    drill = Drill(process, notes)
     try:
         eventually((tmp_path / "began").exists)
         os.kill(process.pid if whom == "the drill" else drill.keeper, signal.SIGKILL)
@@ -190,17 +187,16 @@ def test_a_command_that_is_under_way_is_ended_and_undone(tmp_path: Path, whom: s
         process.wait()
 
 
-def test_a_drill_that_was_stopped_while_it_waited_hears_the_answer(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        keeper = KeeperClient(tmp_path / "note")
-        await keeper.start()
-        renewed = asyncio.create_task(keeper.renew())
-        await asyncio.sleep(0)  # it has asked
-        time.sleep(LEASE_S + 0.5)  # noqa: ASYNC251 - nothing here runs, as when the process is stopped
-        await renewed
-        await keeper.close()
-
-    asyncio.run(scenario())
+def test_a_drill_leaves_the_note_of_another_alone(tmp_path: Path) -> None:
+    """Two that keep their runs in the same folder: each one's note is there for as long as its own fault is on."""
+    with command_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as one:
+        with drilling(stand, stand.uses[1]) as other:
+            assert "replica-down" in other.note.read_text()
+            assert "gateway-down" in one.note.read_text()
+            other.process.send_signal(signal.SIGINT)
+            other.end()
+            eventually(lambda: not other.note.exists())
+        assert "rm -f down" in one.note.read_text()
 
 
 @pytest.mark.parametrize("lease_s", [20.0, 1.0], ids=["and goes on", "or says that the lease is over"])

@@ -14,6 +14,7 @@ Tier = Literal["local", "cloud"]
 Severity = Literal["page", "notify", "trend"]
 
 LONGEST_DURATION_S = 365 * 86_400
+HIGHEST_PORT = 65_535
 
 
 _BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -46,6 +47,13 @@ def _check_interval(value: str) -> str:
     return value
 
 
+def _check_port(value: str) -> str:
+    port = int(value.rpartition(":")[2])
+    if port > HIGHEST_PORT:
+        raise ValueError(f"{port} is not a port: the highest is {HIGHEST_PORT}")
+    return value
+
+
 # A name that becomes a label value: anything printable, because it is quoted wherever it goes.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_check_name)]
 # A name that becomes an identifier in somebody else's configuration, some of which expands $ and {{.
@@ -56,7 +64,9 @@ Interval = Annotated[str, AfterValidator(_check_interval), Field(description="a 
 # One line of printable text.
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_check_name)]
 HostPort = Annotated[
-    str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
+    str,
+    StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"),
+    AfterValidator(_check_port),
 ]
 
 

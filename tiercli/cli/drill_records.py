@@ -38,15 +38,13 @@ def report(
         Literal["text", "github"], typer.Option("--format", help="github prints Markdown for a pull request.")
     ] = "text",
 ) -> None:
-    """Judge finished runs again from their timelines, and draw their reports again."""
+    """Judge finished runs again from their timelines, and draw their reports again. Of several, those that cannot be read are named
+    when the others are done: exit 2."""
     from tiercli.drills.markdown import results_markdown
     from tiercli.drills.records import Record
-    from tiercli.drills.run_files import result_files
+    from tiercli.drills.run_files import draw_again
     from tiercli.drills.run_folder import REPORT, TIMELINE, write_files
-    from tiercli.drills.spec_files import load_run_spec
     from tiercli.drills.summary import SUMMARY, render_summary
-    from tiercli.drills.timeline_file import load_timeline
-    from tiercli.drills.verdict import judge
     from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 
     folders = [folder] if (folder / TIMELINE).is_file() else sorted(one.parent for one in folder.glob(f"*/{TIMELINE}"))
@@ -55,22 +53,26 @@ def report(
         raise InvalidInput(
             f"{folder} is not a run's folder", [Problem(place, f"no {TIMELINE} in it", "a folder below runs/")]
         )
-    results = []
+    records: list[Record] = []
+    problems: list[Problem] = []
     for one in folders:
-        spec = load_run_spec(one)
-        timeline = load_timeline(one / TIMELINE)
-        result = judge(spec, timeline)
-        write_files(one, result_files(spec, result, timeline))
-        results.append(result)
+        try:
+            records.append(Record(one, draw_again(one)))
+        except InvalidInput as error:
+            if len(folders) == 1:
+                raise
+            problems += error.problems
+            continue
         if form == "text":
-            output_console().print(f"{result.outcome.value}: {one / REPORT}", markup=False)
+            output_console().print(f"{records[-1].result.outcome.value}: {one / REPORT}", markup=False)
     if form == "github":
-        typer.echo(results_markdown(results), nl=False)
-    elif len(folders) > 1:
-        records = [Record(one, result) for one, result in zip(folders, results, strict=True)]
+        typer.echo(results_markdown([record.result for record in records]) if records else "", nl=False)
+    elif records and len(folders) > 1:
         write_files(folder, {SUMMARY: render_summary(records)})
         output_console().print(f"summary: {folder / SUMMARY}", markup=False)
-    codes = [result.outcome.exit_code for result in results]
+    if problems:
+        raise InvalidInput(f"{len(folders) - len(records)} of {len(folders)} runs cannot be read", problems)
+    codes = [record.result.outcome.exit_code for record in records]
     worst = (ExitCode.CHECK_FAILED, ExitCode.ENVIRONMENT_FAILED)
     raise typer.Exit(next((code for code in worst if code in codes), ExitCode.OK))
 

@@ -27,6 +27,14 @@ class GettableAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertGroup:
+    """Alerts that are sent to a receiver as one notification: the labels of each."""
+
+    receiver: str
+    alerts: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """A silence; `matchers` by name, each of equality. Times are Unix seconds."""
 
@@ -60,6 +68,14 @@ class AlertmanagerClient(ApiClient):
                     fingerprint=one["fingerprint"],
                 )
                 for one in answer
+            ]
+
+    async def alert_groups(self) -> list[AlertGroup]:
+        """What its alerts are sent as: a group for each receiver that is told of it."""
+        answer = await self.get_json("/api/v2/alerts/groups")
+        with self.reading():
+            return [
+                AlertGroup(one["receiver"]["name"], tuple(alert["labels"] for alert in one["alerts"])) for one in answer
             ]
 
     async def post_alerts(self, alerts: Sequence[Mapping[str, object]]) -> None:

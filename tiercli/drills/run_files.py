@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import yaml
 
 from tiercli.drills.junit import render_junit
 from tiercli.drills.report import render_report
 from tiercli.drills.result import Result
 from tiercli.drills.result_json import encode_result
-from tiercli.drills.run_folder import JUNIT, REPORT, RESULT, SPEC
+from tiercli.drills.run_folder import JUNIT, REPORT, RESULT, SPEC, TIMELINE, write_files
 from tiercli.drills.spec import DrillSpec
+from tiercli.drills.spec_files import load_run_spec
 from tiercli.drills.timeline import Timeline
+from tiercli.drills.timeline_file import load_timeline
+from tiercli.drills.verdict import judge
 
 
 def result_files(spec: DrillSpec, result: Result, timeline: Timeline) -> dict[str, str]:
@@ -21,3 +26,13 @@ def result_files(spec: DrillSpec, result: Result, timeline: Timeline) -> dict[st
         JUNIT: render_junit(result),
         REPORT: render_report(result, timeline),
     }
+
+
+def draw_again(folder: Path) -> Result:
+    """Judge the run of `folder` again from its timeline, and write its files again. Raises InvalidInput where it cannot be read,
+    BackendError when the disk refuses."""
+    timeline = load_timeline(folder / TIMELINE)
+    spec = load_run_spec(folder, timeline)
+    result = judge(spec, timeline)
+    write_files(folder, result_files(spec, result, timeline))
+    return result

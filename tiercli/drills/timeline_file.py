@@ -55,6 +55,12 @@ def decode_events(lines: Iterable[str], file: str = "timeline.jsonl") -> Timelin
 
 
 def load_timeline(path: Path) -> Timeline:
-    """Read a run's timeline file."""
-    with path.open(encoding="utf-8") as stream:
-        return decode_events(stream, str(path))
+    """Read a run's timeline file. Raises InvalidInput where it cannot be read, or has a line that is no event."""
+    try:
+        # Bytes that are no UTF-8 become escapes that JSON does not know: their line is a bad one, or one cut short.
+        with path.open(encoding="utf-8", errors="backslashreplace") as stream:
+            return decode_events(stream, str(path))
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        problem = Problem(Location(str(path)), said, "a drill's timeline")
+        raise InvalidInput(f"{path} cannot be read", [problem]) from error

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiercli.errors import BackendError
 from tiercli.faults.interface import Fault, FaultKind, FaultSettings, HoldsListener, Listener
 
 LONGEST_LEASE_S = 3600.0
+_AGAIN_S = 1.0  # until a fault that could not be turned off is tried again
+_NOT_OFF = (BackendError, OSError)  # a listener that does not listen again: no descriptor is free, say
 
 
 @dataclass(eq=False, slots=True)
@@ -25,6 +30,8 @@ class Injection:
     lease_s: float
     expires_at: float = 0.0
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+    on_at: list[InjectionPoint] = field(default_factory=list)  # where it is on, or may be
+    ending: bool = False  # it is to be off, and could not be turned off yet
 
     def as_json(self, now: float) -> dict[str, Any]:
         """What the control API says of it; `now` is the event loop's clock."""
@@ -61,12 +68,13 @@ class Leases:
         return list(self._injections.values())
 
     async def apply(self, injection: Injection) -> None:
-        """Turn a fault on; one with the same id is turned off first."""
+        """Turn a fault on; one with the same id is turned off first. Raises BackendError or OSError where that cannot be."""
         async with self._lock:
             await self._clear(injection.id)
             self._injections[injection.id] = injection
             self._start_lease(injection)
             for point in injection.points:
+                injection.on_at.append(point)
                 point.faults = (*point.faults, injection.fault)
                 if isinstance(injection.fault, HoldsListener):
                     await injection.fault.applied(point.listener)
@@ -79,21 +87,41 @@ class Leases:
         return injection
 
     async def clear(self, name: str) -> bool:
-        """Turn a fault off; False where it was not on."""
+        """Turn a fault off; False where it was not on. Raises BackendError or OSError where it could not be: it is still among those
+        that are on, and is tried again until it is off."""
         async with self._lock:
             return await self._clear(name)
 
     async def clear_all(self) -> None:
-        """Turn every fault off, the newest first."""
+        """Turn every fault off, the newest first. Raises as `clear`, the first error, once all were tried."""
+        failed: Exception | None = None
         for injection in reversed(self.active()):
-            await self.clear(injection.id)
+            try:
+                await self.clear(injection.id)
+            except _NOT_OFF as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    async def close(self) -> None:
+        """Turn every fault off, for good: what cannot be is forgotten, because its listener is closed next."""
+        with contextlib.suppress(*_NOT_OFF):
+            await self.clear_all()
+        for injection in self.active():
+            if injection.timer is not None:
+                injection.timer.cancel()
+        self._injections.clear()
 
     def _start_lease(self, injection: Injection) -> None:
+        if injection.ending:
+            return
+        injection.expires_at = asyncio.get_running_loop().time() + injection.lease_s
+        self._wake(injection, injection.lease_s)
+
+    def _wake(self, injection: Injection, in_s: float) -> None:
         if injection.timer is not None:
             injection.timer.cancel()
-        loop = asyncio.get_running_loop()
-        injection.expires_at = loop.time() + injection.lease_s
-        injection.timer = loop.call_at(injection.expires_at, self._expire, injection)
+        injection.timer = asyncio.get_running_loop().call_later(in_s, self._expire, injection)
 
     def _expire(self, injection: Injection) -> None:
         task = asyncio.get_running_loop().create_task(self._clear_expired(injection))
@@ -102,18 +130,31 @@ class Leases:
 
     async def _clear_expired(self, injection: Injection) -> None:
         async with self._lock:
-            renewed = injection.expires_at > asyncio.get_running_loop().time()
+            renewed = injection.expires_at > asyncio.get_running_loop().time() and not injection.ending
             if self._injections.get(injection.id) is injection and not renewed:
-                await self._clear(injection.id)
+                with contextlib.suppress(*_NOT_OFF):  # said already, and tried again
+                    await self._clear(injection.id)
 
     async def _clear(self, name: str) -> bool:
-        injection = self._injections.pop(name, None)
+        injection = self._injections.get(name)
         if injection is None:
             return False
+        for point in tuple(injection.on_at):
+            point.faults = tuple(fault for fault in point.faults if fault is not injection.fault)
+            try:
+                if isinstance(injection.fault, HoldsListener):
+                    await injection.fault.cleared(point.listener)
+            except _NOT_OFF as error:
+                self._not_off(injection, point, error)
+                raise
+            injection.on_at.remove(point)
         if injection.timer is not None:
             injection.timer.cancel()
-        for point in injection.points:
-            point.faults = tuple(fault for fault in point.faults if fault is not injection.fault)
-            if isinstance(injection.fault, HoldsListener):
-                await injection.fault.cleared(point.listener)
+        del self._injections[name]
         return True
+
+    def _not_off(self, injection: Injection, point: InjectionPoint, error: Exception) -> None:
+        if not injection.ending:
+            sys.stderr.write(f"{injection.kind.name} on {point.name} is tried again until it is off: {error}\n")
+        injection.ending = True
+        self._wake(injection, _AGAIN_S)

@@ -55,11 +55,12 @@ class RouteListener:
             self._reset_open()
 
     async def accept(self) -> None:
-        """Undo one `refuse`; with the last one undone, accept connections again."""
+        """Undo one `refuse`; with the last one undone, accept connections again. Raises BackendError or OSError where that cannot
+        be, and has undone nothing then: it can be called again."""
         async with self._lock:
-            self._refusals -= 1
-            if self._refusals == 0 and not self._stays_open:
+            if self._refusals == 1 and not self._stays_open:
                 await self._listen()
+            self._refusals -= 1
 
     async def retire(self) -> None:
         """Accept no new connections; those that are open go on."""
@@ -76,7 +77,11 @@ class RouteListener:
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         sock = _bind(self._host, self.port)
-        self._listening = await loop.create_server(self._server, sock=sock, backlog=_BACKLOG)
+        try:
+            self._listening = await loop.create_server(self._server, sock=sock, backlog=_BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
 
     def _stop_listening(self) -> None:
         if self._listening is not None:

@@ -101,7 +101,7 @@ class FaultProxy:
 
     async def drain(self, within_s: float) -> None:
         """Turn every fault off, take no new connections, and wait up to `within_s` seconds for the calls under way."""
-        await self._leases.clear_all()
+        await self._leases.close()
         for listener in self._listeners.values():
             await listener.retire()
         if self.in_flight:
@@ -111,7 +111,7 @@ class FaultProxy:
 
     async def close(self) -> None:
         """Turn every fault off, reset what is open, give the ports back."""
-        await self._leases.clear_all()
+        await self._leases.close()
         if self._control is not None:
             await self._control.cleanup()
         for listener in self._listeners.values():

@@ -75,6 +75,8 @@ class Command:
             said = f": {said}" if said else ""
             if not ended.done():
                 await _end_group(process.pid, ended)
+                if attempt.mark:  # what it started may be in groups and sessions of its own
+                    await asyncio.to_thread(end_marked, attempt.mark)
                 return INTERRUPTED if attempt.abandoned.is_set() else f"not done within {self.within_s:g} s{said}"
             code = ended.result()
             return f"{f'signal {-code}' if code < 0 else f'exit code {code}'}{said}" if code else ""

@@ -7,7 +7,8 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class KeeperClient:
         self._hearing: asyncio.Task[None] | None = None
         self._answers: dict[tuple[str, str], asyncio.Future[Mapping[str, Any]]] = {}
         self._faults: dict[str, KeptFault] = {}
+        self._ended: list[str] = []  # what the keeper said became of faults that nobody renewed
         self._not_on: dict[str, str] = {}  # by fault that may be on all the same, what went wrong first
         self._died = False
         self._rescued: asyncio.Future[dict[str, FaultOn]] = asyncio.get_running_loop().create_future()
@@ -76,7 +78,8 @@ class KeeperClient:
         could not be turned on and may be on all the same."""
         self._faults[fault.id] = fault
         try:
-            answer = await self._ask(("on", fault.id), {"do": "on", "fault": fault.as_json()})
+            async with self._renewing():
+                answer = await self._ask(("on", fault.id), {"do": "on", "fault": fault.as_json()})
         except BackendError:
             one = (await asyncio.shield(self._rescued)).get(fault.id)
             if one is not None:
@@ -96,7 +99,8 @@ class KeeperClient:
         if fault is None:
             return
         try:
-            left = str((await self._ask(("off", name), {"do": "off", "id": name}))["off"])
+            async with self._renewing():
+                left = str((await self._ask(("off", name), {"do": "off", "id": name}))["off"])
         except BackendError:  # it died, and what it kept is turned off here
             one = (await asyncio.shield(self._rescued)).get(name)
             left = one.left if one is not None and await turn_off_all([one], TRIES) else ""
@@ -109,7 +113,8 @@ class KeeperClient:
 
     async def renew(self) -> None:
         """Begin every lease anew. Raises BackendError where the keeper has ended, or a fault has."""
-        ended = (await self._ask(("renew", ""), {"do": "renew"}))["ended"]
+        await self._ask(("renew", ""), {"do": "renew"})
+        ended, self._ended = self._ended, []
         if ended:
             raise BackendError(f"nobody renewed for {LEASE_S:g} s: {'; '.join(ended)}")
 
@@ -130,6 +135,21 @@ class KeeperClient:
         self._hearing.cancel()
         await asyncio.gather(self._hearing, return_exceptions=True)
         self._said.close()
+
+    @asynccontextmanager
+    async def _renewing(self) -> AsyncIterator[None]:
+        """Whoever waits inside is alive, however long the keeper takes."""
+        task = asyncio.create_task(self._renew_for_ever())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 5)
+            await self._ask(("renew", ""), {"do": "renew"})  # what it says has ended, the next `renew` tells
 
     async def _ask(self, key: tuple[str, str], message: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._died or self._pipe is None:
@@ -159,6 +179,7 @@ class KeeperClient:
             said = json.loads(line)
             what = next(kind for kind in ("on", "off", "ended") if kind in said)
             key = ("renew", "") if what == "ended" else (what, str(said["id"]))
+            self._ended += said.get("ended", ())
             answer = self._answers.pop(key, None)
             if answer is not None and not answer.done():
                 answer.set_result(said)

@@ -41,7 +41,7 @@ class Keeper:
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: list[str] = []
-        self._renewed_at = time.monotonic()
+        self._heard_at = time.monotonic()
         self._alone = asyncio.Event()
 
     async def serve(self) -> int:
@@ -68,8 +68,8 @@ class Keeper:
             os._exit(0)
 
     def _obey(self, message: Mapping[str, Any]) -> None:
+        self._heard_at = time.monotonic()
         if message["do"] == "renew":
-            self._renewed_at = time.monotonic()
             ended, self._ended = self._ended, []
             _say(ended=ended)
             return
@@ -96,7 +96,6 @@ class Keeper:
             said = await one.turn_on()
             if said:
                 await self._turn_off([one])
-            self._renewed_at = time.monotonic()
             _say(id=name, on=said, left=one.left)
 
     async def _asked_off(self, name: str) -> None:
@@ -104,23 +103,24 @@ class Keeper:
             one = self._faults.get(name)
             if one is not None:
                 await self._turn_off([one])
-            self._renewed_at = time.monotonic()
             _say(id=name, off=one.left if one is not None else "")
 
     async def _watch(self) -> None:
-        """Undo everything once nobody renews; but not while something is turned on or off, which takes its time."""
+        """Undo everything once nobody renews: what is under way too, as a drill that waits for it renews meanwhile."""
         while not self._alone.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._alone.wait(), LEASE_S / 20)
-            late = time.monotonic() > self._renewed_at + LEASE_S
+            late = time.monotonic() > self._heard_at + LEASE_S
             faults = [one for one in self._faults.values() if not one.given_up]
-            if late and faults and not self._changing.locked():
+            if late and faults:
+                for one in faults:
+                    one.abandoned.set()
                 async with self._changing:
+                    faults = [one for one in faults if self._faults.get(one.fault.id) is one]
                     await self._turn_off(faults, f"nobody renewed for {LEASE_S:g} s")
                     for one in faults:
                         became = f"may still be on: {one.left}" if one.left else "was turned off"
                         self._ended.append(f"{one.fault.name} {became}")
-                    self._renewed_at = time.monotonic()
 
     async def _turn_off(self, faults: list[FaultOn], alone: str = "") -> None:
         """The newest first. `alone`: why nobody waits for it; what could not be undone is said here then."""

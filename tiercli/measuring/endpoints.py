@@ -20,8 +20,6 @@ from tiercli.measuring.place import OWN_HEADERS, Place
 from tiercli.measuring.wires import WIRES
 from tiercli.measuring.wires.interface import Wire
 
-_HIGHEST_PORT = 65_535
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoodFor:
@@ -123,9 +121,7 @@ def _credential_headers(endpoint: ProviderEndpoint, wire: Wire, folder: Path, at
 
 def _address_problems(endpoint: ProviderEndpoint, taken: dict[str, int], at: Location) -> Iterator[Problem]:
     host, port = split_address(endpoint.listen)
-    if port > _HIGHEST_PORT:
-        yield Problem(at, f"{port} is not a port", f"0 to {_HIGHEST_PORT}")
-    elif port and endpoint.listen in taken:
+    if port and endpoint.listen in taken:
         yield Problem(at, f"{endpoint.listen} is another endpoint's too", "an address of its own, or port 0")
     elif port and (host, port) == (urlsplit(endpoint.url).hostname, urlsplit(endpoint.url).port):
         yield Problem(at, f"{endpoint.listen} is the endpoint itself", "another port: the proxy would call itself")

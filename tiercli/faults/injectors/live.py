@@ -20,13 +20,13 @@ from tiercli.faults import FAULTS_BY_NAME
 from tiercli.faults.control import FaultControl
 from tiercli.faults.injectors.choice import ByLoad, ByProxy, ByToxiproxy, Chooser, Uncovered
 from tiercli.faults.injectors.endpoints import Locate, open_endpoint
+from tiercli.faults.injectors.hidden import secrets_of
 from tiercli.faults.injectors.own_faults import DeclaredFault, missing_programs, own_fault, own_way
 from tiercli.faults.injectors.toxiproxy import Toxiproxy
 from tiercli.faults.validation import check_fault
 from tiercli.keeper.client import KeeperClient
 from tiercli.keeper.kept_fault import KeptFault, Step
 
-NOTE = "faults-on.txt"  # says what is on, while something is
 Use = tuple[str, Mapping[str, str], Mapping[str, Any]]
 
 
@@ -60,13 +60,13 @@ class LiveInjectors:
     ) -> None:
         """`folder` is the catalog's: files of credentials lie below it, commands run in it. `locate` knows the catalog's places.
         `tiers`: the tier of each provider. While something that has no lease of its own is on, a file in `note_folder` says so and
-        how it is undone by hand; without one, a file in the user's folder of states."""
+        how it is undone by hand; without one, a file in the user's folder of states. See `note_name`."""
         self._environment = environment
         self._name = name
         self._folder = folder.resolve()
         self._locate_in_catalog = locate
         self._tiers = tiers or {}
-        self._note = _note_file(name) if note_folder is None else note_folder.resolve() / NOTE
+        self._note = (_state_folder() if note_folder is None else note_folder.resolve()) / note_name(name, os.getpid())
         self._control: FaultControl | None = None
         self._keeper: KeeperClient | None = None
         self._starting = asyncio.Lock()
@@ -178,6 +178,8 @@ class LiveInjectors:
                 await keeper.start()
                 self._keeper = keeper
         keeper = self._keeper
+        # Not its own alone: a command has all of tiercli's variables, and can read every file.
+        hidden = tuple(dict.fromkeys((*hidden, *secrets_of(self._environment, self._folder))))
         kept = KeptFault(f"{fault}-{secrets.token_hex(4)}", _on(fault, target), steps, by_hand, hidden)
         applied = Applied(said, lambda: keeper.turn_off(kept.id))
         # Before it is on: whatever ends this wait also ends the fault.
@@ -215,6 +217,11 @@ def _on(fault: str, target: Mapping[str, str]) -> str:
     return f"{fault} on {labels}" if labels else fault
 
 
-def _note_file(name: str) -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "tiercli" / f"faults-on-{slug(name)}-{os.getpid()}.txt"
+def note_name(environment: str, pid: int) -> str:
+    """The name of the file that says what is on, while something is: of an environment and a process, because drills that run at the
+    same time may share a folder."""
+    return f"faults-on-{slug(environment)}-{pid}.txt"
+
+
+def _state_folder() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tiercli"
