@@ -179,6 +179,24 @@ def test_an_address_of_an_environment_whose_port_is_none_is_told_at_its_line(add
     }
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://prometheus:99999", "names no port: the highest is 65535"),
+        ("http://prometheus:nine", "names no port"),
+        ("http://[::1", "Invalid IPv6 URL"),
+        ("https://:9090", "names no host"),
+    ],
+)
+def test_a_url_of_an_environment_that_cannot_be_asked_is_told_at_its_line(url: str, said: str) -> None:
+    lines = ["environments:", "  staging:", f"    prometheus: {{url: '{url}'}}", ""]
+    with pytest.raises(InvalidInput) as caught:
+        parse_catalog("\n".join([HYBRID.rstrip("\n"), *lines]), "c")
+    [problem] = caught.value.problems
+    assert problem.location.line == len(HYBRID.splitlines()) + 3
+    assert said in problem.found
+
+
 def test_the_highest_port_is_one() -> None:
     text = HYBRID.replace('"gateway-1.internal:9100"', '"gateway-1.internal:65535"', 1)
     assert "gateway-1.internal:65535" in parse_catalog(text, "c").catalog.gateway.targets

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from tiercli.catalog.field_types import Duration, HostPort, Line, Model, Name, PlainName
+from tiercli.catalog.field_types import Duration, HostPort, Line, Model, Name, PlainName, check_url_port
 
 Url = Annotated[
     str,
     StringConstraints(pattern=r"^https?://[^\s@]+$"),
+    AfterValidator(check_url_port),
     Field(description="http or https, without credentials in it"),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -51,6 +52,18 @@ def _check_port(value: str) -> str:
     port = int(value.rpartition(":")[2])
     if port > HIGHEST_PORT:
         raise ValueError(f"{port} is not a port: the highest is {HIGHEST_PORT}")
+    return value
+
+
+def check_url_port(value: str) -> str:
+    """A URL whose host and port can be asked, as it is. Raises ValueError."""
+    parts = urlsplit(value)
+    try:
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as error:
+        raise ValueError(f"{value!r} names no port: the highest is {HIGHEST_PORT}") from error
+    if not parts.hostname:
+        raise ValueError(f"{value!r} names no host")
     return value
 
 
