@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.drills.short_drill import SHORT, short_spec
-from tests.drills.synthetic_run import CLEAR_AT, FAULT_AT, passing_events, spec, timeline
+from tests.drills.synthetic_run import CLEAR_AT, FAULT_AT, WHO, passing_events, spec, timeline, times
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.drills.floor import floor_parts
 from tiercli.drills.junit import render_junit
@@ -19,7 +19,7 @@ from tiercli.drills.load_shape import build_shape
 from tiercli.drills.report import render_report
 from tiercli.drills.result_json import encode_result
 from tiercli.drills.spec import Load
-from tiercli.drills.timeline import AlarmFacts, Notified
+from tiercli.drills.timeline import AlarmFacts, AlertSamples, Notified, SignalSamples
 from tiercli.drills.timeline_file import decode_events, encode_event
 from tiercli.drills.verdict import judge
 from tiercli.errors import InvalidInput
@@ -41,6 +41,42 @@ def test_a_window_fills_when_the_raw_data_says_so() -> None:
 
 def test_a_window_of_which_nothing_is_known_must_pass_whole() -> None:
     assert floor_parts(FACTS, 0.5, None)["rate window fills"] == 9
+
+
+def falling_back(fires_at: float, pending: list[float], filled: list[float]) -> tuple[float, float]:
+    """The passing run with other samples: how long its window took to fill, and how far it was above its floor."""
+    kept = [
+        replace(event, times=pending if event.state == "pending" else times(fires_at, CLEAR_AT + 5))
+        if isinstance(event, AlertSamples)
+        else event
+        for event in passing_events()
+    ]
+    points = [(at, 1.0) for at in filled]
+    raw = SignalSamples(
+        at=CLEAR_AT + 20, alert="ProviderDown", role="filled", expr="raw", labels=WHO, unit="short", points=points
+    )
+    detection = judge(spec(), timeline(kept, raw)).expectations[0].detection
+    assert detection.above_floor_s is not None
+    return detection.floor_parts["rate window fills"], detection.above_floor_s
+
+
+def test_a_signal_that_falls_back_begins_its_wait_anew() -> None:
+    fell = times(FAULT_AT + 1, FAULT_AT + 2, 0.05) + times(FAULT_AT + 3, CLEAR_AT, 0.05)
+    broken = times(FAULT_AT + 1, FAULT_AT + 2) + times(FAULT_AT + 3, FAULT_AT + 4.75)
+    # The raw data departs 0.4 s after the fault; the alarm waits 2 s.
+    assert falling_back(FAULT_AT + 5, broken, fell) == (pytest.approx(2.6), pytest.approx(0.0))
+    # An alarm that begins anew though its signal never fell back is late, and so is one that was pending all the time.
+    steady = times(FAULT_AT + 1, CLEAR_AT, 0.05)
+    assert falling_back(FAULT_AT + 5, broken, steady) == (pytest.approx(0.6), pytest.approx(2.0))
+    assert falling_back(FAULT_AT + 5, times(FAULT_AT + 1, FAULT_AT + 4.75), fell) == (
+        pytest.approx(0.6),
+        pytest.approx(2.0),
+    )
+
+
+def test_a_rule_that_sees_a_first_event_before_a_raw_rate_does_needs_no_time_to_fill() -> None:
+    later = times(FAULT_AT + 2.5, CLEAR_AT, 0.05)
+    assert falling_back(FAULT_AT + 4, times(FAULT_AT + 2, FAULT_AT + 3.75), later)[0] == pytest.approx(2.1)
 
 
 def test_for_is_rounded_up_to_whole_evaluations() -> None:

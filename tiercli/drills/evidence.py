@@ -38,9 +38,9 @@ def alarm_facts(alarm: Alarm, estate: Estate) -> AlarmFacts:
 
 def full_window_departure(alarm: Alarm, estate: Estate) -> str | None:
     """The alarm's `departure` over its own rate window in place of the shortest: when the raw data, all of it scraped
-    and no rule evaluated, makes the expression true. None for an alarm without a window."""
-    if not parse_duration(alarm.window):
-        return None
+    and no rule evaluated, makes the expression true; `fills` where the alarm says so itself. None for an alarm without a window."""
+    if alarm.fills is not None or not parse_duration(alarm.window):
+        return alarm.fills
     shortest = format_duration(SHORTEST_WINDOW_SCRAPES * estate.timing.scrape_s)
     whole = alarm.departure.replace(f"[{shortest}]", f"[{alarm.window}]")
     return whole.replace(f"[{shortest}:", f"[{alarm.window}:")  # of a subquery

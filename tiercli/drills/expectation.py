@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tiercli.conventions import SEVERITY_LABEL
+from tiercli.drills.detection import filled_at, signals_of
 from tiercli.drills.floor import floor_parts, tolerance_s
 from tiercli.drills.payload import judge_payload
 from tiercli.drills.result import Detection, ExpectationResult, Outcome, Step
@@ -19,7 +20,6 @@ from tiercli.drills.timeline import (
     FaultCleared,
     Notified,
     RunStarted,
-    SignalSamples,
     Timeline,
 )
 from tiercli.drills.told import notifications
@@ -47,6 +47,7 @@ class _Sightings:
     departed_at: float | None
     labels: dict[str, str]
     fired: tuple[dict[str, str], ...]
+    since_fault: tuple[AlertSamples, ...]
     suppressed: bool
     silenced: bool
     routed_to: frozenset[str]
@@ -196,6 +197,7 @@ def _sightings(expected: Expectation, run: RunStarted, timeline: Timeline) -> _S
         resolved_at=ended[-1] if ended and not still_firing else None,
         departed_at=_departure(expected, timeline, began),
         labels=next((event.labels for event in samples if event.state == "firing"), {}),
+        since_fault=tuple(replace(event, times=[at for at in event.times if at >= began]) for event in samples),
         fired=tuple(event.labels for event in samples if event.state == "firing"),
         suppressed=any(event.state == "suppressed" for event in deliveries),
         silenced=any(event.silenced_by and not event.inhibited_by for event in deliveries),
@@ -235,21 +237,12 @@ def _departure(expected: Expectation, timeline: Timeline, began: float) -> float
     return min(
         (
             at
-            for event in _signals(expected, timeline, "departure")
+            for event in signals_of(expected, timeline, "departure")
             for at, value in event.points
             if at >= began and value > 0
         ),
         default=None,
     )
-
-
-def _signals(expected: Expectation, timeline: Timeline, role: str) -> Iterator[SignalSamples]:
-    """The samples of one role that belong to the expected alert: labels that both know must agree."""
-    for event in timeline.of(SignalSamples):
-        if event.alert == expected.alert and event.role == role:
-            shared = set(event.labels) & set(expected.labels)
-            if all(event.labels[name] == expected.labels[name] for name in shared):
-                yield event
 
 
 def _detection(expected: Expectation, saw: _Sightings, run: RunStarted, timeline: Timeline) -> Detection:
@@ -259,11 +252,8 @@ def _detection(expected: Expectation, saw: _Sightings, run: RunStarted, timeline
     facts = next((event for event in timeline.of(AlarmFacts) if event.alert == expected.alert), None)
     parts: dict[str, float] = {}
     if facts is not None and saw.departed_at is not None and saw.firing_at is not None:
-        filled_at = min(
-            (at for event in _signals(expected, timeline, "filled") for at, _ in event.points if at >= saw.departed_at),
-            default=None,
-        )
-        filled_s = None if filled_at is None else filled_at - saw.departed_at
+        since = filled_at(expected, timeline, saw.since_fault, run.scrape_s)
+        filled_s = None if since is None else since - saw.departed_at
         parts = floor_parts(facts, run.evaluation_s, filled_s)
     notified_at = min(
         (event.at for event in saw.notified if event.status == "firing" and event.receiver == expected.receiver),

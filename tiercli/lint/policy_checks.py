@@ -96,7 +96,8 @@ def _expressions(alarms: AlarmSet, loaded: LoadedCatalog) -> Iterator[_Expressio
     for alarm in alarms.alarms:
         yield from (_Expression(record.expr, record=record.record) for record in alarm.records)
         yield _Expression(alarm.expr, user=alarm.alarm)
-        yield _Expression(alarm.departure, user=f"a drill of {alarm.alarm}")
+        for expr in filter(None, (alarm.departure, alarm.fills)):
+            yield _Expression(expr, user=f"a drill of {alarm.alarm}")
     for path, text in render_dashboards(loaded.catalog, alarms.canonical.unbound).items():
         for panel in read_board(text, path)[1]:
             yield from (_Expression(expr, user=f"{panel.board}/{panel.title}") for expr in panel.expressions)

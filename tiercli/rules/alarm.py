@@ -172,12 +172,17 @@ class Alarm(Model):
     window: Duration = Field(
         description="the rate window of the expression, which `departure` looks at in its shortest form"
     )
+    fills: str | None = Field(
+        default=None,
+        description="the expression over the raw metrics and the whole window, where that is more than `departure` over `window`: "
+        "a guard on what goes wrong",
+    )
     runbook: str
     cases: tuple[Case, ...] = Field(min_length=1)
     counters: tuple[CounterCase, ...] = ()
     needless: dict[Proof, str] = Field(default={}, description="what needs no case here, and why")
 
-    @field_validator("expr", "departure", "summary", "description")
+    @field_validator("expr", "departure", "fills", "summary", "description")
     @classmethod
-    def _on_one_line(cls, value: str) -> str:
-        return on_one_line(value)
+    def _on_one_line(cls, value: str | None) -> str | None:
+        return on_one_line(value) if value is not None else None

@@ -120,6 +120,8 @@ def _expressions(file: AlarmFile, more: Series) -> Iterator[Problem]:
         (("expr",), alarm.expr, frozenset(alarm.identity)),
         (("departure",), alarm.departure, frozenset(alarm.identity)),
     ]
+    if alarm.fills is not None:
+        yielding.append((("fills",), alarm.fills, frozenset(alarm.identity)))
     for position, record in enumerate(alarm.records):
         known = RECORDED_BY_NAME.get(record.record)
         labels = frozenset(known.labels if known is not None else (*alarm.identity, *record.labels))
