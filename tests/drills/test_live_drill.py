@@ -197,7 +197,7 @@ def test_by_alertmanagers_own_word_a_drill_passes_where_it_sent(stack: StackBina
     assert done.returncode == 0, done.stderr
     said = {step["name"]: step["said"] for step in result["expectations"][0]["steps"]}
     assert said["reached platform-pager"].startswith("platform-pager notified after")
-    assert result["evidence"][-1]["said"] == "Alertmanager had Watchdog throughout"
+    assert result["evidence"][-1]["said"] == "Alertmanager passed Watchdog on throughout"
 
 
 @pytest.mark.slow
