@@ -75,22 +75,22 @@ def judge_panels(spec: DrillSpec, timeline: Timeline) -> tuple[Step, ...]:
 
 
 def _judge(wanted: Evidence, panel: PanelRead | None) -> Step:
-    place, who = f"panel {wanted.dashboard}/{wanted.panel}", _braces(wanted.row)
+    place, who = f"panel {wanted.dashboard}/{wanted.panel}", f" {_braces(wanted.row)}" if wanted.row else ""
     name = f"{place} shows it"
     if panel is None:
         return Step(name=name, outcome=Outcome.INCONCLUSIVE, said=f"{place} was not read")
     rows = [row for row in panel.rows if wanted.row.items() <= row.labels.items()]
     if not rows:
-        return Step(name=name, outcome=Outcome.FAILED, said=f"{place} has no row {who} while the fault is on")
+        return Step(name=name, outcome=Outcome.FAILED, said=f"{place} has no row{who} while the fault is on")
     if not panel.compared:
         return Step(name=name, outcome=Outcome.INCONCLUSIVE, said=f"{place} was not read before the fault")
     changed = next((row for row in rows if row.changed), None)
     if changed is None:
         now, then = rows[0].said
-        said = f"{place} shows {now} {who} while the fault is on, and {then} before it"
+        said = f"{place} shows {now}{who} while the fault is on, and {then} before it"
         return Step(name=name, outcome=Outcome.FAILED, said=said)
     now, then = changed.said
-    said = f"{wanted.panel} {who}: {then} before the fault, {now} with it"
+    said = f"{wanted.panel}{who}: {then} before the fault, {now} with it"
     return Step(name=name, outcome=Outcome.PASSED, said=said)
 
 
@@ -99,4 +99,4 @@ def _identity(row: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]
 
 
 def _braces(labels: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{name}={value}" for name, value in sorted(labels.items())) + "}" if labels else ""
+    return "{" + ", ".join(f"{name}={value}" for name, value in sorted(labels.items())) + "}"
