@@ -71,7 +71,7 @@ $(TOXIPROXY)/server:
 	@GOBIN=$(CURDIR)/$(TOXIPROXY) go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY_VERSION)
 
 test-toxiproxy: setup $(VENV)/.dev $(TOXIPROXY)/server ## Faults by a real Toxiproxy, built into a folder of its own
-	@TIERCLI_TOXIPROXY=$(CURDIR)/$(TOXIPROXY)/server $(BIN)/python -m pytest -m slow -n 2 tests/injectors
+	@TIERCLI_TOXIPROXY=$(CURDIR)/$(TOXIPROXY)/server $(BIN)/python -m pytest -m slow -n 2 tests/faults/environment
 
 test-drills: setup $(VENV)/.dev ## Whole drills that make test has no time for: live ones, blind ones
 	@$(BIN)/python -m pytest tests/drills -m "drill and slow" -n 2 --dist worksteal

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tiercli"
 LAYERS = (
     {"cli"},
     {"drills", "lint", "output", "measuring"},
-    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit", "keeper"},
+    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit", "sidecar"},
     {"signals"},
     {"catalog"},
 )
@@ -23,7 +23,7 @@ LAYERS = (
 # lint read output, the injectors of real environments ask servers and have a keeper.
 BESIDE = {
     ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit"), ("sandbox", "audit"),
-    ("faults", "clients"), ("faults", "keeper"),
+    ("faults", "clients"), ("faults", "sidecar"), ("sandbox", "sidecar"),
 }  # fmt: skip
 ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
 

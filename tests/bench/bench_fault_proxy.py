@@ -187,7 +187,7 @@ def _sandbox_proxy(folder: Path, listen: int, upstream: int, control: int) -> li
     plan.write_text(
         json.dumps({"proxy": {"control_port": control, "token_file": str(token), "routes": [route]}}), encoding="utf-8"
     )
-    return ["-m", "tiercli.faults.proxy", "--plan", str(plan)]
+    return ["-m", "tiercli.faults.proxy.process", "--plan", str(plan)]
 
 
 def _measuring_proxy(folder: Path, listen: int, upstream: int, control: int) -> list[str]:

@@ -21,7 +21,7 @@ import psutil
 import uvloop
 
 from tests.bench.bench_fault_proxy import ANSWER, _cpu_s, _free_port, _process, _wait_for
-from tiercli.drills.load_plan import LoadPlan, MixPart, write_load_plan
+from tiercli.drills.load.plan import LoadPlan, MixPart, write_load_plan
 from tiercli.resources import resource_folder
 
 NEEDED_PER_S = 1500
@@ -64,7 +64,9 @@ def measure() -> dict[str, float]:
         proxy = {"control_port": control, "token_file": str(folder / "token"), "routes": [route]}
         (folder / "plan.json").write_text(json.dumps({"proxy": proxy}))
         stack.enter_context(_process(["-m", "tests.bench.bench_load", str(upstream)], other_cores))
-        stack.enter_context(_process(["-m", "tiercli.faults.proxy", "--plan", str(folder / "plan.json")], other_cores))
+        stack.enter_context(
+            _process(["-m", "tiercli.faults.proxy.process", "--plan", str(folder / "plan.json")], other_cores)
+        )
         _wait_for(upstream)
         _wait_for(control)
         windows = folder / "windows.jsonl"

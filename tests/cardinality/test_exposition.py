@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.clients.live_servers import free_port, http_server
 from tests.conftest import HYBRID, Done
 from tiercli.cardinality.exposition import read_exposition
-from tiercli.sandbox.gateway_metrics import ContractMetrics
+from tiercli.sandbox.gateway.metrics import ContractMetrics
 
 Run = Callable[..., Done]
 VALUES = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)

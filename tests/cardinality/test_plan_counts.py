@@ -22,7 +22,7 @@ from tiercli.lint.rule_series import count_rule_series
 from tiercli.resources import resource_folder
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.recording import canonical_records
-from tiercli.sandbox.gateway_metrics import ContractMetrics
+from tiercli.sandbox.gateway.metrics import ContractMetrics
 from tiercli.signals.contract import CONTRACT, ERROR_CODES, METRICS_BY_NAME
 from tiercli.signals.label_policy import metric_policies
 from tiercli.signals.recorded import RECORDED

@@ -21,7 +21,7 @@ from tiercli.exporters.audit_exporter import AuditExporter
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.gateway_metrics import ContractMetrics
+from tiercli.sandbox.gateway.metrics import ContractMetrics
 from tiercli.signals.label_policy import metric_policies, tenant_map
 
 GROUPED = """

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from tiercli.sandbox.gateway_metrics import ContractMetrics
+from tiercli.sandbox.gateway.metrics import ContractMetrics
 
 Answer = Callable[[str], tuple[int, bytes]]
 

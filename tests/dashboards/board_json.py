@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tiercli.dashboards.board import Board, parse_board
+from tiercli.dashboards.read.board import Board, parse_board
 
 RED_DASH = [
     {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},

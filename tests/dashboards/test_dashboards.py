@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.dashboards import DASHBOARDS, render_dashboards
-from tiercli.dashboards.queries import panel_queries, resolve_variables
+from tiercli.dashboards.read.queries import panel_queries, resolve_variables
 from tiercli.errors import Location
 from tiercli.signals.expressions import check_expression
 from tiercli.signals.panels import PANELS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tiercli.dashboards.board import Variable
-from tiercli.dashboards.interpolation import Choice, TimeSpan, choose, fill_query, fill_title
+from tiercli.dashboards.read.board import Variable
+from tiercli.dashboards.read.interpolation import Choice, TimeSpan, choose, fill_query, fill_title
 
 HOUR = TimeSpan(range_s=3600, step_s=60, scrape_s=15)
 CHOICES = {

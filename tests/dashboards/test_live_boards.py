@@ -17,9 +17,9 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.dashboard_view import draw_board, fit_board
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.dashboards import DASHBOARDS, render_dashboards
-from tiercli.dashboards.board import Board, parse_board
-from tiercli.dashboards.fields import State
-from tiercli.dashboards.said import BoardReading
+from tiercli.dashboards.read.board import Board, parse_board
+from tiercli.dashboards.read.fields import State
+from tiercli.dashboards.read.reading_model import BoardReading
 from tiercli.output.live_board import BoardRequest, fetch_board
 
 pytestmark = pytest.mark.stack

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.dashboards.board_json import GREY_DASH, RED_DASH, board_of, override, panel
-from tiercli.dashboards.board import parse_board
-from tiercli.dashboards.fields import State
-from tiercli.dashboards.interpolation import Choice, TimeSpan
-from tiercli.dashboards.reading import place_panels, questions, read_dashboard
-from tiercli.dashboards.said import Answer, Answers, BoardReading, FiringAlert, Line, PanelReading
+from tiercli.dashboards.read.board import parse_board
+from tiercli.dashboards.read.fields import State
+from tiercli.dashboards.read.interpolation import Choice, TimeSpan
+from tiercli.dashboards.read.reading import place_panels, questions, read_dashboard
+from tiercli.dashboards.read.reading_model import Answer, Answers, BoardReading, FiringAlert, Line, PanelReading
 from tiercli.errors import InvalidInput
 
 AT = 1_000_000.0

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tiercli.dashboards.units import format_value
+from tiercli.dashboards.read.units import format_value
 
 
 @pytest.mark.parametrize(

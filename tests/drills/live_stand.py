@@ -18,13 +18,13 @@ import yaml
 from tests.conftest import HYBRID
 from tests.drills.short_drill import SHORT
 from tiercli.catalog.loading import load_catalog
-from tiercli.drills.estate import build_estate, start_sandbox
-from tiercli.drills.spec import Load
+from tiercli.drills.sites.estate import build_estate, start_sandbox
+from tiercli.drills.spec.model import Load
 from tiercli.output.tree import ALERTMANAGER_FILE
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.ports import PortAllocator
-from tiercli.sandbox.processes import ProcessSpec
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sidecar.processes import ProcessSpec
 
 FACTOR = 30
 LOAD = Load.model_validate(SHORT["load"])

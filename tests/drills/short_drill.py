@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.estate import EditTree, build_estate
-from tiercli.drills.order import DrillOrder, DrillRun
-from tiercli.drills.runner import run_drill
-from tiercli.drills.spec import DrillSpec
-from tiercli.drills.timeline import Event
+from tiercli.drills.record.events import Event
+from tiercli.drills.run.one import run_drill
+from tiercli.drills.run.order import DrillOrder, DrillRun
+from tiercli.drills.sites.estate import EditTree, build_estate
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.sandbox.binaries import find_stack
 
 SHORT: dict[str, Any] = {

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tests.drills.short_drill import short_spec
-from tiercli.drills.spec import DrillSpec
-from tiercli.drills.timeline import (
+from tiercli.drills.record.events import (
     AlarmFacts,
     AlertSamples,
     DeliverySeen,
@@ -23,6 +22,7 @@ from tiercli.drills.timeline import (
     Timeline,
     Verification,
 )
+from tiercli.drills.spec.model import DrillSpec
 
 T0 = 1_800_000_000.0
 FAULT_AT, CLEAR_AT, END_AT = T0 + 10, T0 + 18, T0 + 40

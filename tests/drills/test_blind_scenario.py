@@ -16,11 +16,11 @@ from tiercli.drills.blind.answer import Kind, culprits_of, parse_answer
 from tiercli.drills.blind.ground import survey
 from tiercli.drills.blind.recipes import RECIPES
 from tiercli.drills.blind.scenario import Scenario, draw
-from tiercli.drills.estate import build_estate
-from tiercli.drills.load_plan import LoadWay, build_load_plan, build_mix
-from tiercli.drills.spec import Load, Mix
-from tiercli.faults import FAULTS_BY_NAME
-from tiercli.faults.validation import check_fault
+from tiercli.drills.load.plan import LoadWay, build_load_plan, build_mix
+from tiercli.drills.sites.estate import build_estate
+from tiercli.drills.spec.model import Load, Mix
+from tiercli.faults.kinds import FAULTS_BY_NAME
+from tiercli.faults.kinds.check import check_fault
 
 SEEDS = range(400)
 US_EAST = {"provider": "anthropic", "model": "claude-sonnet-4-6", "region": "us-east-1"}

@@ -13,10 +13,10 @@ from tests.drills.short_drill import short_spec
 from tests.drills.synthetic_run import spec
 from tiercli.clients.prometheus import Series
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB
-from tiercli.drills.continuity import Clock, read_gaps
-from tiercli.drills.injection import applied_fault
-from tiercli.drills.spec import DrillSpec, FaultUse
-from tiercli.drills.timeline import Event, FaultApplied, FaultCleared
+from tiercli.drills.record.events import Event, FaultApplied, FaultCleared
+from tiercli.drills.run.faults import applied_fault
+from tiercli.drills.sites.continuity import Clock, read_gaps
+from tiercli.drills.spec.model import DrillSpec, FaultUse
 
 SCRAPE_S = 10.0
 WHOLE = [(float(at), 1.0) for at in range(0, 301, 10)]

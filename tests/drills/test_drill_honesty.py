@@ -14,11 +14,11 @@ import yaml
 
 from tests.drills.short_drill import run_short
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
-from tiercli.drills import runner
-from tiercli.drills.panel_evidence import panels_read
-from tiercli.drills.result import Outcome
-from tiercli.drills.timeline import Event, FaultApplied, FaultCleared, PhaseStarted
-from tiercli.drills.timeline_file import load_timeline
+from tiercli.drills.judge.panels import panels_read
+from tiercli.drills.record.events import Event, FaultApplied, FaultCleared, PhaseStarted
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.record.timeline_file import load_timeline
+from tiercli.drills.run import one as runner
 from tiercli.errors import BackendError, ExitCode
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
 from tiercli.signals.panels import PANELS

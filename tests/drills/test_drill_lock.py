@@ -10,8 +10,8 @@ import pytest
 
 from tests.clients.live_servers import free_port, running
 from tiercli.clients.alertmanager import AlertmanagerClient
-from tiercli.drills import drill_lock
-from tiercli.drills.drill_lock import LOCK_ALERT, locked
+from tiercli.drills.sites import live_lock as drill_lock
+from tiercli.drills.sites.live_lock import LOCK_ALERT, locked
 from tiercli.errors import BackendError
 from tiercli.sandbox.binaries import StackBinaries
 

@@ -17,14 +17,14 @@ import pytest
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.dashboards import render_dashboards
-from tiercli.dashboards.queries import panel_queries, resolve_variables
-from tiercli.drills.estate import Estate, build_estate, start_sandbox
-from tiercli.drills.injection import renewed_leases
-from tiercli.drills.load_plan import LoadWay, build_load_plan
-from tiercli.drills.load_process import LOCUST, locust_process
-from tiercli.drills.spec import Load
-from tiercli.drills.stopping import StopSignal
-from tiercli.faults.control import FaultControl
+from tiercli.dashboards.read.queries import panel_queries, resolve_variables
+from tiercli.drills.load.locust import LOCUST, locust_process
+from tiercli.drills.load.plan import LoadWay, build_load_plan
+from tiercli.drills.run.faults import renewed_leases
+from tiercli.drills.run.stopping import StopSignal
+from tiercli.drills.sites.estate import Estate, build_estate, start_sandbox
+from tiercli.drills.spec.model import Load
+from tiercli.faults.proxy.client import FaultControl
 from tiercli.sandbox.binaries import find_stack
 from tiercli.sandbox.receiver import WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox

@@ -12,16 +12,16 @@ import pytest
 from tests.drills.short_drill import SHORT, short_spec
 from tests.drills.synthetic_run import CLEAR_AT, FAULT_AT, WHO, passing_events, spec, timeline, times
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.floor import floor_parts
-from tiercli.drills.junit import render_junit
-from tiercli.drills.load_plan import build_mix
-from tiercli.drills.load_shape import build_shape
-from tiercli.drills.report import render_report
-from tiercli.drills.result_json import encode_result
-from tiercli.drills.spec import Load
-from tiercli.drills.timeline import AlarmFacts, AlertSamples, Notified, SignalSamples
-from tiercli.drills.timeline_file import decode_events, encode_event
-from tiercli.drills.verdict import judge
+from tiercli.drills.judge.floor import floor_parts
+from tiercli.drills.judge.verdict import judge
+from tiercli.drills.load.plan import build_mix
+from tiercli.drills.load.shape import build_shape
+from tiercli.drills.record.events import AlarmFacts, AlertSamples, Notified, SignalSamples
+from tiercli.drills.record.result_json import encode_result
+from tiercli.drills.record.timeline_file import decode_events, encode_event
+from tiercli.drills.report.junit import render_junit
+from tiercli.drills.report.page import render_report
+from tiercli.drills.spec.model import Load
 from tiercli.errors import InvalidInput
 
 FACTS = AlarmFacts(

@@ -23,11 +23,11 @@ import pytest
 from tests.clients.grafana_fake import TOKEN, fake_grafana
 from tests.drills.live_stand import Stand, live_stand
 from tiercli.clients.alertmanager import AlertmanagerClient
-from tiercli.drills.drill_lock import LOCK_ALERT
-from tiercli.drills.result import Outcome
-from tiercli.drills.timeline import FaultApplied, PhaseStarted, RunStarted, SpendBound, Timeline
-from tiercli.drills.timeline_file import load_timeline
-from tiercli.faults.control import FaultControl
+from tiercli.drills.record.events import FaultApplied, PhaseStarted, RunStarted, SpendBound, Timeline
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.record.timeline_file import load_timeline
+from tiercli.drills.sites.live_lock import LOCK_ALERT
+from tiercli.faults.proxy.client import FaultControl
 from tiercli.sandbox.binaries import StackBinaries
 
 pytestmark = [pytest.mark.stack, pytest.mark.drill]

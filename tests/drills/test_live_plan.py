@@ -9,17 +9,17 @@ import yaml
 
 from tests.conftest import HYBRID
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
-from tiercli.drills.live_plan import LivePlan, plan_live, surges
-from tiercli.drills.load_process import Workers, locust_with_workers
-from tiercli.drills.run_load import load_within_s
-from tiercli.drills.spec import DrillSpec, FaultUse, Load
-from tiercli.drills.spec_files import drill_files, load_drill
-from tiercli.drills.spend import Spending, cost_per_call
-from tiercli.drills.surge_load import shortfall, surge_load
-from tiercli.drills.timeline import LoadWindow
+from tiercli.drills.load.cost import Spending, cost_per_call
+from tiercli.drills.load.locust import Workers, locust_with_workers
+from tiercli.drills.load.run_load import load_within_s
+from tiercli.drills.load.surge_load import shortfall, surge_load
+from tiercli.drills.record.events import LoadWindow
+from tiercli.drills.sites.live_plan import LivePlan, plan_live, surges
+from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput
-from tiercli.sandbox.processes import ProcessSpec
+from tiercli.sidecar.processes import ProcessSpec
 
 DRILLS = {name: load_drill(path)[0] for name, path in drill_files().items()}
 

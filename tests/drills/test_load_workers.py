@@ -15,12 +15,12 @@ import pytest
 
 from tests.drills.short_drill import Recorder, short_spec
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.estate import build_estate
-from tiercli.drills.load_process import Workers
-from tiercli.drills.order import DrillOrder, DrillRun
-from tiercli.drills.result import Outcome
-from tiercli.drills.runner import run_drill
-from tiercli.drills.timeline import Event, LoadWindow, PhaseStarted, WorkerLost
+from tiercli.drills.load.locust import Workers
+from tiercli.drills.record.events import Event, LoadWindow, PhaseStarted, WorkerLost
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.run.one import run_drill
+from tiercli.drills.run.order import DrillOrder, DrillRun
+from tiercli.drills.sites.estate import build_estate
 from tiercli.sandbox.binaries import find_stack
 from tiercli.sandbox.ports import PortAllocator
 

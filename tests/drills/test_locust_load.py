@@ -16,10 +16,10 @@ import trustme
 from aiohttp import web
 
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.load_plan import Endpoint, LoadWay, build_load_plan
-from tiercli.drills.load_process import locust_process, tail_windows
-from tiercli.drills.spec import Load
-from tiercli.drills.timeline import LoadWindow
+from tiercli.drills.load.locust import locust_process, tail_windows
+from tiercli.drills.load.plan import Endpoint, LoadWay, build_load_plan
+from tiercli.drills.record.events import LoadWindow
+from tiercli.drills.spec.model import Load
 
 pytestmark = pytest.mark.drill
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tests.drills.synthetic_run import END_AT, FAULT_AT, LABELS, passing_events, spec, timeline
-from tiercli.drills.payload import NAME, judge_payload
-from tiercli.drills.result import Outcome
-from tiercli.drills.timeline import Notified
-from tiercli.drills.verdict import judge
+from tiercli.drills.judge.notification_check import NAME, judge_payload
+from tiercli.drills.judge.verdict import judge
+from tiercli.drills.record.events import Notified
+from tiercli.drills.record.result import Outcome
 
 TOLD = Notified(
     at=FAULT_AT + 4.5,

@@ -13,16 +13,16 @@ import pytest
 
 from tests.drills.short_drill import Recorder, short_spec
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.drill_sandbox import DrillSandbox
-from tiercli.drills.estate import build_estate
-from tiercli.drills.order import DrillOrder
-from tiercli.drills.result import Outcome
-from tiercli.drills.run_folder import TIMELINE
-from tiercli.drills.shared_runs import run_drills, shared_groups
-from tiercli.drills.spec import DrillSpec
-from tiercli.drills.spec_files import drill_files, load_drill
-from tiercli.drills.timeline import RunStarted
-from tiercli.drills.timeline_file import load_timeline
+from tiercli.drills.record.events import RunStarted
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.record.run_folder import TIMELINE
+from tiercli.drills.record.timeline_file import load_timeline
+from tiercli.drills.run.order import DrillOrder
+from tiercli.drills.run.several import run_drills, shared_groups
+from tiercli.drills.sites.estate import build_estate
+from tiercli.drills.sites.sandbox import DrillSandbox
+from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.sandbox.binaries import StackBinaries, find_stack
 
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "2m"}}

@@ -12,9 +12,9 @@ from tests.drills.short_drill import SHORT
 from tiercli.catalog.document import parse_document
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.shape import load_model
-from tiercli.drills.spec import DrillSpec
-from tiercli.drills.spec_check import check_spec
-from tiercli.drills.spec_files import drill_files, find_drill, load_drill
+from tiercli.drills.spec.check import check_spec
+from tiercli.drills.spec.files import drill_files, find_drill, load_drill
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import InvalidInput
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import load_alarms

@@ -9,11 +9,10 @@ import pytest
 
 from tests.drills.short_drill import short_spec
 from tests.drills.synthetic_run import FAULT_AT, LABELS, T0, passing_events
-from tiercli.drills.heartbeat import judge_heartbeat
-from tiercli.drills.observation import watch_load
-from tiercli.drills.result import Outcome
-from tiercli.drills.stopping import StopSignal
-from tiercli.drills.timeline import (
+from tiercli.drills.judge.heartbeat import judge_heartbeat
+from tiercli.drills.judge.notifications import notifications
+from tiercli.drills.judge.verdict import judge
+from tiercli.drills.record.events import (
     Aborted,
     DeliverySeen,
     Event,
@@ -24,8 +23,9 @@ from tiercli.drills.timeline import (
     RunStarted,
     Timeline,
 )
-from tiercli.drills.told import notifications
-from tiercli.drills.verdict import judge
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.run.stopping import StopSignal
+from tiercli.drills.run.watchers import watch_load
 
 AT = FAULT_AT + 4
 PAGER = {"platform-pager": ["pagerduty", "slack"], "dashboards": []}

@@ -20,11 +20,8 @@ from tests.drills.synthetic_run import (
     times,
     without,
 )
-from tiercli.drills.opening import too_early
-from tiercli.drills.result import Outcome, Result
-from tiercli.drills.settling import all_resolved
-from tiercli.drills.spec import Allowance, Evidence
-from tiercli.drills.timeline import (
+from tiercli.drills.judge.verdict import judge
+from tiercli.drills.record.events import (
     Aborted,
     AlertSamples,
     AlertSeen,
@@ -42,7 +39,10 @@ from tiercli.drills.timeline import (
     RunStarted,
     Unsound,
 )
-from tiercli.drills.verdict import judge
+from tiercli.drills.record.result import Outcome, Result
+from tiercli.drills.run.opening import too_early
+from tiercli.drills.run.settling import all_resolved
+from tiercli.drills.spec.model import Allowance, Evidence
 
 OTHER = {"alertname": "CloudErrorRateHigh", "severity": "notify", "provider": "openai", "region": "ap-south-1"}
 

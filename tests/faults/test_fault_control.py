@@ -19,9 +19,9 @@ import httpx
 import pytest
 
 from tiercli.errors import BackendError, BackendUnreachable, ExitCode, FaultNotReverted, InvalidInput
-from tiercli.faults.control import AppliedFault, FaultControl
-from tiercli.faults.proxy import FaultProxy
-from tiercli.faults.routes import Route
+from tiercli.faults.proxy.client import AppliedFault, FaultControl
+from tiercli.faults.proxy.process import FaultProxy
+from tiercli.faults.proxy.routes import Route
 
 TOKEN = "a-token-of-this-test"
 TARGET = {"provider": "anthropic", "region": "ap-south-1"}
@@ -191,7 +191,7 @@ def test_a_lease_that_is_renewed_keeps_the_fault_on() -> None:
 
 CONTROLLER = """
 import asyncio, sys
-from tiercli.faults.control import FaultControl
+from tiercli.faults.proxy.client import FaultControl
 async def main():
     control = FaultControl(sys.argv[1], sys.argv[2])
     await control.apply("outage", {"region": "ap-south-1"}, lease_s=1.0)
@@ -271,7 +271,9 @@ def test_a_control_with_the_wrong_token_or_the_wrong_port_says_so() -> None:
 
 def test_the_process_serves_a_plan_and_stops_when_told(tmp_path: Path) -> None:
     plan, ports = _write_plan(tmp_path, TOKEN)
-    process = subprocess.Popen([sys.executable, "-m", "tiercli.faults.proxy", "--plan", plan], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tiercli.faults.proxy.process", "--plan", plan], stderr=subprocess.PIPE
+    )
     try:
         _wait_for_port(ports[1])
         assert httpx.get(f"http://127.0.0.1:{ports[1]}/faults").status_code == 401
@@ -323,7 +325,7 @@ def test_a_plan_that_is_none_ends_the_process_with_2_and_one_line(
     elif content:
         Path(plan).write_text(content)
     done = subprocess.run(
-        [sys.executable, "-m", "tiercli.faults.proxy", "--plan", plan],
+        [sys.executable, "-m", "tiercli.faults.proxy.process", "--plan", plan],
         capture_output=True,
         text=True,
         timeout=30,

@@ -17,9 +17,9 @@ from aiohttp import web
 from yarl import URL
 
 from tiercli.errors import BackendError
-from tiercli.faults.control import FaultControl
-from tiercli.faults.proxy import FaultProxy
-from tiercli.faults.routes import Route
+from tiercli.faults.proxy.client import FaultControl
+from tiercli.faults.proxy.process import FaultProxy
+from tiercli.faults.proxy.routes import Route
 
 TOKEN = "a-token-of-this-test"
 MUMBAI = {"provider": "anthropic", "region": "ap-south-1", "tier": "cloud"}

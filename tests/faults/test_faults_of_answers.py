@@ -16,10 +16,10 @@ from aiohttp import web
 
 from tests.sandbox.gateway_stand import DONE, chunk, completion
 from tiercli.errors import InvalidInput
-from tiercli.faults.control import FaultControl
-from tiercli.faults.proxy import FaultProxy
-from tiercli.faults.routes import Route
-from tiercli.sandbox.gateway_upstream import read_completion
+from tiercli.faults.proxy.client import FaultControl
+from tiercli.faults.proxy.process import FaultProxy
+from tiercli.faults.proxy.routes import Route
+from tiercli.sandbox.gateway.upstream import read_completion
 from tiercli.signals.error_codes import code_of
 
 TOKEN = "a-token-of-this-test"

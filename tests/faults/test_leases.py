@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from tiercli.errors import BackendError
-from tiercli.faults import listener
-from tiercli.faults.control import FaultControl
-from tiercli.faults.proxy import FaultProxy
-from tiercli.faults.routes import Route
+from tiercli.faults.proxy import listener
+from tiercli.faults.proxy.client import FaultControl
+from tiercli.faults.proxy.process import FaultProxy
+from tiercli.faults.proxy.routes import Route
 
 TOKEN = "a-token-of-this-test"
 

@@ -20,9 +20,9 @@ import yaml
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.errors import BackendUnreachable
-from tiercli.lint.blindness import GeneratedRule, Seen, Sight, judge_alarms, retention_s
 from tiercli.lint.linted import read_rules
-from tiercli.lint.looking import Look, look_at
+from tiercli.lint.live.blindness import GeneratedRule, Seen, Sight, judge_alarms, retention_s
+from tiercli.lint.live.looking import Look, look_at
 from tiercli.output.differences import deployed_tree
 from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment, ServerTarget

@@ -25,8 +25,8 @@ from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.plan import GPU_PATH, EstatePlan
 from tiercli.sandbox.ports import PortAllocator
-from tiercli.sandbox.processes import ProcessSpec
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sidecar.processes import ProcessSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTOR = 10

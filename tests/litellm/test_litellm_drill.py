@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.litellm.litellm_stand import KEYS, key_variables, litellm_stand
-from tiercli.drills.timeline import LoadWindow, RunStarted
-from tiercli.drills.timeline_file import load_timeline
+from tiercli.drills.record.events import LoadWindow, RunStarted
+from tiercli.drills.record.timeline_file import load_timeline
 from tiercli.sandbox.binaries import StackBinaries
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.drill]

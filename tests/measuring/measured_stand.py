@@ -20,8 +20,8 @@ from tests.conftest import HYBRID
 from tiercli.audit.audit_log import AuditLog
 from tiercli.audit.record import AuditRecord, record_decoder
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
-from tiercli.faults.control import FaultControl
-from tiercli.faults.proxy import FaultProxy
+from tiercli.faults.proxy.client import FaultControl
+from tiercli.faults.proxy.process import FaultProxy
 from tiercli.measuring.endpoints import endpoints_of
 from tiercli.measuring.measures import Measures
 

@@ -21,7 +21,7 @@ from tests.clients.live_servers import running
 from tests.conftest import Done
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.faults.control import FaultControl
+from tiercli.faults.proxy.client import FaultControl
 from tiercli.rules.deployment import Deployment
 from tiercli.rules.prometheus_config import scrape_jobs
 from tiercli.rules.recording import build_records

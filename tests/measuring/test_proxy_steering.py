@@ -20,7 +20,7 @@ from proxy_process import ASKED, TOKEN, proxy_process, run_scenario, until, upst
 from tests.sandbox.gateway_stand import DONE, chunk
 from tiercli.audit.record import record_decoder
 from tiercli.errors import ExitCode
-from tiercli.faults.control import FaultControl
+from tiercli.faults.proxy.client import FaultControl
 from tiercli.measuring.standing import GRACE_S
 
 
@@ -66,7 +66,7 @@ def test_the_token_is_a_files_or_made_in_one_that_only_its_owner_can_read(tmp_pa
 def test_a_fault_ends_within_its_lease_when_whoever_set_it_is_killed(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys\n"
-        "from tiercli.faults.control import FaultControl\n"
+        "from tiercli.faults.proxy.client import FaultControl\n"
         "async def main():\n"
         "    async with FaultControl(sys.argv[1], sys.argv[2]) as control:\n"
         "        await control.apply('errors', {'provider': 'openai'}, {'share': 1}, lease_s=1)\n"

@@ -20,7 +20,7 @@ from tests.conftest import ROOT, Tool
 from tests.golden_folder import check_golden
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.cli.main import app
-from tiercli.dashboards.provisioning import folder_title
+from tiercli.dashboards.build.provisioning import folder_title
 from tiercli.errors import InvalidInput
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, render_tree
 from tiercli.output.wrappers import WRAPS, WrapOptions

@@ -16,7 +16,7 @@ from tests.sandbox.waiting import eventually
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.main import app
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.drills.estate import build_estate, start_sandbox
+from tiercli.drills.sites.estate import build_estate, start_sandbox
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.sandbox import Sandbox
 

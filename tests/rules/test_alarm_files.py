@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.conventions import HEARTBEAT
 from tiercli.errors import InvalidInput, Problem
-from tiercli.faults import FAULTS_BY_NAME
+from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import load_alarms

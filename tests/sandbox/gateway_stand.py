@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tiercli.audit.audit_log import AuditLog
 from tiercli.catalog.model import Catalog
 from tiercli.resources import resource_folder
-from tiercli.sandbox.gateway import Gateway
+from tiercli.sandbox.gateway.process import Gateway
 from tiercli.sandbox.plan import EstatePlan, plan_estate
 from tiercli.sandbox.serving import listen
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.sandbox.gateway_stand import GatewayStand, gateway_stand
 from tiercli.errors import BackendError
-from tiercli.sandbox.condition_control import ConditionControl
-from tiercli.sandbox.gateway_conditions import Condition, Conditions
+from tiercli.sandbox.gateway.condition_control import ConditionControl
+from tiercli.sandbox.gateway.conditions import Condition, Conditions
 
 ACME = {"x-tenant": "acme-corp", "x-feature": "chat"}
 

@@ -21,8 +21,8 @@ from tiercli.clients.prometheus import PrometheusClient
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.history import BASELINE_OFFSET, BASELINE_WINDOW, history_openmetrics
 from tiercli.sandbox.ports import PortAllocator
-from tiercli.sandbox.processes import ProcessSpec, Warden
 from tiercli.sandbox.servers import prometheus_command
+from tiercli.sidecar.processes import ProcessSpec, Warden
 from tiercli.signals.promql import selector
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.timing import Timing

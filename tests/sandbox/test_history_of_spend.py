@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.load_plan import usual_traffic
-from tiercli.drills.spec import Load
+from tiercli.drills.load.plan import usual_traffic
+from tiercli.drills.spec.model import Load
 from tiercli.sandbox.history import history_openmetrics
 from tiercli.sandbox.plan import EstatePlan, plan_estate
 from tiercli.sandbox.usual_traffic import usual_of

@@ -13,7 +13,7 @@ import yaml
 
 from tiercli.catalog.model import Catalog
 from tiercli.errors import InvalidInput
-from tiercli.faults.routes import load_proxy_plan
+from tiercli.faults.proxy.routes import load_proxy_plan
 from tiercli.resources import resource_folder
 from tiercli.sandbox.plan import EstatePlan, load_plan, plan_estate, write_plan
 

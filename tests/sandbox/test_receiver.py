@@ -18,9 +18,9 @@ from waiting import eventually
 from tiercli.errors import BackendError
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.ports import PortAllocator
-from tiercli.sandbox.processes import ProcessSpec, Warden
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.servers import Addresses, alertmanager_command
+from tiercli.sidecar.processes import ProcessSpec, Warden
 
 HOSTILE = "q\"uo'te \\back {{ $1 }} ☃"
 ALERT: dict[str, Any] = {"status": "firing", "labels": {"alertname": "A"}, "annotations": {"summary": "s"}}

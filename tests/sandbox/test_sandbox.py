@@ -21,12 +21,12 @@ from waiting import eventually
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.drills.estate import Estate, build_estate, start_sandbox
+from tiercli.drills.sites.estate import Estate, build_estate, start_sandbox
 from tiercli.errors import BackendError, InvalidInput
 from tiercli.output.tree import ALERTMANAGER_FILE
 from tiercli.sandbox.binaries import StackBinaries
-from tiercli.sandbox.processes import WARDEN
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sidecar.processes import WARDEN
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROMETHEUS_FILE = "prometheus/prometheus.yml"
@@ -36,7 +36,7 @@ HOLDER = """
 import asyncio, json, sys
 from pathlib import Path
 from tiercli.catalog.loading import load_catalog
-from tiercli.drills.estate import build_estate, start_sandbox
+from tiercli.drills.sites.estate import build_estate, start_sandbox
 from tiercli.sandbox.binaries import find_stack
 from tiercli.sandbox.sandbox import Sandbox
 

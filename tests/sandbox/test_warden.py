@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from tiercli.errors import BackendError, ToolMissing
-from tiercli.sandbox import processes
-from tiercli.sandbox.processes import WARDEN, ProcessSpec, Warden
+from tiercli.sidecar import processes
+from tiercli.sidecar.processes import WARDEN, ProcessSpec, Warden
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -46,7 +46,7 @@ TREE_SIZE = 3
 PARENT = """
 import asyncio, json, signal, sys
 from pathlib import Path
-from tiercli.sandbox.processes import ProcessSpec, Warden
+from tiercli.sidecar.processes import ProcessSpec, Warden
 
 async def main():
     folder, notes, tree = Path(sys.argv[1]), sys.argv[2], sys.argv[3]

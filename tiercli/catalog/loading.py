@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tiercli.catalog.document import Document, KeyPath, parse_document, read_text
 from tiercli.catalog.model import Catalog
+from tiercli.catalog.salvage import stand_in, what_is_sound
 from tiercli.catalog.shape import check_shape
-from tiercli.catalog.sound import stand_in, what_is_sound
 from tiercli.catalog.tenant_rows import load_tenant_rows
 from tiercli.catalog.validation import check_references
 from tiercli.errors import InvalidInput, Location, Problem

@@ -47,7 +47,7 @@ def list_alarms(
     """List every alarm: its condition, thresholds, severity, owner, action, SLA, panel and the drills that prove it."""
     import json
 
-    from tiercli.drills.spec_files import drill_files, load_drill
+    from tiercli.drills.spec.files import drill_files, load_drill
 
     loaded, alarm_set = _load(catalog, templates)
     drills: dict[str, list[str]] = {}

@@ -28,7 +28,7 @@ def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metr
     from tiercli.cardinality.scraped import scraped_metrics
     from tiercli.clients.prometheus import PrometheusClient
     from tiercli.errors import CheckFailed, InvalidInput
-    from tiercli.lint.live_series import TIMEOUT_S, LiveSeries, look_at_series
+    from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, look_at_series
 
     if prometheus is not None and metrics is not None:
         raise InvalidInput("--prometheus and --metrics are two different questions", hint="name one of them")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from tiercli.dashboards.fields import State
-from tiercli.dashboards.lines import STALE_STEPS
-from tiercli.dashboards.said import PanelReading, Row
+from tiercli.dashboards.read.fields import State
+from tiercli.dashboards.read.lines import STALE_STEPS
+from tiercli.dashboards.read.reading_model import PanelReading, Row
 from tiercli.durations import format_duration
 
 MARK: Mapping[State, str] = {State.OK: "✓", State.WARN: "!", State.BAD: "✗", State.NONE: "·"}

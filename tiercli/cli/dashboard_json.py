@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from tiercli.dashboards.said import BoardReading
+from tiercli.dashboards.read.reading_model import BoardReading
 
 
 def encode_reading(reading: BoardReading) -> str:

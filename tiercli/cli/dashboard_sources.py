@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.dashboards.board import Board
+    from tiercli.dashboards.read.board import Board
 
 _SCRAPE_S = 15.0  # Grafana's own default, where no catalog says otherwise
 
@@ -18,7 +18,7 @@ def load_boards(
     catalog: Path | None, folder: Path | None, templates: list[Path] | None
 ) -> tuple[Mapping[str, Board], float]:
     """The dashboards of a catalog or of a folder by name, and the scrape interval of their Prometheus in seconds."""
-    from tiercli.dashboards.board import parse_board
+    from tiercli.dashboards.read.board import parse_board
     from tiercli.errors import InvalidInput
 
     if catalog is not None and folder is not None:

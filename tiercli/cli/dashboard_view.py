@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from tiercli.cli.dashboard_blocks import block_of, clean, fits_half, plural, styled
-from tiercli.dashboards.fields import State
-from tiercli.dashboards.said import BoardReading, PanelReading
+from tiercli.dashboards.read.fields import State
+from tiercli.dashboards.read.reading_model import BoardReading, PanelReading
 from tiercli.durations import format_duration
 
 TWO_COLUMNS = 132  # from here on, panels stand side by side

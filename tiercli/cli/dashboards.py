@@ -14,7 +14,7 @@ from tiercli.cli.terminal import output_console
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tiercli.dashboards.board import Board
+    from tiercli.dashboards.read.board import Board
     from tiercli.output.live_board import BoardRequest
 
 _LIST_EPILOG = "Example:\n\n  tiercli dashboards list catalogs/hybrid.yaml"
@@ -61,7 +61,7 @@ def list_dashboards(
     from rich.table import Table
     from rich.text import Text
 
-    from tiercli.dashboards.choices import asked_variables
+    from tiercli.dashboards.read.choices import asked_variables
 
     boards, _ = load_boards(catalog, folder, templates)
     rows = [
@@ -220,7 +220,7 @@ def _only(board: Board, titles: list[str] | tuple[str, ...]) -> Board:
 
 def _wanted(board: Board, texts: list[str] | tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     from tiercli.catalog.names import unknown_name
-    from tiercli.dashboards.choices import asked_variables, parse_assignments
+    from tiercli.dashboards.read.choices import asked_variables, parse_assignments
     from tiercli.errors import InvalidInput, Location, Problem
 
     at = Location("--var")

@@ -57,7 +57,7 @@ def apply(
     from tiercli.cli.grafana_token import read_token
     from tiercli.clients.grafana import GrafanaClient
     from tiercli.conventions import folder_uid
-    from tiercli.dashboards.provisioning import folder_title
+    from tiercli.dashboards.build.provisioning import folder_title
     from tiercli.output.grafana_apply import apply_plan, plan_apply, refusal
 
     loaded, rendered = render_boards(catalog, templates)

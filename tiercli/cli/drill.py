@@ -36,7 +36,7 @@ def list_drills(
 
     from rich.table import Table
 
-    from tiercli.drills.spec_files import drill_files, load_drill
+    from tiercli.drills.spec.files import drill_files, load_drill
     from tiercli.durations import parse_duration
 
     rows = []
@@ -64,7 +64,7 @@ def show_drill(
     """Print a drill's spec."""
     from rich.syntax import Syntax
 
-    from tiercli.drills.spec_files import find_drill, load_drill
+    from tiercli.drills.spec.files import find_drill, load_drill
 
     path = find_drill(name, drills or ())
     load_drill(path)

@@ -83,8 +83,8 @@ def blind(
     from tiercli.drills.blind.record import encode_played, write_record
     from tiercli.drills.blind.rounds import Course
     from tiercli.drills.blind.scenario import draw
-    from tiercli.drills.estate import build_estate
-    from tiercli.drills.run_folder import REPORT
+    from tiercli.drills.record.run_folder import REPORT
+    from tiercli.drills.sites.estate import build_estate
     from tiercli.errors import ExitCode, InvalidInput, Location, Problem
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.sandbox.binaries import find_stack
@@ -141,8 +141,8 @@ async def _play(
     from tiercli.drills.blind.record import Played
     from tiercli.drills.blind.rounds import play
     from tiercli.drills.blind.stage import InterruptedDrill
-    from tiercli.drills.drill_sandbox import SANDBOX_LIMITS, sandbox_facts
-    from tiercli.drills.verification import verification_facts
+    from tiercli.drills.run.verification import verification_facts
+    from tiercli.drills.sites.sandbox import SANDBOX_LIMITS, sandbox_facts
     from tiercli.errors import ExitCode, TiercliError
 
     rounds: list[Round] = []
@@ -171,7 +171,7 @@ def _ready(stage: Stage, out: Path | None) -> None:
     import shlex
 
     from tiercli.dashboards import render_dashboards
-    from tiercli.dashboards.provisioning import render_provisioning
+    from tiercli.dashboards.build.provisioning import render_provisioning
     from tiercli.output.writing import write_tree
 
     if out is None:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.drills.live_plan import LivePlan
-    from tiercli.drills.load_process import Workers
-    from tiercli.drills.order import DrillRun
-    from tiercli.faults.injectors.live import LiveInjectors
+    from tiercli.drills.load.locust import Workers
+    from tiercli.drills.run.order import DrillRun
+    from tiercli.drills.sites.live_plan import LivePlan
+    from tiercli.faults.environment.live import LiveInjectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
 def _plan(
     loaded: LoadedCatalog, name: str, drills: Sequence[Path], templates: Sequence[Path], options: LiveOptions
 ) -> LivePlan:
-    from tiercli.drills.live_plan import plan_live
-    from tiercli.drills.spec_check import check_spec
-    from tiercli.drills.spec_files import find_drill, load_drill
+    from tiercli.drills.sites.live_plan import plan_live
+    from tiercli.drills.spec.check import check_spec
+    from tiercli.drills.spec.files import find_drill, load_drill
     from tiercli.errors import InvalidInput
     from tiercli.rules.alarm_files import load_alarms
     from tiercli.rules.deployment import timing_of
@@ -89,7 +89,7 @@ def _plan(
 
 def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:
     """What brings faults about; what is on is said in a file of `runs`."""
-    from tiercli.faults.injectors.live import LiveInjectors
+    from tiercli.faults.environment.live import LiveInjectors
 
     loaded = plan.estate.loaded
     return LiveInjectors(
@@ -103,8 +103,8 @@ def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:
 
 
 async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options: LiveOptions) -> int:
-    from tiercli.drills.live_checks import check_live
-    from tiercli.drills.run_folder import make_runs_folder
+    from tiercli.drills.record.run_folder import make_runs_folder
+    from tiercli.drills.sites.live_checks import check_live
 
     errors = error_console()
     for plan in plans:  # all of them, before the first begins
@@ -130,11 +130,11 @@ async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options:
 
 
 async def _one(plan: LivePlan, runs: Path, workers: Workers) -> DrillRun:
-    from tiercli.drills.live_checks import versions
-    from tiercli.drills.live_site import LiveSite
-    from tiercli.drills.live_view import PlainView, TerminalView
-    from tiercli.drills.order import DrillOrder
-    from tiercli.drills.runner import run_drill
+    from tiercli.cli.drill_view import PlainView, TerminalView
+    from tiercli.drills.run.one import run_drill
+    from tiercli.drills.run.order import DrillOrder
+    from tiercli.drills.sites.live import LiveSite
+    from tiercli.drills.sites.live_checks import versions
 
     errors = error_console()
     order = DrillOrder(plan.spec, plan.estate, None, runs, workers=workers)

@@ -12,8 +12,8 @@ from tiercli.cli.terminal import output_console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tiercli.drills.comparison import Change
-    from tiercli.drills.coverage import Covered
+    from tiercli.drills.report.comparison import Change
+    from tiercli.drills.report.coverage import Covered
 
 _STYLE = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 Runs = Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")]
@@ -40,11 +40,11 @@ def report(
 ) -> None:
     """Judge finished runs again from their timelines, and draw their reports again. Of several, those that cannot be read are named
     when the others are done: exit 2."""
-    from tiercli.drills.markdown import results_markdown
-    from tiercli.drills.records import Record
-    from tiercli.drills.run_files import draw_again
-    from tiercli.drills.run_folder import REPORT, TIMELINE, write_files
-    from tiercli.drills.summary import SUMMARY, render_summary
+    from tiercli.drills.record.history import Record
+    from tiercli.drills.record.run_folder import REPORT, TIMELINE, write_files
+    from tiercli.drills.report.markdown import results_markdown
+    from tiercli.drills.report.summary import SUMMARY, render_summary
+    from tiercli.drills.run.files import draw_again
     from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 
     folders = [folder] if (folder / TIMELINE).is_file() else sorted(one.parent for one in folder.glob(f"*/{TIMELINE}"))
@@ -103,9 +103,9 @@ def coverage(
 
     from tiercli.catalog.loading import load_catalog
     from tiercli.cli.drill_run import default_catalog
-    from tiercli.drills.coverage import alarm_coverage
-    from tiercli.drills.records import last_of_each, read_records
-    from tiercli.drills.spec_files import drill_files, load_drill
+    from tiercli.drills.record.history import last_of_each, read_records
+    from tiercli.drills.report.coverage import alarm_coverage
+    from tiercli.drills.spec.files import drill_files, load_drill
     from tiercli.errors import CheckFailed
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.rules.alarm_files import load_alarms
@@ -142,9 +142,9 @@ def compare(
     import json
     import sys
 
-    from tiercli.drills.comparison import compare_records
-    from tiercli.drills.markdown import changes_markdown
-    from tiercli.drills.records import last_of_each, read_records
+    from tiercli.drills.record.history import last_of_each, read_records
+    from tiercli.drills.report.comparison import compare_records
+    from tiercli.drills.report.markdown import changes_markdown
     from tiercli.errors import CheckFailed
 
     changes = list(compare_records(last_of_each(read_records(before)), last_of_each(read_records(after))))
@@ -210,7 +210,7 @@ def _print_changes(changes: Sequence[Change]) -> None:
 
 def _estate(seconds: float | None, factor: float | None = 1.0) -> str:
     """Real seconds as estate time."""
-    from tiercli.drills.summary import estate_time
+    from tiercli.drills.report.summary import estate_time
 
     return estate_time(None if seconds is None or factor is None else seconds * factor)
 

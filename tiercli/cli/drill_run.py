@@ -12,9 +12,9 @@ from tiercli.cli.terminal import error_console, output_console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tiercli.drills.estate import Estate
-    from tiercli.drills.load_process import Workers
-    from tiercli.drills.order import DrillOrder, DrillRun
+    from tiercli.drills.load.locust import Workers
+    from tiercli.drills.run.order import DrillOrder, DrillRun
+    from tiercli.drills.sites.estate import Estate
 
 _LIVE = "In an environment"
 DEFAULT_CATALOG = "hybrid.yaml"
@@ -130,7 +130,7 @@ def run(
     import dataclasses
     import os
 
-    from tiercli.drills.spec_files import drill_files
+    from tiercli.drills.spec.files import drill_files
     from tiercli.errors import InvalidInput
 
     if every == bool(names):
@@ -157,7 +157,7 @@ def run(
 
 def _workers(here: int, elsewhere: int, bind: str) -> Workers:
     """Who shares the load. Raises InvalidInput for what is no HOST:PORT."""
-    from tiercli.drills.load_process import Workers
+    from tiercli.drills.load.locust import Workers
     from tiercli.errors import InvalidInput, Location, Problem
 
     host, _, port = bind.rpartition(":")
@@ -177,10 +177,10 @@ def _orders(
 ) -> list[DrillOrder]:
     """What is to be run, checked. Raises InvalidInput with every problem of every drill."""
     from tiercli.catalog.loading import load_catalog
-    from tiercli.drills.estate import build_estate
-    from tiercli.drills.order import DrillOrder
-    from tiercli.drills.spec_check import check_spec
-    from tiercli.drills.spec_files import find_drill, load_drill
+    from tiercli.drills.run.order import DrillOrder
+    from tiercli.drills.sites.estate import build_estate
+    from tiercli.drills.spec.check import check_spec
+    from tiercli.drills.spec.files import find_drill, load_drill
     from tiercli.errors import InvalidInput
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.sandbox.binaries import find_stack
@@ -203,8 +203,8 @@ def _orders(
 
 async def _run_all(orders: Sequence[DrillOrder], *, share: bool, parallel: int, output: str) -> int:
     """Run them, print what came of each as it ends, and give the exit code."""
-    from tiercli.drills.live_view import PlainView, TerminalView
-    from tiercli.drills.shared_runs import run_drills, shared_groups
+    from tiercli.cli.drill_view import PlainView, TerminalView
+    from tiercli.drills.run.several import run_drills, shared_groups
     from tiercli.errors import ExitCode
 
     errors = error_console()
@@ -227,8 +227,8 @@ async def _run_all(orders: Sequence[DrillOrder], *, share: bool, parallel: int, 
 
 def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
     """How many of several passed, and where their summary is."""
-    from tiercli.drills.result import Outcome
-    from tiercli.drills.summary_folder import write_summary
+    from tiercli.drills.record.result import Outcome
+    from tiercli.drills.report.summary_folder import write_summary
 
     summary = write_summary(ended)
     if summary is not None:
@@ -238,9 +238,9 @@ def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
 
 def print_run(done: DrillRun, output: str) -> None:
     """What came of a run."""
-    from tiercli.drills.live_view import summary_lines
-    from tiercli.drills.result_json import encode_result
-    from tiercli.drills.run_folder import REPORT
+    from tiercli.cli.drill_view import summary_lines
+    from tiercli.drills.record.result_json import encode_result
+    from tiercli.drills.record.run_folder import REPORT
 
     if output == "json":
         typer.echo(encode_result(done.result), nl=False)

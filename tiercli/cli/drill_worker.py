@@ -43,14 +43,14 @@ def worker(
     import os
 
     from tiercli.catalog.loading import load_catalog
-    from tiercli.drills.load_process import AUTHORITIES, KEYS, worker_command
+    from tiercli.drills.load.locust import AUTHORITIES, KEYS, worker_command
     from tiercli.errors import InvalidInput
     from tiercli.lint.catalog_checks import further_checks
 
     variables = dict(os.environ)
     if env is not None:
         from tiercli.clients.environment_access import access_to
-        from tiercli.drills.live_plan import gateway_way
+        from tiercli.drills.sites.live_plan import gateway_way
 
         if catalog is None:
             raise InvalidInput("--env is of a catalog", hint="--catalog FILE")

@@ -130,7 +130,7 @@ def up(
 
     from tiercli.catalog.loading import load_catalog
     from tiercli.drills.demo import run_demo
-    from tiercli.drills.estate import build_estate
+    from tiercli.drills.sites.estate import build_estate
     from tiercli.sandbox.binaries import find_stack
 
     estate = build_estate(load_catalog(catalog or default_catalog()), factor)

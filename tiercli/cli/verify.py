@@ -43,10 +43,10 @@ def verify(
     from tiercli.catalog.loading import load_catalog
     from tiercli.clients.prometheus import PrometheusClient
     from tiercli.errors import CheckFailed
-    from tiercli.lint.blindness import GeneratedRule, judge_alarms
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.lint.linted import read_rules
-    from tiercli.lint.looking import Look, look_at
+    from tiercli.lint.live.blindness import GeneratedRule, judge_alarms
+    from tiercli.lint.live.looking import Look, look_at
     from tiercli.output.differences import deployed_tree
     from tiercli.output.tree import RULES_PATH, render_tree
     from tiercli.rules.deployment import Deployment

@@ -29,7 +29,9 @@ def render_dashboards(catalog: Catalog, unbound: Collection[str] = ()) -> dict[s
 
     rendered = {}
     for name in DASHBOARDS:
-        build: Callable[[Catalog, Collection[str]], str | None] = import_module(f"tiercli.dashboards.{name}").build
+        build: Callable[[Catalog, Collection[str]], str | None] = import_module(
+            f"tiercli.dashboards.build.{name}"
+        ).build
         text = build(catalog, unbound)
         if text is not None:
             rendered[f"grafana/dashboards/{name}.json"] = text

@@ -22,7 +22,7 @@ from tiercli.conventions import (
     SEVERITIES,
     SEVERITY_LABEL,
 )
-from tiercli.drills.sent_counts import FAILED, Counts, arrived, is_receiver, read_counts
+from tiercli.drills.sites.sent_counts import FAILED, Counts, arrived, is_receiver, read_counts
 
 ALERT = "FireBell"
 BELL_LABEL = "bell"

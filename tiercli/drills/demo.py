@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from tiercli.conventions import WATCHDOG, dashboard_uid
 from tiercli.dashboards import render_dashboards
-from tiercli.dashboards.provisioning import render_provisioning
-from tiercli.drills.estate import Estate, start_sandbox
-from tiercli.drills.load_plan import LoadWay, build_load_plan
-from tiercli.drills.load_process import locust_process
-from tiercli.drills.spec import Load
-from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
-from tiercli.drills.timeline import BackendLost, Interrupted
+from tiercli.dashboards.build.provisioning import render_provisioning
+from tiercli.drills.load.locust import locust_process
+from tiercli.drills.load.plan import LoadWay, build_load_plan
+from tiercli.drills.record.events import BackendLost, Interrupted
+from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
+from tiercli.drills.sites.estate import Estate, start_sandbox
+from tiercli.drills.spec.model import Load
 from tiercli.errors import BackendError
 from tiercli.output.writing import write_tree
 from tiercli.sandbox.binaries import StackBinaries

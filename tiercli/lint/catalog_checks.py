@@ -49,7 +49,7 @@ def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = 
     def check_environments(loaded: LoadedCatalog) -> list[Problem]:
         if not any(one.injectors.commands or one.injectors.hooks for one in loaded.catalog.environments.values()):
             return []
-        from tiercli.faults.injectors.declared import (
+        from tiercli.faults.environment.check import (
             check_own_faults,
         )  # httpx, which few catalogs need
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tiercli.catalog.document import parse_document
-from tiercli.dashboards.queries import resolve_variables
+from tiercli.dashboards.read.queries import resolve_variables
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.signals.contract import MetricType

@@ -12,10 +12,10 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.names import unknown_name
 from tiercli.clients.credentials import read_headers, read_secret, read_trust
 from tiercli.errors import InvalidInput, Location, Problem
-from tiercli.faults import FAULTS
-from tiercli.faults.forwarding import Passage
-from tiercli.faults.interface import ROUTE_LABELS
-from tiercli.faults.routes import Route
+from tiercli.faults.kinds import FAULTS
+from tiercli.faults.kinds.interface import ROUTE_LABELS
+from tiercli.faults.proxy.forwarding import Passage
+from tiercli.faults.proxy.routes import Route
 from tiercli.measuring.place import OWN_HEADERS, Place
 from tiercli.measuring.wires import WIRES
 from tiercli.measuring.wires.interface import Wire

@@ -24,7 +24,7 @@ from tiercli.audit.record import ANSWERED, AuditRecord, Considered, ModelUsed, R
 from tiercli.catalog.model import Catalog
 from tiercli.exporters.audit_tally import Histogram, LabelValues, Tally
 from tiercli.exporters.tally_families import contract_gauge, tally_families
-from tiercli.faults.observing import Observation
+from tiercli.faults.proxy.observing import Observation
 from tiercli.measuring.observed_call import CLIENT_CLOSED, ObservedCall
 from tiercli.measuring.place import ALIAS_HEADER, FEATURE_HEADER, TENANT_HEADER, Names, Place
 from tiercli.measuring.wires.interface import Wire, estimated_input_tokens, read_request

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 
-from tiercli.faults.observing import NO_ANSWER_HEADER, TIMED_OUT, Ending
+from tiercli.faults.proxy.observing import NO_ANSWER_HEADER, TIMED_OUT, Ending
 from tiercli.measuring.wires.interface import Reading, StreamReader, Wire
 from tiercli.signals.error_codes import code_of
 

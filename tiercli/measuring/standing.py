@@ -15,7 +15,7 @@ from tiercli.audit.audit_log import AuditLog
 from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError
 from tiercli.exporters.serving import serve_metrics
-from tiercli.faults.proxy import FaultProxy
+from tiercli.faults.proxy.process import FaultProxy
 from tiercli.measuring.control_token import ControlToken
 from tiercli.measuring.endpoints import StoodFor
 from tiercli.measuring.measures import Measures

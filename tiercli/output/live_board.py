@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.dashboards.board import Board, Variable
-from tiercli.dashboards.choices import (
+from tiercli.dashboards.read.board import Board, Variable
+from tiercli.dashboards.read.choices import (
     asked_variables,
     filtered,
     fixed_options,
@@ -17,9 +17,9 @@ from tiercli.dashboards.choices import (
     parse_label_values,
     unknown_values,
 )
-from tiercli.dashboards.interpolation import Choice, TimeSpan, choose, fill_query
-from tiercli.dashboards.reading import place_panels, questions, read_dashboard
-from tiercli.dashboards.said import Answer, Answers, BoardReading, FiringAlert, Line, Question
+from tiercli.dashboards.read.interpolation import Choice, TimeSpan, choose, fill_query
+from tiercli.dashboards.read.reading import place_panels, questions, read_dashboard
+from tiercli.dashboards.read.reading_model import Answer, Answers, BoardReading, FiringAlert, Line, Question
 from tiercli.errors import BackendError, BackendUnreachable
 
 AT_ONCE = 8  # queries that a Prometheus is asked at the same time

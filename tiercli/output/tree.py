@@ -14,8 +14,8 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import GENERATOR, MANIFEST_FILE
 from tiercli.dashboards import render_dashboards
-from tiercli.dashboards.provisioning import render_provisioning
-from tiercli.dashboards.queries import panel_queries, resolve_variables
+from tiercli.dashboards.build.provisioning import render_provisioning
+from tiercli.dashboards.read.queries import panel_queries, resolve_variables
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.output.folder import digest_of
 from tiercli.rules.alarm import Alarm

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import MANIFEST_FILE
-from tiercli.dashboards.provisioning import folder_title
+from tiercli.dashboards.build.provisioning import folder_title
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.output.tree import RULES_PATH, render_manifest
 from tiercli.output.wrappers import WRAPS, WrapOptions

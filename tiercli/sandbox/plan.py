@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tiercli.catalog.field_types import Tier
 from tiercli.catalog.model import Catalog, Price, Provider, Typical
 from tiercli.errors import InvalidInput, Location, Problem
-from tiercli.faults.routes import ProxyPlan, Route
+from tiercli.faults.proxy.routes import ProxyPlan, Route
 from tiercli.signals.label_policy import MetricPolicy, metric_policies
 
 GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)

@@ -27,8 +27,8 @@ from tiercli.sandbox.backfill import backfill
 from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.plan import TENANT_CALLS_PER_10S, Endpoint, EstatePlan, plan_estate, write_plan
 from tiercli.sandbox.ports import LOOPBACK, PortAllocator
-from tiercli.sandbox.processes import WARDEN, ProcessSpec, Warden
 from tiercli.sandbox.servers import Addresses, alertmanager_command, prometheus_command, without_rules
+from tiercli.sidecar.processes import WARDEN, ProcessSpec, Warden
 from tiercli.signals.timing import Timing
 
 GATEWAY = "gateway"
@@ -242,10 +242,10 @@ class Sandbox:
         )
         specs = [
             self._spec(PROVIDERS, (*module, "tiercli.sandbox.simulated_providers", "--plan", plan)),
-            self._spec(PROXY, (*module, "tiercli.faults.proxy", "--plan", plan)),
+            self._spec(PROXY, (*module, "tiercli.faults.proxy.process", "--plan", plan)),
         ]
         specs += [
-            self._spec(name, (*module, "tiercli.sandbox.gateway", "--plan", plan, "--instance", str(number)))
+            self._spec(name, (*module, "tiercli.sandbox.gateway.process", "--plan", plan, "--instance", str(number)))
             for number, name in enumerate(self.gateway_names)
         ]
         return [*specs, self._spec(ALERTMANAGER, alertmanager), self._spec(PROMETHEUS, prometheus)]

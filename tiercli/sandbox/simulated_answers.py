@@ -8,7 +8,7 @@ import hashlib
 import math
 import random
 
-from tiercli.faults.latencies import Lognormal
+from tiercli.faults.kinds.latencies import Lognormal
 from tiercli.sandbox.plan import Endpoint
 
 _MEAN_TOKENS = (60, 420)

@@ -24,7 +24,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from tiercli.faults.latencies import Lognormal
+from tiercli.faults.kinds.latencies import Lognormal
 from tiercli.sandbox.plan import GPU_PATH, Endpoint, EstatePlan, load_plan
 from tiercli.sandbox.serving import listen, run_process
 from tiercli.sandbox.simulated_answers import count_tokens, draw_output_tokens, usual_output_tokens

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Candidate, Catalog
-from tiercli.drills.load_plan import build_mix
-from tiercli.drills.spec import Load, SandboxSettings
+from tiercli.drills.load.plan import build_mix
+from tiercli.drills.spec.model import Load, SandboxSettings
 
 LOAD = Load(arrivals_per_second=40)
 BUSY_PER_S = 3.0  # calls; with fewer a rate window holds too few to show anything

@@ -14,8 +14,8 @@ from pathlib import PurePosixPath
 from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.dashboards import render_dashboards
-from tiercli.dashboards.board import Board, parse_board
-from tiercli.dashboards.said import PanelReading, Row
+from tiercli.dashboards.read.board import Board, parse_board
+from tiercli.dashboards.read.reading_model import PanelReading, Row
 from tiercli.drills.blind.panels import CODES, HEALTH
 from tiercli.drills.blind.rules import RULES
 from tiercli.drills.blind.seen import Figure, Moment, Panel

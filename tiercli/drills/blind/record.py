@@ -11,8 +11,8 @@ from typing import Any
 
 from tiercli.drills.blind.rounds import TARGET_S, Round
 from tiercli.drills.blind.score import Score, score_of, scores_by_kind
-from tiercli.drills.report import page_template
-from tiercli.drills.run_folder import REPORT, make_run_folder, write_files
+from tiercli.drills.record.run_folder import REPORT, make_run_folder, write_files
+from tiercli.drills.report.page import page_template
 
 BLIND = "blind.json"
 _VERSION = 1

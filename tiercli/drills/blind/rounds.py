@@ -15,7 +15,7 @@ from tiercli.drills.blind.rules import diagnose
 from tiercli.drills.blind.scenario import Scenario, draw
 from tiercli.drills.blind.seen import Finding, Moment, Seen
 from tiercli.drills.blind.stage import FILLED, Stage, staged
-from tiercli.drills.estate import Estate
+from tiercli.drills.sites.estate import Estate
 from tiercli.sandbox.binaries import StackBinaries
 
 TARGET_S = 180.0

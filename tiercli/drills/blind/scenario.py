@@ -10,7 +10,7 @@ from typing import Any
 from tiercli.drills.blind.answer import Answer, Culprit, Kind
 from tiercli.drills.blind.ground import Ground
 from tiercli.drills.blind.recipes import RECIPES
-from tiercli.drills.spec import FaultUse
+from tiercli.drills.spec.model import FaultUse
 from tiercli.errors import InvalidInput, Location, Problem
 
 

@@ -12,14 +12,14 @@ from typing import TypeVar
 from tiercli.drills.blind.ground import LOAD
 from tiercli.drills.blind.panels_read import PanelReader
 from tiercli.drills.blind.scenario import Scenario
-from tiercli.drills.drill_sandbox import DrillSandbox
-from tiercli.drills.estate import Estate
-from tiercli.drills.injection import applied_fault, renewed_leases
-from tiercli.drills.load_plan import build_load_plan
-from tiercli.drills.load_process import locust_process, tail_windows
-from tiercli.drills.settling import WARM_UP_S, wait_until_quiet
-from tiercli.drills.stopping import Stopped, StopSignal, signals_stop
-from tiercli.drills.timeline import BackendLost, Interrupted
+from tiercli.drills.load.locust import locust_process, tail_windows
+from tiercli.drills.load.plan import build_load_plan
+from tiercli.drills.record.events import BackendLost, Interrupted
+from tiercli.drills.run.faults import applied_fault, renewed_leases
+from tiercli.drills.run.settling import WARM_UP_S, wait_until_quiet
+from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
+from tiercli.drills.sites.estate import Estate
+from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.errors import BackendError
 from tiercli.sandbox.binaries import StackBinaries
 

@@ -1,0 +1,1 @@
+"""From board files to Grafana's JSON."""

@@ -1,0 +1,222 @@
+"""From grafanalib's model to Grafana's current schema: its defaults are those of Grafana 5."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from grafanalib import core as g
+from grafanalib._gen import DashboardEncoder
+
+from tiercli.catalog.model import Catalog
+from tiercli.conventions import dashboard_uid
+from tiercli.dashboards.read.queries import resolve_variables
+from tiercli.signals.expressions import series_read
+from tiercli.signals.label_policy import TENANT, metric_policies
+
+_COLUMNS = 24
+SCHEMA_VERSION = 39  # Grafana 10.4; later ones read it without a migration of panels
+TAG = "tiercli"
+_LEGACY = ("rows", "hideControls", "sharedCrosshair", "style", "__inputs", "gnetId", "version", "id")
+_LEGACY_PANEL = (
+    *("span", "editable", "error", "isNew", "height", "minSpan", "hideTimeOverride", "maxPerRow", "cacheTimeout"),
+    *("color", "columns", "mappings", "fontSize", "maxDataPoints", "transparent"),
+)
+_DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+def finish(
+    name: str,
+    title: str,
+    description: str,
+    catalog: Catalog,
+    panels: Sequence[Any],
+    templates: Sequence[dict[str, Any]],
+    unbound: Collection[str] = (),
+) -> str | None:
+    """The dashboard as JSON text that Grafana 10 and later load as it is; the same bytes from the same catalog.
+
+    Panels stand one beside the other in their order, as far as 24 columns go. Queries that read one of `unbound`, series
+    that no source of the catalog has, are left out, and so is a panel that shows nothing without them; None when no
+    panel is left.
+    """
+    built = g.Dashboard(
+        title=title, panels=list(panels), uid=dashboard_uid(name, catalog.estate, catalog.env), timezone="browser"
+    )
+    data: dict[str, Any] = json.loads(json.dumps(built.to_json_data(), cls=DashboardEncoder))
+    for key in _LEGACY:
+        data.pop(key, None)
+    data |= {
+        "schemaVersion": SCHEMA_VERSION,
+        "description": description,
+        "tags": [TAG, catalog.estate, catalog.env],
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "timepicker": {},
+        "fiscalYearStartMonth": 0,
+        "liveNow": False,
+        "weekStart": "",
+        "links": [_dashboard_link()],
+        "annotations": {"list": _annotations(catalog)},
+        "templating": {"list": [_datasource_variable(), *templates]},
+        "panels": _arranged([_panel(panel) for panel in data["panels"] if _can_show(panel, frozenset(unbound))]),
+    }
+    if not any(panel.get("targets") for panel in data["panels"]):
+        return None
+    return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _can_show(panel: dict[str, Any], unbound: frozenset[str]) -> bool:
+    """Whether anything of a panel is left without the queries that read `unbound`; takes these out."""
+    targets = panel.get("targets")
+    if not targets:
+        return True
+    panel["targets"] = [one for one in targets if not series_read(resolve_variables(one["expr"])) & unbound]
+    return targets[0] in panel["targets"]  # a baseline without its signal says nothing
+
+
+def _arranged(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each panel beside the one before it, or below when the row is full."""
+    x = y = height = 0
+    for panel in panels:
+        grid = panel["gridPos"]
+        if x + grid["w"] > _COLUMNS:
+            x, y, height = 0, y + height, 0
+        grid["x"], grid["y"] = x, y
+        x, height = x + grid["w"], max(height, grid["h"])
+    return panels
+
+
+def tenant_variable(catalog: Catalog) -> dict[str, Any]:
+    """The tenants, by every name that a metric has for them: where some are grouped in some metrics, both are there."""
+    groups = {policy.recorded for policy in metric_policies(catalog).values() if TENANT in policy.labels}
+    series = "tier:tenant:budget_usd" if len(groups) == 1 else '{__name__=~"tier:tenant:(budget_usd|calls:rate5m)"}'
+    return query_variable(TENANT, "Tenant", f"label_values({series}, {TENANT})")
+
+
+def query_variable(name: str, label: str, query: str) -> dict[str, Any]:
+    """A variable filled from Prometheus, of which several or all can be chosen."""
+    return {
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": _DATASOURCE,
+        "definition": query,
+        "query": {"query": query, "refId": f"variable-{name}", "qryType": 1},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        "hide": 0,
+        "options": [],
+        "regex": "",
+        "skipUrlSync": False,
+    }
+
+
+def _datasource_variable() -> dict[str, Any]:
+    return {
+        "name": "datasource",
+        "label": "Prometheus",
+        "type": "datasource",
+        "query": "prometheus",
+        "current": {},
+        "hide": 0,
+        "includeAll": False,
+        "multi": False,
+        "options": [],
+        "refresh": 1,
+        "regex": "",
+        "skipUrlSync": False,
+    }
+
+
+def _dashboard_link() -> dict[str, Any]:
+    return {
+        "title": "tiercli",
+        "type": "dashboards",
+        "tags": [TAG],
+        "asDropdown": True,
+        "includeVars": True,
+        "keepTime": True,
+        "targetBlank": False,
+        "icon": "external link",
+        "tooltip": "",
+        "url": "",
+    }
+
+
+def _annotations(catalog: Catalog) -> list[dict[str, Any]]:
+    ours = f'estate="{catalog.estate}", env="{catalog.env}"'
+    return [
+        {
+            "name": "Alerts",
+            "datasource": _DATASOURCE,
+            "enable": True,
+            "hide": False,
+            "iconColor": "red",
+            "expr": f'ALERTS{{alertstate="firing", severity=~"page|notify", {ours}}}',
+            "titleFormat": "{{alertname}}",
+            "textFormat": "{{severity}} {{provider}} {{model}} {{region}}",
+            "step": "15s",
+        },
+        {
+            "name": "Drills",
+            "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+            "enable": True,
+            "hide": False,
+            "iconColor": "purple",
+            "target": {"type": "tags", "tags": ["tiercli-drill"], "matchAny": False, "limit": 100},
+        },
+    ]
+
+
+def _panel(panel: dict[str, Any]) -> dict[str, Any]:
+    for key in _LEGACY_PANEL:
+        panel.pop(key, None)
+    if panel["type"] == "text":
+        for key in ("datasource", "targets", "fieldConfig"):
+            panel.pop(key, None)
+        plain: dict[str, Any] = _without_nulls(panel)
+        return plain
+    panel["datasource"] = _DATASOURCE
+    for target in panel["targets"]:
+        target |= {"datasource": _DATASOURCE, "range": not target.get("instant"), "editorMode": "code"}
+        for key in ("query", "metric", "target", "step", "intervalFactor", "interval"):
+            target.pop(key, None)
+    defaults = panel["fieldConfig"]["defaults"]
+    # grafanalib writes a bar gauge's unit where Grafana 6 looked for it.
+    older = panel.get("options", {}).pop("fieldOptions", {})
+    if older:
+        panel["options"]["reduceOptions"] = {
+            "calcs": older.get("calcs", ["lastNotNull"]),
+            "fields": "",
+            "values": False,
+        }
+    older = older.get("defaults", {})
+    for key in ("unit", "decimals"):
+        if key not in defaults and older.get(key) is not None:
+            defaults[key] = older[key]
+    if not defaults.get("thresholds", {}).get("steps"):
+        defaults["thresholds"] = {"mode": "absolute", "steps": [{"value": None, "color": "green"}]}
+    if defaults.get("custom", {}).pop("displayMode", None) is not None:
+        defaults["custom"]["cellOptions"] = {"type": "auto"}
+    cleaned: dict[str, Any] = _without_nulls(panel)
+    return cleaned
+
+
+def _without_nulls(value: Any) -> Any:
+    """`value` without keys that say nothing; a first threshold's null lower bound does say something."""
+    if isinstance(value, dict):
+        keep_null = "color" in value and "value" in value
+        return {
+            key: _without_nulls(one) for key, one in value.items() if one is not None or (keep_null and key == "value")
+        }
+    if isinstance(value, list):
+        return [_without_nulls(one) for one in value]
+    return value

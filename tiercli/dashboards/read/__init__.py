@@ -1,0 +1,1 @@
+"""Reading a board without Grafana: its JSON, its variables, what each panel shows."""

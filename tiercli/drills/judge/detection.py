@@ -1,0 +1,56 @@
+"""Since when the raw data makes an alarm's expression true, so that its floor is that of the time in which it could fire at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from tiercli.drills.record.events import AlertSamples, SignalSamples, Timeline
+from tiercli.drills.spec.model import Expectation
+
+
+def signals_of(expected: Expectation, timeline: Timeline, role: str) -> Iterator[SignalSamples]:
+    """The samples of one role that belong to the expected alert: labels that both know must agree."""
+    for event in timeline.of(SignalSamples):
+        if event.alert == expected.alert and event.role == role:
+            shared = set(event.labels) & set(expected.labels)
+            if all(event.labels[name] == expected.labels[name] for name in shared):
+                yield event
+
+
+def filled_at(
+    expected: Expectation, timeline: Timeline, samples: Sequence[AlertSamples], scrape_s: float
+) -> float | None:
+    """Since when, Unix seconds, the raw data made the expression true without a break until the alert was pending for the last
+    time before it fired: a signal that falls back begins its `for` anew. None where that is not known.
+
+    `samples`: those of the expected alert since the fault; of several alerts, the first to fire counts."""
+    firing = [one for one in samples if one.state == "firing" and one.times]
+    if not firing:
+        return None
+    first = min(firing, key=lambda one: min(one.times))
+    fired_at = min(first.times)
+    pending = [at for one in samples if one.state == "pending" and one.labels == first.labels for at in one.times]
+    held_from = _last_begin([at for at in pending if at < fired_at], fired_at)
+    look_s = scrape_s / 3  # it is looked at several times a scrape: two looks that miss are a break
+    begins = [
+        at
+        for event in signals_of(expected, timeline, "filled")
+        if all(first.labels.get(name, value) == value for name, value in event.labels.items())
+        for at in _begins([at for at, _ in event.points], look_s)
+    ]
+    # Raw rates do not see a counter's first event, which a rule may: then all of them come later.
+    return max((at for at in begins if at <= held_from + look_s), default=min(begins, default=None))
+
+
+def _last_begin(pending: Sequence[float], fired_at: float) -> float:
+    """Since when an alert was pending, at one evaluation after the other, until it fired."""
+    times = sorted({*pending, fired_at})
+    step_s = min((later - earlier for earlier, later in pairwise(times)), default=0.0)
+    return _begins(times, 1.5 * step_s)[-1]
+
+
+def _begins(times: Sequence[float], gap_s: float) -> list[float]:
+    """When each stretch of `times` begins; one ends where the next time is more than `gap_s` later."""
+    times = sorted(times)
+    return [at for number, at in enumerate(times) if number == 0 or at - times[number - 1] > gap_s]

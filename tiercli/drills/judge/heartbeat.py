@@ -1,0 +1,70 @@
+"""Whether the heartbeat was heard while a drill ran: Watchdog is proven by every drill, or by none."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tiercli.conventions import WATCHDOG
+from tiercli.drills.record.events import DeliverySeen, Notified, RunEnded, RunStarted, Timeline
+from tiercli.drills.record.result import Outcome, Step
+
+NAME = "the heartbeat is heard"
+# What stands in Watchdog's SLA: after this silence, estate time, whoever hears the heartbeat alarms.
+SILENCE_S = 300.0
+# Under a high factor that is an instant; a busy machine may hold a notification back for so long, real seconds.
+LEAST_SILENCE_S = 3.0
+# A sandbox that has just started sends its first notification this late at most, real seconds.
+FIRST_WITHIN_S = 10.0
+
+
+def judge_heartbeat(run: RunStarted, timeline: Timeline) -> Step | None:
+    """Failed where the heartbeat was silent for as long as its receiver would alarm after, from the first phase to the
+    end; None for a run that did not end, or was too short to hear it."""
+    ended = timeline.first(RunEnded)
+    if ended is None or timeline.began > ended.at:
+        return None
+    if run.told_by == "alertmanager":
+        return _kept(timeline, ended.at, max(SILENCE_S / run.factor, LEAST_SILENCE_S))
+    beats = [one for one in timeline.of(Notified) if one.alert == WATCHDOG and one.status == "firing"]
+    heard = sorted(one.at for one in beats if timeline.began <= one.at <= ended.at)
+    silences = [later - earlier for earlier, later in pairwise([timeline.began, *heard, ended.at])]
+    limit = max(SILENCE_S / run.factor, LEAST_SILENCE_S)
+    for number, silence in enumerate(silences):
+        allowed = limit if number else max(limit, FIRST_WITHIN_S)
+        if silence > allowed:
+            said = f"{WATCHDOG} was not heard for {silence:.1f} s, and its receiver alarms after {allowed:.1f} s"
+            return Step(name=NAME, outcome=Outcome.FAILED, said=said)
+    by = ", ".join(sorted({one.receiver for one in beats}))
+    if not heard:
+        return None
+    return Step(
+        name=NAME,
+        outcome=Outcome.PASSED,
+        said=f"{WATCHDOG} reached {by}, at most {max(silences):.1f} s of {limit:.1f} s apart",
+    )
+
+
+def _kept(timeline: Timeline, end: float, limit: float) -> Step | None:
+    """By Alertmanager's word: it has Watchdog's alert and holds it back from nobody, or did until `limit` seconds ago, all the
+    time."""
+    absent, since = 0.0, timeline.began
+    present = False
+    for event in timeline.of(DeliverySeen):
+        if event.alert != WATCHDOG:
+            continue
+        if event.state != "active":
+            present, since = False, max(event.at, timeline.began)
+        elif not present:
+            absent, present = max(absent, event.at - since), True
+    if not present:
+        absent = max(absent, end - since)
+    if absent > limit:
+        said = (
+            f"Alertmanager did not pass {WATCHDOG} on for {absent:.1f} s, and its receiver alarms after {limit:.1f} s"
+        )
+        return Step(name=NAME, outcome=Outcome.FAILED, said=said)
+    return (
+        Step(name=NAME, outcome=Outcome.PASSED, said=f"Alertmanager passed {WATCHDOG} on throughout")
+        if present
+        else None
+    )

@@ -1,0 +1,1 @@
+"""The load of a drill: planned, priced, sent by Locust."""

@@ -1,0 +1,1 @@
+"""What a run saw and concluded, and the folder that keeps it."""

@@ -1,0 +1,79 @@
+"""Which alarms are proven: by unit tests, by which drills, and what came of those when they last ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tiercli.conventions import WATCHDOG
+from tiercli.drills.record.history import Record, time_to_detect_s
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.spec.model import DrillSpec
+from tiercli.rules.alarm import Alarm
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A drill that is proof for an alarm, and its last run: what came of it, when, and how long it took to detect, real seconds
+    from the signal's departure, with the floor. None where it never ran, or did not fire."""
+
+    drill: str
+    outcome: Outcome | None = None
+    at: float | None = None
+    factor: float | None = None
+    detected_s: float | None = None
+    floor_s: float | None = None
+    within_tolerance: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """One alarm."""
+
+    alarm: str
+    severity: str
+    unit_tests: int
+    proofs: tuple[Proof, ...]
+
+    @property
+    def proven(self) -> bool:
+        """Whether unit tests hold it, and a drill saw it fire, be delivered and resolve when it last ran."""
+        return bool(self.unit_tests) and any(proof.outcome is Outcome.PASSED for proof in self.proofs)
+
+
+def alarm_coverage(alarms: Iterable[Alarm], drills: Iterable[DrillSpec], last: Mapping[str, Record]) -> list[Covered]:
+    """Every alarm but the Watchdog, which every drill judges, with the drills that claim to prove it. `last`: the last run of
+    each drill."""
+    specs = list(drills)
+    return [
+        Covered(
+            alarm.alarm,
+            alarm.severity,
+            len(alarm.cases) + len(alarm.counters),
+            tuple(_proofs(alarm.alarm, specs, last)),
+        )
+        for alarm in alarms
+        if alarm.alarm != WATCHDOG
+    ]
+
+
+def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record]) -> Iterator[Proof]:
+    for spec in specs:
+        if alarm not in spec.alarms:
+            continue
+        record = last.get(spec.name)
+        if record is None:
+            yield Proof(spec.name)
+            continue
+        result = record.result
+        found = next((one for one in result.expectations if one.alert == alarm), None)
+        # A drill that failed for another reason has still shown nothing that can be relied on.
+        outcome = result.outcome if found is not None else Outcome.INCONCLUSIVE
+        if found is None:
+            yield Proof(spec.name, outcome, result.started_at, result.factor)
+            continue
+        detection, above = found.detection, found.detection.above_floor_s
+        within = None if above is None or detection.tolerance_s is None else above <= detection.tolerance_s
+        yield Proof(
+            spec.name, outcome, result.started_at, result.factor, time_to_detect_s(found), detection.floor_s, within
+        )

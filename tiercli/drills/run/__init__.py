@@ -1,0 +1,1 @@
+"""Running drills: phases, faults, watchers, and the files that a run leaves."""

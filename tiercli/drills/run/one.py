@@ -1,0 +1,312 @@
+"""Running a drill: start, load, phases, faults, observation; then the verdict and its files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.drills.judge.expectation import is_expected
+from tiercli.drills.judge.notifications import notified
+from tiercli.drills.judge.verdict import judge
+from tiercli.drills.load.locust import WORKER, tail_windows
+from tiercli.drills.load.run_load import load_on, waiting_for
+from tiercli.drills.record.events import (
+    Aborted,
+    BackendLost,
+    Event,
+    Interrupted,
+    LoadWindow,
+    PhaseStarted,
+    RunEnded,
+    SpendBound,
+    Unsound,
+    WorkerLost,
+)
+from tiercli.drills.record.run_folder import TIMELINE, disk_error, make_run_folder, write_files
+from tiercli.drills.record.timeline_file import TimelineWriter
+from tiercli.drills.run.faults import applied_fault, renewed_leases
+from tiercli.drills.run.files import result_files
+from tiercli.drills.run.opening import opening_events, too_early
+from tiercli.drills.run.order import DrillOrder, DrillRun, View
+from tiercli.drills.run.readings import read_panels, read_samples
+from tiercli.drills.run.settling import SETTLE_S, WARM_UP_S, all_resolved, wait_until_quiet
+from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
+from tiercli.drills.run.watchers import is_ours, watch_alertmanager, watch_load, watch_prometheus
+from tiercli.drills.sites.continuity import Servers, read_servers, what_is_doubtful
+from tiercli.drills.sites.interface import DrillSite
+from tiercli.drills.sites.sandbox import DrillSandbox
+from tiercli.drills.spec.model import FaultUse
+from tiercli.durations import parse_duration
+from tiercli.errors import BackendError, FaultNotReverted, TiercliError
+from tiercli.sandbox.receiver import Notification
+
+_READ_WITHIN_S = 10.0
+
+
+async def run_drill(order: DrillOrder, view: View, shared: DrillSite | None = None) -> DrillRun:
+    """Run a drill, in a sandbox of its own or at a `shared` site, which is started where it is not yet. Ctrl-C and SIGTERM stop
+    it: faults are cleared, the report is written.
+
+    Raises BackendError when the run's folder cannot be made; everything later is in the result.
+    """
+    folder = make_run_folder(order.runs, order.spec.name)
+    stream = (folder / TIMELINE).open("w", encoding="utf-8")
+    run = _Run(order, folder, TimelineWriter(stream), view, shared)
+    try:
+        with signals_stop(run.stop, Interrupted):
+            await run.drive()
+        timeline = run.writer.timeline()
+        view.say("writing the report")
+        # In threads: another run may be under way in this event loop, and must not be looked away from.
+        result = await asyncio.to_thread(judge, order.spec, timeline)
+        try:
+            write_files(folder, await asyncio.to_thread(result_files, order.spec, result, timeline))
+        except BackendError as error:
+            run.error = run.error or error
+    finally:
+        with contextlib.suppress(OSError):  # a full disk refuses the last flush too, and was told already
+            stream.close()
+    return DrillRun(folder, result, run.error)
+
+
+class _Run:
+    """One run while it lasts."""
+
+    def __init__(
+        self, order: DrillOrder, folder: Path, writer: TimelineWriter, view: View, shared: DrillSite | None
+    ) -> None:
+        self.shared = shared
+        self.order = order
+        self.folder = folder
+        self.writer = writer
+        self.view = view
+        self.stop = StopSignal()
+        self.error: BackendError | FaultNotReverted | None = None
+        self._begun = asyncio.Event()
+        self._others_before = False
+        self._workers = 0
+        self._spending = shared.spending if shared is not None else None
+
+    def observe(self, event: Event) -> None:
+        """Note an event; a disk that refuses it stops the run."""
+        try:
+            self.writer.append(event)
+        except OSError as error:
+            self.error = self.error or disk_error(error, self.folder)
+            self.stop.set(BackendLost(at=time.time(), name="the run's folder", reason=self.error.message))
+        self.view.show(event)
+
+    async def drive(self) -> None:
+        """The whole run. Nothing is raised: what went wrong is in the timeline and in `error`."""
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    await self._drive_in(stack)
+                except Stopped as stopped:
+                    self.observe(stopped.event)
+                if self.shared is None:
+                    self.view.say("stopping the sandbox")
+        except FaultNotReverted as error:
+            self.error = error
+        except TiercliError as error:
+            # Whatever was wrong with what was asked was looked for before; what changed since is the environment's doing.
+            problems = "; ".join(map(str, getattr(error, "problems", ())))
+            said = " ".join(filter(None, (error.message, problems, error.hint)))
+            self.error = self.error or (error if isinstance(error, BackendError) else BackendError(said))
+            name = "the sandbox" if self.shared is None else "the environment"
+            self.observe(BackendLost(at=time.time(), name=name, reason=said))
+
+    async def _drive_in(self, stack: AsyncExitStack) -> None:
+        order = self.order
+        if said := too_early(order.spec, order.estate.loaded.catalog.time_zone, time.time()):
+            raise Stopped(Unsound(at=time.time(), reason=said))
+        site = self.shared
+        if site is None:
+            site = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
+        await stack.enter_async_context(site.heard_by(self._on_exit, self._on_notification))
+        self._others_before = site.started
+        if not site.started:
+            self.view.say("starting the sandbox")
+            await self.stop.race(site.start(order.spec.load, order.edit_tree))
+        write_files(self.folder, {f"configuration/{path}": text for path, text in site.tree.items()})
+        await stack.enter_async_context(renewed_leases(site, self.stop))
+        for event in opening_events(order, site, self.folder, self._others_before):
+            self.observe(event)
+        servers = await self.stop.race(read_servers(site.prometheus, site.alertmanager))
+        if site.mode == "live":  # before there is any load, which costs
+            await self.stop.race(self._nothing_expected_fires(site.prometheus))
+        await stack.enter_async_context(self._watching(site))
+        began = time.time()
+        try:
+            await self.stop.race(self._wait_for_load(site))
+            if site.mode == "sandbox":
+                await self.stop.race(self._settle(site.prometheus))
+            began = time.time()
+            await site.note(f"drill {order.spec.name} begins")
+            limit_s = parse_duration(self.order.spec.abort.wall_clock)
+            await self.stop.race(self._within(limit_s, self._phases(site)))
+        finally:
+            await site.note(f"drill {order.spec.name} is over")
+            await self._read(site, servers, began)
+        if self.stop.reason is not None:  # while Prometheus' record was read, which nothing raced
+            raise Stopped(self.stop.reason)
+        self.observe(RunEnded(at=time.time()))
+
+    @asynccontextmanager
+    async def _watching(self, site: DrillSite) -> AsyncIterator[None]:
+        """Load on, and everything watched, inside."""
+        catalog, spec = self.order.estate.loaded.catalog, self.order.spec
+        names = {"estate": catalog.estate, "env": catalog.env}
+        async with load_on(self.order, site, self.folder.name) as windows:
+            work = [
+                watch_prometheus(site.prometheus, self.observe, self.stop, **names),
+                watch_alertmanager(site.alertmanager, self.observe, self.stop, **names),
+                watch_load(tail_windows(windows), self._on_load, self.stop, error_share=spec.abort.error_share),
+                *site.watchers(self.observe),
+            ]
+            tasks = [asyncio.create_task(one) for one in work]
+            for task in tasks:
+                task.add_done_callback(self._stop_if_failed)
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait_for_load(self, site: DrillSite) -> None:
+        said, within_s = waiting_for(self.order, site)
+        self.view.say(said)
+        try:
+            await asyncio.wait_for(self._begun.wait(), within_s)
+        except TimeoutError:
+            said = f"no load arrived within {within_s:g} s: Locust started no request"
+            self.stop.set(Aborted(at=time.time(), reason=said))
+            await asyncio.sleep(1)  # the stop ends this wait
+
+    async def _settle(self, prometheus: PrometheusClient) -> None:
+        if not self._others_before:
+            self.view.say("waiting for the first scrapes")
+            await wait_until_quiet(prometheus, WARM_UP_S)
+            return
+        self.view.say("waiting until what others left behind is over")
+        await wait_until_quiet(prometheus, SETTLE_S, {expected.alert for expected in self.order.spec.expect})
+
+    async def _nothing_expected_fires(self, prometheus: PrometheusClient) -> None:
+        """An alert that is there before its fault could prove nothing by being there after."""
+        self.view.say("looking whether what is expected is quiet")
+        catalog, expected = self.order.estate.loaded.catalog, self.order.spec.expect
+        alerts = [one.labels for one in await prometheus.alerts() if is_ours(one.labels, catalog.estate, catalog.env)]
+        found = sorted({one.alert for one in expected for labels in alerts if is_expected(one, labels)})
+        if found:
+            said = f"{', '.join(found)} {'is' if len(found) == 1 else 'are'} pending or firing before the drill begins"
+            self.stop.set(Aborted(at=time.time(), reason=said))
+            await asyncio.sleep(1)  # the stop ends this wait
+
+    async def _within(self, limit_s: float, work: Coroutine[None, None, None]) -> None:
+        try:
+            await asyncio.wait_for(work, limit_s)
+        except TimeoutError:
+            said = f"the drill was not over within {limit_s:g} s, its abort condition"
+            self.stop.set(Aborted(at=time.time(), reason=said))
+            await asyncio.sleep(1)
+
+    async def _phases(self, site: DrillSite) -> None:
+        phases = self.order.spec.phases
+        await self._phase("steady", phases.steady)
+        if phases.fault is None or phases.recovery is None:
+            return
+        await read_panels(self.order.spec, self.order.estate, site.prometheus, self.observe)  # to tell what changes
+        length_s = self._begin_phase("fault", phases.fault)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for use in self.order.spec.faults:
+                    group.create_task(self._one_fault(use, length_s, site))
+                group.create_task(self._evidence(length_s, site.prometheus))
+        except ExceptionGroup as failed:
+            # A fault that may still be on matters more than anything else that went wrong.
+            reverted = failed.subgroup(FaultNotReverted)
+            raise (reverted or failed).exceptions[0] from None
+        spec, writer = self.order.spec, self.writer
+        # A drill that proves that nothing fires has to wait for it.
+        over = (lambda: all_resolved(spec, writer.timeline())) if spec.expect else None
+        await self._phase("recovery", phases.recovery, over)
+
+    def _begin_phase(self, name: str, length: str) -> float:
+        seconds = parse_duration(length) / self.order.estate.timing.factor
+        self.observe(PhaseStarted(at=time.time(), phase=name, planned_s=seconds))
+        return seconds
+
+    async def _phase(self, name: str, length: str, over: Callable[[], bool] | None = None) -> None:
+        """Wait a phase out; with `over`, no longer than until it is true and has stayed so for a while."""
+        end = time.monotonic() + self._begin_phase(name, length)
+        settled = 0.0
+        while time.monotonic() < end:
+            await asyncio.sleep(min(0.25, max(0.0, end - time.monotonic())))
+            if over is not None:
+                settled = settled + 0.25 if over() else 0.0
+                if settled >= 2.0:
+                    return
+
+    async def _one_fault(self, use: FaultUse, length_s: float, site: DrillSite) -> None:
+        factor = self.order.estate.timing.factor
+        begin = parse_duration(use.from_) / factor
+        end = parse_duration(use.until) / factor if use.until else length_s
+        await asyncio.sleep(begin)
+        async with applied_fault(use, end - begin, site, self.observe):
+            await asyncio.sleep(end - begin)
+
+    async def _evidence(self, length_s: float, prometheus: PrometheusClient) -> None:
+        await asyncio.sleep(max(length_s * 0.6, length_s - 2.0))
+        await read_panels(self.order.spec, self.order.estate, prometheus, self.observe)
+
+    async def _read(self, site: DrillSite, before: Servers, began: float) -> None:
+        """What Prometheus recorded; what is not there any more is simply missing from the report."""
+        self.view.say("reading Prometheus' own record")
+        spec, estate = self.order.spec, self.order.estate
+        if site.spending is not None:
+            self.observe(SpendBound(at=time.time(), usd=site.spending.usd, cap_usd=site.spending.cap_usd))
+        try:
+            work = read_samples(spec, estate, site.prometheus, self.writer.timeline(), self.observe)
+            await asyncio.wait_for(work, _READ_WITHIN_S)
+            scrape_s = estate.timing.scrape_s
+            doubts = what_is_doubtful(
+                site.prometheus, site.alertmanager, spec, site.mode, before, (began, time.time()), scrape_s
+            )
+            for said in await asyncio.wait_for(doubts, _READ_WITHIN_S):
+                self.observe(Unsound(at=time.time(), reason=said))
+        except (BackendError, TimeoutError) as error:
+            if self.stop.reason is None:
+                self.observe(
+                    BackendLost(at=time.time(), name="prometheus", reason=str(error) or "it answers too slowly")
+                )
+
+    def _stop_if_failed(self, task: asyncio.Task[None]) -> None:
+        """A watcher that fails would leave the run without what it watches: the spend, for one."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.stop.set(BackendLost(at=time.time(), name="what watches the run", reason=repr(error)))
+
+    def _on_load(self, event: Event) -> None:
+        self.observe(event)
+        if not isinstance(event, LoadWindow):
+            return
+        if event.started:
+            self._begun.set()
+        if self._spending is not None and not self._spending.add(event):
+            self.stop.set(Aborted(at=event.at, reason=self._spending.exceeded()))
+        if event.workers < self._workers:
+            self.observe(WorkerLost(at=event.at, left=event.workers, of=self.order.workers.count))
+        self._workers = event.workers
+
+    def _on_exit(self, name: str, code: int) -> None:
+        if name.startswith(WORKER):
+            return  # the others go on; whether they suffice, the load itself says
+        self.stop.set(BackendLost(at=time.time(), name=name, reason=f"it ended by itself with code {code}"))
+
+    def _on_notification(self, notification: Notification) -> None:
+        self.observe(notified(notification))

@@ -1,0 +1,92 @@
+"""Several drills: those that can share a sandbox run in one, one after another; the others each have their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
+
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.run.one import run_drill
+from tiercli.drills.run.order import DrillOrder, DrillRun, View
+from tiercli.drills.sites.sandbox import DrillSandbox
+from tiercli.drills.spec.model import DrillSpec
+
+
+def shared_groups(orders: Sequence[DrillOrder]) -> list[list[DrillOrder]]:
+    """Drills that can run in one sandbox: the same compression, the same simulated estate, the same usual load, which is what
+    its past was made of. In the order in which the first of each was asked for; last in its group stands what leaves an alert
+    behind."""
+    groups: dict[tuple[object, ...], list[DrillOrder]] = {}
+    for order in orders:
+        spec = order.spec
+        key = (order.estate.timing.factor, order.estate.settings, spec.load.model_dump_json(), order.edit_tree)
+        groups.setdefault(key, []).append(order)
+    return [sorted(group, key=lambda order: _leaves_alerts(order.spec)) for group in groups.values()]
+
+
+def _leaves_alerts(spec: DrillSpec) -> bool:
+    return any(expected.resolved_within is None for expected in spec.expect)
+
+
+async def run_drills(
+    orders: Sequence[DrillOrder],
+    view_of: Callable[[DrillOrder], AbstractContextManager[View]],
+    *,
+    share: bool = True,
+    parallel: int = 1,
+) -> AsyncIterator[DrillRun]:
+    """Run drills and give each as it ends: in each sandbox one after another, in so many sandboxes at once. None begins after one
+    was interrupted. Raises as run_drill does."""
+    groups = shared_groups(orders) if share else [[order] for order in orders]
+    over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: a group has ended
+    rooms, stopped = asyncio.Semaphore(parallel), asyncio.Event()
+
+    async def run_group(group: list[DrillOrder]) -> None:
+        try:
+            async with rooms:
+                async for done in _one_after_another(group, view_of, stopped):
+                    if done.result.interrupted:
+                        stopped.set()
+                    over.put_nowait(done)
+        finally:
+            over.put_nowait(None)
+
+    tasks = [asyncio.create_task(run_group(group)) for group in groups]
+    try:
+        going = len(tasks)
+        while going:
+            done = await over.get()
+            if done is None:
+                going -= 1
+            else:
+                yield done
+        for task in tasks:
+            await task  # raises what it has raised
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _one_after_another(
+    group: list[DrillOrder],
+    view_of: Callable[[DrillOrder], AbstractContextManager[View]],
+    stopped: asyncio.Event,
+) -> AsyncIterator[DrillRun]:
+    """A run that proved nothing may have left its sandbox in any state: the next one gets a fresh one."""
+    waiting = deque(group)
+    while waiting and not stopped.is_set():
+        async with AsyncExitStack() as stack:
+            shared = None
+            if len(waiting) > 1:
+                shared = await stack.enter_async_context(DrillSandbox(waiting[0].estate, waiting[0].binaries))
+            sound = True
+            while waiting and sound and not stopped.is_set():
+                order = waiting.popleft()
+                with view_of(order) as view:
+                    done = await run_drill(order, view, shared)
+                yield done
+                sound = shared is not None and done.error is None
+                sound = sound and done.result.outcome is not Outcome.INCONCLUSIVE

@@ -1,0 +1,137 @@
+"""Watching a run: what Prometheus, Alertmanager and the load say, turned into events when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from tiercli.clients.alertmanager import AlertmanagerClient
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL
+from tiercli.drills.record.events import Aborted, AlertSeen, BackendLost, DeliverySeen, Event, LoadWindow
+from tiercli.drills.run.stopping import StopSignal
+from tiercli.errors import BackendError
+
+Observe = Callable[[Event], None]
+_T = TypeVar("_T")
+
+POLL_S = 0.25
+# Real seconds without an answer after which a server counts as lost; a slow answer on a busy machine does not.
+LOST_AFTER_S = 4.0
+ERROR_SHARE_OVER_S = 3.0
+LEAST_ANSWERS = 20
+
+_Identity = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def is_ours(labels: Mapping[str, str], estate: str, env: str) -> bool:
+    """Whether an alert is one of tiercli's own, of this estate and environment."""
+    return labels.get(ESTATE_LABEL) == estate and labels.get(ENV_LABEL) == env
+
+
+async def watch_prometheus(
+    client: PrometheusClient, observe: Observe, stop: StopSignal, *, estate: str, env: str
+) -> None:
+    """Poll the active alerts until cancelled; an event for every change of state."""
+    states: dict[_Identity, str] = {}
+    async for alerts in _poll("prometheus", client.alerts, stop):
+        now = time.time()
+        present: set[_Identity] = set()
+        for alert in alerts:
+            if not is_ours(alert.labels, estate, env):
+                continue
+            identity = _identity(alert.labels)
+            present.add(identity)
+            if states.get(identity) != alert.state:
+                states[identity] = alert.state
+                observe(
+                    AlertSeen(
+                        at=now,
+                        alert=alert.labels.get("alertname", ""),
+                        labels=dict(alert.labels),
+                        state="firing" if alert.state == "firing" else "pending",
+                        active_at=alert.active_at,
+                        value=str(alert.value),
+                    )
+                )
+        for identity in [known for known in states if known not in present]:
+            del states[identity]
+            observe(AlertSeen(at=now, alert=identity[0], labels=dict(identity[1]), state="inactive"))
+
+
+async def watch_alertmanager(
+    client: AlertmanagerClient, observe: Observe, stop: StopSignal, *, estate: str, env: str
+) -> None:
+    """Poll Alertmanager's alerts until cancelled; an event for every change of state."""
+    states: dict[_Identity, str] = {}
+    async for alerts in _poll("alertmanager", client.alerts, stop):
+        now = time.time()
+        names = {alert.fingerprint: alert.labels.get("alertname", alert.fingerprint) for alert in alerts}
+        present: set[_Identity] = set()
+        for alert in alerts:
+            if not is_ours(alert.labels, estate, env) or (alert.ends_at is not None and alert.ends_at <= now):
+                continue
+            identity = _identity(alert.labels)
+            present.add(identity)
+            state = "suppressed" if alert.state == "suppressed" else "active"
+            # "unprocessed" is Alertmanager's word before its first look: neither active nor suppressed yet.
+            if alert.state != "unprocessed" and states.get(identity) != state:
+                states[identity] = state
+                observe(
+                    DeliverySeen(
+                        at=now,
+                        alert=alert.labels.get("alertname", ""),
+                        labels=dict(alert.labels),
+                        state="suppressed" if state == "suppressed" else "active",
+                        receivers=list(alert.receivers),
+                        inhibited_by=[names.get(fingerprint, fingerprint) for fingerprint in alert.inhibited_by],
+                        silenced_by=list(alert.silenced_by),
+                    )
+                )
+        for identity in [known for known in states if known not in present]:
+            del states[identity]
+            observe(DeliverySeen(at=now, alert=identity[0], labels=dict(identity[1]), state="resolved"))
+
+
+async def watch_load(
+    windows: AsyncIterator[LoadWindow], observe: Observe, stop: StopSignal, *, error_share: float
+) -> None:
+    """Pass on what Locust did; stop the run when the share of failed calls passes the spec's abort condition."""
+    recent: list[LoadWindow] = []
+    async for window in windows:
+        observe(window)
+        recent.append(window)
+        # Some seconds, and as many more as it takes to have enough answers: a live load may be of one call a second.
+        while recent[0].at <= window.at - ERROR_SHARE_OVER_S and _answered(recent[1:]) >= LEAST_ANSWERS:
+            del recent[0]
+        failed, answered = sum(one.failed for one in recent), _answered(recent)
+        if answered >= LEAST_ANSWERS and failed / answered > error_share:
+            said = (
+                f"{failed / answered:.0%} of the calls failed, more than the {error_share:.0%} that the drill permits"
+            )
+            stop.set(Aborted(at=time.time(), reason=said))
+
+
+def _answered(windows: Sequence[LoadWindow]) -> int:
+    return sum(one.failed + one.succeeded for one in windows)
+
+
+async def _poll(name: str, ask: Callable[[], Awaitable[_T]], stop: StopSignal) -> AsyncIterator[_T]:
+    last_answer = time.monotonic()
+    while True:
+        try:
+            answer = await ask()
+        except BackendError as error:
+            if time.monotonic() - last_answer > LOST_AFTER_S:
+                stop.set(BackendLost(at=time.time(), name=name, reason=error.message))
+                return
+        else:
+            last_answer = time.monotonic()
+            yield answer
+        await asyncio.sleep(POLL_S)
+
+
+def _identity(labels: Mapping[str, str]) -> _Identity:
+    return labels.get("alertname", ""), tuple(sorted((name, value) for name, value in labels.items()))

@@ -1,0 +1,121 @@
+"""Whether what Prometheus recorded is whole: the same server throughout, a clock that agrees with ours, no scrape missing.
+
+A drill in which one of these does not hold proves nothing, whatever fired.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tiercli.clients.alertmanager import AlertmanagerClient
+from tiercli.clients.prometheus import PrometheusClient, Series
+from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB
+from tiercli.drills.spec.model import DrillSpec
+from tiercli.faults.kinds import FAULTS_BY_NAME
+from tiercli.signals.promql import selector
+
+# What may be off between two clocks: times of the two are compared by the second.
+MOST_SKEW_S = 1.0
+_MISSED_SCRAPES = 3.5
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Prometheus' clock against ours: how far it is ahead, and how far that may be wrong, seconds."""
+
+    ahead_s: float
+    within_s: float
+
+    def problem(self) -> str | None:
+        """What to say of it, None where it agrees."""
+        if abs(self.ahead_s) - self.within_s <= MOST_SKEW_S:
+            return None
+        way = "ahead of" if self.ahead_s > 0 else "behind"
+        return f"Prometheus' clock is {abs(self.ahead_s):.1f} s {way} this machine's: no time between the two can be measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Both servers as they were found: when each was started (its own clock, Unix seconds), and Prometheus' clock."""
+
+    prometheus_started_at: float
+    alertmanager_started_at: float
+    clock: Clock
+
+
+async def read_servers(prometheus: PrometheusClient, alertmanager: AlertmanagerClient) -> Servers:
+    """The servers as they are now. Raises BackendError."""
+    return Servers(await prometheus.started_at(), await alertmanager.started_at(), await read_clock(prometheus))
+
+
+async def what_is_doubtful(
+    prometheus: PrometheusClient,
+    alertmanager: AlertmanagerClient,
+    spec: DrillSpec,
+    mode: str,
+    before: Servers,
+    between: tuple[float, float],
+    scrape_s: float,
+) -> list[str]:
+    """Everything that makes the record no proof. `before`: the servers when the run began; `between`: the phases, Unix seconds.
+    Raises BackendError."""
+    now = await read_servers(prometheus, alertmanager)
+    found = []
+    if abs(now.prometheus_started_at - before.prometheus_started_at) > MOST_SKEW_S:
+        found.append("Prometheus was restarted during the run: what was pending began anew")
+    if abs(now.alertmanager_started_at - before.alertmanager_started_at) > MOST_SKEW_S:
+        found.append(
+            "Alertmanager was restarted during the run: what it had told, and what it counted, it may have forgotten"
+        )
+    found += [said for one in (before, now) if (said := one.clock.problem())][:1]
+    begin, end = (at + now.clock.ahead_s for at in between)
+    return found + await read_gaps(prometheus, spec, mode, begin, end, scrape_s)
+
+
+async def read_clock(client: PrometheusClient) -> Clock:
+    """Ask for the time there, the quickest of three answers. Raises BackendError."""
+    answers = []
+    for _ in range(3):
+        asked = time.time()
+        there = await client.clock()
+        answered = time.time()
+        answers.append(Clock(there - (asked + answered) / 2, (answered - asked) / 2))
+    return min(answers, key=lambda clock: clock.within_s)
+
+
+async def read_gaps(
+    client: PrometheusClient, spec: DrillSpec, mode: str, begin: float, end: float, scrape_s: float
+) -> list[str]:
+    """What is missing of the estate's scrapes between two times (Unix seconds). A target that could not be scraped counts too, in an
+    environment that is not ours, unless the drill itself takes targets away. Raises BackendError."""
+    gone_by_fault = mode == "sandbox" or any(_takes_targets(use.fault, use.target) for use in spec.faults)
+    found = []
+    for job in (GATEWAY_JOB, SERVERS_JOB):
+        series = await client.raw_samples(selector("up", {"job": job}), end - begin, end)
+        if not series and job == GATEWAY_JOB:
+            found.append(f"nothing of the job {job} was scraped: what the gateway did is not known")
+        found += [said for one in series if (said := _gap(one, begin, end, scrape_s, gone_by_fault))]
+    return found
+
+
+def _takes_targets(fault: str, target: Mapping[str, str]) -> bool:
+    kind = FAULTS_BY_NAME.get(fault)
+    return kind is not None and (kind.injector == "process" or "scrape" in target)
+
+
+def _gap(series: Series, begin: float, end: float, scrape_s: float, may_be_down: bool) -> str | None:
+    instance = series.labels.get("instance", "a target")
+    longest = _longest([begin, *(at for at, _ in series.points), end])
+    if longest > _MISSED_SCRAPES * scrape_s + MOST_SKEW_S:
+        return f"{instance} was not scraped for {longest:.1f} s: what it did then is not known"
+    up = [at for at, value in series.points if value > 0]
+    if not may_be_down and (down := _longest([begin, *up, end])) > _MISSED_SCRAPES * scrape_s + MOST_SKEW_S:
+        return f"{instance} did not answer scrapes for {down:.1f} s: what it did then is not known"
+    return None
+
+
+def _longest(times: Sequence[float]) -> float:
+    return max((later - earlier for earlier, later in pairwise(times)), default=0.0)

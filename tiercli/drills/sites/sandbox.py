@@ -1,0 +1,168 @@
+"""A sandbox that has been started for drills: one after another they run in it, each with its own load and record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Literal, Self
+
+from tiercli.clients.alertmanager import AlertmanagerClient
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.drills.load.plan import LoadWay
+from tiercli.drills.run.watchers import Observe
+from tiercli.drills.sites.estate import EditTree, Estate, start_sandbox
+from tiercli.drills.sites.interface import Mode, Off, OnExit, OnNotification
+from tiercli.drills.sites.sandbox_faults import apply_in_sandbox
+from tiercli.drills.spec.model import FaultUse, Load
+from tiercli.durations import parse_duration
+from tiercli.faults.proxy.client import FaultControl
+from tiercli.sandbox.binaries import StackBinaries, find_stack
+from tiercli.sandbox.gateway.condition_control import ConditionControl
+from tiercli.sandbox.receiver import Notification, WebhookReceiver
+from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sidecar.processes import Warden
+
+
+class DrillSandbox:
+    """Entering makes its folder and ports; `start` starts it. Inside `heard_by` a drill hears what happens in it."""
+
+    def __init__(
+        self, estate: Estate, binaries: StackBinaries | None = None, ports: Mapping[str, int] | None = None
+    ) -> None:
+        """`binaries`: found where they are not given, which may raise ToolMissing. `ports`: those that are to be fixed, by name."""
+        self.estate = estate
+        self.binaries = binaries or find_stack()
+        self.tree: Mapping[str, str] = {}
+        self._on_exit: OnExit | None = None
+        self._on_notification: OnNotification | None = None
+        self._ended: dict[str, int] = {}  # by itself, while no drill heard of it
+        self._stack = AsyncExitStack()
+        self.sandbox = Sandbox(
+            estate.loaded.catalog,
+            self.binaries,
+            estate.timing,
+            on_exit=self._exited,
+            ports=ports,
+            tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
+            cooldown_s=parse_duration(estate.settings.cooldown or "0s") / estate.timing.factor,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        try:
+            sandbox, enter = await self._stack.enter_async_context(self.sandbox), self._stack.enter_async_context
+            await enter(WebhookReceiver(sandbox.addresses.receiver, self._notified))
+            self.prometheus = await enter(PrometheusClient(sandbox.addresses.prometheus_url))
+            self.alertmanager = await enter(AlertmanagerClient(sandbox.addresses.alertmanager_url))
+            self.control = await enter(FaultControl(sandbox.plan.proxy.control_url, sandbox.token))
+            self.conditions = await enter(ConditionControl([one.url for one in sandbox.plan.gateways]))
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def heard_by(self, on_exit: OnExit, on_notification: OnNotification) -> AsyncIterator[None]:
+        """Inside, a drill hears of processes that end by themselves, those that ended before it too, and of notifications. What
+        arrives between two drills is nobody's: it is accepted, so that Alertmanager does not send it again to the next."""
+        self._on_exit, self._on_notification = on_exit, on_notification
+        for name, code in self._ended.items():
+            on_exit(name, code)
+        try:
+            yield
+        finally:
+            self._on_exit = self._on_notification = None
+
+    def _exited(self, name: str, code: int) -> None:
+        if self._on_exit is not None:
+            self._on_exit(name, code)
+        else:
+            self._ended[name] = code
+
+    def _notified(self, notification: Notification) -> None:
+        if self._on_notification is not None:
+            self._on_notification(notification)
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` has come to its end."""
+        return bool(self.tree)
+
+    async def start(self, load: Load, edit_tree: EditTree | None = None) -> None:
+        """Configure and start it, with the past of an estate that has always had `load`. Raises BackendError."""
+        self.tree = await start_sandbox(self.estate, self.sandbox, edit_tree, load)
+
+    @property
+    def mode(self) -> Mode:
+        """What kind of site this is."""
+        return "sandbox"
+
+    @property
+    def folder(self) -> Path:
+        """The sandbox's folder."""
+        return self.sandbox.folder
+
+    @property
+    def warden(self) -> Warden:
+        """Who supervises its processes."""
+        return self.sandbox.warden
+
+    @property
+    def load_way(self) -> LoadWay:
+        """The first instance of the gateway."""
+        return LoadWay(self.sandbox.plan.gateways[0].url)
+
+    @property
+    def load_port(self) -> int:
+        """Where a load's workers find its master."""
+        return self.sandbox.load_port
+
+    async def apply(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
+        """Turn a fault on. Raises BackendError."""
+        return await apply_in_sandbox(use, length_s, self, observe)
+
+    async def renew(self) -> None:
+        """Renew every lease. Raises BackendError where one has ended."""
+        await self.control.renew_all()
+        await self.conditions.renew_all()
+
+    @property
+    def told_by(self) -> Literal["webhook"]:
+        """Whose word counts for who was told."""
+        return "webhook"
+
+    @property
+    def spending(self) -> None:
+        """Nothing costs anything here."""
+        return
+
+    def watchers(self, observe: Observe) -> Sequence[Coroutine[None, None, None]]:
+        """What else is to be watched while a drill runs."""
+        return ()
+
+    async def note(self, text: str) -> None:
+        """Nobody else is to be told that something begins or ends."""
+
+    def facts(self) -> Mapping[str, str]:
+        """Versions, and what is real here."""
+        return sandbox_facts(self.binaries)
+
+    def limits(self) -> Sequence[str]:
+        """What limits a result."""
+        return SANDBOX_LIMITS
+
+
+SANDBOX_LIMITS = ("providers and gateway are simulated: this proves the alarms, not the providers",)
+
+
+def sandbox_facts(binaries: StackBinaries) -> dict[str, str]:
+    """What a verification record says of any sandbox, by name."""
+    return {
+        **binaries.versions(),
+        "data path": "Locust → gateway (simulated) → fault proxy → providers (simulated)",
+        "real, not simulated": "prometheus, alertmanager, the generated rules and routes, HTTP, Locust",
+    }

@@ -1,0 +1,1 @@
+"""What a drill is: its model, its files, whether it fits a catalog."""

@@ -1,0 +1,1 @@
+"""The fault proxy: a reverse proxy that injects faults under leases, and its client."""

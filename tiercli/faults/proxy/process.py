@@ -1,0 +1,206 @@
+"""The fault proxy: a reverse proxy that passes calls and streams through, and injects faults under a lease.
+
+As a process: python -m tiercli.faults.proxy.process --plan FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import uvloop
+from aiohttp import web
+
+from tiercli.errors import BackendError, ExitCode, InvalidInput, TiercliError
+from tiercli.faults.kinds.interface import BrokenOff, Call, Fault, Forward
+from tiercli.faults.proxy.control_api import ControlApi
+from tiercli.faults.proxy.forwarding import Forwarder, Passage, open_session, reset
+from tiercli.faults.proxy.leases import InjectionPoint, Leases
+from tiercli.faults.proxy.listener import RouteListener
+from tiercli.faults.proxy.observing import Ending, Observation, Observer
+from tiercli.faults.proxy.routes import Route, load_proxy_plan
+
+LOOPBACK = "127.0.0.1"
+
+
+class FaultProxy:
+    """One listener a route, and a control API. `start`, then `close`; nothing runs outside the running event loop."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        control_port: int,
+        token: str,
+        control_host: str = LOOPBACK,
+        passages: Mapping[str, Passage] | None = None,
+        observers: Mapping[str, Observer] | None = None,
+    ) -> None:
+        """A port of 0 lets the system choose; see `ports` and `control_port` after `start`. By a route's name: what its
+        `passages` change of requests, and the `observers` that watch it. A watched route accepts connections even where a
+        fault refuses them, and resets them at their first request: a call that never came in could not be counted."""
+        self._routes = tuple(routes)
+        self._token = token
+        self._control_host, self._control_port = control_host, control_port
+        self._passages, self._observers = passages or {}, observers or {}
+        self._listeners: dict[str, RouteListener] = {}
+        self._leases = Leases()
+        self._session: aiohttp.ClientSession | None = None
+        self._control: web.AppRunner | None = None
+        self.in_flight = 0
+        self._drained = asyncio.Event()
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of each route, by the route's name."""
+        return {name: listener.port for name, listener in self._listeners.items()}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """host:port of each route, by the route's name."""
+        return {name: listener.address for name, listener in self._listeners.items()}
+
+    @property
+    def control_port(self) -> int:
+        """The control API's port."""
+        if self._control is None:
+            return self._control_port
+        return int(self._control.addresses[0][1])
+
+    def faults_on(self) -> list[str]:
+        """The faults that are on, each with its routes, in words."""
+        active = self._leases.active()
+        return [f"{one.kind.name} on {', '.join(point.name for point in one.points)}" for one in active]
+
+    async def start(self) -> None:
+        """Listen everywhere. Raises BackendError where an address cannot be listened on; then nothing listens."""
+        self._session = open_session()
+        points = []
+        try:
+            for route in self._routes:
+                points.append((route, await self._open(route, self._session)))
+            api = ControlApi(self._token, self._leases, points)
+            self._control = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1)
+            await self._control.setup()
+            await web.TCPSite(self._control, self._control_host, self._control_port).start()
+        except OSError as error:
+            await self.close()
+            where = f"{self._control_host}:{self._control_port}"
+            raise BackendError(f"cannot listen on {where}: {error.strerror}") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def drain(self, within_s: float) -> None:
+        """Turn every fault off, take no new connections, and wait up to `within_s` seconds for the calls under way."""
+        await self._leases.close()
+        for listener in self._listeners.values():
+            await listener.retire()
+        if self.in_flight:
+            self._drained.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), within_s)
+
+    async def close(self) -> None:
+        """Turn every fault off, reset what is open, give the ports back."""
+        await self._leases.close()
+        if self._control is not None:
+            await self._control.cleanup()
+        for listener in self._listeners.values():
+            await listener.close()
+        if self._session is not None:
+            await self._session.close()
+
+    async def _open(self, route: Route, session: aiohttp.ClientSession) -> InjectionPoint:
+        forwarder = Forwarder(session, route.upstream, self._passages.get(route.name))
+        observer = self._observers.get(route.name)
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            seen = observer.begin(request.method, request.raw_path, request.headers) if observer is not None else None
+            resets = listener.resets
+            self.in_flight += 1
+            try:
+                if not point.faults:
+                    return await forwarder.relay(request, seen)
+                return await _answer_with_faults(request, forwarder, point.faults, seen)
+            except BaseException:  # most of all that the handler is cancelled, its connection gone
+                if seen is not None:  # a fault reset the connection, or the client did
+                    seen.ended(Ending.BROKEN if listener.resets != resets else Ending.CLIENT_GONE)
+                raise
+            finally:
+                self.in_flight -= 1
+                if not self.in_flight:
+                    self._drained.set()
+
+        server = web.Server(
+            answer,
+            handler_cancellation=True,  # a client that hangs up ends its upstream call too
+            access_log=None,
+            auto_decompress=False,
+        )
+        listener = RouteListener(server, route.host, route.port, stays_open=observer is not None)
+        self._listeners[route.name] = listener
+        point = InjectionPoint(route.name, listener)
+        await listener.open()
+        return point
+
+
+async def _answer_with_faults(
+    request: web.BaseRequest, forwarder: Forwarder, faults: Sequence[Fault], seen: Observation | None
+) -> web.StreamResponse:
+    call = Call(request.method, request.raw_path, asyncio.get_running_loop().time())
+    body = await forwarder.read_first(request, seen) if seen is not None else None
+    async with AsyncExitStack() as opened:
+        forward: Forward = functools.partial(forwarder.fetch, request, opened, body, seen)
+        for fault in faults:
+            forward = functools.partial(fault.exchange, call, forward)
+        try:
+            answer = await forward()
+        except BrokenOff:
+            if seen is not None:
+                seen.ended(Ending.BROKEN)
+            reset(request.transport)
+            return web.Response(status=502)
+        return await forwarder.reply(request, answer, seen)
+
+
+async def serve(plan_file: Path) -> None:
+    """Run the proxy of a plan file until SIGTERM or SIGINT. Raises InvalidInput, BackendError."""
+    plan = load_proxy_plan(plan_file)
+    try:
+        token = plan.token_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidInput(f"cannot read the control token in {plan.token_file}: {error.strerror}") from error
+    if not token:
+        raise InvalidInput(f"the control token in {plan.token_file} is empty")
+    proxy = FaultProxy(plan.routes, control_port=plan.control_port, token=token)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await proxy.start()
+    await stopped.wait()
+    await proxy.close()
+
+
+def main() -> int:
+    """The process. Errors go to standard error, in one line; the exit code is that of errors.py."""
+    parser = argparse.ArgumentParser(prog="python -m tiercli.faults.proxy.process", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help='a JSON file with the key "proxy"')
+    try:
+        uvloop.run(serve(parser.parse_args().plan))
+    except TiercliError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return error.exit_code
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a live Prometheus has of what the rules read."""

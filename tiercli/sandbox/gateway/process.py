@@ -1,0 +1,291 @@
+"""The simulated gateway: python -m tiercli.sandbox.gateway.process --plan FILE [--instance N]
+
+OpenAI's chat completions where `model` is an alias. The headers x-tenant and x-feature say who calls, percent-encoded where
+a name is not plain ASCII or holds a percent sign. It falls back down the alias's candidates, counts the canonical
+contract, and writes one audit record a call. Simulated in that it authenticates nobody; what it counts is true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import urllib.parse
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from tiercli.audit.audit_log import AuditLog
+from tiercli.errors import BackendError
+from tiercli.sandbox.gateway.accounts import CLIENT_CLOSED, Accounts, Call
+from tiercli.sandbox.gateway.cache import CachedAnswer, ExactCache
+from tiercli.sandbox.gateway.conditions import Conditions
+from tiercli.sandbox.gateway.cooldown import Cooldown
+from tiercli.sandbox.gateway.credentials import Credentials
+from tiercli.sandbox.gateway.metrics import ContractMetrics
+from tiercli.sandbox.gateway.quota import Quota
+from tiercli.sandbox.gateway.routing import Considered, Denied, Router, Step
+from tiercli.sandbox.gateway.upstream import FALLS_BACK, Attempt, ClientGone, Upstream
+from tiercli.sandbox.plan import EstatePlan, load_plan
+from tiercli.sandbox.serving import listen, run_process
+
+_LARGEST_BODY = 16 << 20
+_STATUS = {"RATE_LIMITED": 429, "UPSTREAM_TIMEOUT": 504, "INVALID_REQUEST": 400}
+
+
+class Gateway:
+    """One instance: its counters, its quotas, its audit log and its handlers."""
+
+    def __init__(self, plan: EstatePlan, audit: AuditLog) -> None:
+        self.metrics = ContractMetrics(policies=plan.policies)
+        self._plan = plan
+        self._audit = audit
+        self._router = Router(plan)
+        self._conditions = Conditions()
+        self._accounts = Accounts(plan, self.metrics, audit, self._conditions)
+        self._offers: dict[str, Quota] = {}
+        self._buckets: dict[tuple[str, str], Quota] = {}
+        self._cache = ExactCache()
+        self._cooldown = Cooldown(plan.cooldown_s)
+        self._credentials = Credentials(self._issued)
+        self._upstream: Upstream | None = None
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        application = web.Application(client_max_size=_LARGEST_BODY)
+        application.add_routes(
+            [
+                web.post("/v1/chat/completions", self._complete),
+                web.get("/v1/models", self._models),
+                web.get("/metrics", self._expose),
+                web.get("/health", self._health),
+                *self._conditions.routes(),
+            ]
+        )
+        application.cleanup_ctx.append(self._client)
+        return application
+
+    async def _client(self, _: web.Application) -> Any:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        timeout = aiohttp.ClientTimeout(total=None)
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
+            self._upstream = Upstream(session, self._plan.gateway_timeout_s, self._credentials.header)
+            yield
+
+    def _issued(self, provider: str) -> None:
+        self.metrics.count("ai_gateway_credentials_issued_total", provider=provider)
+
+    async def _health(self, _: web.Request) -> web.Response:
+        status = "ok" if self._audit.healthy else "audit records are lost"
+        return web.json_response({"status": status}, status=200 if self._audit.healthy else 503)
+
+    async def _models(self, _: web.Request) -> web.Response:
+        models = [{"id": name, "object": "model", "owned_by": "gateway"} for name in self._router.aliases]
+        return web.json_response({"object": "list", "data": models})
+
+    async def _expose(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        call = Call(uuid.uuid4().hex, began=time.monotonic())
+        tenant, feature = _header(request, "x-tenant"), _header(request, "x-feature")
+        known = self._router.tenants.get(tenant)
+        call.tenant = tenant if known else ""
+        call.feature = feature if known and feature in known.features else ""
+        try:
+            body = await _read_body(request)
+            call.alias = body["model"] if body["model"] in self._router.aliases else ""
+            steps, outside = self._router.resolve(body["model"], tenant, feature)
+        except Denied as denied:
+            if denied.scope:
+                self._accounts.count_denial(call)
+            return self._refuse(call, denied.status, denied.code, denied.message)
+        call.considered.extend(outside)
+        question = self._cache.key(call.tenant, body)
+        if question is not None:
+            cached = self._cache.get(question)
+            self._accounts.count_lookup(call, hit=cached is not None)
+            if cached is not None:
+                return self._answer_again(call, cached)
+        names = {"alias": call.alias, "feature": call.feature}
+        body = {**body, "metadata": {**_mapping(body.get("metadata")), **names}}
+        client = _Client(request, call.request_id)
+        await self._try(call, steps, body, client)
+        answered = call.answered
+        # What was served outside the tenant's zone is not kept: giving it again would be the same violation again.
+        if question is not None and answered is not None and self._router.in_zone(tenant, answered.served_region):
+            self._cache.put(question, answered.body, answered.served_region)
+        return await self._answer(call, client)
+
+    def _answer_again(self, call: Call, cached: CachedAnswer) -> web.Response:
+        call.cached_region = cached.served_region
+        self._accounts.finish(call, in_zone=self._router.in_zone(call.tenant, cached.served_region))
+        headers = {"x-request-id": call.request_id, "x-cache": "exact"}
+        return web.Response(body=cached.body, content_type="application/json", headers=headers)
+
+    async def _try(self, call: Call, steps: tuple[Step, ...], body: Mapping[str, Any], client: _Client) -> None:
+        """Go down the candidates until one answers; `call` holds what happened."""
+        assert self._upstream is not None  # noqa: S101 - opened before the first request is served
+        failed: tuple[Step, str] | None = None
+        for step in steps:
+            if failed is not None:
+                self._accounts.count_fallback(call, failed[0], step, failed[1])
+            if not self._within_quota(call.tenant, step):
+                call.considered.append(Considered(step, "the gateway's own quota is exhausted"))
+                failed = (step, "RATE_LIMITED")
+                continue
+            if self._cooldown.leaves_out(step.name):
+                call.considered.append(Considered(step, "left out for a while: it failed again and again"))
+                failed = (step, "CONNECTION_FAILED")
+                continue
+            for endpoint in self._router.endpoints(step.candidate):
+                attempt = await self._upstream.attempt(step, endpoint, body, client.send)
+                call.attempts.append(attempt)
+                self._accounts.count_attempt(call.alias, attempt)
+                if attempt.code != "CONNECTION_FAILED" or attempt.started:
+                    break  # only a server that is not there is passed over for its neighbour
+            self._cooldown.note(step.name, failed=attempt.code in FALLS_BACK)
+            if not attempt.code or attempt.started or attempt.code not in FALLS_BACK:
+                return
+            failed = (step, attempt.code)
+
+    def _within_quota(self, tenant: str, step: Step) -> bool:
+        offer = self._offers.get(step.name)
+        if offer is None:
+            offer = self._offers[step.name] = Quota(self._plan.provider_calls_per_10s)
+            self.metrics.set_function("ai_gateway_quota_headroom_ratio", offer.headroom_ratio, **step.offer)
+        key = (tenant, step.candidate.provider)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Quota(self._plan.tenant_calls_per_10s)
+            self.metrics.set_function(
+                "ai_gateway_quota_bucket_fill_ratio", bucket.fill_ratio, tenant=tenant, provider=step.candidate.provider
+            )
+        return bucket.take() and offer.take()
+
+    async def _answer(self, call: Call, client: _Client) -> web.StreamResponse:
+        last = call.attempts[-1] if call.attempts else None
+        if last is None:
+            rate_limited = any("quota" in item.reason for item in call.considered)
+            if rate_limited:
+                return self._refuse(call, 429, "RATE_LIMITED", "the gateway's own quota is exhausted")
+            self._accounts.count_unrouted(call)
+            return self._refuse(call, 403, "INVALID_REQUEST", "no candidate lies within the tenant's zone")
+        if last.client_gone:
+            call.code = CLIENT_CLOSED
+        elif last.code:
+            call.code = last.code
+        response = client.response
+        if response is None and call.code:
+            status = _STATUS.get(call.code, 502)
+            return self._refuse(call, status, call.code, "no candidate answered")
+        self._finish(call, last)
+        if response is None:
+            return web.Response(body=last.body, content_type="application/json", headers=client.headers(last))
+        if call.code:
+            client.break_off()
+        else:
+            await client.end()
+        return response
+
+    def _refuse(self, call: Call, status: int, code: str, message: str) -> web.Response:
+        call.status, call.code = status, code
+        self._finish(call, call.attempts[-1] if call.attempts else None)
+        error = {"message": message, "type": "gateway_error", "code": code, "request_id": call.request_id}
+        return web.json_response({"error": error}, status=status, headers={"x-request-id": call.request_id})
+
+    def _finish(self, call: Call, last: Attempt | None) -> None:
+        in_zone = last is None or bool(last.code) or self._router.in_zone(call.tenant, last.served_region)
+        self._accounts.finish(call, in_zone=in_zone)
+
+
+class _Client:
+    """The client's side of a stream: the answer begins with its first piece."""
+
+    def __init__(self, request: web.Request, request_id: str) -> None:
+        self._request = request
+        self._request_id = request_id
+        self.response: web.StreamResponse | None = None
+
+    def headers(self, attempt: Attempt) -> dict[str, str]:
+        return {"x-request-id": self._request_id, "x-fallback-step": str(attempt.step.number)}
+
+    async def send(self, piece: bytes) -> None:
+        try:
+            if self.response is None:
+                headers = {"Content-Type": "text/event-stream", "x-request-id": self._request_id}
+                self.response = web.StreamResponse(headers=headers)
+                await self.response.prepare(self._request)
+            await self.response.write(piece)
+        except ConnectionError as error:
+            raise ClientGone from error
+
+    async def end(self) -> None:
+        if self.response is not None:
+            try:
+                await self.response.write_eof()
+            except ConnectionError:
+                return  # it has had everything
+
+    def break_off(self) -> None:
+        """A stream that failed must not look like one that ended."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+
+async def _read_body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Denied(413, "INVALID_REQUEST", f"the body is longer than {_LARGEST_BODY} bytes") from error
+    except ValueError as error:
+        raise Denied(400, "INVALID_REQUEST", f"the body is not JSON: {error}") from error
+    if (
+        not isinstance(body, dict)
+        or not isinstance(body.get("model"), str)
+        or not isinstance(body.get("messages"), list)
+    ):
+        raise Denied(400, "INVALID_REQUEST", "the body is no chat completion request: it needs model and messages")
+    return body
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _header(request: web.Request, name: str) -> str:
+    return urllib.parse.unquote(request.headers.get(name, ""))
+
+
+async def start(plan_file: Path, instance: int = 0) -> list[web.AppRunner]:
+    """Begin to serve one instance of a plan's gateway. Raises InvalidInput, BackendError."""
+    plan = load_plan(plan_file)
+    if not 0 <= instance < len(plan.gateways):
+        raise BackendError(f"the plan has {len(plan.gateways)} gateways, none with number {instance}")
+    own = plan.gateways[instance]
+    try:
+        audit = AuditLog(own.audit_log)
+    except OSError as error:
+        raise BackendError(f"cannot write the audit log {own.audit_log}: {error.strerror}") from error
+    return [await listen(Gateway(plan, audit).application(), own.port)]
+
+
+def main() -> int:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="python -m tiercli.sandbox.gateway.process")
+    parser.add_argument("--plan", type=Path, required=True, help="the plan of a simulated estate")
+    parser.add_argument("--instance", type=int, default=0, help="which of the plan's gateways to be")
+    arguments = parser.parse_args()
+    return run_process(lambda: start(arguments.plan, arguments.instance))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
