@@ -8,7 +8,7 @@ RUNS ?= runs
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-drills test-litellm test-toxiproxy golden lint bench bench-quiet bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-drills test-litellm test-toxiproxy golden golden-diff lint bench bench-quiet bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ golden: setup $(VENV)/.dev ## Rewrite the golden files, then test against them
 	@TIERCLI_GOLDEN=update $(BIN)/python -m pytest -q -k "golden or transcript" || true
 	@$(BIN)/python -m pytest -q -k "golden or transcript"
 
+BASE ?= HEAD
+golden-diff: $(VENV)/.tiercli ## Show how all generated files differ from those of a commit: BASE=HEAD
+	@sh .ci/golden-diff $(CURDIR)/$(BIN)/python $(BASE)
+
 lint: $(VENV)/.dev ## Format and check the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -104,4 +108,4 @@ bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 s
 	@$(BIN)/python -m tests.bench.bench_evaluation
 
 clean: ## Remove the virtual environment, caches and runs
-	@rm -rf $(VENV) $(PROM3) $(TOXIPROXY) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .golden $(VENV) $(PROM3) $(TOXIPROXY) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

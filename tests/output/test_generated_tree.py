@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import HYBRID
-from tests.golden_folder import check_golden
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.output.tree import ALERTMANAGER_FILE, PROMETHEUS_FILE, RULES_PATH, TESTS_FOLDER, render_tree
 from tiercli.output.writing import write_tree
@@ -51,10 +50,6 @@ def accept(folder: Path, unit_tests: str = "*_test.yml") -> None:
         Dashboard.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def test_golden_tree_of_the_hybrid_catalog(hybrid: LoadedCatalog) -> None:
-    check_golden("hybrid", render(hybrid))
-
-
 def test_two_runs_give_the_same_bytes(hybrid: LoadedCatalog) -> None:
     assert render(hybrid) == render(hybrid)
 
@@ -62,11 +57,6 @@ def test_two_runs_give_the_same_bytes(hybrid: LoadedCatalog) -> None:
 def test_every_tool_accepts_its_file(hybrid: LoadedCatalog, tmp_path: Path) -> None:
     write_tree(tmp_path, render(hybrid))
     accept(tmp_path, "GatewayDown*_test.yml")  # all of them: tests/lint/test_rule_tests.py
-
-
-def test_the_manifest_knows_every_file(hybrid: LoadedCatalog) -> None:
-    tree = render(hybrid)
-    assert set(json.loads(tree["manifest.json"])["files"]) == set(tree) - {"manifest.json"}
 
 
 def test_rules_do_not_grow_with_the_catalog(hybrid: LoadedCatalog) -> None:

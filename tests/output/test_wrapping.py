@@ -17,13 +17,12 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT, Tool
-from tests.golden_folder import check_golden
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.cli.main import app
 from tiercli.dashboards.build.provisioning import folder_title
 from tiercli.errors import InvalidInput
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, render_tree
-from tiercli.output.wrappers import WRAPS, WrapOptions
+from tiercli.output.wrappers import WrapOptions
 from tiercli.output.wrappers.objects import MOST_BYTES, size_of, split_groups
 from tiercli.output.wrapping import unwrapped, wrap_tree
 from tiercli.rules.deployment import Deployment
@@ -270,12 +269,6 @@ def test_a_dashboard_that_is_too_large_is_packed_or_an_error_that_names_it(hybri
     with pytest.raises(InvalidInput, match="too large") as raised:
         wrap_tree(tree, ["kubernetes"], options_for(hybrid))
     assert "dashboard home takes" in raised.value.problems[0].found
-
-
-@pytest.mark.parametrize("wrap", [name for name in WRAPS if name != "plain"])
-def test_golden(wrap: str) -> None:
-    loaded = load_catalog(ROOT / "catalogs" / "minimal.yaml")
-    check_golden(f"minimal-{wrap}", wrapped(loaded, wrap))
 
 
 HYBRID = str(ROOT / "catalogs" / "hybrid.yaml")
