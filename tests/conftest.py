@@ -17,7 +17,7 @@ import yaml
 
 from tiercli.catalog.loading import LoadedCatalog, load_catalog, parse_catalog
 from tiercli.cli import main
-from tiercli.sandbox.binaries import StackBinaries, find_stack
+from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 HYBRID = ROOT / "catalogs" / "hybrid.yaml"

@@ -17,7 +17,7 @@ from tests.audit.records import call, write_log
 from tests.clients.live_servers import free_port, running
 from tests.conftest import HYBRID, Done
 from tiercli.audit.completeness import BUCKET_S, CALLS_SERIES, Bucket, judge_completeness, judge_retention
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 Run = Callable[..., Done]
 CALLS_IN_5M = 60.0

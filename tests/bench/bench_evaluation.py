@@ -36,8 +36,8 @@ from tests.bench.past import DAYS, build_past, openmetrics
 from tiercli.catalog.loading import load_catalog
 from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.binaries import find_stack
 from tiercli.sandbox.ports import PortAllocator
+from tiercli.sandbox.stack.binaries import find_stack
 
 ASKED_SHARE = 0.1
 SLOWEST = 12

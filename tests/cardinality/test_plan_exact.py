@@ -35,8 +35,8 @@ from tiercli.lint.catalog_checks import further_checks
 from tiercli.lint.rule_series import count_rule_series
 from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.gateway.metrics import ContractMetrics
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.contract import FAILURE, METRICS_BY_NAME, MetricType
 from tiercli.signals.label_policy import metric_policies
 from tiercli.signals.timing import Timing

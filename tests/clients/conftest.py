@@ -10,7 +10,7 @@ import pytest
 import yaml
 from live_servers import ALERTMANAGER, RULES, fetch, free_port, gateway_exposition, http_server, running, wait_until
 
-from tiercli.sandbox.binaries import find_stack
+from tiercli.sandbox.stack.binaries import find_stack
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.clients.live_servers import fetch, free_port, http_server, running, wait_until
-from tiercli.sandbox.binaries import find_stack
+from tiercli.sandbox.stack.binaries import find_stack
 
 SLOW = 'provider="anthropic",model="claude-4.6",region="ap-south-1"'
 FINE = 'provider="openai",model="gpt-5-mini",region="us-east-1"'

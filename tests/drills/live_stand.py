@@ -21,9 +21,9 @@ from tiercli.catalog.loading import load_catalog
 from tiercli.drills.sites.estate import build_estate, start_sandbox
 from tiercli.drills.spec.model import Load
 from tiercli.output.tree import ALERTMANAGER_FILE
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sidecar.processes import ProcessSpec
 
 FACTOR = 30

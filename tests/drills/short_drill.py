@@ -13,7 +13,7 @@ from tiercli.drills.run.one import run_drill
 from tiercli.drills.run.order import DrillOrder, DrillRun
 from tiercli.drills.sites.estate import EditTree, build_estate
 from tiercli.drills.spec.model import DrillSpec
-from tiercli.sandbox.binaries import find_stack
+from tiercli.sandbox.stack.binaries import find_stack
 
 SHORT: dict[str, Any] = {
     "name": "short-outage",

@@ -22,7 +22,7 @@ from tiercli.catalog.loading import load_catalog
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import render_tree
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 Run = Callable[..., Done]
 CONFIG = "alertmanager/alertmanager.yml"

@@ -13,7 +13,7 @@ from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.drills.sites import live_lock as drill_lock
 from tiercli.drills.sites.live_lock import LOCK_ALERT, locked
 from tiercli.errors import BackendError
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 pytestmark = pytest.mark.stack
 

@@ -25,9 +25,9 @@ from tiercli.drills.run.stopping import StopSignal
 from tiercli.drills.sites.estate import Estate, build_estate, start_sandbox
 from tiercli.drills.spec.model import Load
 from tiercli.faults.proxy.client import FaultControl
-from tiercli.sandbox.binaries import find_stack
 from tiercli.sandbox.receiver import WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.stack.binaries import find_stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 

@@ -19,7 +19,7 @@ import yaml
 
 from tests.conftest import Done, tiercli_here
 from tests.drills.live_stand import Stand, live_stand
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 pytestmark = pytest.mark.stack
 

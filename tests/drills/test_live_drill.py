@@ -28,7 +28,7 @@ from tiercli.drills.record.result import Outcome
 from tiercli.drills.record.timeline_file import load_timeline
 from tiercli.drills.sites.live_lock import LOCK_ALERT
 from tiercli.faults.proxy.client import FaultControl
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 pytestmark = [pytest.mark.stack, pytest.mark.drill]
 

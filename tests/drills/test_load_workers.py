@@ -21,8 +21,8 @@ from tiercli.drills.record.result import Outcome
 from tiercli.drills.run.one import run_drill
 from tiercli.drills.run.order import DrillOrder, DrillRun
 from tiercli.drills.sites.estate import build_estate
-from tiercli.sandbox.binaries import find_stack
 from tiercli.sandbox.ports import PortAllocator
+from tiercli.sandbox.stack.binaries import find_stack
 
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "6m"}}
 

@@ -23,7 +23,7 @@ from tiercli.drills.sites.estate import build_estate
 from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.drills.spec.files import drill_files, load_drill
 from tiercli.drills.spec.model import DrillSpec
-from tiercli.sandbox.binaries import StackBinaries, find_stack
+from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
 
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "2m"}}
 

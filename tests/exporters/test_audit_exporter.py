@@ -26,7 +26,7 @@ from tiercli.audit.record import record_decoder
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.errors import BackendError, InvalidInput
 from tiercli.exporters.audit_exporter import AuditExporter
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 RECORDS = "ai_gateway_audit_records_total"
 Open = Callable[..., AuditExporter]

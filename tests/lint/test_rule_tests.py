@@ -15,7 +15,7 @@ from tiercli.lint.rule_tests import AlarmResult, run_rule_tests
 from tiercli.output.tree import ALERTMANAGER_FILE, TESTS_FOLDER, render_tree
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.binaries import find_stack
+from tiercli.sandbox.stack.binaries import find_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 

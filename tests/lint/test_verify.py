@@ -26,7 +26,7 @@ from tiercli.lint.live.looking import Look, look_at
 from tiercli.output.differences import deployed_tree
 from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment, ServerTarget
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.contract import CONTRACT
 from tiercli.signals.timing import Timing
 

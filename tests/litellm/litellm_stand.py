@@ -22,10 +22,10 @@ from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.plan import GPU_PATH, EstatePlan
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sidecar.processes import ProcessSpec
 
 ROOT = Path(__file__).resolve().parents[2]

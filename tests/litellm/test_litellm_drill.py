@@ -14,7 +14,7 @@ import pytest
 from tests.litellm.litellm_stand import KEYS, key_variables, litellm_stand
 from tiercli.drills.record.events import LoadWindow, RunStarted
 from tiercli.drills.record.timeline_file import load_timeline
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.drill]
 

@@ -25,8 +25,8 @@ from tiercli.faults.proxy.client import FaultControl
 from tiercli.rules.deployment import Deployment
 from tiercli.rules.prometheus_config import scrape_jobs
 from tiercli.rules.recording import build_records
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.ports import PortAllocator
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.timing import Timing
 
 pytestmark = pytest.mark.stack

@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from tiercli.catalog.model import Catalog
-from tiercli.sandbox.plan import EstatePlan, plan_estate
+from tiercli.sandbox.plan import EstatePlan, plan_estate, write_plan
 from tiercli.sandbox.ports import PortAllocator
-from tiercli.sandbox.simulated_providers import start
+from tiercli.sandbox.providers.process import serving
 
 TEXT = "a secret answer"
 
@@ -33,12 +33,9 @@ async def simulated(catalog: Catalog, folder: Path) -> AsyncIterator[dict[str, s
     """The simulated providers, by their keys in the plan (provider/region or provider/region/server)."""
     with PortAllocator() as ports:
         plan = providers_plan(catalog, folder, ports)
-        runners = await start(plan)
-        try:
-            yield {one.key: f"http://127.0.0.1:{one.upstream_port}" for one in plan.endpoints}
-        finally:
-            for runner in runners:
-                await runner.cleanup()
+        write_plan(plan, folder / "plan.json")
+        async with serving(folder / "plan.json"):
+            yield {endpoint.key: f"http://127.0.0.1:{endpoint.upstream_port}" for endpoint in plan.endpoints}
 
 
 class FakeAnthropic:

@@ -17,7 +17,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.output.differences import Change, compare, deployed_tree
 from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 HYBRID = Path(__file__).resolve().parents[2] / "catalogs" / "hybrid.yaml"
 

@@ -19,7 +19,7 @@ from tiercli.output.tree import ALERTMANAGER_FILE, PROMETHEUS_FILE, RULES_PATH, 
 from tiercli.output.writing import write_tree
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import Deployment, timing_of
-from tiercli.sandbox.binaries import find_stack
+from tiercli.sandbox.stack.binaries import find_stack
 
 
 def render(loaded: LoadedCatalog) -> dict[str, str]:

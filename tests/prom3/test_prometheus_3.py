@@ -17,8 +17,8 @@ from tiercli.catalog.loading import load_catalog
 from tiercli.cli.main import app
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.sites.estate import build_estate, start_sandbox
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 

@@ -25,7 +25,7 @@ from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.alerting import alert_labels
 from tiercli.rules.alertmanager import build_alertmanager, build_receiver
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 NAMES = sorted(alarm_paths())
 Change = Callable[[Callable[[dict[str, Any]], object]], LoadedCatalog]

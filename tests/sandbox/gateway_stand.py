@@ -22,7 +22,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.resources import resource_folder
 from tiercli.sandbox.gateway.process import Gateway
 from tiercli.sandbox.plan import EstatePlan, plan_estate
-from tiercli.sandbox.serving import listen
+from tiercli.serving import listen
 
 DONE = b"data: [DONE]\n\n"
 # An endpoint's answer: a status, a body, "silence", "hang up", or the parts of a stream (bytes; seconds or an event to

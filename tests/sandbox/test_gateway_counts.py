@@ -246,7 +246,7 @@ def test_a_quota_slides() -> None:
     assert (quota.fill_ratio(), quota.take(), quota.take()) == (0.5, True, False)
 
 
-@pytest.mark.parametrize("module", ["tiercli.sandbox.gateway.process", "tiercli.sandbox.simulated_providers"])
+@pytest.mark.parametrize("module", ["tiercli.sandbox.gateway.process", "tiercli.sandbox.providers.process"])
 def test_the_process_serves_its_plan_and_stops_when_told(tmp_path: Path, module: str, catalog: Catalog) -> None:
     plan, ports = _plan_file(tmp_path, catalog)
     process = subprocess.Popen([sys.executable, "-m", module, "--plan", plan], stderr=subprocess.PIPE)
@@ -268,7 +268,7 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.parametrize("module", ["tiercli.sandbox.gateway.process", "tiercli.sandbox.simulated_providers"])
+@pytest.mark.parametrize("module", ["tiercli.sandbox.gateway.process", "tiercli.sandbox.providers.process"])
 @pytest.mark.parametrize("broken", ["no plan", "a port that is taken"])
 def test_a_process_that_cannot_serve_says_why_in_one_line(
     tmp_path: Path, module: str, broken: str, catalog: Catalog
@@ -307,7 +307,7 @@ def _plan_file(folder: Path, catalog: Catalog) -> tuple[str, dict[str, int]]:
     write_plan(plan, folder / "plan.json")
     ports = {
         "tiercli.sandbox.gateway.process": plan.gateways[0].port,
-        "tiercli.sandbox.simulated_providers": plan.endpoints[0].upstream_port,
+        "tiercli.sandbox.providers.process": plan.endpoints[0].upstream_port,
     }
     return str(folder / "plan.json"), ports
 

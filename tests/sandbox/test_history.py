@@ -18,10 +18,10 @@ from waiting import eventually
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.history import BASELINE_OFFSET, BASELINE_WINDOW, history_openmetrics
 from tiercli.sandbox.ports import PortAllocator
-from tiercli.sandbox.servers import prometheus_command
+from tiercli.sandbox.stack.binaries import StackBinaries
+from tiercli.sandbox.stack.servers import prometheus_command
 from tiercli.sidecar.processes import ProcessSpec, Warden
 from tiercli.signals.promql import selector
 from tiercli.signals.recorded import RECORDED_BY_NAME

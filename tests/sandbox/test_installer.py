@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from tiercli.errors import BackendError, BackendUnreachable, ToolMissing
-from tiercli.sandbox.archives import ARCHIVES
-from tiercli.sandbox.binaries import PROGRAMS, find_stack, locate_programs
-from tiercli.sandbox.installer import Archive, install_archives
+from tiercli.sandbox.stack.binaries import PROGRAMS, find_stack, locate_programs
+from tiercli.sandbox.stack.installer import ARCHIVES, Archive, install_archives
 
 SYSTEM = "linux-test"
 

@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from tiercli.errors import BackendError, InvalidInput
-from tiercli.sandbox.ports import LOOPBACK, PortAllocator
+from tiercli.sandbox.ports import PortAllocator
+from tiercli.serving import LOOPBACK
 
 
 def test_a_server_can_listen_stop_and_listen_again_on_a_kept_port() -> None:

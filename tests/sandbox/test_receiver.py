@@ -16,10 +16,10 @@ import yaml
 from waiting import eventually
 
 from tiercli.errors import BackendError
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
-from tiercli.sandbox.servers import Addresses, alertmanager_command
+from tiercli.sandbox.stack.binaries import StackBinaries
+from tiercli.sandbox.stack.servers import Addresses, alertmanager_command
 from tiercli.sidecar.processes import ProcessSpec, Warden
 
 HOSTILE = "q\"uo'te \\back {{ $1 }} ☃"
@@ -127,5 +127,5 @@ def test_a_port_that_is_taken_is_named() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(BackendError, match=f"cannot listen on port {port}"):
+        with pytest.raises(BackendError, match=f"cannot listen on 127.0.0.1:{port}"):
             asyncio.run(run(port))

@@ -24,8 +24,8 @@ from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.sites.estate import Estate, build_estate, start_sandbox
 from tiercli.errors import BackendError, InvalidInput
 from tiercli.output.tree import ALERTMANAGER_FILE
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sidecar.processes import WARDEN
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -37,7 +37,7 @@ import asyncio, json, sys
 from pathlib import Path
 from tiercli.catalog.loading import load_catalog
 from tiercli.drills.sites.estate import build_estate, start_sandbox
-from tiercli.sandbox.binaries import find_stack
+from tiercli.sandbox.stack.binaries import find_stack
 from tiercli.sandbox.sandbox import Sandbox
 
 async def main():

@@ -16,9 +16,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tiercli.sandbox.plan import Endpoint
-from tiercli.sandbox.serving import listen
-from tiercli.sandbox.simulated_answers import usual_output_tokens
-from tiercli.sandbox.simulated_providers import SimulatedEndpoint
+from tiercli.sandbox.providers.answers import usual_output_tokens
+from tiercli.sandbox.providers.process import SimulatedEndpoint
+from tiercli.serving import listen
 
 FAST = Endpoint(
     key="vllm/mumbai-dc/vllm-a",

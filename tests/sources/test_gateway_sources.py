@@ -15,7 +15,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.errors import InvalidInput
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.bindings import binding_names, known_binding
 from tiercli.signals.recorded import RECORDED
 from tiercli.signals.sources import catalog_sources

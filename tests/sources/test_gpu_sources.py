@@ -10,7 +10,7 @@ import pytest
 from scraping import EXPOSITIONS, Found, exposing, near, recorded
 
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 Changed = Callable[[Callable[[dict[str, Any]], object]], LoadedCatalog]
 

@@ -12,7 +12,7 @@ from scraping import EXPOSITIONS, Found, exposing, near, recorded
 
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.errors import InvalidInput
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.bindings import binding_names, known_binding
 from tiercli.signals.recorded import RECORDED
 from tiercli.signals.sources import catalog_sources

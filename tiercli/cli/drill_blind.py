@@ -87,7 +87,7 @@ def blind(
     from tiercli.drills.sites.estate import build_estate
     from tiercli.errors import ExitCode, InvalidInput, Location, Problem
     from tiercli.lint.catalog_checks import further_checks
-    from tiercli.sandbox.binaries import find_stack
+    from tiercli.sandbox.stack.binaries import find_stack
 
     if at_least is not None and at_least > count:
         problem = Problem(Location("--at-least"), f"{at_least} of {count} cannot be right", f"at most {count}")

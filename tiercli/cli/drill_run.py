@@ -183,7 +183,7 @@ def _orders(
     from tiercli.drills.spec.files import find_drill, load_drill
     from tiercli.errors import InvalidInput
     from tiercli.lint.catalog_checks import further_checks
-    from tiercli.sandbox.binaries import find_stack
+    from tiercli.sandbox.stack.binaries import find_stack
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
     estates: dict[tuple[object, ...], Estate] = {}

@@ -57,7 +57,7 @@ def run_tests(
     from tiercli.output.tree import render_tree
     from tiercli.rules.alarm_files import load_alarm_set
     from tiercli.rules.deployment import Deployment
-    from tiercli.sandbox.binaries import find_stack
+    from tiercli.sandbox.stack.binaries import find_stack
 
     folders = templates or ()
     loaded = load_catalog(catalog, further_checks(folders))

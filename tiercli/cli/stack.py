@@ -41,9 +41,9 @@ def install(
     pinned by SHA-256, into your cache. No service is left running.
     """
     from tiercli.errors import ToolMissing
-    from tiercli.sandbox import installer
-    from tiercli.sandbox.archives import ARCHIVES
-    from tiercli.sandbox.binaries import cache_folder, find_stack, locate_programs
+    from tiercli.sandbox.stack import installer
+    from tiercli.sandbox.stack.binaries import cache_folder, find_stack, locate_programs
+    from tiercli.sandbox.stack.installer import ARCHIVES
 
     console = output_console()
     if all(locate_programs().values()):
@@ -82,7 +82,7 @@ def status(
     from rich.table import Table
 
     from tiercli.errors import ExitCode
-    from tiercli.sandbox.binaries import locate_programs
+    from tiercli.sandbox.stack.binaries import locate_programs
 
     found = locate_programs()
     if output == "json":
@@ -131,7 +131,7 @@ def up(
     from tiercli.catalog.loading import load_catalog
     from tiercli.drills.demo import run_demo
     from tiercli.drills.sites.estate import build_estate
-    from tiercli.sandbox.binaries import find_stack
+    from tiercli.sandbox.stack.binaries import find_stack
 
     estate = build_estate(load_catalog(catalog or default_catalog()), factor)
     asked = {"prometheus": prometheus_port, "alertmanager": alertmanager_port}

@@ -20,9 +20,9 @@ from tiercli.drills.sites.estate import Estate, start_sandbox
 from tiercli.drills.spec.model import Load
 from tiercli.errors import BackendError
 from tiercli.output.writing import write_tree
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 DEMO_LOAD = Load(arrivals_per_second=60)
 

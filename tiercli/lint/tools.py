@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tiercli.errors import BackendError, ToolMissing
-from tiercli.sandbox.binaries import locate_programs
+from tiercli.sandbox.stack.binaries import locate_programs
 
 _TIMEOUT_S = 120
 

@@ -11,8 +11,8 @@ import socket
 from typing import Self
 
 from tiercli.errors import BackendError, InvalidInput
+from tiercli.serving import LOOPBACK
 
-LOOPBACK = "127.0.0.1"
 _HINT = "leave it out to take any free port"
 
 

@@ -9,12 +9,10 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tiercli.errors import BackendError
-from tiercli.sandbox.ports import LOOPBACK
+from tiercli.serving import LOOPBACK, listen
 
 PAYLOAD_VERSION = "4"  # Alertmanager's, since 0.8
 _LARGEST_BYTES = 8 * 1024 * 1024
-_SHUTDOWN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +41,12 @@ class WebhookReceiver:
         self._host = host
         self.malformed = 0
         self._on_notification = on_notification
-        app = web.Application(client_max_size=_LARGEST_BYTES)
-        app.router.add_post("/{receiver}", self._receive)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._application = web.Application(client_max_size=_LARGEST_BYTES)
+        self._application.router.add_post("/{receiver}", self._receive)
 
     async def __aenter__(self) -> Self:
         """Begin to listen. Raises BackendError when the port is taken."""
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self.port, reuse_address=True).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise BackendError(f"the webhook receiver cannot listen on port {self.port}: {error.strerror}") from error
+        self._runner = await listen(self._application, self.port, self._host)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -23,11 +23,11 @@ import httpx
 
 from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError
-from tiercli.sandbox.backfill import backfill
-from tiercli.sandbox.binaries import StackBinaries
 from tiercli.sandbox.plan import TENANT_CALLS_PER_10S, Endpoint, EstatePlan, plan_estate, write_plan
-from tiercli.sandbox.ports import LOOPBACK, PortAllocator
-from tiercli.sandbox.servers import Addresses, alertmanager_command, prometheus_command, without_rules
+from tiercli.sandbox.ports import PortAllocator
+from tiercli.sandbox.stack.binaries import StackBinaries
+from tiercli.sandbox.stack.servers import Addresses, alertmanager_command, backfill, prometheus_command, without_rules
+from tiercli.serving import LOOPBACK
 from tiercli.sidecar.processes import WARDEN, ProcessSpec, Warden
 from tiercli.signals.timing import Timing
 
@@ -241,7 +241,7 @@ class Sandbox:
             self.addresses.alertmanager,
         )
         specs = [
-            self._spec(PROVIDERS, (*module, "tiercli.sandbox.simulated_providers", "--plan", plan)),
+            self._spec(PROVIDERS, (*module, "tiercli.sandbox.providers.process", "--plan", plan)),
             self._spec(PROXY, (*module, "tiercli.faults.proxy.process", "--plan", plan)),
         ]
         specs += [

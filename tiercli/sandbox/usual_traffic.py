@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiercli.sandbox.plan import CandidatePlan, Endpoint, EstatePlan, TenantPlan
-from tiercli.sandbox.simulated_answers import mean_output_tokens, mean_seconds, usual_output_tokens
+from tiercli.sandbox.providers.answers import mean_output_tokens, mean_seconds, usual_output_tokens
 from tiercli.signals.costs import gpu_cost_usd, token_cost_usd
 
 

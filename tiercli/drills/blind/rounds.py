@@ -16,7 +16,7 @@ from tiercli.drills.blind.scenario import Scenario, draw
 from tiercli.drills.blind.seen import Finding, Moment, Seen
 from tiercli.drills.blind.stage import FILLED, Stage, staged
 from tiercli.drills.sites.estate import Estate
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 TARGET_S = 180.0
 # A sandbox's past ends 20 minutes after its start: then "the same hour yesterday" is what the drill itself has left.

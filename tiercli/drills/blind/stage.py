@@ -21,7 +21,7 @@ from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
 from tiercli.drills.sites.estate import Estate
 from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.errors import BackendError
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 _T = TypeVar("_T")
 _LOAD_WITHIN_S = 15.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from tiercli.drills.load.plan import LoadPlan, write_load_plan
 from tiercli.drills.record.events import LoadWindow
 from tiercli.resources import resource_folder
-from tiercli.sandbox.ports import LOOPBACK
+from tiercli.serving import LOOPBACK
 from tiercli.sidecar.processes import ProcessSpec
 
 LOCUST = "locust"

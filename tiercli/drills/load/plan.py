@@ -16,7 +16,7 @@ from tiercli.catalog.validation import unknown_name
 from tiercli.drills.load.shape import build_shape
 from tiercli.drills.spec.model import Load
 from tiercli.errors import Location, Problem
-from tiercli.sandbox.simulated_answers import count_tokens
+from tiercli.sandbox.providers.answers import count_tokens
 from tiercli.sandbox.usual_traffic import Traffic
 
 WORD = "word "  # what prompts are made of: drills/locustfile.py repeats it

@@ -12,7 +12,7 @@ from tiercli.drills.record.result import Result
 from tiercli.drills.sites.estate import EditTree, Estate
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import BackendError, FaultNotReverted
-from tiercli.sandbox.binaries import StackBinaries
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 
 class View(Protocol):

@@ -17,10 +17,10 @@ from tiercli.drills.sites.sandbox_faults import apply_in_sandbox
 from tiercli.drills.spec.model import FaultUse, Load
 from tiercli.durations import parse_duration
 from tiercli.faults.proxy.client import FaultControl
-from tiercli.sandbox.binaries import StackBinaries, find_stack
 from tiercli.sandbox.gateway.condition_control import ConditionControl
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
 from tiercli.sidecar.processes import Warden
 
 

@@ -9,17 +9,15 @@ import argparse
 import asyncio
 import contextlib
 import functools
-import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
-import uvloop
 from aiohttp import web
 
-from tiercli.errors import BackendError, ExitCode, InvalidInput, TiercliError
+from tiercli.errors import InvalidInput
 from tiercli.faults.kinds.interface import BrokenOff, Call, Fault, Forward
 from tiercli.faults.proxy.control_api import ControlApi
 from tiercli.faults.proxy.forwarding import Forwarder, Passage, open_session, reset
@@ -27,8 +25,7 @@ from tiercli.faults.proxy.leases import InjectionPoint, Leases
 from tiercli.faults.proxy.listener import RouteListener
 from tiercli.faults.proxy.observing import Ending, Observation, Observer
 from tiercli.faults.proxy.routes import Route, load_proxy_plan
-
-LOOPBACK = "127.0.0.1"
+from tiercli.serving import LOOPBACK, listen, run_process
 
 
 class FaultProxy:
@@ -88,13 +85,7 @@ class FaultProxy:
             for route in self._routes:
                 points.append((route, await self._open(route, self._session)))
             api = ControlApi(self._token, self._leases, points)
-            self._control = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1)
-            await self._control.setup()
-            await web.TCPSite(self._control, self._control_host, self._control_port).start()
-        except OSError as error:
-            await self.close()
-            where = f"{self._control_host}:{self._control_port}"
-            raise BackendError(f"cannot listen on {where}: {error.strerror}") from error
+            self._control = await listen(api.application(), self._control_port, self._control_host)
         except BaseException:
             await self.close()
             raise
@@ -172,8 +163,9 @@ async def _answer_with_faults(
         return await forwarder.reply(request, answer, seen)
 
 
-async def serve(plan_file: Path) -> None:
-    """Run the proxy of a plan file until SIGTERM or SIGINT. Raises InvalidInput, BackendError."""
+@contextlib.asynccontextmanager
+async def serving(plan_file: Path) -> AsyncIterator[None]:
+    """Serve the proxy of a plan file. Raises InvalidInput, BackendError."""
     plan = load_proxy_plan(plan_file)
     try:
         token = plan.token_file.read_text(encoding="utf-8").strip()
@@ -182,24 +174,18 @@ async def serve(plan_file: Path) -> None:
     if not token:
         raise InvalidInput(f"the control token in {plan.token_file} is empty")
     proxy = FaultProxy(plan.routes, control_port=plan.control_port, token=token)
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await proxy.start()
-    await stopped.wait()
-    await proxy.close()
+    try:
+        yield
+    finally:
+        await proxy.close()
 
 
 def main() -> int:
-    """The process. Errors go to standard error, in one line; the exit code is that of errors.py."""
+    """The process."""
     parser = argparse.ArgumentParser(prog="python -m tiercli.faults.proxy.process", description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help='a JSON file with the key "proxy"')
-    try:
-        uvloop.run(serve(parser.parse_args().plan))
-    except TiercliError as error:
-        sys.stderr.write(f"error: {error.message}\n")
-        return error.exit_code
-    return ExitCode.OK
+    return run_process(serving(parser.parse_args().plan))
 
 
 if __name__ == "__main__":

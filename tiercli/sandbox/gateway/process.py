@@ -13,7 +13,8 @@ import sys
 import time
 import urllib.parse
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from tiercli.sandbox.gateway.quota import Quota
 from tiercli.sandbox.gateway.routing import Considered, Denied, Router, Step
 from tiercli.sandbox.gateway.upstream import FALLS_BACK, Attempt, ClientGone, Upstream
 from tiercli.sandbox.plan import EstatePlan, load_plan
-from tiercli.sandbox.serving import listen, run_process
+from tiercli.serving import listen, run_process
 
 _LARGEST_BODY = 16 << 20
 _STATUS = {"RATE_LIMITED": 429, "UPSTREAM_TIMEOUT": 504, "INVALID_REQUEST": 400}
@@ -265,8 +266,9 @@ def _header(request: web.Request, name: str) -> str:
     return urllib.parse.unquote(request.headers.get(name, ""))
 
 
-async def start(plan_file: Path, instance: int = 0) -> list[web.AppRunner]:
-    """Begin to serve one instance of a plan's gateway. Raises InvalidInput, BackendError."""
+@asynccontextmanager
+async def serving(plan_file: Path, instance: int = 0) -> AsyncIterator[None]:
+    """Serve one instance of a plan's gateway. Raises InvalidInput, BackendError."""
     plan = load_plan(plan_file)
     if not 0 <= instance < len(plan.gateways):
         raise BackendError(f"the plan has {len(plan.gateways)} gateways, none with number {instance}")
@@ -275,7 +277,11 @@ async def start(plan_file: Path, instance: int = 0) -> list[web.AppRunner]:
         audit = AuditLog(own.audit_log)
     except OSError as error:
         raise BackendError(f"cannot write the audit log {own.audit_log}: {error.strerror}") from error
-    return [await listen(Gateway(plan, audit).application(), own.port)]
+    runner = await listen(Gateway(plan, audit).application(), own.port)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
 
 
 def main() -> int:
@@ -284,7 +290,7 @@ def main() -> int:
     parser.add_argument("--plan", type=Path, required=True, help="the plan of a simulated estate")
     parser.add_argument("--instance", type=int, default=0, help="which of the plan's gateways to be")
     arguments = parser.parse_args()
-    return run_process(lambda: start(arguments.plan, arguments.instance))
+    return run_process(serving(arguments.plan, arguments.instance))
 
 
 if __name__ == "__main__":

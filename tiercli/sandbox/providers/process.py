@@ -1,4 +1,4 @@
-"""The simulated providers and local servers: python -m tiercli.sandbox.simulated_providers --plan FILE
+"""The simulated providers and local servers: python -m tiercli.sandbox.providers.process --plan FILE
 
 Simulated, because no real provider can be had in a sandbox; real on the wire: OpenAI's chat completions, streaming
 included, one port an endpoint. Latencies are drawn from what the catalog calls typical. A local server serves as many
@@ -14,8 +14,8 @@ import random
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from tiercli.faults.kinds.latencies import Lognormal
-from tiercli.sandbox.plan import GPU_PATH, Endpoint, EstatePlan, load_plan
-from tiercli.sandbox.serving import listen, run_process
-from tiercli.sandbox.simulated_answers import count_tokens, draw_output_tokens, usual_output_tokens
-from tiercli.sandbox.simulated_vllm import SimulatedVllm
+from tiercli.sandbox.plan import GPU_PATH, Endpoint, load_plan
+from tiercli.sandbox.providers.answers import count_tokens, draw_output_tokens, usual_output_tokens
+from tiercli.sandbox.providers.vllm import SimulatedVllm
+from tiercli.serving import listen, run_process
 
 FIRST_TOKEN_SHARE = 0.35  # of an answer's time, until its first token
 _MOST_PIECES = 8  # of a stream: enough to drip, few enough to be cheap
@@ -234,30 +234,22 @@ def _error(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": error}, status=status)
 
 
-async def start(plan: EstatePlan) -> list[web.AppRunner]:
-    """Begin to serve every endpoint of a plan. Raises BackendError where a port is taken; then nothing is served."""
-    runners: list[web.AppRunner] = []
-    try:
+@asynccontextmanager
+async def serving(plan_file: Path) -> AsyncIterator[None]:
+    """Serve every endpoint of a plan. Raises InvalidInput, BackendError."""
+    plan = load_plan(plan_file)
+    async with AsyncExitStack() as runners:
         for endpoint in plan.endpoints:
-            application = SimulatedEndpoint(endpoint, plan.seed).application()
-            runners.append(await listen(application, endpoint.upstream_port))
-    except BaseException:
-        for runner in runners:
-            await runner.cleanup()
-        raise
-    return runners
-
-
-async def _start_file(path: Path) -> list[web.AppRunner]:
-    return await start(load_plan(path))
+            runner = await listen(SimulatedEndpoint(endpoint, plan.seed).application(), endpoint.upstream_port)
+            runners.push_async_callback(runner.cleanup)
+        yield
 
 
 def main() -> int:
     """The process."""
-    parser = argparse.ArgumentParser(prog="python -m tiercli.sandbox.simulated_providers")
+    parser = argparse.ArgumentParser(prog="python -m tiercli.sandbox.providers.process")
     parser.add_argument("--plan", type=Path, required=True, help="the plan of a simulated estate")
-    arguments = parser.parse_args()
-    return run_process(lambda: _start_file(arguments.plan))
+    return run_process(serving(parser.parse_args().plan))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The simulated providers and local servers."""

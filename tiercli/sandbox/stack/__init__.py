@@ -1,0 +1,1 @@
+"""The programs of a sandbox that are not simulated: found, installed, run."""
