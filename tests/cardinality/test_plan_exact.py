@@ -27,8 +27,8 @@ from tests.cardinality.test_vendor_series import exposed_by_target
 from tests.cardinality.vendor_exposition import local_texts
 from tests.clients.live_servers import free_port, http_server, running
 from tests.conftest import HYBRID, Done
+from tiercli.cardinality.exposition import scraped_metrics
 from tiercli.cardinality.plan import plan_series
-from tiercli.cardinality.scraped import scraped_metrics
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.lint.catalog_checks import further_checks

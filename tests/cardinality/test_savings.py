@@ -12,10 +12,8 @@ import pytest
 import yaml
 
 from tests.conftest import HYBRID, Done
-from tiercli.cardinality.buckets import kept_buckets
-from tiercli.cardinality.footprint import footprint
-from tiercli.cardinality.plan import Plan, plan_series
-from tiercli.cardinality.savings import FREE_LABELS, PROPOSED_TOP, Savings
+from tiercli.cardinality.plan import Plan, footprint, plan_series
+from tiercli.cardinality.savings import FREE_LABELS, PROPOSED_TOP, Savings, kept_buckets
 from tiercli.cardinality.what_if import scaled
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog, LabelPolicy, RareTenants

@@ -4,14 +4,17 @@ would hold nothing back."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tiercli.catalog.document import Document
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Catalog, SeriesBudget
 from tiercli.catalog.validation import unknown_name
 from tiercli.errors import Problem
 from tiercli.signals.bindings import Binding, binding_names, known_binding
 from tiercli.signals.contract import METRICS_BY_NAME
 from tiercli.signals.recorded import RECORDED_BY_NAME
+
+TOTAL_BUDGET = "all"
 
 
 def check_budgets(catalog: Catalog, document: Document) -> list[Problem]:
@@ -39,3 +42,27 @@ def _bindings(catalog: Catalog) -> Iterator[Binding]:
     named += [provider.binding for provider in catalog.providers.values() if provider.binding is not None]
     known = set(binding_names())
     yield from (known_binding(name) for name in dict.fromkeys(named) if name in known)
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A budget that is higher than it was, or gone. `after` None: nothing bounds it any more."""
+
+    name: str
+    before: SeriesBudget
+    after: SeriesBudget | None
+
+    @property
+    def explained(self) -> bool:
+        """Whether it says a reason that it did not say before. A budget that is gone says none."""
+        return self.after is not None and self.after.reason.strip() != self.before.reason.strip()
+
+
+def raised_budgets(old: Catalog, new: Catalog) -> Iterator[Raised]:
+    """Every budget that is higher than in `old`, or gone; that of all first."""
+    if new.cardinality.total.series > old.cardinality.total.series:
+        yield Raised(TOTAL_BUDGET, old.cardinality.total, new.cardinality.total)
+    for name, before in old.cardinality.metrics.items():
+        after = new.cardinality.metrics.get(name)
+        if after is None or after.series > before.series:
+            yield Raised(name, before, after)

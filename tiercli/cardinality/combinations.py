@@ -8,45 +8,136 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
 
 from tiercli.cardinality.estate import EstateCounts, Labels
+from tiercli.catalog.model import Catalog, Offer
+from tiercli.errors import InvalidInput
 from tiercli.signals.contract import ERROR_CODES
 from tiercli.signals.recorded import Recorded
-
-Count = Callable[[EstateCounts], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Labels that depend on each other, and how many distinct combinations of some of them there are. `said`: what is
+    """Labels that depend on each other, and how many distinct combinations of some of them there are. `what`: what is
     counted, in words."""
 
     labels: tuple[str, ...]
     counting: Callable[[EstateCounts, Labels], int]
-    said: str
+    what: str
 
-    def count(self, estate: EstateCounts, kept: Labels) -> int:
-        """How many distinct combinations of `kept` there are; worked out once."""
-        key = (self.counting, kept.intersection(self.labels))
+    def count(self, estate: EstateCounts, kept: Iterable[str]) -> int:
+        """How many distinct combinations of the labels in `kept` there are; worked out once."""
+        key = (self.counting, frozenset(kept).intersection(self.labels))
         if key not in estate.known:
             estate.known[key] = self.counting(estate, key[1])
         return estate.known[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One factor of a number of label sets: `count` combinations of `labels`, in words."""
+
+    count: int
+    labels: tuple[str, ...]
+    what: str
 
 
 def _values(label: str, count: int) -> Relation:
     return Relation((label,), lambda _, kept: count if label in kept else 1, f"values of {label}")
 
 
-OFFERS = Relation(("provider", "model", "region"), EstateCounts.offers, "models by provider and region")
-CANDIDATES = Relation(
-    ("alias", "provider", "model", "region", "fallback_step"), EstateCounts.candidates, "candidates of aliases"
+def _listed(labels: tuple[str, ...], rows: Callable[[Catalog], Iterable[tuple[object, ...]]], what: str) -> Relation:
+    """A relation without tenants: it is as long as the catalog's own lists, so its combinations are listed."""
+
+    def count(estate: EstateCounts, kept: Labels) -> int:
+        places = [place for place, label in enumerate(labels) if label in kept]
+        return len({tuple(row[place] for place in places) for row in rows(estate.catalog)})
+
+    return Relation(labels, count, what)
+
+
+def _candidates(catalog: Catalog) -> Iterable[tuple[str, str, str, str, int]]:
+    for name, alias in catalog.aliases.items():
+        for step, candidate in enumerate(alias.candidates):
+            yield name, candidate.provider, candidate.model, candidate.region, step
+
+
+def _falls(catalog: Catalog) -> Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """Every candidate lies in the zone of every tenant that may call the alias (validation sees to it): none is passed over."""
+    for name, alias in catalog.aliases.items():
+        offers = (tuple(candidate.model_dump().values()) for candidate in alias.candidates)
+        yield from ((name, *pair) for pair in pairwise(offers))
+
+
+def _tier_falls(catalog: Catalog) -> Iterable[tuple[str, str]]:
+    tiers = {name: provider.tier for name, provider in catalog.providers.items()}
+    for alias in catalog.aliases.values():
+        yield from pairwise(tiers[candidate.provider] for candidate in alias.candidates)
+
+
+def _prices(catalog: Catalog) -> Iterable[tuple[str, str, str]]:
+    for provider, models in catalog.price_book.models.items():
+        for model, price in models.items():
+            yield from ((provider, model, key) for key, usd in price.model_dump().items() if usd is not None)
+
+
+def _subjects(estate: EstateCounts, _: Labels) -> int:
+    """What drift is measured of: four signals of aliases, three of offers, one of an alias' models."""
+    signals = ((4, ALIASES), (3, OFFERS), (1, ALIAS_MODELS))
+    return sum(number * relation.count(estate, relation.labels) for number, relation in signals)
+
+
+OFFERS = _listed(Offer._fields, Catalog.offers, "models by provider and region")
+CANDIDATES = _listed(("alias", *Offer._fields, "fallback_step"), _candidates, "candidates of aliases")
+FALLS = _listed(("alias", "from", "to"), _falls, "steps from one candidate to the next")
+ALIAS_MODELS = _listed(
+    ("provider", "model", "alias"),
+    lambda catalog: ((provider, model, name) for name, provider, model, _, _ in _candidates(catalog)),
+    "models of aliases by provider",
 )
-FALLS = Relation(("alias", "from", "to"), EstateCounts.falls, "steps from one candidate to the next")
-ALIAS_MODELS = Relation(("provider", "model", "alias"), EstateCounts.alias_models, "models of aliases by provider")
-ALIASES = Relation(("alias",), EstateCounts.aliases, "aliases")
-PROVIDERS = Relation(("provider",), EstateCounts.providers, "providers")
-SERVED_MODELS = Relation(("model", "server"), EstateCounts.served_models, "models by local server")
+ALIASES = _listed(("alias",), lambda catalog: ((name,) for name in catalog.aliases), "aliases")
+EVAL_TARGETS = _listed(
+    ("alias",),
+    lambda catalog: ((name,) for name, alias in catalog.aliases.items() if alias.eval_baseline is not None),
+    "aliases whose evals are held to a score",
+)
+PROVIDERS = _listed(("provider",), lambda catalog: ((name,) for name in catalog.providers), "providers")
+PRICES = _listed(("provider", "model", "direction"), _prices, "prices of the price book")
+REGIONS = _listed(("provider", "region"), Catalog.provider_regions, "regions, whether or not a model is offered there")
+TIERS = _listed(("tier",), lambda catalog: ((one.tier,) for one in catalog.providers.values()), "tiers")
+TIER_FALLS = _listed(("from_tier", "to_tier"), _tier_falls, "tiers of steps from one candidate to the next")
+DEPLOYMENTS = _listed(
+    ("deployment",), lambda catalog: ((name,) for name in catalog.gateway.deployments), "deployments of the gateway"
+)
+SERVERS = _listed(
+    ("server", "provider"), lambda catalog: ((name, provider) for provider, name, _ in catalog.servers()), "servers"
+)
+SERVED_MODELS = _listed(
+    ("model", "server"),
+    lambda catalog: ((model, name) for _, name, server in catalog.servers() for model in server.models),
+    "models by local server",
+)
+GPUS = _listed(
+    ("instance", "gpu"),
+    lambda catalog: (
+        ((provider, name), gpu) for provider, name, server in catalog.servers() for gpu in range(server.gpus)
+    ),
+    "GPUs",
+)
+PRICED_GPU_REGIONS = _listed(
+    ("provider", "region"),
+    lambda catalog: (
+        (provider, server.region)
+        for provider, _, server in catalog.servers()
+        if catalog.price_book.gpu_usd_per_hour is not None
+    ),
+    "regions of servers whose GPU hours have a price",
+)
+SUBJECTS = Relation(("signal", "subject"), _subjects, "signals of aliases and of models")
 TENANTS = Relation(("tenant",), EstateCounts.tenants, "tenants")
+TENANT_FEATURES = Relation(("tenant", "feature"), EstateCounts.tenant_features, "features of each tenant")
 SPENDING = Relation(("tenant", "feature", "alias"), EstateCounts.spending, "features and aliases of each tenant")
 CALLS = Relation(
     ("tenant", "region", "status"), EstateCounts.calls, "regions of each tenant's aliases by result, and refused calls"
@@ -57,6 +148,7 @@ STATUSES = _values("status", 2)  # success, failure
 CODES = _values("code", len(ERROR_CODES))
 REASONS = _values("reason", len(ERROR_CODES))
 DIRECTIONS = _values("direction", 4)  # input, output, cache_read, cache_write
+SERVER_DIRECTIONS = _values("direction", 2)  # input, output
 VERSIONS = _values("version", 1)
 CACHE_KINDS = _values("kind", 2)  # exact, semantic
 CACHE_RESULTS = _values("result", 2)  # hit, miss
@@ -89,97 +181,88 @@ CONTRACT_RELATIONS: dict[str, tuple[Relation, ...]] = {
     "ai_gateway_up": (),
     "ai_gateway_local_queue_depth": (SERVED_MODELS,),
 }
+# Label sets in Prometheus, where instances are aggregated away, by the labels of a recorded series. A label without a relation
+# depends on the others.
+_RECORDED_RELATIONS: dict[tuple[str, ...], tuple[Relation, ...]] = {
+    (): (),
+    ("provider", "region", "tier"): (REGIONS,),
+    ("provider", "region"): (OFFERS,),
+    ("provider", "region", "status"): (OFFERS, STATUSES),
+    ("provider", "model", "region"): (OFFERS,),
+    ("provider", "model", "region", "status"): (OFFERS, STATUSES),
+    ("provider", "model", "region", "code"): (OFFERS, CODES),
+    ("provider", "model", "region", "direction"): (OFFERS, DIRECTIONS),
+    ("provider", "model", "alias"): (ALIAS_MODELS,),
+    ("provider", "model", "direction"): (PRICES,),
+    ("provider",): (PROVIDERS,),
+    ("tier",): (TIERS,),
+    ("tier", "direction"): (TIERS, DIRECTIONS),
+    ("from_tier", "to_tier"): (TIER_FALLS,),
+    ("version",): (VERSIONS,),
+    ("deployment", "provider", "model", "region"): (DEPLOYMENTS,),
+    ("alias", "provider", "region", "tier"): (ALIASES,),
+    ("alias", "provider", "model", "region", "fallback_step"): (CANDIDATES,),
+    ("alias", "fallback_step"): (CANDIDATES,),
+    ("alias", "from", "to", "reason"): (FALLS, REASONS),
+    ("alias", "kind", "result"): (ALIASES, CACHE_KINDS, CACHE_RESULTS),
+    ("alias", "kind"): (ALIASES, REFUSALS),
+    ("alias",): (ALIASES,),
+    ("tenant", "zone"): (TENANTS,),
+    ("tenant", "region", "status"): (CALLS,),
+    ("tenant", "direction"): (TENANTS, DIRECTIONS),
+    ("tenant", "feature"): (TENANT_FEATURES,),
+    ("tenant", "provider"): (TENANT_PROVIDERS,),
+    ("tenant", "region"): (OUTSIDE,),
+    ("tenant", "month"): (TENANTS,),
+    ("tenant",): (TENANTS,),
+    ("month",): (),
+    ("signal", "subject"): (SUBJECTS,),
+    ("server", "provider", "region"): (SERVERS,),
+    ("model", "server"): (SERVED_MODELS,),
+    ("model", "server", "direction"): (SERVED_MODELS, SERVER_DIRECTIONS),
+    ("instance", "gpu"): (GPUS,),
+}
+_BY_LABELS = {frozenset(labels): relations for labels, relations in _RECORDED_RELATIONS.items()}
+# Series that have fewer label sets than their labels say.
+_BY_NAME: dict[str, tuple[Relation, ...]] = {
+    "tier:provider:gpu_cost_usd:rate": (PRICED_GPU_REGIONS,),
+    "tier:alias:eval_score:target": (EVAL_TARGETS,),
+}
 
 
-def relation_counts(metric: str, estate: EstateCounts, kept: Iterable[str]) -> list[tuple[int, Relation]]:
-    """The factors whose product is the number of label sets of one gateway instance, each with its relation: of a metric of
-    the contract that has the labels `kept`. A relation of which no label is kept is 1, or 0 where nothing is allowed."""
-    labels = frozenset(kept)
-    return [(relation.count(estate, labels), relation) for relation in CONTRACT_RELATIONS[metric]]
+def contract_factors(metric: str, estate: EstateCounts, kept: Iterable[str]) -> list[Factor]:
+    """The factors whose product is the number of label sets of one gateway instance: of a metric of the contract that has the
+    labels `kept`. A relation of which no label is kept is 1, or 0 where nothing is allowed."""
+    labels = tuple(kept)
+    return [
+        Factor(relation.count(estate, labels), tuple(filter(labels.__contains__, relation.labels)), relation.what)
+        for relation in CONTRACT_RELATIONS[metric]
+    ]
 
 
 def count_label_sets(metric: str, estate: EstateCounts, kept: Iterable[str]) -> int:
     """The label sets of one gateway instance, likewise."""
-    product = 1
-    for count, _ in relation_counts(metric, estate, kept):
-        product *= count
-    return product
-
-
-def _product(*relations: Relation) -> Count:
-    """All labels of some relations."""
-
-    def count(estate: EstateCounts) -> int:
-        total = 1
-        for relation in relations:
-            total *= relation.count(estate, frozenset(relation.labels))
-        return total
-
-    return count
-
-
-def _only(relation: Relation, *labels: str) -> Count:
-    """Some labels of a relation."""
-    return lambda estate: relation.count(estate, frozenset(labels))
-
-
-# Label sets in Prometheus, where instances are aggregated away, by the labels of a recorded series.
-_BY_LABELS: dict[tuple[str, ...], Count] = {
-    (): lambda _: 1,
-    ("provider", "region", "tier"): lambda estate: estate.declared_regions,
-    ("provider", "region"): _only(OFFERS, "provider", "region"),
-    ("provider", "region", "status"): lambda estate: OFFERS.count(estate, frozenset(("provider", "region"))) * 2,
-    ("provider", "model", "region"): _product(OFFERS),
-    ("provider", "model", "region", "status"): _product(OFFERS, STATUSES),
-    ("provider", "model", "region", "code"): _product(OFFERS, CODES),
-    ("provider", "model", "region", "direction"): _product(OFFERS, DIRECTIONS),
-    ("provider", "model", "alias"): _product(ALIAS_MODELS),
-    ("provider", "model", "direction"): lambda estate: estate.prices,
-    ("provider",): _product(PROVIDERS),
-    ("tier",): lambda estate: estate.tiers,
-    ("tier", "direction"): lambda estate: estate.tiers * 4,
-    ("from_tier", "to_tier"): lambda estate: estate.tier_falls,
-    ("version",): lambda _: 1,
-    ("deployment", "provider", "model", "region"): lambda estate: estate.deployments,
-    ("alias", "provider", "region", "tier"): _product(ALIASES),
-    ("alias", "provider", "model", "region", "fallback_step"): _product(CANDIDATES),
-    ("alias", "fallback_step"): _only(CANDIDATES, "alias", "fallback_step"),
-    ("alias", "from", "to", "reason"): _product(FALLS, REASONS),
-    ("alias", "kind", "result"): _product(ALIASES, CACHE_KINDS, CACHE_RESULTS),
-    ("alias", "kind"): _product(ALIASES, REFUSALS),
-    ("alias",): _product(ALIASES),
-    ("tenant", "zone"): _product(TENANTS),
-    ("tenant", "region", "status"): _product(CALLS),
-    ("tenant", "direction"): _product(TENANTS, DIRECTIONS),
-    ("tenant", "feature"): lambda estate: estate.tenant_features(frozenset(("tenant", "feature"))),
-    ("tenant", "provider"): _product(TENANT_PROVIDERS),
-    ("tenant", "region"): _product(OUTSIDE),
-    ("tenant", "month"): _product(TENANTS),
-    ("tenant",): _product(TENANTS),
-    ("month",): lambda _: 1,
-    ("signal", "subject"): lambda estate: (
-        4 * estate.aliases(frozenset(("alias",)))
-        + 3 * OFFERS.count(estate, frozenset(OFFERS.labels))
-        + ALIAS_MODELS.count(estate, frozenset(ALIAS_MODELS.labels))
-    ),
-    ("server", "provider", "region"): lambda estate: estate.servers,
-    ("model", "server"): _product(SERVED_MODELS),
-    ("model", "server", "direction"): lambda estate: SERVED_MODELS.count(estate, frozenset(SERVED_MODELS.labels)) * 2,
-    ("instance", "gpu"): lambda estate: estate.gpus,
-}
-# Series whose labels do not say it all.
-_BY_NAME: dict[str, Count] = {
-    "tier:provider:gpu_cost_usd:rate": lambda estate: estate.priced_gpu_regions,
-    "tier:alias:eval_score:target": lambda estate: estate.eval_targets,
-}
-
-
-def count_identities(labels: tuple[str, ...], estate: EstateCounts) -> int | None:
-    """The most combinations of `labels`, in any order; None when no recorded series has exactly these."""
-    count = next((count for known, count in _BY_LABELS.items() if sorted(known) == sorted(labels)), None)
-    return None if count is None else count(estate)
+    return prod(factor.count for factor in contract_factors(metric, estate, kept))
 
 
 def count_recorded(series: Recorded, estate: EstateCounts) -> int:
     """The most label sets that a recorded series can have."""
-    return (_BY_NAME.get(series.name) or _BY_LABELS[series.labels])(estate)
+    relations = _BY_NAME.get(series.name) or _BY_LABELS[frozenset(series.labels)]
+    return prod(relation.count(estate, series.labels) for relation in relations)
+
+
+def count_alerts(alarm: str, labels: tuple[str, ...], estate: EstateCounts) -> int:
+    """The most alerts that an alarm can have at once: combinations of the labels that tell them apart. Raises InvalidInput for
+    a label that cannot be counted."""
+    if (relations := _BY_LABELS.get(frozenset(labels))) is not None:
+        return prod(relation.count(estate, labels) for relation in relations)
+    single = {"tenant": TENANTS, "alias": ALIASES, "server": SERVERS}
+    offer = [label for label in labels if label in Offer._fields]
+    count = OFFERS.count(estate, offer) if offer else 1
+    for label in labels:
+        if label in single:
+            count *= single[label].count(estate, (label,))
+        elif label not in offer:
+            accepted = ", ".join((*Offer._fields, *single))
+            raise InvalidInput(f"alerts of {alarm} by {label!r} cannot be counted", hint=f"counted are: {accepted}")
+    return count

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tiercli.cardinality.combinations import count_identities, count_label_sets, count_recorded
+from tiercli.cardinality.combinations import count_alerts, count_label_sets, count_recorded
 from tiercli.cardinality.estate import EstateCounts, Estates
-from tiercli.cardinality.targets import SERIES_PER_TARGET, TargetSeries, scraped_targets
 from tiercli.cardinality.vendor import Part, VendorCounts
-from tiercli.catalog.model import Catalog, Offer, SeriesBudget
-from tiercli.errors import InvalidInput
+from tiercli.catalog.model import Catalog, SeriesBudget
+from tiercli.conventions import GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB
+from tiercli.durations import parse_duration
 from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.contract import CONTRACT, Metric, MetricType
 from tiercli.signals.expressions import PROMETHEUS_METRICS
@@ -23,6 +23,11 @@ Kind = Literal["contract", "vendor", "recorded", "threshold", "alerts", "scrape"
 
 # ALERTS once as pending and once as firing, ALERTS_FOR_STATE once.
 SERIES_PER_ALERT = {"ALERTS": 2, "ALERTS_FOR_STATE": 1}
+# up, scrape_duration_seconds, scrape_samples_scraped, scrape_samples_post_metric_relabeling, scrape_series_added.
+SERIES_PER_TARGET = 5
+# A rule of thumb as of Prometheus 2.20, samples and remote write included; real ones depend on labels and churn.
+BYTES_PER_SERIES = 3_000
+BYTES_SOURCE = "3 kB a series in the head, https://www.robustperception.io/why-does-prometheus-use-so-much-ram"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,21 @@ class Line:
     def over(self) -> bool:
         """Whether there can be more than its budget allows."""
         return self.budget is not None and self.series > self.budget.series
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSeries:
+    """Targets of one job that have the same number of series each. `each` None: it is not known how they share them."""
+
+    job: str
+    addresses: tuple[str, ...]
+    series: int
+
+    @property
+    def each(self) -> int | None:
+        """The series of one of them."""
+        share, rest = divmod(self.series, len(self.addresses))
+        return None if rest else share
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +150,7 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
         if series.name in rules.recorded
     ]
     lines += [Line(name, "threshold", (), count) for name, count in sorted(rules.constants.items())]
-    alerts = sum(_identities(counts.read_by(alarm), alarm, labels) for alarm, labels in rules.identities.items())
+    alerts = sum(count_alerts(alarm, labels, counts.read_by(alarm)) for alarm, labels in rules.identities.items())
     if alerts:
         lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
     # Of its own metrics those by rule group are kept, and two others.
@@ -138,7 +158,7 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
     own = by_group * len(rules.groups) + len(PROMETHEUS_METRICS) - by_group
     lines.append(Line("prometheus_*", "scrape", ("rule_group",), own))
     exposed = sum(line.label_sets * line.series_per_set for line in lines if line.kind == "contract")
-    targets = scraped_targets(catalog, vendor, exposed, own)
+    targets = _targets(catalog, vendor, exposed, own)
     scraped = sum(len(one.addresses) for one in targets)
     lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), scraped, SERIES_PER_TARGET))
     lines.sort(key=lambda line: (-line.series, line.name))
@@ -191,22 +211,29 @@ def series_per_label_set(metric: Metric) -> int:
     return len(metric.buckets) + 1 + 2
 
 
-def _identities(estate: EstateCounts, alarm: str, labels: tuple[str, ...]) -> int:
-    """The most alerts that an alarm can be at once: combinations of the labels that tell them apart."""
-    counted = count_identities(labels, estate)
-    if counted is not None:
-        return counted
-    every = frozenset(labels)
-    known = {"tenant": estate.tenants(every), "alias": estate.aliases(every), "server": estate.servers}
-    count = estate.offers(every.intersection(Offer._fields)) if every.intersection(Offer._fields) else 1
-    for label in labels:
-        if label in Offer._fields:
-            continue
-        if label not in known:
-            accepted = ", ".join((*Offer._fields, *known))
-            raise InvalidInput(f"alerts of {alarm} by {label!r} cannot be counted", hint=f"counted are: {accepted}")
-        count *= known[label]
-    return count
+def _targets(catalog: Catalog, vendor: VendorCounts, contract: int, prometheus: int) -> list[TargetSeries]:
+    """Every target that the generated configuration scrapes. `contract`: what one gateway instance exposes of the contract;
+    `prometheus`: what is kept of Prometheus' own metrics."""
+    found: list[TargetSeries] = []
+    if catalog.gateway.binding == CANONICAL_BINDING:
+        found.append(_of(GATEWAY_JOB, tuple(dict.fromkeys(catalog.gateway.targets)), contract, each=True))
+    for source in vendor.sources:
+        pieces = list(source.pieces())
+        if source.same:
+            found.append(_of(source.job, source.targets, vendor.exposed(pieces[0]), each=True))
+        else:
+            found += [_of(source.job, piece.targets, vendor.exposed(piece), each=False) for piece in pieces]
+    known = {address for one in found for address in one.addresses if one.job == SERVERS_JOB}
+    # Servers whose binding is not named: only their scrape is known.
+    bare = [server.metrics for _, _, server in catalog.servers() if server.metrics and server.metrics not in known]
+    found += [_of(SERVERS_JOB, (address,), 0, each=True) for address in dict.fromkeys(bare)]
+    found.append(_of(PROMETHEUS_JOB, (catalog.prometheus.target,), prometheus, each=True))
+    return found
+
+
+def _of(job: str, addresses: tuple[str, ...], series: int, *, each: bool) -> TargetSeries:
+    number = len(addresses)
+    return TargetSeries(job, addresses, (series * number if each else series) + number * SERIES_PER_TARGET)
 
 
 class _Counts:
@@ -239,3 +266,23 @@ class _Counts:
                     seen.add(read)
                     waiting.append(read)
         return seen
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes of memory for the series, beside what Prometheus takes for itself and for queries; samples each second that are
+    scraped and that rules record."""
+
+    memory_bytes: int
+    scraped_per_s: float
+    recorded_per_s: float
+
+
+def footprint(plan: Plan, scrape_interval: str, evaluation_interval: str) -> Footprint:
+    """The footprint of a plan. Raises ValueError for intervals that are none."""
+    scraped = sum(line.series for line in plan.lines if line.kind in ("contract", "vendor", "scrape"))
+    return Footprint(
+        plan.series * BYTES_PER_SERIES,
+        scraped / parse_duration(scrape_interval),
+        (plan.series - scraped) / parse_duration(evaluation_interval),
+    )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tiercli.cardinality.buckets import kept_buckets
-from tiercli.cardinality.combinations import count_label_sets, relation_counts
+from tiercli.cardinality.combinations import Factor, contract_factors, count_label_sets
 from tiercli.cardinality.estate import EstateCounts, Estates
 from tiercli.cardinality.plan import Line, series_per_label_set
-from tiercli.cardinality.vendor import Factor, Part, VendorCounts
+from tiercli.cardinality.vendor import Part, VendorCounts
 from tiercli.catalog.model import Catalog, RareTenants
-from tiercli.signals.contract import METRICS_BY_NAME, Metric, MetricType
+from tiercli.signals.contract import DURATION_BUCKETS, METRICS_BY_NAME, Metric, MetricType
 from tiercli.signals.label_policy import TENANT, metric_policies, tenant_groups
 
 Kind = Literal["drop label", "drop metric", "group rare tenants", "fewer buckets", "native histogram"]
@@ -100,10 +100,7 @@ class Savings:
         parts = "series of each"
         if line.kind == "contract":
             metric = METRICS_BY_NAME[line.name]
-            factors = [
-                Factor(count, tuple(label for label in relation.labels if label in line.labels), relation.said)
-                for count, relation in relation_counts(line.name, self._estate(line), line.labels)
-            ]
+            factors = contract_factors(line.name, self._estate(line), line.labels)
             if metric.type is MetricType.HISTOGRAM:
                 parts = f"{len(metric.buckets)} buckets + the bucket +Inf + sum + count"
         elif line.kind == "vendor" and len(self._vendor.parts[line.name]) == 1:
@@ -176,3 +173,27 @@ def _series_in_words(part: Part) -> str:
         said = f"{part.metric.finite_buckets} buckets + the bucket +Inf + sum + count"
         return f"{said} + created" if part.series_per_set > part.metric.finite_buckets + 3 else said
     return "the value, and when it was created" if part.series_per_set > 1 else "series of each"
+
+
+def kept_buckets(catalog: Catalog, metric: Metric) -> tuple[float, ...]:
+    """The bounds that are left where every other one goes: the first and the last stay, and on either side of each level that
+    the catalog names for durations (a promise, a threshold, what is usual and twice that)."""
+    bounds = metric.buckets
+    kept = {0, len(bounds) - 1, *range(0, len(bounds), 2)}
+    if bounds == DURATION_BUCKETS:
+        for level in set(_levels(catalog)):
+            above = min(bisect_left(bounds, level), len(bounds) - 1)
+            kept |= {above, max(0, above - 1)}
+    return tuple(bounds[place] for place in sorted(kept))
+
+
+def _levels(catalog: Catalog) -> Iterator[float]:
+    yield catalog.service_level.latency_seconds
+    for settings in catalog.alarms.values():
+        for thresholds in (settings.thresholds, *(override.thresholds for override in settings.overrides)):
+            yield from (value for name, value in thresholds.items() if name.endswith("_seconds"))
+    for provider in catalog.providers.values():
+        for region in provider.regions.values():
+            usual = region.typical
+            if usual is not None:
+                yield from (usual.p50_seconds, usual.p95_seconds, 2 * usual.p95_seconds)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from tiercli.cardinality.combinations import Factor
 from tiercli.catalog.model import Catalog, OtherSource, Server
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.signals.bindings import CANONICAL_BINDING, Binding, known_binding
@@ -79,15 +80,6 @@ class Part:
     source: VendorSource
     metric: ExposedMetric
     series_per_set: int
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """One factor of a number of label sets: `count` combinations of `labels`, in words."""
-
-    count: int
-    labels: tuple[str, ...]
-    said: str
 
 
 class VendorCounts:

@@ -13,9 +13,9 @@ from tiercli.cli.terminal import output_console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tiercli.cardinality.budgets import Raised
     from tiercli.cardinality.estate import Estates
     from tiercli.cardinality.plan import Plan
-    from tiercli.cardinality.raised import Raised
     from tiercli.catalog.loading import LoadedCatalog
     from tiercli.lint.finding import Finding
 
@@ -95,9 +95,9 @@ def plan(
     """
     import dataclasses
 
+    from tiercli.cardinality.budgets import raised_budgets
     from tiercli.cardinality.estate import Estates
     from tiercli.cardinality.plan import plan_series
-    from tiercli.cardinality.raised import raised_budgets
     from tiercli.cardinality.what_if import read_numbers, scaled
     from tiercli.catalog.loading import load_catalog
     from tiercli.lint.catalog_checks import further_checks
@@ -193,7 +193,7 @@ def _print(loaded: LoadedCatalog, made: Plan, raised: list[Raised], form: str, e
     import json
     import sys
 
-    from tiercli.cardinality.footprint import footprint
+    from tiercli.cardinality.plan import footprint
     from tiercli.cardinality.savings import Savings
 
     if form in ("github", "sarif"):
@@ -214,7 +214,7 @@ def _print(loaded: LoadedCatalog, made: Plan, raised: list[Raised], form: str, e
 
 
 def _findings(loaded: LoadedCatalog, made: Plan, raised: list[Raised]) -> list[Finding]:
-    from tiercli.cardinality.raised import TOTAL_BUDGET
+    from tiercli.cardinality.budgets import TOTAL_BUDGET
     from tiercli.cardinality.savings import Savings
     from tiercli.lint.finding import Finding, Severity
 

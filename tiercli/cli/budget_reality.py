@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tiercli.cli.terminal import output_console
 
 if TYPE_CHECKING:
-    from tiercli.cardinality.exposition import Exposed
+    from tiercli.cardinality.exposition import Exposed, ScrapedMetrics
     from tiercli.cardinality.plan import Plan
     from tiercli.cardinality.reality import Compared, Reality
-    from tiercli.cardinality.scraped import ScrapedMetrics
     from tiercli.catalog.loading import LoadedCatalog
 
 _WIDE = 1000
@@ -24,8 +23,8 @@ def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metr
     target is malformed."""
     import asyncio
 
+    from tiercli.cardinality.exposition import scraped_metrics
     from tiercli.cardinality.reality import compare
-    from tiercli.cardinality.scraped import scraped_metrics
     from tiercli.clients.prometheus import PrometheusClient
     from tiercli.errors import CheckFailed, InvalidInput
     from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, look_at_series

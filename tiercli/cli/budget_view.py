@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tiercli.cli.terminal import output_console
 
 if TYPE_CHECKING:
-    from tiercli.cardinality.footprint import Footprint
-    from tiercli.cardinality.plan import Line, Plan
-    from tiercli.cardinality.raised import Raised
+    from tiercli.cardinality.budgets import Raised
+    from tiercli.cardinality.plan import Footprint, Line, Plan, TargetSeries
     from tiercli.cardinality.savings import Explanation, Saving, Savings
-    from tiercli.cardinality.targets import TargetSeries
 
 _BAR = 16
 _WIDE = 1000
@@ -44,9 +42,9 @@ def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[R
     console.width = max(console.width, _WIDE)
     console.print(table, crop=False)
     rate = f"{cost.scraped_per_s:,.0f} scraped and {cost.recorded_per_s:,.0f} recorded samples a second"
-    from tiercli.cardinality.footprint import SOURCE
+    from tiercli.cardinality.plan import BYTES_SOURCE
 
-    console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({SOURCE}); {rate}", markup=False)
+    console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({BYTES_SOURCE}); {rate}", markup=False)
     for line_ in target_lines(made):
         console.print(line_, markup=False)
     if made.not_counted:
@@ -121,7 +119,7 @@ def explained_lines(explanation: Explanation) -> Iterator[str]:
     line = explanation.line
     yield f"{line.name}{{{', '.join(line.labels)}}}"
     for factor in explanation.factors:
-        yield f"  {factor.count:>12,}  {factor.said} ({', '.join(factor.labels) or 'no label of it is kept'})"
+        yield f"  {factor.count:>12,}  {factor.what} ({', '.join(factor.labels) or 'no label of it is kept'})"
     if not explanation.factors:
         yield f"  {line.label_sets:>12,}  label sets"
     yield f"× {line.series_per_set:>12,}  {explanation.parts}"
@@ -149,7 +147,7 @@ def explained_json(explanation: Explanation) -> dict[str, Any]:
     return {
         "metric": line.name,
         "labels": list(line.labels),
-        "factors": [{"count": one.count, "of": one.said, "labels": list(one.labels)} for one in explanation.factors],
+        "factors": [{"count": one.count, "of": one.what, "labels": list(one.labels)} for one in explanation.factors],
         "label_sets": line.label_sets,
         "series_per_label_set": line.series_per_set,
         "instances": line.instances,
