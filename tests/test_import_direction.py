@@ -20,7 +20,7 @@ LAYERS = (
     {"catalog"},
 )
 # Folders of one layer that may know each other: the sandbox starts the fault proxy and writes an audit log, a drill and a
-# lint read output, the injectors of real environments ask servers and have a keeper.
+# lint read output, the injectors of real environments ask servers and have an undoer.
 BESIDE = {
     ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit"), ("sandbox", "audit"),
     ("faults", "clients"), ("faults", "sidecar"), ("sandbox", "sidecar"),

@@ -24,7 +24,7 @@ from tiercli.output.tree import ALERTMANAGER_FILE
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries
-from tiercli.sidecar.processes import ProcessSpec
+from tiercli.sidecar.supervisor import ProcessSpec
 
 FACTOR = 30
 LOAD = Load.model_validate(SHORT["load"])
@@ -152,7 +152,7 @@ async def _start_proxy(
     command = (sys.executable, "-m", "tiercli", "proxy", "--catalog", str(catalog), "--env", "staging")
     command += ("--metrics", metrics, "--control", control, "--token-file", str(folder / "token"))
     command += ("--audit-log", str(folder / "audit.jsonl"))
-    await sandbox.warden.start(ProcessSpec("measuring point", command, folder / "proxy.log"))
+    await sandbox.supervisor.start(ProcessSpec("measuring point", command, folder / "proxy.log"))
     return metrics
 
 

@@ -67,7 +67,7 @@ async def start_load(sandbox: Sandbox, estate: Estate, load: Load, name: str) ->
         factor=FACTOR,
     )
     process = locust_process(plan, sandbox.folder / f"{name}.json", sandbox.folder / f"{name}.log")
-    await sandbox.warden.start(dataclasses.replace(process, name=name))
+    await sandbox.supervisor.start(dataclasses.replace(process, name=name))
 
 
 async def silent_queries(estate: Estate, client: PrometheusClient) -> dict[tuple[str, str, str], str]:

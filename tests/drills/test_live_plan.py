@@ -19,7 +19,7 @@ from tiercli.drills.spec.files import drill_files, load_drill
 from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput
-from tiercli.sidecar.processes import ProcessSpec
+from tiercli.sidecar.supervisor import ProcessSpec
 
 DRILLS = {name: load_drill(path)[0] for name, path in drill_files().items()}
 

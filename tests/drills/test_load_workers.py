@@ -34,7 +34,7 @@ def run_with_workers(loaded: LoadedCatalog, runs: Path, view: Recorder) -> Drill
 
 
 def workers() -> list[psutil.Process]:
-    """The workers that this test has started, by way of the warden."""
+    """The workers that this test has started, by way of the supervisor."""
     return [one for one in psutil.Process().children(recursive=True) if "--worker" in one.cmdline()]
 
 

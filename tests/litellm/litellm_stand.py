@@ -26,7 +26,7 @@ from tiercli.sandbox.plan import GPU_PATH, EstatePlan
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries
-from tiercli.sidecar.processes import ProcessSpec
+from tiercli.sidecar.supervisor import ProcessSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTOR = 10
@@ -95,7 +95,7 @@ def litellm_stand(stack: StackBinaries, folder: Path) -> Iterator[Stand]:
         with PortAllocator() as allocate:
             port = allocate()
         async with Sandbox(loaded.catalog, stack, timing) as sandbox:
-            await sandbox.warden.start(_litellm(sandbox, folder, port))
+            await sandbox.supervisor.start(_litellm(sandbox, folder, port))
             await _until_ready(f"http://127.0.0.1:{port}", folder / "litellm.log")
             await sandbox.start(_tree(loaded, sandbox, port))
             _name_servers(data, sandbox, port)

@@ -22,7 +22,7 @@ from tiercli.sandbox.history import BASELINE_OFFSET, BASELINE_WINDOW, history_op
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sandbox.stack.servers import prometheus_command
-from tiercli.sidecar.processes import ProcessSpec, Warden
+from tiercli.sidecar.supervisor import ProcessSpec, Supervisor
 from tiercli.signals.promql import selector
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.timing import Timing
@@ -126,8 +126,12 @@ def test_prometheus_answers_from_it_at_once_and_goes_on_from_there(
         with PortAllocator() as allocate:
             port = allocate()
             arguments = prometheus_command(stack.prometheus.path, config, tmp_path / "data", port, SANDBOX)
-            async with Warden() as warden, PrometheusClient(f"http://127.0.0.1:{port}") as client, asyncio.timeout(30):
-                await warden.start(ProcessSpec("prometheus", arguments, tmp_path / "log"))
+            async with (
+                Supervisor() as supervisor,
+                PrometheusClient(f"http://127.0.0.1:{port}") as client,
+                asyncio.timeout(30),
+            ):
+                await supervisor.start(ProcessSpec("prometheus", arguments, tmp_path / "log"))
                 await eventually(client.ready)
                 baselines = await client.query(f"avg_over_time({P95}[{window}] offset {offset})")
                 baselines += await client.query(f"avg_over_time({ERRORS}[{window}] offset {offset})")

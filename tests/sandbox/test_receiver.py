@@ -20,7 +20,7 @@ from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sandbox.stack.servers import Addresses, alertmanager_command
-from tiercli.sidecar.processes import ProcessSpec, Warden
+from tiercli.sidecar.supervisor import ProcessSpec, Supervisor
 
 HOSTILE = "q\"uo'te \\back {{ $1 }} ☃"
 ALERT: dict[str, Any] = {"status": "firing", "labels": {"alertname": "A"}, "annotations": {"summary": "s"}}
@@ -46,11 +46,11 @@ def test_alertmanager_s_own_notifications_arrive_one_an_alert(stack: StackBinari
             file.write_text(yaml.safe_dump(config))
             command = alertmanager_command(stack.alertmanager.path, file, tmp_path / "data", addresses.alertmanager)
             async with (
-                Warden() as warden,
+                Supervisor() as supervisor,
                 WebhookReceiver(addresses.receiver, arrived.append) as receiver,
                 aiohttp.ClientSession(addresses.alertmanager_url) as client,
             ):
-                await warden.start(ProcessSpec("alertmanager", command, tmp_path / "log"))
+                await supervisor.start(ProcessSpec("alertmanager", command, tmp_path / "log"))
 
                 async def post(**times: str) -> bool:
                     labels = [{"alertname": name, "tenant": HOSTILE} for name in ("A", "B")]

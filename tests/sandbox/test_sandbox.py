@@ -26,12 +26,12 @@ from tiercli.errors import BackendError, InvalidInput
 from tiercli.output.tree import ALERTMANAGER_FILE
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries
-from tiercli.sidecar.processes import WARDEN
+from tiercli.sidecar.supervisor import SUPERVISOR
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROMETHEUS_FILE = "prometheus/prometheus.yml"
 
-# A program that has a sandbox up, says which process its warden is, and waits to be killed.
+# A program that has a sandbox up, says which process its supervisor is, and waits to be killed.
 HOLDER = """
 import asyncio, json, sys
 from pathlib import Path
@@ -44,7 +44,7 @@ async def main():
     estate = build_estate(load_catalog(Path(sys.argv[1])), 30)
     async with Sandbox(estate.loaded.catalog, find_stack(), estate.timing) as sandbox:
         await start_sandbox(estate, sandbox)
-        print(json.dumps({"warden": sandbox.warden.pid, "folder": str(sandbox.folder)}), flush=True)
+        print(json.dumps({"supervisor": sandbox.supervisor.pid, "folder": str(sandbox.folder)}), flush=True)
         await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -100,7 +100,7 @@ def test_everything_runs_on_loopback_is_scraped_and_is_gone_at_the_end(
         )
         async with sandbox:
             await start_sandbox(estate, sandbox)
-            processes = descendants(sandbox.warden.pid)
+            processes = descendants(sandbox.supervisor.pid)
             names = {"prometheus", "alertmanager", "providers", "proxy", *sandbox.gateway_names}
             assert {f"{name} is ready" for name in names} <= set(said)
             assert len(processes) == 1 + len(names)
@@ -156,7 +156,7 @@ def test_nothing_is_left_when_the_process_that_holds_a_sandbox_is_killed(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, env=environment) as holder:
         assert holder.stdout is not None
         said = json.loads(holder.stdout.readline())
-        processes = descendants(said["warden"])
+        processes = descendants(said["supervisor"])
         assert len(processes) > 5
         assert Path(said["folder"]).parent == temporary
         holder.send_signal(number)
@@ -174,7 +174,7 @@ def test_a_process_that_ends_by_itself_is_told_and_the_others_go_on(
             name = sandbox.gateway_names[0]
             await sandbox.stop_process(name)
             await sandbox.start_process(name)  # as a fault does: not told
-            servers = [one for one in descendants(sandbox.warden.pid) if "alertmanager" in one.name()]
+            servers = [one for one in descendants(sandbox.supervisor.pid) if "alertmanager" in one.name()]
             servers[0].kill()
 
             async def told() -> bool:
@@ -183,15 +183,15 @@ def test_a_process_that_ends_by_itself_is_told_and_the_others_go_on(
             await eventually(told)
             async with PrometheusClient(sandbox.addresses.prometheus_url) as prometheus:
                 assert await prometheus.ready()
-            os.kill(sandbox.warden.pid, signal.SIGKILL)
+            os.kill(sandbox.supervisor.pid, signal.SIGKILL)
 
-            async def told_of_the_warden() -> bool:
+            async def told_of_the_supervisor() -> bool:
                 return len(exits) == 2
 
-            await eventually(told_of_the_warden)
+            await eventually(told_of_the_supervisor)
             return exits
 
-    assert asyncio.run(run()) == [("alertmanager", -signal.SIGKILL), (WARDEN, -signal.SIGKILL)]
+    assert asyncio.run(run()) == [("alertmanager", -signal.SIGKILL), (SUPERVISOR, -signal.SIGKILL)]
 
 
 def broken(path: str, text: str) -> Callable[[dict[str, str]], dict[str, str]]:

@@ -54,7 +54,7 @@ async def run_demo(
                         factor=estate.timing.factor,
                     )
                     log = sandbox.folder / "locust.log"
-                    await sandbox.warden.start(locust_process(plan, sandbox.folder / "load.json", log))
+                    await sandbox.supervisor.start(locust_process(plan, sandbox.folder / "load.json", log))
                 write_tree(out, render_dashboards(catalog) | render_provisioning(catalog), force=True)
                 for line in describe(estate, sandbox, out, load):
                     say(line)

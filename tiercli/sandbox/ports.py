@@ -49,9 +49,9 @@ class PortAllocator:
         self._kept.clear()
 
     def _keep(self, port: int, said: str) -> int:
-        keeper = _bind(port, said)
-        port = int(keeper.getsockname()[1])
-        self._kept[port] = keeper
+        reserved = _bind(port, said)
+        port = int(reserved.getsockname()[1])
+        self._kept[port] = reserved
         return port
 
 

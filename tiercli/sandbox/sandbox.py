@@ -28,7 +28,7 @@ from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sandbox.stack.servers import Addresses, alertmanager_command, backfill, prometheus_command, without_rules
 from tiercli.serving import LOOPBACK
-from tiercli.sidecar.processes import WARDEN, ProcessSpec, Warden
+from tiercli.sidecar.supervisor import SUPERVISOR, ProcessSpec, Supervisor
 from tiercli.signals.timing import Timing
 
 GATEWAY = "gateway"
@@ -97,9 +97,9 @@ class Sandbox:
             self.folder = Path(tempfile.mkdtemp(prefix="tiercli-sandbox-"))  # mode 0700
         except OSError as error:
             raise BackendError(f"cannot make a folder for the sandbox: {error}", hint="TMPDIR names another") from error
-        # Where the warden cannot be entered, the folder is still ours to delete; afterwards it is the warden's.
+        # Where the supervisor cannot be entered, the folder is still ours to delete; afterwards it is the supervisor's.
         try:
-            self.warden = await self._stack.enter_async_context(Warden(self.folder, self._note_exit))
+            self.supervisor = await self._stack.enter_async_context(Supervisor(self.folder, self._note_exit))
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -188,7 +188,7 @@ class Sandbox:
             (self.folder / "config" / PROMETHEUS_FILE).write_text(text, encoding="utf-8")
 
     async def _start_one(self, client: httpx.AsyncClient, name: str, url: str) -> None:
-        await self.warden.start(self._specs[name])
+        await self.supervisor.start(self._specs[name])
         await self._wait_until_ready(client, name, url)
         self._say(f"{name} is ready")
 
@@ -210,11 +210,11 @@ class Sandbox:
 
     async def stop_process(self, name: str) -> None:
         """End one process, as a fault does."""
-        await self.warden.stop(name)
+        await self.supervisor.stop(name)
 
     async def start_process(self, name: str) -> None:
         """Start a process again that stop_process ended."""
-        await self.warden.start(self._specs[name])
+        await self.supervisor.start(self._specs[name])
 
     def log_tail(self, name: str, lines: int = 8) -> str:
         """The end of a process's log."""
@@ -285,7 +285,7 @@ class Sandbox:
         """Return once `what` is true. Raises BackendError when it does not become so, and when `name` ends."""
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
-            for dead in (name, WARDEN):
+            for dead in (name, SUPERVISOR):
                 if dead in self._died:
                     raise self._died_error(dead)
             try:

@@ -34,7 +34,7 @@ class KeptFault:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """What goes over the keeper's pipe."""
+        """What goes over the undoer's pipe."""
         return asdict(self)
 
     @classmethod

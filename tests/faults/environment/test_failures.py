@@ -36,7 +36,7 @@ NOTE = note_name("staging", os.getpid())
 
 
 @pytest.fixture(autouse=True)
-def _no_keeper_goes_on(tmp_path: Path) -> Iterator[None]:
+def _no_undoer_goes_on(tmp_path: Path) -> Iterator[None]:
     """One that has something left tries for half a minute more, at a port that may be another test's by then."""
     yield
     for pid in all_processes():

@@ -56,12 +56,12 @@ class Drill:
         self.said: list[str] = []
 
     @property
-    def keeper(self) -> int:
-        """The process id of its keeper."""
+    def undoer(self) -> int:
+        """The process id of its undoer."""
         return next(pid for pid in all_processes() if str(self.note) in command_line(pid) and pid != self.process.pid)
 
     def end(self) -> tuple[int, str]:
-        """Exit code and standard error, of the keeper too."""
+        """Exit code and standard error, of the undoer too."""
         _, errors = self.process.communicate(timeout=90)
         return self.process.returncode, errors
 
@@ -138,13 +138,13 @@ def test_every_fault_of_a_drill_ends(tmp_path: Path, make_stand: MakeStand) -> N
 
 
 @pytest.mark.parametrize("make_stand", KEPT)
-def test_a_fault_stays_on_while_it_is_renewed_and_signals_to_the_keeper_change_nothing(
+def test_a_fault_stays_on_while_it_is_renewed_and_signals_to_the_undoer_change_nothing(
     tmp_path: Path, make_stand: MakeStand
 ) -> None:
     with make_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as drill:
-        keeper = drill.keeper
+        undoer = drill.undoer
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            os.kill(keeper, number)
+            os.kill(undoer, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             drill.process.wait(6)  # longer than a lease
         assert drill.process.poll() is None
@@ -155,11 +155,11 @@ def test_a_fault_stays_on_while_it_is_renewed_and_signals_to_the_keeper_change_n
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 @pytest.mark.parametrize("make_stand", KEPT)
-def test_a_drill_without_its_keeper_turns_its_faults_off_and_ends(
+def test_a_drill_without_its_undoer_turns_its_faults_off_and_ends(
     tmp_path: Path, make_stand: MakeStand, number: signal.Signals
 ) -> None:
     with make_stand(tmp_path) as stand, drilling(stand, stand.uses[0]) as drill:
-        os.kill(drill.keeper, number)
+        os.kill(drill.undoer, number)
         eventually(lambda: not stand.is_on())
         code, errors = drill.end()
         assert code == 3
@@ -167,7 +167,7 @@ def test_a_drill_without_its_keeper_turns_its_faults_off_and_ends(
         assert not drill.note.exists()
 
 
-@pytest.mark.parametrize("whom", ["the drill", "its keeper"])
+@pytest.mark.parametrize("whom", ["the drill", "its undoer"])
 def test_a_command_that_is_under_way_is_ended_and_undone(tmp_path: Path, whom: str) -> None:
     """Else it would turn the fault on after it was turned off, or keep it on for as long as it takes."""
     slow = ["sh", "-c", f"touch {tmp_path}/began; sleep 600; touch down"]
@@ -178,7 +178,7 @@ def test_a_command_that_is_under_way_is_ended_and_undone(tmp_path: Path, whom: s
     drill = Drill(process, notes)
     try:
         eventually((tmp_path / "began").exists)
-        os.kill(process.pid if whom == "the drill" else drill.keeper, signal.SIGKILL)
+        os.kill(process.pid if whom == "the drill" else drill.undoer, signal.SIGKILL)
         eventually((tmp_path / "undone").exists)
         assert [pid for pid in all_processes() if f"{tmp_path}/began" in command_line(pid)] == []
         assert process.wait(60) == (-signal.SIGKILL if whom == "the drill" else 3)
@@ -232,7 +232,7 @@ def test_what_cannot_be_undone_at_once_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_undone_at_all_is_said_with_what_to_do_by_hand(tmp_path: Path) -> None:
-    """In a file too: whoever started the drill may not see what the keeper says."""
+    """In a file too: whoever started the drill may not see what the undoer says."""
     deployment = Deployment()
     with hook_stand(tmp_path, deployment) as stand, drilling(stand, stand.uses[0]) as drill:
         deployment.broken = 503

@@ -107,7 +107,7 @@ async def _load(stage: Stage) -> AsyncIterator[None]:
         factor=estate.timing.factor,
     )
     process = locust_process(plan, sandbox.folder / "load.json", sandbox.folder / "locust.log")
-    await sandbox.warden.start(process)
+    await sandbox.supervisor.start(process)
 
     async def begun() -> None:
         async for window in tail_windows(windows):
@@ -121,4 +121,4 @@ async def _load(stage: Stage) -> AsyncIterator[None]:
             raise BackendError(f"no load arrived within {_LOAD_WITHIN_S:g} s: Locust started no request") from None
         yield
     finally:
-        await sandbox.warden.stop(process.name)
+        await sandbox.supervisor.stop(process.name)

@@ -14,7 +14,7 @@ from tiercli.drills.load.plan import LoadPlan, write_load_plan
 from tiercli.drills.record.events import LoadWindow
 from tiercli.resources import resource_folder
 from tiercli.serving import LOOPBACK
-from tiercli.sidecar.processes import ProcessSpec
+from tiercli.sidecar.supervisor import ProcessSpec
 
 LOCUST = "locust"
 WORKER = f"{LOCUST}-worker"

@@ -35,12 +35,12 @@ async def load_on(order: DrillOrder, site: DrillSite, run: str) -> AsyncIterator
     started = []
     try:
         for one in processes:
-            await site.warden.start(one)
+            await site.supervisor.start(one)
             started.append(one)
         yield windows
     finally:
         for one in reversed(started):
-            await site.warden.stop(one.name)
+            await site.supervisor.stop(one.name)
 
 
 def load_within_s(load: Load) -> float:

@@ -61,7 +61,7 @@ async def start_surge(
         seed=100 + number,
     )
     process = locust_process(plan, site.folder / f"load-{number}.json", site.folder / f"{name}.log", name=name)
-    await site.warden.start(process)
+    await site.supervisor.start(process)
     begun = asyncio.Event()
     seconds, started = 0.0, 0
 
@@ -80,7 +80,7 @@ async def start_surge(
     async def end() -> None:
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
-        await site.warden.stop(name)
+        await site.supervisor.stop(name)
         if said := shortfall(load, seconds, started):
             observe(Unsound(at=time.time(), reason=f"the load of {use.fault} did not arrive: {said}"))
 

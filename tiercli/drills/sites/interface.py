@@ -15,7 +15,7 @@ from tiercli.drills.run.watchers import Observe
 from tiercli.drills.sites.estate import EditTree, Estate
 from tiercli.drills.spec.model import FaultUse, Load
 from tiercli.sandbox.receiver import Notification
-from tiercli.sidecar.processes import Warden
+from tiercli.sidecar.supervisor import Supervisor
 
 ToldBy = Literal["webhook", "alertmanager"]
 Mode = Literal["sandbox", "live"]
@@ -26,7 +26,7 @@ Off = Callable[[], Awaitable[None]]
 
 
 class DrillSite(Protocol):
-    """An entered site. `folder` is deleted with it; `warden` supervises what a drill starts there; `tree` is the configuration
+    """An entered site. `folder` is deleted with it; `supervisor` supervises what a drill starts there; `tree` is the configuration
     that it runs under, as far as tiercli wrote it. `started`: whether others used it before."""
 
     @property
@@ -36,7 +36,7 @@ class DrillSite(Protocol):
     @property
     def folder(self) -> Path: ...
     @property
-    def warden(self) -> Warden: ...
+    def supervisor(self) -> Supervisor: ...
     @property
     def load_way(self) -> LoadWay: ...
     @property

@@ -28,7 +28,7 @@ from tiercli.errors import BackendError
 from tiercli.faults.environment.live import LiveInjectors
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
-from tiercli.sidecar.processes import Warden
+from tiercli.sidecar.supervisor import Supervisor
 
 ANNOTATION_TAGS = ("tiercli", "drill")
 
@@ -65,8 +65,8 @@ class LiveSite:
         await self._stack.__aenter__()
         try:
             self.load_port = self._stack.enter_context(PortAllocator())()
-            self.folder = Path(tempfile.mkdtemp(prefix="tiercli-drill-"))  # mode 0700; the warden's to delete
-            self.warden = await enter(Warden(self.folder, self._exited))
+            self.folder = Path(tempfile.mkdtemp(prefix="tiercli-drill-"))  # mode 0700; the supervisor's to delete
+            self.supervisor = await enter(Supervisor(self.folder, self._exited))
             one, other = plan.prometheus, plan.alertmanager
             self.prometheus = await enter(PrometheusClient(one.url, headers=one.headers, verify=one.verify))
             self.alertmanager = await enter(AlertmanagerClient(other.url, headers=other.headers, verify=other.verify))

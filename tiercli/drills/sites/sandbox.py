@@ -21,7 +21,7 @@ from tiercli.sandbox.gateway.condition_control import ConditionControl
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
-from tiercli.sidecar.processes import Warden
+from tiercli.sidecar.supervisor import Supervisor
 
 
 class DrillSandbox:
@@ -107,9 +107,9 @@ class DrillSandbox:
         return self.sandbox.folder
 
     @property
-    def warden(self) -> Warden:
+    def supervisor(self) -> Supervisor:
         """Who supervises its processes."""
-        return self.sandbox.warden
+        return self.sandbox.supervisor
 
     @property
     def load_way(self) -> LoadWay:

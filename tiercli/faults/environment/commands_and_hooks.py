@@ -1,4 +1,4 @@
-"""Faults that an operator's own commands and hooks bring about, as the keeper takes them."""
+"""Faults that an operator's own commands and hooks bring about, as the undoer takes them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Faults in a real environment: who brings each about, on under a lease, and off again whatever becomes of the drill.
 
-The fault proxy has leases of its own. For all others the keeper is told how a fault is undone before it is turned on.
+The fault proxy has leases of its own. For all others the undoer is told how a fault is undone before it is turned on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.faults.kinds.check import check_fault
 from tiercli.faults.proxy.client import FaultControl
 from tiercli.sidecar.kept_fault import KeptFault, Step
-from tiercli.sidecar.undoer_client import KeeperClient
+from tiercli.sidecar.undoer import Undoer
 
 Use = tuple[str, Mapping[str, str], Mapping[str, Any]]
 
@@ -68,7 +68,7 @@ class LiveInjectors:
         self._tiers = tiers or {}
         self._note = (_state_folder() if note_folder is None else note_folder.resolve()) / note_name(name, os.getpid())
         self._control: FaultControl | None = None
-        self._keeper: KeeperClient | None = None
+        self._undoer: Undoer | None = None
         self._starting = asyncio.Lock()
         self._on: list[Applied] = []
 
@@ -128,9 +128,9 @@ class LiveInjectors:
                 raise InvalidInput(f"nothing in environment {self._name!r} can bring {fault} about", [problem])
 
     async def renew_all(self) -> None:
-        """Begin every lease anew. Raises BackendError where a fault has ended already; what the keeper had on is off then."""
-        if self._keeper is not None:
-            await self._keeper.renew()
+        """Begin every lease anew. Raises BackendError where a fault has ended already; what the undoer had on is off then."""
+        if self._undoer is not None:
+            await self._undoer.renew()
         if self._control is not None:
             await self._control.renew_all()
 
@@ -173,18 +173,18 @@ class LiveInjectors:
         hidden: tuple[str, ...],
     ) -> Applied:
         async with self._starting:
-            if self._keeper is None:
-                keeper = KeeperClient(self._note)
-                await keeper.start()
-                self._keeper = keeper
-        keeper = self._keeper
+            if self._undoer is None:
+                undoer = Undoer(self._note)
+                await undoer.start()
+                self._undoer = undoer
+        undoer = self._undoer
         # Not its own alone: a command has all of tiercli's variables, and can read every file.
         hidden = tuple(dict.fromkeys((*hidden, *secrets_of(self._environment, self._folder))))
         kept = KeptFault(f"{fault}-{secrets.token_hex(4)}", _on(fault, target), steps, by_hand, hidden)
-        applied = Applied(said, lambda: keeper.turn_off(kept.id))
+        applied = Applied(said, lambda: undoer.turn_off(kept.id))
         # Before it is on: whatever ends this wait also ends the fault.
         self._on.append(applied)
-        await keeper.turn_on(kept)
+        await undoer.turn_on(kept)
         return applied
 
     async def clear_all(self) -> None:
@@ -203,8 +203,8 @@ class LiveInjectors:
         try:
             await self.clear_all()
         finally:
-            if self._keeper is not None:
-                await self._keeper.close()
+            if self._undoer is not None:
+                await self._undoer.close()
             if self._control is not None:
                 await self._control.aclose()
 

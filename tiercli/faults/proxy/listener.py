@@ -25,7 +25,7 @@ class RouteListener:
         self._server, self._host, self._stays_open = server, host, stays_open
         if port:
             _bind(host, port, shared=False).close()  # a shared bind would not see another proxy that listens there
-        self._keeper = _bind(host, port)
+        self._reserved = _bind(host, port)
         self._listening: asyncio.Server | None = None
         self._refusals = 0
         self.resets = 0  # how often what was open was reset
@@ -34,7 +34,7 @@ class RouteListener:
     @property
     def port(self) -> int:
         """The port; given by the system where 0 was asked for."""
-        return int(self._keeper.getsockname()[1])
+        return int(self._reserved.getsockname()[1])
 
     @property
     def address(self) -> str:
@@ -72,7 +72,7 @@ class RouteListener:
         async with self._lock:
             self._stop_listening()
             self._reset_open()
-            self._keeper.close()
+            self._reserved.close()
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The keeper and a drill that waits for it, is stopped meanwhile, or comes back."""
+"""The undoer and a drill that waits for it, is stopped meanwhile, or comes back."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tests.faults.environment.stands import eventually
 from tiercli.errors import BackendError
 from tiercli.sidecar.actions import Command
 from tiercli.sidecar.kept_fault import KeptFault, Step
-from tiercli.sidecar.undoer import LEASE_S
-from tiercli.sidecar.undoer_client import KeeperClient
+from tiercli.sidecar.undoer import Undoer
+from tiercli.sidecar.undoer_process import LEASE_S
 
 
 def test_a_drill_that_was_stopped_while_it_waited_hears_the_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
-        keeper = KeeperClient(tmp_path / "note")
-        await keeper.start()
-        renewed = asyncio.create_task(keeper.renew())
+        undoer = Undoer(tmp_path / "note")
+        await undoer.start()
+        renewed = asyncio.create_task(undoer.renew())
         await asyncio.sleep(0)  # it has asked
         time.sleep(LEASE_S + 0.5)  # noqa: ASYNC251 - nothing here runs, as when the process is stopped
         await renewed
-        await keeper.close()
+        await undoer.close()
 
     asyncio.run(scenario())
 
@@ -39,10 +39,10 @@ def test_a_drill_that_is_stopped_while_a_slow_command_runs_keeps_no_fault_on_and
     """The command is ended at once, else what is on already would stay on until it is done."""
 
     async def scenario() -> None:
-        keeper = KeeperClient(tmp_path / "note")
-        await keeper.start()
-        await keeper.turn_on(kept(tmp_path, "down", "touch down"))
-        slow = asyncio.create_task(keeper.turn_on(kept(tmp_path, "slow", "touch began; sleep 60; touch slow")))
+        undoer = Undoer(tmp_path / "note")
+        await undoer.start()
+        await undoer.turn_on(kept(tmp_path, "down", "touch down"))
+        slow = asyncio.create_task(undoer.turn_on(kept(tmp_path, "slow", "touch began; sleep 60; touch slow")))
         while not (tmp_path / "began").exists():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
         eventually(
@@ -51,23 +51,23 @@ def test_a_drill_that_is_stopped_while_a_slow_command_runs_keeps_no_fault_on_and
         with pytest.raises(BackendError, match="slow could not be turned on: interrupted"):
             await slow
         with pytest.raises(BackendError, match="nobody renewed for 5 s: down was turned off"):
-            await keeper.renew()
-        await keeper.close()
+            await undoer.renew()
+        await undoer.close()
 
     asyncio.run(scenario())
 
 
 def test_a_drill_that_waits_for_a_slow_command_is_alive(tmp_path: Path) -> None:
     async def scenario() -> None:
-        keeper = KeeperClient(tmp_path / "note")
-        await keeper.start()
-        await keeper.turn_on(kept(tmp_path, "down", "touch down"))
-        await keeper.turn_on(kept(tmp_path, "slow", f"sleep {LEASE_S + 1.5}; touch slow"))
+        undoer = Undoer(tmp_path / "note")
+        await undoer.start()
+        await undoer.turn_on(kept(tmp_path, "down", "touch down"))
+        await undoer.turn_on(kept(tmp_path, "slow", f"sleep {LEASE_S + 1.5}; touch slow"))
         assert (tmp_path / "down").exists()
         assert (tmp_path / "slow").exists()
-        await keeper.renew()
+        await undoer.renew()
         for name in ("slow", "down"):
-            await keeper.turn_off(name)
-        await keeper.close()
+            await undoer.turn_off(name)
+        await undoer.close()
 
     asyncio.run(scenario())

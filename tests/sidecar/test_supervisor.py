@@ -1,4 +1,4 @@
-"""The warden and its client on real processes: trees of them that listen on ports, ignore SIGTERM and run away."""
+"""The supervisor and its client on real processes: trees of them that listen on ports, ignore SIGTERM and run away."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from tiercli.errors import BackendError, ToolMissing
-from tiercli.sidecar import processes
-from tiercli.sidecar.processes import WARDEN, ProcessSpec, Warden
+from tiercli.sidecar import supervisor as supervisor_module
+from tiercli.sidecar.supervisor import SUPERVISOR, ProcessSpec, Supervisor
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -46,14 +46,14 @@ TREE_SIZE = 3
 PARENT = """
 import asyncio, json, signal, sys
 from pathlib import Path
-from tiercli.sidecar.processes import ProcessSpec, Warden
+from tiercli.sidecar.supervisor import ProcessSpec, Supervisor
 
 async def main():
     folder, notes, tree = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    async with Warden(folder) as warden:
+    async with Supervisor(folder) as supervisor:
         argv = (sys.executable, "-I", "-S", "-c", tree, notes, "1", tree)
-        await warden.start(ProcessSpec("tree", argv, folder / "tree.log"))
-        print(json.dumps({"warden": warden.pid}), flush=True)
+        await supervisor.start(ProcessSpec("tree", argv, folder / "tree.log"))
+        print(json.dumps({"supervisor": supervisor.pid}), flush=True)
         await asyncio.sleep(600)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background of a shell
@@ -123,77 +123,79 @@ def test_nothing_outlives_the_parent(folder: Path, notes: Path, number: signal.S
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, env=environment) as parent:
         assert parent.stdout is not None
-        warden = json.loads(parent.stdout.readline())["warden"]
+        supervisor = json.loads(parent.stdout.readline())["supervisor"]
         tree = noted(notes)
         assert all(map(alive, tree))
         assert all(map(listens, tree.values()))
         parent.send_signal(number)
     assert_all_gone(tree, folder)
-    wait_until(lambda: not alive(warden))
+    wait_until(lambda: not alive(supervisor))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_warden_ends_everything_and_is_told(folder: Path, notes: Path, number: signal.Signals) -> None:
+def test_a_signal_to_the_supervisor_ends_everything_and_is_told(
+    folder: Path, notes: Path, number: signal.Signals
+) -> None:
     async def run() -> list[tuple[str, int]]:
         told: list[tuple[str, int]] = []
-        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden:
-            await warden.start(tree_spec(folder, notes))
+        async with Supervisor(folder, lambda *exit_: told.append(exit_)) as supervisor:
+            await supervisor.start(tree_spec(folder, notes))
             tree = await asyncio.to_thread(noted, notes)
-            os.kill(warden.pid, number)
+            os.kill(supervisor.pid, number)
             await asyncio.to_thread(assert_all_gone, tree, folder)
             await asyncio.to_thread(wait_until, lambda: bool(told))
         return told
 
-    assert asyncio.run(run()) == [(WARDEN, 0)]
+    assert asyncio.run(run()) == [(SUPERVISOR, 0)]
 
 
-def test_a_killed_warden_takes_its_children_with_it_and_is_told(folder: Path, notes: Path) -> None:
+def test_a_killed_supervisor_takes_its_children_with_it_and_is_told(folder: Path, notes: Path) -> None:
     async def run() -> tuple[dict[int, int], list[tuple[str, int]]]:
         told: list[tuple[str, int]] = []
-        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden:
-            pid = await warden.start(tree_spec(folder, notes))
+        async with Supervisor(folder, lambda *exit_: told.append(exit_)) as supervisor:
+            pid = await supervisor.start(tree_spec(folder, notes))
             tree = await asyncio.to_thread(noted, notes)
             same_group = {member: port for member, port in tree.items() if os.getpgid(member) == pid}
             assert len(same_group) == 2
-            os.kill(warden.pid, signal.SIGKILL)
+            os.kill(supervisor.pid, signal.SIGKILL)
             await asyncio.to_thread(assert_all_gone, same_group, folder)
             await asyncio.to_thread(wait_until, lambda: bool(told))
-            with pytest.raises(BackendError, match="warden"):
-                await warden.start(tree_spec(folder, notes))
-            await warden.stop("tree")
+            with pytest.raises(BackendError, match="supervisor"):
+                await supervisor.start(tree_spec(folder, notes))
+            await supervisor.stop("tree")
             return {member: port for member, port in tree.items() if member not in same_group}, told
 
     runaways, told = asyncio.run(run())
     for pid in runaways:  # nobody is left who could know of these
         os.kill(pid, signal.SIGKILL)
-    assert told == [(WARDEN, -signal.SIGKILL)]
+    assert told == [(SUPERVISOR, -signal.SIGKILL)]
 
 
-def test_children_ask_the_kernel_to_die_with_the_warden(folder: Path) -> None:
-    """Without a client that could help: the warden is driven by hand and killed."""
-    command = [*processes._COMMAND, str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as warden:
-        assert warden.stdin is not None
-        assert warden.stdout is not None
-        warden.stdin.write(json.dumps({"do": "start", "name": "one", "argv": SLEEPER}).encode() + b"\n")
-        warden.stdin.flush()
-        pid = json.loads(warden.stdout.readline())["pid"]
+def test_children_ask_the_kernel_to_die_with_the_supervisor(folder: Path) -> None:
+    """Without a client that could help: the supervisor is driven by hand and killed."""
+    command = [*supervisor_module._COMMAND, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
+        assert supervisor.stdin is not None
+        assert supervisor.stdout is not None
+        supervisor.stdin.write(json.dumps({"do": "start", "name": "one", "argv": SLEEPER}).encode() + b"\n")
+        supervisor.stdin.flush()
+        pid = json.loads(supervisor.stdout.readline())["pid"]
         assert alive(pid)
-        warden.kill()
+        supervisor.kill()
     wait_until(lambda: not alive(pid))
 
 
 def test_stopping_ends_what_a_process_started_even_in_sessions_of_their_own(folder: Path, notes: Path) -> None:
     async def run() -> None:
         told: list[tuple[str, int]] = []
-        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden:
-            other = await warden.start(ProcessSpec("other", SLEEPER, folder / "other.log"))
-            await warden.start(tree_spec(folder, notes))
+        async with Supervisor(folder, lambda *exit_: told.append(exit_)) as supervisor:
+            other = await supervisor.start(ProcessSpec("other", SLEEPER, folder / "other.log"))
+            await supervisor.start(tree_spec(folder, notes))
             tree = await asyncio.to_thread(noted, notes)
-            await warden.stop("tree", grace_s=0.2)
+            await supervisor.stop("tree", grace_s=0.2)
             await asyncio.to_thread(wait_until, lambda: not any(map(alive, tree)))
             assert alive(other)
-            assert alive(warden.pid)
+            assert alive(supervisor.pid)
         assert told == []
 
     asyncio.run(run())
@@ -201,13 +203,13 @@ def test_stopping_ends_what_a_process_started_even_in_sessions_of_their_own(fold
 
 def test_a_process_that_ignores_sigterm_holds_nobody_else_up(folder: Path, notes: Path) -> None:
     async def run() -> None:
-        async with Warden(folder) as warden:
-            await warden.start(tree_spec(folder, notes))
+        async with Supervisor(folder) as supervisor:
+            await supervisor.start(tree_spec(folder, notes))
             await asyncio.to_thread(noted, notes)
-            stopping = asyncio.create_task(warden.stop("tree", grace_s=600))
+            stopping = asyncio.create_task(supervisor.stop("tree", grace_s=600))
             await asyncio.sleep(0)
-            await warden.start(ProcessSpec("other", SLEEPER, folder / "other.log"))
-            await warden.stop("other")
+            await supervisor.start(ProcessSpec("other", SLEEPER, folder / "other.log"))
+            await supervisor.stop("other")
             assert not stopping.done()
         await stopping
 
@@ -218,16 +220,18 @@ def test_a_process_that_ignores_sigterm_holds_nobody_else_up(folder: Path, notes
 def test_exits_are_told_once_with_their_code_and_names_can_be_used_again(folder: Path) -> None:
     async def run() -> list[tuple[str, int]]:
         told: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
-        async with Warden(folder, lambda *exit_: told.put_nowait(exit_)) as warden, asyncio.timeout(30):
+        async with Supervisor(folder, lambda *exit_: told.put_nowait(exit_)) as supervisor, asyncio.timeout(30):
             seen = []
             for code in (7, 0):
                 spec = ProcessSpec("brief", (*PYTHON, f"raise SystemExit({code})"), folder / "log")
-                await warden.start(spec)
+                await supervisor.start(spec)
                 seen.append(await told.get())
-            await warden.start(ProcessSpec("brief", (*PYTHON, "import os; os.kill(os.getpid(), 9)"), folder / "log"))
+            await supervisor.start(
+                ProcessSpec("brief", (*PYTHON, "import os; os.kill(os.getpid(), 9)"), folder / "log")
+            )
             seen.append(await told.get())
-            await warden.stop("brief", grace_s=600)  # gone already: answered at once
-            await warden.stop("never started", grace_s=600)
+            await supervisor.stop("brief", grace_s=600)  # gone already: answered at once
+            await supervisor.stop("never started", grace_s=600)
             assert told.empty()
         return seen
 
@@ -237,16 +241,16 @@ def test_exits_are_told_once_with_their_code_and_names_can_be_used_again(folder:
 def test_a_stop_that_nobody_waits_for_any_more_is_not_taken_for_a_crash(folder: Path) -> None:
     async def run() -> None:
         told: list[tuple[str, int]] = []
-        async with Warden(folder, lambda *exit_: told.append(exit_)) as warden, asyncio.timeout(30):
-            pid = await warden.start(ProcessSpec("one", SLEEPER, folder / "log"))
-            stopping = asyncio.create_task(warden.stop("one"))
+        async with Supervisor(folder, lambda *exit_: told.append(exit_)) as supervisor, asyncio.timeout(30):
+            pid = await supervisor.start(ProcessSpec("one", SLEEPER, folder / "log"))
+            stopping = asyncio.create_task(supervisor.stop("one"))
             await asyncio.sleep(0)
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
             await asyncio.to_thread(wait_until, lambda: not alive(pid))
-            await warden.stop("one")
+            await supervisor.stop("one")
             assert told == []
-            await warden.start(ProcessSpec("one", (*PYTHON, "raise SystemExit(3)"), folder / "log"))
+            await supervisor.start(ProcessSpec("one", (*PYTHON, "raise SystemExit(3)"), folder / "log"))
             await asyncio.to_thread(wait_until, lambda: bool(told))
         assert told == [("one", 3)]
 
@@ -259,14 +263,14 @@ def test_environment_folder_and_log_are_the_process_s_own(folder: Path) -> None:
 
     async def run() -> None:
         over = asyncio.Event()
-        async with Warden(None, lambda *_: over.set()) as warden, asyncio.timeout(30):
+        async with Supervisor(None, lambda *_: over.set()) as supervisor, asyncio.timeout(30):
             program = "import os, sys; sys.stderr.write('an error\\n'); print(os.environ['COLOUR'], os.getcwd())"
-            await warden.start(ProcessSpec("one", (*PYTHON, program), log, {"COLOUR": "läuft \U0001f6d1"}, folder))
+            await supervisor.start(ProcessSpec("one", (*PYTHON, program), log, {"COLOUR": "läuft \U0001f6d1"}, folder))
             await over.wait()
 
     asyncio.run(run())
     assert log.read_text() == f"before\nan error\nläuft \U0001f6d1 {folder}\n"
-    assert folder.exists()  # it was not the warden's
+    assert folder.exists()  # it was not the supervisor's
 
 
 @pytest.mark.parametrize(
@@ -282,41 +286,41 @@ def test_what_cannot_be_started_is_an_error_and_nothing_else_stops(
     folder: Path, argv: tuple[str, ...], log: str, said: str
 ) -> None:
     async def run() -> None:
-        async with Warden(folder) as warden:
+        async with Supervisor(folder) as supervisor:
             with pytest.raises(ToolMissing, match="cannot start one: ") as caught:
-                await warden.start(ProcessSpec("one", argv, folder / log))
+                await supervisor.start(ProcessSpec("one", argv, folder / log))
             assert said in caught.value.message
-            assert alive(await warden.start(ProcessSpec("one", SLEEPER, folder / "log")))
+            assert alive(await supervisor.start(ProcessSpec("one", SLEEPER, folder / "log")))
             with pytest.raises(ToolMissing, match="runs already"):
-                await warden.start(ProcessSpec("one", SLEEPER, folder / "log"))
+                await supervisor.start(ProcessSpec("one", SLEEPER, folder / "log"))
 
     asyncio.run(run())
 
 
-def test_a_warden_that_cannot_be_started_leaves_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_COMMAND", ("/no/such/python",))
+def test_a_supervisor_that_cannot_be_started_leaves_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "_COMMAND", ("/no/such/python",))
 
     async def run() -> None:
-        async with Warden(folder):
+        async with Supervisor(folder):
             pass
 
-    with pytest.raises(BackendError, match="cannot start the warden"):
+    with pytest.raises(BackendError, match="cannot start the supervisor"):
         asyncio.run(run())
     assert not folder.exists()
 
 
-def test_the_warden_is_small(folder: Path) -> None:
+def test_the_supervisor_is_small(folder: Path) -> None:
     async def run() -> int:
-        async with Warden(folder) as warden:
-            await warden.start(ProcessSpec("one", SLEEPER, folder / "log"))
-            return peak_kilobytes(warden.pid)
+        async with Supervisor(folder) as supervisor:
+            await supervisor.start(ProcessSpec("one", SLEEPER, folder / "log"))
+            return peak_kilobytes(supervisor.pid)
 
     assert asyncio.run(run()) < 15 * 1024
 
 
-def test_the_warden_imports_the_standard_library_only(folder: Path) -> None:
-    command = [*processes._COMMAND[:-1], "-c", f"import runpy, sys; sys.argv[1:] = [{str(folder)!r}]; "]
-    command[-1] += f"runpy.run_path({processes._COMMAND[-1]!r}, run_name='__main__'); print(*sys.modules)"
+def test_the_supervisor_imports_the_standard_library_only(folder: Path) -> None:
+    command = [*supervisor_module._COMMAND[:-1], "-c", f"import runpy, sys; sys.argv[1:] = [{str(folder)!r}]; "]
+    command[-1] += f"runpy.run_path({supervisor_module._COMMAND[-1]!r}, run_name='__main__'); print(*sys.modules)"
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "selectors" in loaded
