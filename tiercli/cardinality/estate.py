@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from operator import attrgetter
+from typing import Any, Literal
 
 from tiercli.catalog.model import Catalog, Tenant
 from tiercli.signals.label_policy import TENANT, TenantGroups
@@ -17,6 +18,8 @@ from tiercli.signals.label_policy import TENANT, TenantGroups
 Labels = frozenset[str]
 # What a tenant reaches: the regions or providers of its aliases' candidates, or the regions outside its zone.
 _Reached = Literal["region", "provider", "outside"]
+# What decides that: tenants of which it is the same reach the same.
+_DECIDED_BY = {"region": attrgetter("aliases"), "provider": attrgetter("aliases"), "outside": attrgetter("zone")}
 
 
 class Estates:
@@ -63,24 +66,17 @@ class _Shared:
             for label in ("region", "provider")
         }
 
-    def reached(self, what: _Reached, tenant: Tenant) -> frozenset[str]:
-        """What a tenant reaches. Tenants with the same aliases, or in the same zone, reach the same."""
-        key = (what, reach_key(what, tenant))
-        if key not in self._reached:
+    def reached(self, what: _Reached, key: Any) -> frozenset[str]:
+        """What tenants with these aliases (None: all), or in this zone, reach."""
+        if (what, key) not in self._reached:
             if what == "outside":
-                allowed = self._catalog.zones[tenant.zone].regions
+                allowed = self._catalog.zones[key].regions
                 regions = {region for _, region in self._catalog.provider_regions()}
-                self._reached[key] = frozenset() if allowed is None else frozenset(regions.difference(allowed))
+                self._reached[what, key] = frozenset() if allowed is None else frozenset(regions.difference(allowed))
             else:
-                of_alias = self._of_aliases[what]
-                names = self._catalog.tenant_aliases(tenant)
-                self._reached[key] = frozenset().union(*map(of_alias.__getitem__, names))
-        return self._reached[key]
-
-
-def reach_key(what: _Reached, tenant: Tenant) -> object:
-    """What decides what a tenant reaches."""
-    return tenant.zone if what == "outside" else tenant.aliases
+                names = self._catalog.aliases if key is None else key
+                self._reached[what, key] = frozenset().union(*map(self._of_aliases[what].__getitem__, names))
+        return self._reached[what, key]
 
 
 class EstateCounts:
@@ -143,18 +139,16 @@ class EstateCounts:
         together = self._rest if by_tenant else list(self.catalog.tenants.values())
         total = sum(count * label_sets(size) for size, count in self._reach_sizes(what).items()) if by_tenant else 0
         if together:
-            unlike = {reach_key(what, tenant): tenant for tenant in together}.values()
-            total += label_sets(len(frozenset().union(*(self._shared.reached(what, tenant) for tenant in unlike))))
+            keys = set(map(_DECIDED_BY[what], together))
+            total += label_sets(len(frozenset().union(*(self._shared.reached(what, key) for key in keys))))
         return total
 
     def _reach_sizes(self, what: _Reached) -> Counter[int]:
         """How many of the tenants that keep their own label value reach how much."""
         if what not in self._sizes:
-            numbers = Counter(reach_key(what, tenant) for tenant in self._single)
-            unlike = {reach_key(what, tenant): tenant for tenant in self._single}
             sizes: Counter[int] = Counter()
-            for key, number in numbers.items():
-                sizes[len(self._shared.reached(what, unlike[key]))] += number
+            for key, number in Counter(map(_DECIDED_BY[what], self._single)).items():
+                sizes[len(self._shared.reached(what, key))] += number
             self._sizes[what] = sizes
         return self._sizes[what]
 

@@ -13,11 +13,8 @@ from tiercli.cli.terminal import output_console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tiercli.cardinality.budgets import Raised
-    from tiercli.cardinality.estate import Estates
     from tiercli.cardinality.plan import Plan
     from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.lint.finding import Finding
 
 _EPILOG = (
     "Examples:\n\n"
@@ -47,12 +44,12 @@ def register(app: typer.Typer) -> None:
         epilog=_EPILOG,
         no_args_is_help=True,
     )
-    budget.command(epilog=_EPILOG)(plan)
+    budget.command(name="plan", epilog=_EPILOG)(plan_command)
     budget.command(name="tenant-map", epilog=_MAP_EPILOG)(write_tenant_map)
     app.add_typer(budget, name="budget")
 
 
-def plan(
+def plan_command(
     catalog: Catalog,
     numbers: Annotated[
         list[str] | None,
@@ -100,27 +97,28 @@ def plan(
     from tiercli.cardinality.plan import plan_series
     from tiercli.cardinality.what_if import read_numbers, scaled
     from tiercli.catalog.loading import load_catalog
+    from tiercli.cli.budget_view import judge, show_plan
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.lint.rule_series import count_rule_series
 
     folders = templates or ()
-    asked = read_numbers(numbers or [])
+    scale = read_numbers(numbers or [])
     loaded = load_catalog(catalog, further_checks(folders, with_cases=False))
     raised = list(raised_budgets(load_catalog(against).catalog, loaded.catalog)) if against is not None else []
     rules = count_rule_series(loaded, folders)
-    counted = dataclasses.replace(loaded, catalog=scaled(loaded.catalog, asked))
+    counted = dataclasses.replace(loaded, catalog=scaled(loaded.catalog, scale))
     estates = Estates(counted.catalog)
-    made = plan_series(counted.catalog, rules, estates)
+    plan = plan_series(counted.catalog, rules, estates)
     if prometheus is not None or metrics is not None:
         from tiercli.cli.budget_reality import compare_with
 
-        compare_with(counted, made, prometheus, metrics, form)
+        compare_with(counted, plan, prometheus, metrics, form)
         return
     if explain is not None:
-        _explain(counted, made, explain, form, folders)
+        _explain(counted, plan, explain, form, folders)
         return
-    _print(counted, made, raised, form, estates)
-    _judge(made, raised)
+    show_plan(counted, plan, raised, form, estates)
+    judge(plan, raised)
 
 
 def write_tenant_map(
@@ -162,7 +160,7 @@ def _contract_labels(name: str) -> tuple[str, ...]:
     return METRICS_BY_NAME[name].labels
 
 
-def _explain(loaded: LoadedCatalog, made: Plan, name: str, form: str, folders: Sequence[Path]) -> None:
+def _explain(loaded: LoadedCatalog, plan: Plan, name: str, form: str, folders: Sequence[Path]) -> None:
     import json
     import sys
 
@@ -174,9 +172,9 @@ def _explain(loaded: LoadedCatalog, made: Plan, name: str, form: str, folders: S
     from tiercli.rules.alarm_files import load_alarm_set
     from tiercli.rules.deployment import timing_of
 
-    line = next((one for one in made.lines if one.name == name), None)
+    line = next((line for line in plan.lines if line.name == name), None)
     if line is None:
-        known = [one.name for one in made.lines]
+        known = [line.name for line in plan.lines]
         raise InvalidInput("nothing to explain", [unknown_name("metric", name, known, Location("--explain"))])
     needs = None
     if line.kind == "contract":
@@ -187,81 +185,3 @@ def _explain(loaded: LoadedCatalog, made: Plan, name: str, form: str, folders: S
         return
     for text in explained_lines(explanation):
         output_console().print(text, markup=False)
-
-
-def _print(loaded: LoadedCatalog, made: Plan, raised: list[Raised], form: str, estates: Estates) -> None:
-    import json
-    import sys
-
-    from tiercli.cardinality.plan import footprint
-    from tiercli.cardinality.savings import Savings
-
-    if form in ("github", "sarif"):
-        from tiercli.lint.formats import as_github, as_sarif
-
-        findings = list(_findings(loaded, made, raised))
-        text = as_github(findings) if form == "github" else as_sarif(findings, ())
-        sys.stdout.write(text + "\n" if text else "")
-        return
-    from tiercli.cli.budget_view import plan_json, print_plan
-
-    savings, settings = Savings(loaded.catalog, estates=estates), loaded.catalog.prometheus
-    cost = footprint(made, settings.scrape_interval, settings.evaluation_interval)
-    if form == "json":
-        sys.stdout.write(json.dumps(plan_json(made, savings, cost, raised), indent=2, ensure_ascii=False) + "\n")
-        return
-    print_plan(made, savings, cost, raised)
-
-
-def _findings(loaded: LoadedCatalog, made: Plan, raised: list[Raised]) -> list[Finding]:
-    from tiercli.cardinality.budgets import TOTAL_BUDGET
-    from tiercli.cardinality.savings import Savings
-    from tiercli.lint.finding import Finding, Severity
-
-    def place(name: str) -> tuple[str, ...]:
-        return ("cardinality", "total") if name == TOTAL_BUDGET else ("cardinality", "metrics", name)
-
-    savings = Savings(loaded.catalog)
-    found = []
-    for line in made.breaches:
-        at = loaded.document.locate(place(line.name), key=True)
-        best = next((one for one in savings.savings(line) if one.possible), None)
-        do = f"{best.kind} ({best.what}) saves {best.saves:,}" if best else "Allow fewer combinations in the catalog"
-        said = f"{line.series:,} series of {line.budget.series if line.budget else 0:,}"
-        found.append(Finding("budget/over", Severity.ERROR, at, line.name, said, f"{do}, or raise it with its reason"))
-    if made.over:
-        at = loaded.document.locate(place(TOTAL_BUDGET), key=True)
-        largest = ", ".join(line.name for line in made.lines[:3])
-        said = f"{made.series:,} series of {made.budget.series:,}"
-        found.append(Finding("budget/over", Severity.ERROR, at, "all series", said, f"Largest are {largest}"))
-    for one in raised:
-        at = loaded.document.locate(place(one.name) if one.after is not None else ("cardinality", "metrics"), key=True)
-        now = f"{one.after.series:,}" if one.after is not None else "nothing"
-        severity = Severity.INFO if one.explained else Severity.ERROR
-        said = f"raised from {one.before.series:,} to {now}"
-        do = (
-            f"Reason: {one.after.reason}" if one.after is not None and one.explained else "Say in `reason` what changed"
-        )
-        found.append(Finding("budget/raised", severity, at, one.name, said, do))
-    return found
-
-
-def _judge(made: Plan, raised: list[Raised]) -> None:
-    from tiercli.errors import CheckFailed
-
-    over = [
-        f"{line.name}: {line.series} of {line.budget.series} ({line.budget.owner})"
-        for line in made.breaches
-        if line.budget
-    ]
-    over += [f"all: {made.series} of {made.budget.series} ({made.budget.owner})"] if made.over else []
-    unexplained = [one.name for one in raised if not one.explained]
-    said = []
-    if over:
-        said.append(f"{len(over)} series budget{'s' if len(over) > 1 else ''} exceeded: {'; '.join(over)}")
-    if unexplained:
-        said.append(f"raised without a new reason: {', '.join(unexplained)}")
-    if said:
-        raise CheckFailed(
-            "; ".join(said), hint="allow fewer combinations in the catalog, or raise the budget with its reason"
-        )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tiercli.cli.terminal import output_console
+from tiercli.cli.wide_table import Column, print_table
 
 if TYPE_CHECKING:
     from tiercli.cardinality.exposition import Exposed, ScrapedMetrics
@@ -13,12 +14,11 @@ if TYPE_CHECKING:
     from tiercli.cardinality.reality import Compared, Reality
     from tiercli.catalog.loading import LoadedCatalog
 
-_WIDE = 1000
 _SHOWN = 20
 _METRICS_SHOWN = 6
 
 
-def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metrics: str | None, form: str) -> None:
+def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metrics: str | None, form: str) -> None:
     """Compare, print, and raise CheckFailed where the catalog does not explain what is there, InvalidInput where the text of a
     target is malformed."""
     import asyncio
@@ -43,10 +43,10 @@ def compare_with(loaded: LoadedCatalog, made: Plan, prometheus: str | None, metr
     exposed = None
     if prometheus is not None:
         live = asyncio.run(look(prometheus))
-        reality = compare(loaded.catalog, scraped, made, live.series, live.values, one_target=False, churn=live.churn)
+        reality = compare(loaded.catalog, scraped, plan, live.series, live.values, one_target=False, churn=live.churn)
     else:
         exposed = _read(metrics or "-", scraped)
-        reality = compare(loaded.catalog, scraped, made, exposed.series, exposed.values, one_target=True)
+        reality = compare(loaded.catalog, scraped, plan, exposed.series, exposed.values, one_target=True)
     _print(reality, exposed, form)
     if exposed is not None and exposed.wrong:
         more = f", {exposed.wrong - len(exposed.problems):,} more" if exposed.wrong > len(exposed.problems) else ""
@@ -99,26 +99,18 @@ def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
 
 
 def _print_table(reality: Reality) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("metric", no_wrap=True)
-    for column in ("there", "planned", "budget"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for line in reality.lines:
-        cells = (line.name, f"{line.there:,}", *(_number(one) for one in (line.planned, line.budget)), _said(line))
-        bad = line.over_budget or bool(line.unexplained)
-        table.add_row(*(Text(cell) for cell in cells), style="red" if bad else None)
-    over = "over" if reality.total > reality.budget else ""
-    total = ("all", f"{reality.total:,}", "", f"{reality.budget:,}", over)
-    table.add_row(*(Text(cell) for cell in total), style="red" if over else "bold")
+    over = reality.total > reality.budget
+    columns: tuple[Column[Compared], ...] = (
+        Column("metric", lambda line: line.name, "all"),
+        Column("there", lambda line: f"{line.there:,}", f"{reality.total:,}", right=True),
+        Column("planned", lambda line: _number(line.planned), right=True),
+        Column("budget", lambda line: _number(line.budget), f"{reality.budget:,}", right=True),
+        Column("", _remark, "over" if over else ""),
+    )
+    print_table(columns, reality.lines, lambda line: line.over_budget or line.unexplained > 0, over)
     console = output_console()
-    console.width = max(console.width, _WIDE)
-    console.print(table, crop=False)
-    for line_ in _strangers(reality):
-        console.print(line_, style="red", markup=False)
+    for text in _strangers(reality):
+        console.print(text, style="red", markup=False)
     churn = reality.churn
     if churn is not None:
         new = "not known: it did not run an hour ago" if churn.created is None else f"{churn.created:,}"
@@ -126,35 +118,30 @@ def _print_table(reality: Reality) -> None:
 
 
 def _strangers(reality: Reality) -> Iterable[str]:
-    for one in reality.strangers[:_SHOWN]:
-        more = f" and {len(one.metrics) - _METRICS_SHOWN} more" if len(one.metrics) > _METRICS_SHOWN else ""
-        of = ", ".join(one.metrics[:_METRICS_SHOWN]) + more
-        yield f"✗ {one.label} {one.value!r} is not in the catalog: {one.series:,} series of {of}"
+    for stranger in reality.strangers[:_SHOWN]:
+        more = f" and {len(stranger.metrics) - _METRICS_SHOWN} more" if len(stranger.metrics) > _METRICS_SHOWN else ""
+        metrics = ", ".join(stranger.metrics[:_METRICS_SHOWN]) + more
+        yield f"✗ {stranger.label} {stranger.value!r} is not in the catalog: {stranger.series:,} series of {metrics}"
     if len(reality.strangers) > _SHOWN:
         yield f"✗ and {len(reality.strangers) - _SHOWN:,} more values that are not in the catalog"
 
 
-def _verdict(reality: Reality) -> list[str]:
-    said = [
-        f"{line.name}: {line.there * line.instances:,} series of {line.budget:,}"
-        for line in reality.lines
-        if line.over_budget
-    ]
+def _verdict(reality: Reality) -> Iterable[str]:
+    for line in reality.lines:
+        if line.over_budget:
+            yield f"{line.name}: {line.there * line.instances:,} series of {line.budget:,}"
     if reality.total > reality.budget:
-        said.append(f"all: {reality.total:,} series of {reality.budget:,}")
-    said += [
-        f"{line.name}: {line.unexplained:,} series more than the catalog allows"
-        for line in reality.lines
-        if line.unexplained
-    ]
+        yield f"all: {reality.total:,} series of {reality.budget:,}"
+    for line in reality.lines:
+        if line.unexplained:
+            yield f"{line.name}: {line.unexplained:,} series more than the catalog allows"
     if reality.strangers:
-        names = ", ".join(f"{one.label} {one.value!r}" for one in reality.strangers[:3])
+        names = ", ".join(f"{stranger.label} {stranger.value!r}" for stranger in reality.strangers[:3])
         more = f" and {len(reality.strangers) - 3:,} more" if len(reality.strangers) > 3 else ""
-        said.append(f"not in the catalog: {names}{more}")
-    return said
+        yield f"not in the catalog: {names}{more}"
 
 
-def _said(line: Compared) -> str:
+def _remark(line: Compared) -> str:
     if line.planned is None:
         return "not in the plan"
     parts = ["over its budget"] if line.over_budget else []
@@ -184,8 +171,13 @@ def _as_json(reality: Reality, exposed: Exposed | None) -> dict[str, Any]:
             for line in reality.lines
         ],
         "strangers": [
-            {"label": one.label, "value": one.value, "series": one.series, "metrics": list(one.metrics)}
-            for one in reality.strangers
+            {
+                "label": stranger.label,
+                "value": stranger.value,
+                "series": stranger.series,
+                "metrics": list(stranger.metrics),
+            }
+            for stranger in reality.strangers
         ],
         "churn": None if churn is None else {"alive": churn.alive, "created_in_an_hour": churn.created},
         "malformed_lines": 0 if exposed is None else exposed.wrong,

@@ -1,73 +1,187 @@
-"""A plan of series, as people and machines read it."""
+"""What `tiercli budget` prints of a plan: the table, JSON, findings, the verdict; and of one metric, its arithmetic."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiercli.cli.terminal import output_console
+from tiercli.cli.wide_table import Column, print_table
 
 if TYPE_CHECKING:
     from tiercli.cardinality.budgets import Raised
+    from tiercli.cardinality.estate import Estates
     from tiercli.cardinality.plan import Footprint, Line, Plan, TargetSeries
-    from tiercli.cardinality.savings import Explanation, Saving, Savings
+    from tiercli.cardinality.savings import Contributor, Explanation, Saving, Savings
+    from tiercli.catalog.loading import LoadedCatalog
+    from tiercli.catalog.model import SeriesBudget
+    from tiercli.errors import Location
+    from tiercli.lint.finding import Finding
 
 _BAR = 16
-_WIDE = 1000
 _SHOWN = 4
 
 
-def print_plan(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> None:
-    """A table of metrics, most series first, with what would help most; totals; what was raised."""
-    from rich.table import Table
-    from rich.text import Text
+class PlanColumns:
+    """The columns of the table, by heading: what each shows of a metric and, in the last row, of all metrics."""
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("metric", no_wrap=True)
-    table.add_column("labels", no_wrap=True)
-    for column in ("series", "budget", "share"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("", "most by", "would help most"):
-        table.add_column(column, no_wrap=True)
-    largest = max((line.series for line in made.lines), default=1)
-    for line in made.lines:
-        bar = "█" * max(1 if line.series else 0, round(_BAR * line.series / max(1, largest)))
-        cells = (*_row(line, savings), bar, _most_by(line, savings), _best(line, savings))
-        table.add_row(*(Text(cell) for cell in cells), style="red" if line.over else None)
-    share = _share(made.series / made.budget.series)
-    total = ("all", "", f"{made.series:,}", f"{made.budget.series:,}", f"{share}{' over' if made.over else ''}")
-    table.add_row(*(Text(cell) for cell in total), style="red" if made.over else "bold")
-    console = output_console()
-    # A column that is cut off says nothing: in a narrow terminal lines wrap instead.
-    console.width = max(console.width, _WIDE)
-    console.print(table, crop=False)
-    rate = f"{cost.scraped_per_s:,.0f} scraped and {cost.recorded_per_s:,.0f} recorded samples a second"
-    from tiercli.cardinality.plan import BYTES_SOURCE
-
-    console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({BYTES_SOURCE}); {rate}", markup=False)
-    for line_ in target_lines(made):
-        console.print(line_, markup=False)
-    if made.not_counted:
-        console.print(f"not counted, the own metrics of: {'; '.join(made.not_counted)}", style="yellow", markup=False)
-    for one in raised:
-        now = f"{one.after.series:,}" if one.after is not None else "no budget"
-        reason = f": {one.after.reason}" if one.after is not None and one.explained else ", without a new reason"
-        mark, style = ("·", "dim") if one.explained else ("✗", "bold red")
-        console.print(
-            f"{mark} {one.name} raised from {one.before.series:,} to {now}{reason}", style=style, markup=False
+    def __init__(self, plan: Plan, savings: Savings) -> None:
+        self._plan, self._savings = plan, savings
+        self._largest = max((line.series for line in plan.lines), default=1)
+        self.columns: tuple[Column[Line], ...] = (
+            Column("metric", lambda line: line.name, "all"),
+            Column("labels", self._labels),
+            Column("series", lambda line: f"{line.series:,}", f"{plan.series:,}", right=True),
+            Column("budget", _budget, f"{plan.budget.series:,}", right=True),
+            Column("share", _share, _share(plan), right=True),
+            Column("", self._bar),
+            Column("most by", self._most_by),
+            Column("would help most", self._best),
         )
 
+    def _labels(self, line: Line) -> str:
+        if line.kind != "vendor":
+            return ", ".join(line.labels)
+        # A dozen labels, of which a few multiply.
+        counted = {label for factor in self._savings.explain(line).factors for label in factor.labels}
+        shown = [label for label in line.labels if label in counted]
+        return ", ".join([*shown, "…"] if len(shown) < len(line.labels) else shown)
 
-def plan_json(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> dict[str, Any]:
+    def _bar(self, line: Line) -> str:
+        return "█" * max(1 if line.series else 0, round(_BAR * line.series / max(1, self._largest)))
+
+    def _most_by(self, line: Line) -> str:
+        contributor = next(iter(self._savings.contributors(line)), None)
+        if contributor is None or contributor.factor <= 1:
+            return ""
+        return f"{contributor.label} ×{contributor.factor:,.{0 if contributor.factor >= 10 else 1}f}"
+
+    def _best(self, line: Line) -> str:
+        saving = next((saving for saving in self._savings.savings(line) if saving.possible), None)
+        if saving is None:
+            return ""
+        verbs = {"drop label": f"drop {saving.what}", "drop metric": "drop it"}
+        return f"{verbs.get(saving.kind, saving.kind)}: −{saving.saves:,}"
+
+
+def _budget(line: Line) -> str:
+    return "" if line.budget is None else f"{line.budget.series:,}"
+
+
+def _share(counted: Line | Plan) -> str:
+    """What share of its budget a metric, or all of them, can use."""
+    if counted.budget is None:
+        return ""
+    ratio = counted.series / counted.budget.series
+    return (f"{ratio:.0%}" if ratio < 10 else f"×{ratio:,.0f}") + (" over" if counted.over else "")
+
+
+def show_plan(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], form: str, estates: Estates) -> None:
+    """Print a plan in the form of --format: text, json, github or sarif. `raised`: budgets that are higher than they were."""
+    from tiercli.cardinality.plan import footprint
+    from tiercli.cardinality.savings import Savings
+
+    savings, settings = Savings(loaded.catalog, estates=estates), loaded.catalog.prometheus
+    if form in ("github", "sarif"):
+        from tiercli.lint.formats import as_github, as_sarif
+
+        findings = list(budget_findings(loaded, plan, raised, savings))
+        text = as_github(findings) if form == "github" else as_sarif(findings, ())
+        sys.stdout.write(text + "\n" if text else "")
+        return
+    cost = footprint(plan, settings.scrape_interval, settings.evaluation_interval)
+    if form == "json":
+        sys.stdout.write(json.dumps(plan_json(plan, savings, cost, raised), indent=2, ensure_ascii=False) + "\n")
+    else:
+        print_plan(plan, savings, cost, raised)
+
+
+def judge(plan: Plan, raised: Sequence[Raised]) -> None:
+    """Raise CheckFailed where a budget is exceeded, or was raised without a new reason."""
+    from tiercli.errors import CheckFailed
+
+    over = [(line.name, line.series, line.budget) for line in plan.breaches if line.budget]
+    over += [("all", plan.series, plan.budget)] if plan.over else []
+    unexplained = [budget.name for budget in raised if not budget.explained]
+    verdict = []
+    if over:
+        names = "; ".join(f"{name}: {series} of {budget.series} ({budget.owner})" for name, series, budget in over)
+        verdict.append(f"{len(over)} series budget{'s' if len(over) > 1 else ''} exceeded: {names}")
+    if unexplained:
+        verdict.append(f"raised without a new reason: {', '.join(unexplained)}")
+    if verdict:
+        hint = "allow fewer combinations in the catalog, or raise the budget with its reason"
+        raise CheckFailed("; ".join(verdict), hint=hint)
+
+
+def budget_findings(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], savings: Savings) -> Iterator[Finding]:
+    """Each budget that is exceeded or was raised, at its place in the catalog."""
+    from tiercli.cardinality.budgets import TOTAL_BUDGET
+    from tiercli.lint.finding import Finding, Severity
+
+    def place(name: str) -> Location:
+        keys = ("cardinality", "total") if name == TOTAL_BUDGET else ("cardinality", "metrics", name)
+        return loaded.document.locate(keys, key=True)
+
+    def over(name: str, subject: str, series: int, budget: SeriesBudget, do: str) -> Finding:
+        return Finding(
+            "budget/over", Severity.ERROR, place(name), subject, f"{series:,} series of {budget.series:,}", do
+        )
+
+    for line in plan.breaches:
+        saving = next((saving for saving in savings.savings(line) if saving.possible), None)
+        fewer = (
+            f"{saving.kind} ({saving.what}) saves {saving.saves:,}"
+            if saving
+            else "Allow fewer combinations in the catalog"
+        )
+        if line.budget is not None:
+            yield over(line.name, line.name, line.series, line.budget, f"{fewer}, or raise it with its reason")
+    if plan.over:
+        largest = ", ".join(line.name for line in plan.lines[:3])
+        yield over(TOTAL_BUDGET, "all series", plan.series, plan.budget, f"Largest are {largest}")
+    for budget in raised:
+        now, do = "nothing", "Say in `reason` what changed"
+        at = loaded.document.locate(("cardinality", "metrics"), key=True)
+        if budget.after is not None:
+            now, at = f"{budget.after.series:,}", place(budget.name)
+            do = f"Reason: {budget.after.reason}" if budget.explained else do
+        severity = Severity.INFO if budget.explained else Severity.ERROR
+        yield Finding("budget/raised", severity, at, budget.name, f"raised from {budget.before.series:,} to {now}", do)
+
+
+def print_plan(plan: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> None:
+    """A table of metrics, most series first, with what would help most; totals; the budgets that were raised."""
+    from tiercli.cardinality.plan import BYTES_SOURCE
+
+    print_table(PlanColumns(plan, savings).columns, plan.lines, lambda line: line.over, plan.over)
+    console = output_console()
+    rate = f"{cost.scraped_per_s:,.0f} scraped and {cost.recorded_per_s:,.0f} recorded samples a second"
+    console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({BYTES_SOURCE}); {rate}", markup=False)
+    for text in target_lines(plan):
+        console.print(text, markup=False)
+    if plan.not_counted:
+        console.print(f"not counted, the own metrics of: {'; '.join(plan.not_counted)}", style="yellow", markup=False)
+    for budget in raised:
+        now = f"{budget.after.series:,}" if budget.after is not None else "no budget"
+        reason = f": {budget.after.reason}" if budget.after and budget.explained else ", without a new reason"
+        mark, style = ("·", "dim") if budget.explained else ("✗", "bold red")
+        text = f"{mark} {budget.name} raised from {budget.before.series:,} to {now}{reason}"
+        console.print(text, style=style, markup=False)
+
+
+def plan_json(plan: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> dict[str, Any]:
     """The same for machines."""
     return {
-        "series": made.series,
-        "budget": made.budget.model_dump(mode="json"),
-        "within": made.within,
-        "not_counted": list(made.not_counted),
+        "series": plan.series,
+        "budget": plan.budget.model_dump(mode="json"),
+        "within": plan.within,
+        "not_counted": list(plan.not_counted),
         "targets": [
-            {"job": one.job, "addresses": list(one.addresses), "series": one.series, "each": one.each}
-            for one in made.targets
+            {"job": target.job, "addresses": list(target.addresses), "series": target.series, "each": target.each}
+            for target in plan.targets
         ],
         "memory_bytes": cost.memory_bytes,
         "samples_per_second": {"scraped": cost.scraped_per_s, "recorded": cost.recorded_per_s},
@@ -82,36 +196,36 @@ def plan_json(made: Plan, savings: Savings, cost: Footprint, raised: Sequence[Ra
                 "series": line.series,
                 "budget": None if line.budget is None else line.budget.model_dump(mode="json"),
                 "within": not line.over,
-                "contributors": [{"label": one.label, "factor": one.factor} for one in savings.contributors(line)],
-                "savings": [_saving_json(one) for one in savings.savings(line)],
+                "contributors": [_contributor_json(contributor) for contributor in savings.contributors(line)],
+                "savings": [_saving_json(saving) for saving in savings.savings(line)],
             }
-            for line in made.lines
+            for line in plan.lines
         ],
         "raised": [
             {
-                "budget": one.name,
-                "before": one.before.series,
-                "after": None if one.after is None else one.after.series,
-                "explained": one.explained,
+                "budget": budget.name,
+                "before": budget.before.series,
+                "after": None if budget.after is None else budget.after.series,
+                "explained": budget.explained,
             }
-            for one in raised
+            for budget in raised
         ],
     }
 
 
-def target_lines(made: Plan) -> Iterator[str]:
-    """What each scrape target has; targets of a job that have the same in one line."""
+def target_lines(plan: Plan) -> Iterator[str]:
+    """How many series each scrape target has; targets of a job that have the same number in one line."""
     alike: dict[tuple[str, int | None], list[TargetSeries]] = {}
-    for one in made.targets:
-        alike.setdefault((one.job, one.each), []).append(one)
-    for (job, each), some in alike.items():
-        addresses = [address for one in some for address in one.addresses]
-        shown = ", ".join(addresses[:_SHOWN]) + (
-            f", and {len(addresses) - _SHOWN} more" if len(addresses) > _SHOWN else ""
-        )
-        series = sum(one.series for one in some)
-        said = f"{each:,} series" if each is not None else f"{series:,} series together"
-        yield f"{job}: {said}{' each' if each is not None and len(addresses) > 1 else ''} of {shown}"
+    for target in plan.targets:
+        alike.setdefault((target.job, target.each), []).append(target)
+    for (job, each), targets in alike.items():
+        addresses = [address for target in targets for address in target.addresses]
+        more = f", and {len(addresses) - _SHOWN} more" if len(addresses) > _SHOWN else ""
+        if each is None:
+            number = f"{sum(target.series for target in targets):,} series together"
+        else:
+            number = f"{each:,} series{' each' if len(addresses) > 1 else ''}"
+        yield f"{job}: {number} of {', '.join(addresses[:_SHOWN])}{more}"
 
 
 def explained_lines(explanation: Explanation) -> Iterator[str]:
@@ -130,10 +244,9 @@ def explained_lines(explanation: Explanation) -> Iterator[str]:
         single = [label for label in line.labels if label not in counted]
         if single:
             yield f"  one value beside the others: {', '.join(single)} (more of them: cardinality.label_values)"
-    for one in explanation.contributors:
-        if one.factor <= 1:
-            continue
-        yield f"  because of {one.label}: {one.factor:,.1f} times as many"
+    for contributor in explanation.contributors:
+        if contributor.factor > 1:
+            yield f"  because of {contributor.label}: {contributor.factor:,.1f} times as many"
     for saving in explanation.savings:
         needed = saving.needed_by or ()
         more = f" and {len(needed) - _SHOWN} more" if len(needed) > _SHOWN else ""
@@ -147,49 +260,22 @@ def explained_json(explanation: Explanation) -> dict[str, Any]:
     return {
         "metric": line.name,
         "labels": list(line.labels),
-        "factors": [{"count": one.count, "of": one.what, "labels": list(one.labels)} for one in explanation.factors],
+        "factors": [
+            {"count": factor.count, "of": factor.what, "labels": list(factor.labels)} for factor in explanation.factors
+        ],
         "label_sets": line.label_sets,
         "series_per_label_set": line.series_per_set,
         "instances": line.instances,
         "series": line.series,
-        "contributors": [{"label": one.label, "factor": one.factor} for one in explanation.contributors],
-        "savings": [_saving_json(one) for one in explanation.savings],
+        "contributors": [_contributor_json(contributor) for contributor in explanation.contributors],
+        "savings": [_saving_json(saving) for saving in explanation.savings],
     }
+
+
+def _contributor_json(contributor: Contributor) -> dict[str, Any]:
+    return {"label": contributor.label, "factor": contributor.factor}
 
 
 def _saving_json(saving: Saving) -> dict[str, Any]:
     needed = None if saving.needed_by is None else list(saving.needed_by)
     return {"kind": saving.kind, "what": saving.what, "saves": saving.saves, "needed_by": needed}
-
-
-def _row(line: Line, savings: Savings) -> tuple[str, ...]:
-    labels = ", ".join(line.labels)
-    if line.kind == "vendor":  # a dozen labels, of which a few multiply
-        counted = {label for factor in savings.explain(line).factors for label in factor.labels}
-        shown = [label for label in line.labels if label in counted]
-        labels = ", ".join([*shown, "…"] if len(shown) < len(line.labels) else shown)
-    if line.budget is None:
-        return line.name, labels, f"{line.series:,}", "", ""
-    share = f"{_share(line.series / line.budget.series)}{' over' if line.over else ''}"
-    return line.name, labels, f"{line.series:,}", f"{line.budget.series:,}", share
-
-
-def _share(ratio: float) -> str:
-    return f"{ratio:.0%}" if ratio < 10 else f"×{ratio:,.0f}"
-
-
-def _most_by(line: Line, savings: Savings) -> str:
-    first = next(iter(savings.contributors(line)), None)
-    return (
-        f"{first.label} ×{first.factor:,.{0 if first.factor >= 10 else 1}f}"
-        if first is not None and first.factor > 1
-        else ""
-    )
-
-
-def _best(line: Line, savings: Savings) -> str:
-    best = next((one for one in savings.savings(line) if one.possible), None)
-    if best is None:
-        return ""
-    what = f"drop {best.what}" if best.kind == "drop label" else "drop it" if best.kind == "drop metric" else best.kind
-    return f"{what}: −{best.saves:,}"

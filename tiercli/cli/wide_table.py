@@ -1,0 +1,40 @@
+"""Tables of numbers whose lines are never cut off: in a narrow terminal they wrap instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tiercli.cli.terminal import output_console
+
+_Row = TypeVar("_Row")
+_WIDE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[_Row]):
+    """A column: its heading, what it shows of a row, and what it shows in the last line, of all rows together."""
+
+    heading: str
+    cell: Callable[[_Row], str]
+    total: str = ""
+    right: bool = False
+
+
+def print_table(
+    columns: Sequence[Column[_Row]], rows: Iterable[_Row], bad: Callable[[_Row], bool], total_bad: bool
+) -> None:
+    """Print the rows, those that are `bad` in red, and the totals."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.heading, no_wrap=True, justify="right" if column.right else "left")
+    for row in rows:
+        table.add_row(*(Text(column.cell(row)) for column in columns), style="red" if bad(row) else None)
+    table.add_row(*(Text(column.total) for column in columns), style="red" if total_bad else "bold")
+    console = output_console()
+    console.width = max(console.width, _WIDE)
+    console.print(table, crop=False)
