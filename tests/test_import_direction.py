@@ -15,15 +15,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tiercli"
 LAYERS = (
     {"cli"},
     {"drills", "lint", "output", "measuring"},
-    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "audit", "sidecar"},
+    {"rules", "dashboards", "cardinality", "faults", "sandbox", "clients", "exporters", "sidecar"},
+    {"audit", "wires"},
     {"signals"},
     {"catalog"},
 )
 # Folders of one layer that may know each other: the sandbox starts the fault proxy and writes an audit log, a drill and a
 # lint read output, the injectors of real environments ask servers and have an undoer.
 BESIDE = {
-    ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("exporters", "audit"), ("sandbox", "audit"),
-    ("faults", "clients"), ("faults", "sidecar"), ("sandbox", "sidecar"),
+    ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("wires", "audit"),
+    ("faults", "clients"), ("faults", "sidecar"), ("sandbox", "sidecar"), ("sandbox", "exporters"),
 }  # fmt: skip
 ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
 

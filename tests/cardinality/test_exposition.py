@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.clients.live_servers import free_port, http_server
 from tests.conftest import HYBRID, Done
+from tests.contract_metrics import ContractMetrics
 from tiercli.cardinality.exposition import read_exposition
-from tiercli.sandbox.gateway.metrics import ContractMetrics
 
 Run = Callable[..., Done]
 VALUES = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
@@ -100,7 +100,7 @@ def test_many_malformed_lines_are_counted_and_some_shown() -> None:
 
 
 def gateway(tenant: str = "acme-corp", calls: int = 1) -> str:
-    metrics = ContractMetrics()
+    metrics = ContractMetrics(("ai_gateway_cost_usd_total",))
     for number in range(calls):
         labels = {"tenant": tenant, "feature": "chat" if number == 0 else f"feature-{number}", "alias": "chat"}
         metrics.count("ai_gateway_cost_usd_total", 1, **labels)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.contract_metrics import ContractMetrics
 from tiercli.cardinality.combinations import CONTRACT_RELATIONS, count_recorded
 from tiercli.cardinality.estate import EstateCounts
 from tiercli.cardinality.plan import RuleSeries, plan_series
@@ -22,7 +23,6 @@ from tiercli.lint.rule_series import count_rule_series
 from tiercli.resources import resource_folder
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.recording import canonical_records
-from tiercli.sandbox.gateway.metrics import ContractMetrics
 from tiercli.signals.contract import CONTRACT, ERROR_CODES, METRICS_BY_NAME
 from tiercli.signals.label_policy import metric_policies
 from tiercli.signals.recorded import RECORDED

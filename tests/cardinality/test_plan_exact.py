@@ -27,6 +27,7 @@ from tests.cardinality.test_vendor_series import exposed_by_target
 from tests.cardinality.vendor_exposition import local_texts
 from tests.clients.live_servers import free_port, http_server, running
 from tests.conftest import HYBRID, Done
+from tests.contract_metrics import ContractMetrics
 from tiercli.cardinality.exposition import scraped_metrics
 from tiercli.cardinality.plan import plan_series
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
@@ -35,7 +36,6 @@ from tiercli.lint.catalog_checks import further_checks
 from tiercli.lint.rule_series import count_rule_series
 from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.gateway.metrics import ContractMetrics
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.contract import FAILURE, METRICS_BY_NAME, MetricType
 from tiercli.signals.label_policy import metric_policies

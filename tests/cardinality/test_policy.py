@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.audit.records import call, write_log
 from tests.conftest import HYBRID
+from tests.contract_metrics import EVERY_LABEL, ContractMetrics
 from tiercli.audit.record import record_decoder
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.errors import InvalidInput
@@ -21,7 +22,6 @@ from tiercli.exporters.audit_exporter import AuditExporter
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment
-from tiercli.sandbox.gateway.metrics import ContractMetrics
 from tiercli.signals.label_policy import metric_policies, tenant_map
 
 GROUPED = """
@@ -109,12 +109,12 @@ def test_who_is_named_spends_most_or_is_overridden_keeps_their_name(hybrid: Load
 
 
 def test_the_gateway_adds_up_what_becomes_one(grouped: LoadedCatalog) -> None:
-    metrics = ContractMetrics(policies=metric_policies(grouped.catalog))
+    metrics = ContractMetrics(tuple(EVERY_LABEL), metric_policies(grouped.catalog))
     for tenant, calls in (("acme-corp", 1), ("globex-media", 10), ("initech-news", 100), ("", 1000)):
         labels = {"tenant": tenant, "region": "ap-south-1", "status": "success"}
         metrics.count("ai_gateway_tenant_requests_total", calls, **labels)
         metrics.count("ai_gateway_cost_usd_total", calls, tenant=tenant, feature="chat", alias="chat")
-        metrics.set_function("ai_gateway_quota_bucket_fill_ratio", lambda calls=calls: calls / 1000, tenant=tenant, provider="openai")  # type: ignore[misc]  # fmt: skip
+        metrics.set("ai_gateway_quota_bucket_fill_ratio", calls / 1000, tenant=tenant, provider="openai")
     for feature in ("chat", "search"):
         metrics.observe("ai_gateway_response_tokens", 100, alias="chat", feature=feature)
     text = generate_latest(metrics.registry).decode()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from tiercli.sandbox.gateway.metrics import ContractMetrics
+from tests.contract_metrics import EVERY_LABEL, ContractMetrics
 
 Answer = Callable[[str], tuple[int, bytes]]
 
@@ -103,7 +103,7 @@ def running(command: list[str], folder: Path, ready: str) -> Iterator[None]:
 
 def gateway_exposition() -> bytes:
     """A gateway that has served: two providers, three aliases' steps, two tenants, one of them with a hostile name."""
-    metrics = ContractMetrics()
+    metrics = ContractMetrics(tuple(EVERY_LABEL))
     claude = {"provider": "anthropic", "model": "claude", "region": "ap-south-1"}
     america = claude | {"region": "us-east-1"}
     llama = {"provider": "vllm", "model": 'llama "3" \\ {{ $1 }} 😀', "region": "mumbai-dc"}

@@ -19,8 +19,8 @@ from tiercli.errors import InvalidInput
 from tiercli.faults.proxy.client import FaultControl
 from tiercli.faults.proxy.process import FaultProxy
 from tiercli.faults.proxy.routes import Route
-from tiercli.sandbox.gateway.upstream import read_completion
 from tiercli.signals.error_codes import code_of
+from tiercli.wires.openai import OPENAI
 
 TOKEN = "a-token-of-this-test"
 CLOUD = {"provider": "anthropic", "region": "ap-south-1", "tier": "cloud"}
@@ -175,9 +175,10 @@ def test_refusals_are_refusals_in_both_forms() -> None:
         async with standing() as stand:
             await stand.control.apply("refusal-drift", CLOUD, {"share": 1})
             _, body, _ = await stand.call()
-            usage, refused = read_completion(json.dumps(body).encode())
-            assert refused
-            assert usage.output == 40
+            reading = OPENAI.read_whole(json.dumps(body).encode())
+            assert reading.refused
+            assert reading.usage is not None
+            assert reading.usage.output_tokens == 40
 
     uvloop.run(scenario())
 

@@ -15,8 +15,8 @@ from measured_stand import (
     scenario,
 )
 
+from tiercli.audit.audit_log import audit_line
 from tiercli.audit.record import AuditRecord, ModelUsed
-from tiercli.measuring.measures import audit_line
 
 
 @pytest.mark.parametrize(

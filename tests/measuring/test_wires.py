@@ -9,8 +9,8 @@ import pytest
 
 from tests.sandbox.gateway_stand import DONE, chunk, completion
 from tiercli.audit.record import Usage
-from tiercli.measuring.wires import WIRES
-from tiercli.measuring.wires.interface import Reading, estimated_input_tokens, read_request
+from tiercli.wires import WIRES
+from tiercli.wires.interface import Reading, estimated_input_tokens, read_request
 
 OPENAI, ANTHROPIC = WIRES["openai"], WIRES["anthropic"]
 

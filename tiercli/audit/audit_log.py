@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 
 class AuditLog:
@@ -21,13 +22,9 @@ class AuditLog:
         self._torn = False  # the last line lacks its end
         self.healthy = True
 
-    def write(self, record: Mapping[str, Any]) -> bool:
-        """Append one record. False when it could not be written whole (a full disk): it must not be counted then."""
-        return self.write_lines([json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode()]) == 1
-
-    def write_lines(self, records: Sequence[bytes]) -> int:
-        """As `write`, for records that are JSON already, without a line's end: how many of them, from the first on, were
-        written whole."""
+    def write(self, records: Sequence[bytes]) -> int:
+        """Append records, as audit_line makes them; how many of them, from the first on, were written whole. The others (a full
+        disk) must not be counted as written."""
         content = b"\n" * self._torn + b"\n".join(records) + b"\n"
         try:
             written = os.write(self._file, content)
@@ -71,3 +68,20 @@ class AuditLog:
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def audit_line(record: object) -> bytes:
+    """A record (an AuditRecord, or a dict of the same fields) as JSON, without a line's end. What callers and servers say in
+    headers and bodies may be no text: it is written as far as it is."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_as_text(msgspec.to_builtins(record)))
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {key: _as_text(item) for key, item in value.items()}
+    return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value

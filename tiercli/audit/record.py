@@ -18,7 +18,8 @@ from tiercli.signals.contract import SUCCESS
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Amount = Annotated[float, msgspec.Meta(ge=0)]
 CALL, EVAL_SCORE = "call", "eval_score"
-ANSWERED = "answered"
+ANSWERED = "answered"  # the result of an attempt
+CLIENT_CLOSED = "CLIENT_CLOSED"  # the code of a call whose client hung up first
 
 
 class ModelUsed(msgspec.Struct, frozen=True):

@@ -22,9 +22,8 @@ from prometheus_client.metrics_core import Metric as Family
 from tiercli.audit.record import AuditRecord
 from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
-from tiercli.exporters.audit_tally import Tally, TallyState
+from tiercli.exporters.audit_tally import CatalogNames, Tally, TallyState
 from tiercli.exporters.followed_file import FollowedFile, Position
-from tiercli.exporters.tally_families import tally_families
 from tiercli.signals.label_policy import metric_policies
 
 Decode = Callable[[bytes], AuditRecord]
@@ -52,7 +51,8 @@ class AuditExporter:
     ) -> None:
         """`decode` makes a record of a line. With `state`, a file, it goes on where it was at the last scrape; else it begins
         at the start of `path`, or at its end. Raises InvalidInput where `state` is not such a file."""
-        self._tally, self._decode, self._state_file = Tally(catalog), decode, state
+        self._tally = Tally(CatalogNames.of(catalog), catalog.price_book.version)
+        self._decode, self._state_file = decode, state
         self._lock = threading.Lock()
         self._malformed = 0
         self.last_malformed = ""
@@ -60,7 +60,6 @@ class AuditExporter:
         position = before.position if before is not None else None
         self._file = FollowedFile(path, position, from_end=from_end and before is None, not_a_log=state)
         self._policies = metric_policies(catalog)
-        self._price_book = catalog.price_book.version
         if before is not None:
             self._tally.restore(before.tally)
             self._malformed = before.malformed
@@ -71,7 +70,7 @@ class AuditExporter:
     @property
     def records(self) -> int:
         """How many records were counted."""
-        return int(self._tally.counters["ai_gateway_audit_records_total"][()])
+        return int(self._tally.counted.counters["ai_gateway_audit_records_total"][()])
 
     @property
     def malformed(self) -> int:
@@ -130,7 +129,7 @@ class AuditExporter:
             self.last_malformed = str(error)
 
     def _families(self, now: float) -> Iterator[Family]:
-        yield from tally_families(self._tally, self._policies, self._price_book, now)
+        yield from self._tally.counted.families(self._policies, self._tally.scores(now))
         for name, said, value in (
             ("malformed_lines", "Lines of the audit log that are no record.", self._malformed),
             (

@@ -6,17 +6,19 @@ catalog does not have becomes an empty label, so that what a caller sends cannot
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 
 import msgspec
+from prometheus_client.metrics_core import Metric as Family
 
 from tiercli.audit.record import ANSWERED, EVAL_SCORE, AuditRecord, Considered, Fall, Usage
-from tiercli.catalog.model import Catalog, Offer
+from tiercli.catalog.model import Catalog
+from tiercli.exporters.contract_families import Histogram, LabelValues, contract_family, contract_histogram
 from tiercli.signals.contract import ERROR_CODES, FAILURE, METRICS_BY_NAME, SUCCESS, MetricType
+from tiercli.signals.label_policy import MetricPolicy
 
-LabelValues = tuple[str, ...]
 EVAL_WINDOW_S = 3600.0
 UNCLASSIFIED = "UPSTREAM_UNCLASSIFIED"
 # What a log of calls can say, by the names of the contract; beside it the price book's version and the eval scores.
@@ -43,15 +45,67 @@ COUNTED = (
 _BUCKETS = {
     name: METRICS_BY_NAME[name].buckets for name in COUNTED if METRICS_BY_NAME[name].type is MetricType.HISTOGRAM
 }
-_NO_OFFER = Offer("", "", "")
 _CACHE_KINDS, _CACHE_RESULTS = ("exact", "semantic"), ("hit", "miss")
 
 
-class Histogram(msgspec.Struct):
-    """Observations by bucket, each in its own only, the last of them +Inf; and the sum of what was observed."""
+@dataclass(frozen=True, slots=True)
+class CatalogNames:
+    """The names that become labels. `zones`: the regions where each tenant's calls may be served, None: anywhere. `steps`: of
+    each alias the candidates (provider/model/region) in their order."""
 
-    counts: list[int]
-    total: float = 0.0
+    zones: Mapping[str, tuple[str, ...] | None]
+    features: frozenset[str]
+    offers: frozenset[tuple[str, str, str]]
+    places: frozenset[tuple[str, str]]
+    steps: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> CatalogNames:
+        """Those of `catalog`."""
+        return cls(
+            zones={name: catalog.zones[tenant.zone].regions for name, tenant in catalog.tenants.items()},
+            features=frozenset(feature for tenant in catalog.tenants.values() for feature in tenant.features),
+            offers=frozenset(catalog.offers()),
+            places=frozenset(catalog.provider_regions()),
+            steps={
+                name: tuple(
+                    f"{candidate.provider}/{candidate.model}/{candidate.region}" for candidate in alias.candidates
+                )
+                for name, alias in catalog.aliases.items()
+            },
+        )
+
+
+@dataclass(slots=True)
+class Counted:
+    """What was counted: by metric, then by the values of its labels in the contract's order; and the version of the price book:
+    the catalog's, and that of the last record that named one."""
+
+    counters: dict[str, defaultdict[LabelValues, float]]
+    histograms: dict[str, dict[LabelValues, Histogram]]
+    catalog_price_book: str
+    price_book: str = ""
+
+    def copy(self) -> Counted:
+        """A copy, to be read while counting goes on."""
+        histograms = {
+            name: {labels: Histogram(list(histogram.counts), histogram.total) for labels, histogram in values.items()}
+            for name, values in self.histograms.items()
+        }
+        counters = {name: values.copy() for name, values in self.counters.items()}
+        return Counted(counters, histograms, self.catalog_price_book, self.price_book)
+
+    def families(self, policies: Mapping[str, MetricPolicy], scores: Mapping[str, float]) -> Iterator[Family]:
+        """The contract's metrics, as far as a log of calls can say them. `scores`: eval scores by alias."""
+        for name in COUNTED:
+            if name in self.counters:
+                yield contract_family(name, self.counters[name], policies)
+            else:
+                yield contract_histogram(name, self.histograms[name], policies)
+        yield contract_family(
+            "ai_gateway_price_book_info", {(self.price_book or self.catalog_price_book,): 1.0}, policies
+        )
+        yield contract_family("ai_gateway_eval_score", {(alias,): score for alias, score in scores.items()}, policies)
 
 
 class TallyState(msgspec.Struct):
@@ -65,51 +119,47 @@ class TallyState(msgspec.Struct):
 
 
 class Tally:
-    """Counts records. `counters` and `histograms` are by metric, then by the values of its labels in the contract's
-    order; `unknown` is how often a record named what the catalog does not have."""
+    """Counts records. `unknown`: how often a record named what the catalog does not have."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._zones = {name: catalog.zones[tenant.zone].regions for name, tenant in catalog.tenants.items()}
-        self._features = {feature for tenant in catalog.tenants.values() for feature in tenant.features}
-        self._offers = {tuple(offer): offer for offer in catalog.offers()}
-        self._places = {place: Offer(place[0], "", place[1]) for place in catalog.provider_regions()}
-        self._regions = {region for _, region in self._places}
-        # Of each alias the candidates, by name as fallbacks are counted, in their order.
-        self._steps: dict[str, dict[str, str]] = {
-            name: {f"{one.provider}/{one.model}/{one.region}": str(step) for step, one in enumerate(alias.candidates)}
-            for name, alias in catalog.aliases.items()
-        }
-        self.counters: dict[str, defaultdict[LabelValues, float]] = {
-            name: defaultdict(float) for name in COUNTED if name not in _BUCKETS
-        }
-        self.counters["ai_gateway_audit_records_total"][()] = 0.0
-        self.histograms: dict[str, dict[LabelValues, Histogram]] = {name: {} for name in _BUCKETS}
-        self.price_book = ""
+    def __init__(self, names: CatalogNames, price_book: str) -> None:
+        """`price_book`: the catalog's version."""
+        self._names = names
+        self._regions = {region for _, region in names.places}
+        self.counted = Counted(
+            {name: defaultdict(float) for name in COUNTED if name not in _BUCKETS},
+            {name: {} for name in _BUCKETS},
+            price_book,
+        )
+        self._counters, self._histograms = self.counted.counters, self.counted.histograms
+        self._counters["ai_gateway_audit_records_total"][()] = 0.0
         self.unknown = 0
         self._scores: dict[str, deque[tuple[float, float]]] = defaultdict(deque)
 
     def add(self, record: AuditRecord, *, written: bool = True) -> None:
         """Count one record; not as one of the log where it could not be `written`. Raises ValueError for an eval score whose
         time is none."""
-        alias = self._known(record.model_alias, self._steps)
+        alias = self._known(record.model_alias, self._names.steps)
         if record.record == EVAL_SCORE:
             if record.score is not None and alias:
                 self._scores[alias].append((record.seconds, record.score))
             return
-        counters = self.counters
+        counters = self._counters
         counters["ai_gateway_audit_records_total"][()] += record.calls * written
-        tenant = self._known(record.tenant, self._zones)
-        feature = self._known(record.feature, self._features)
+        tenant = self._known(record.tenant, self._names.zones)
+        feature = self._known(record.feature, self._names.features)
         attempts = _attempts(record)
         for attempt in attempts:
             self._add_attempt(alias, attempt, record.calls)
         self._add_tokens(record, attempts, tenant)
         self._add_falls(record, alias, attempts)
-        self._add_call(record, attempts, tenant)
+        answered = record.status == SUCCESS or (bool(attempts) and attempts[-1].result == ANSWERED)
+        self._add_call(record, attempts, tenant, answered=answered)
         if record.cost_usd:
             counters["ai_gateway_cost_usd_total"][tenant, feature, alias] += record.cost_usd
         if record.price_book_version:
-            self.price_book = record.price_book_version
+            self.counted.price_book = record.price_book_version
+        if answered and attempts and record.cost_usd is None:
+            counters["ai_gateway_unpriced_requests_total"][self._offer(attempts[-1])] += record.calls
         if record.status == SUCCESS and attempts:
             self._add_answer(record, attempts[-1], feature, alias)
         if record.refusal:
@@ -131,26 +181,27 @@ class Tally:
     def state(self) -> TallyState:
         """Everything that was counted."""
         return TallyState(
-            {name: list(values.items()) for name, values in self.counters.items()},
-            {name: list(values.items()) for name, values in self.histograms.items()},
+            {name: list(values.items()) for name, values in self._counters.items()},
+            {name: list(values.items()) for name, values in self._histograms.items()},
             {alias: list(scores) for alias, scores in self._scores.items()},
-            self.price_book,
+            self.counted.price_book,
             self.unknown,
         )
 
     def restore(self, state: TallyState) -> None:
-        """Go on from `state`. What the contract does not have in that form (any more) is left behind."""
+        """Go on from `state`. What the contract does not have in that form (any more) is left out."""
         for name, values in state.counters.items():
-            if name in self.counters:
+            if name in self._counters:
                 width = len(METRICS_BY_NAME[name].labels)
-                self.counters[name].update({labels: value for labels, value in values if len(labels) == width})
+                self._counters[name].update({labels: value for labels, value in values if len(labels) == width})
         for name, histograms in state.histograms.items():
-            if name in self.histograms:
+            if name in self._histograms:
                 size = len(_BUCKETS[name]) + 1
-                self.histograms[name].update({labels: one for labels, one in histograms if len(one.counts) == size})
+                kept = {labels: histogram for labels, histogram in histograms if len(histogram.counts) == size}
+                self._histograms[name].update(kept)
         for alias, scores in state.scores.items():
             self._scores[alias] = deque(scores)
-        self.price_book, self.unknown = state.price_book, state.unknown
+        self.counted.price_book, self.unknown = state.price_book, state.unknown
 
     def _known(self, name: str | None, names: Container[str]) -> str:
         if name is None or name in names:
@@ -158,14 +209,18 @@ class Tally:
         self.unknown += bool(name)
         return ""
 
-    def _offer(self, attempt: Considered) -> Offer:
+    def _offer(self, attempt: Considered) -> tuple[str, str, str]:
         """Of a model that is not offered there, the place alone is known."""
-        offer = self._offers.get((attempt.provider, attempt.model_version, attempt.region))
-        return offer or self._places.get((attempt.provider, attempt.region), _NO_OFFER)
+        offer = (attempt.provider, attempt.model_version, attempt.region)
+        if offer in self._names.offers:
+            return offer
+        known = (attempt.provider, attempt.region) in self._names.places
+        return (attempt.provider, "", attempt.region) if known else ("", "", "")
 
     def _add_attempt(self, alias: str, attempt: Considered, calls: int) -> None:
-        offer, counters = self._offer(attempt), self.counters
-        self.unknown += not offer.model
+        offer, counters = self._offer(attempt), self._counters
+        provider, model, _ = offer
+        self.unknown += not model
         failed = attempt.result != ANSWERED
         counters["ai_gateway_requests_total"][*offer, FAILURE if failed else SUCCESS] += calls
         if attempt.latency_s is not None and calls == 1:
@@ -175,7 +230,7 @@ class Tally:
         if failed:
             counters["ai_gateway_errors_total"][*offer, _code(attempt.result)] += calls
         if attempt.result == "POSTCONDITION_FAILED":
-            counters["ai_gateway_postcondition_violations_total"][offer.provider, offer.model, alias] += calls
+            counters["ai_gateway_postcondition_violations_total"][provider, model, alias] += calls
 
     def _add_tokens(self, record: AuditRecord, attempts: list[Considered], tenant: str) -> None:
         """Of each attempt, where the record has that; else of the call, at the last attempt."""
@@ -185,8 +240,8 @@ class Tally:
         for attempt, usage in used:
             offer = self._offer(attempt)
             for direction, tokens in _directions(usage):
-                self.counters["ai_gateway_tokens_total"][*offer, direction] += tokens
-                self.counters["ai_gateway_tenant_tokens_total"][tenant, direction] += tokens
+                self._counters["ai_gateway_tokens_total"][*offer, direction] += tokens
+                self._counters["ai_gateway_tenant_tokens_total"][tenant, direction] += tokens
 
     def _add_falls(self, record: AuditRecord, alias: str, attempts: list[Considered]) -> None:
         """As the record lists them; else attempts at one candidate after another: two at the same are a retry."""
@@ -195,48 +250,52 @@ class Tally:
         if falls is None:
             names = [_candidate(attempt) for attempt in attempts]
             steps = zip(names, names[1:], attempts, strict=False)
-            falls = tuple(Fall(one, other, last.result) for one, other, last in steps if one != other)
-        known = self._steps.get(alias, {})
+            falls = tuple(
+                Fall(name, following, attempt.result) for name, following, attempt in steps if name != following
+            )
+        known = self._names.steps.get(alias, ())
         for fall in falls:
             if fall.from_ in known and fall.to in known:
-                self.counters["ai_gateway_fallbacks_total"][alias, fall.from_, fall.to, _code(fall.reason)] += 1
+                self._counters["ai_gateway_fallbacks_total"][alias, fall.from_, fall.to, _code(fall.reason)] += 1
 
-    def _add_call(self, record: AuditRecord, attempts: list[Considered], tenant: str) -> None:
-        used, failed, counters = record.model_used, record.status != SUCCESS, self.counters
+    def _add_call(self, record: AuditRecord, attempts: list[Considered], tenant: str, *, answered: bool) -> None:
+        used, counters = record.model_used, self._counters
+        status = SUCCESS if record.status == SUCCESS else FAILURE
         last = attempts[-1].region if attempts else ""
         served = record.region or (used.region if used is not None else last)
         region = served if served in self._regions else ""
-        counters["ai_gateway_tenant_requests_total"][tenant, region, FAILURE if failed else SUCCESS] += record.calls
-        allowed = self._zones.get(tenant)
-        if served and not failed and allowed is not None and served not in allowed:
+        counters["ai_gateway_tenant_requests_total"][tenant, region, status] += record.calls
+        allowed = self._names.zones.get(tenant)
+        if served and answered and allowed is not None and served not in allowed:
             counters["ai_gateway_zone_violations_total"][tenant, region] += record.calls
         if record.scope_denied:
             counters["ai_gateway_scope_denials_total"][tenant,] += record.calls
 
     def _add_answer(self, record: AuditRecord, attempt: Considered, feature: str, alias: str) -> None:
-        """Counted at the candidate that was asked: it may have been served in another region."""
-        offer = self._offer(attempt)
-        if record.cost_usd is None:
-            self.counters["ai_gateway_unpriced_requests_total"][offer] += record.calls
+        """Counted at the candidate that was called: another region may have served the call."""
         if alias:
-            steps, step = self._steps[alias], str(record.fallback_step)
-            number = step if step in steps.values() else steps.get(_candidate(attempt), "")
-            self.counters["ai_gateway_alias_requests_total"][alias, *offer, number] += record.calls
+            steps, step = self._names.steps[alias], record.fallback_step
+            if step is None or not 0 <= step < len(steps):
+                candidate = _candidate(attempt)
+                step = steps.index(candidate) if candidate in steps else None
+            number = "" if step is None else str(step)
+            self._counters["ai_gateway_alias_requests_total"][alias, *self._offer(attempt), number] += record.calls
         if record.usage is not None and record.calls == 1:
             self._observe("ai_gateway_response_tokens", (alias, feature), record.usage.output_tokens)
 
     def _observe(self, name: str, labels: LabelValues, value: float) -> None:
-        histogram = self.histograms[name].get(labels)
+        histogram = self._histograms[name].get(labels)
         if histogram is None:
-            histogram = self.histograms[name][labels] = Histogram([0] * (len(_BUCKETS[name]) + 1))
-        histogram.counts[bisect_left(_BUCKETS[name], value)] += 1
-        histogram.total += value
+            histogram = self._histograms[name][labels] = Histogram.of(METRICS_BY_NAME[name])
+        histogram.observe(value, _BUCKETS[name])
 
 
 def _attempts(record: AuditRecord) -> list[Considered]:
     """What was tried: as the record lists it; else the one that is said to have been used."""
     route, used = record.route_resolution, record.model_used
-    tried = [one for one in route.considered if one.latency_s is not None] if route is not None else []
+    tried = (
+        [candidate for candidate in route.considered if candidate.latency_s is not None] if route is not None else []
+    )
     if tried or used is None:
         return tried
     result = ANSWERED if record.status == SUCCESS else record.code or UNCLASSIFIED

@@ -22,10 +22,6 @@ class GpuExporter(Collector):
         self._lost: Counter[tuple[str, str, str]] = Counter()
         self._reading = threading.Lock()  # NVML is safe to share; what is counted here is not
 
-    def describe(self) -> Iterator[Metric]:
-        """Nothing: registering must not read."""
-        return iter(())
-
     def collect(self) -> Iterator[Metric]:
         """Read every GPU now."""
         with self._reading:

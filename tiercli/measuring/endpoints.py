@@ -17,8 +17,8 @@ from tiercli.faults.kinds.interface import ROUTE_LABELS
 from tiercli.faults.proxy.forwarding import Passage
 from tiercli.faults.proxy.routes import Route
 from tiercli.measuring.place import OWN_HEADERS, Place
-from tiercli.measuring.wires import WIRES
-from tiercli.measuring.wires.interface import Wire
+from tiercli.wires import WIRES
+from tiercli.wires.interface import Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,24 +12,21 @@ import time
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from tiercli.audit.audit_log import AuditLog
-from tiercli.audit.record import ANSWERED, AuditRecord, Considered, ModelUsed, Route, Usage
+from tiercli.audit.audit_log import AuditLog, audit_line
+from tiercli.audit.record import ANSWERED, CLIENT_CLOSED, AuditRecord, Considered, ModelUsed, Route, Usage
 from tiercli.catalog.model import Catalog
-from tiercli.exporters.audit_tally import Histogram, LabelValues, Tally
-from tiercli.exporters.tally_families import contract_gauge, tally_families
+from tiercli.exporters.audit_tally import CatalogNames, Tally
+from tiercli.exporters.contract_families import contract_family
 from tiercli.faults.proxy.observing import Observation
-from tiercli.measuring.observed_call import CLIENT_CLOSED, ObservedCall
+from tiercli.measuring.observed_call import ObservedCall
 from tiercli.measuring.place import ALIAS_HEADER, FEATURE_HEADER, TENANT_HEADER, Names, Place
-from tiercli.measuring.wires.interface import Wire, estimated_input_tokens, read_request
 from tiercli.signals.contract import FAILURE, SUCCESS
 from tiercli.signals.label_policy import metric_policies
+from tiercli.wires.interface import Wire, estimated_input_tokens, read_request
 
 SERVED_REGION_HEADER = "x-served-region"
 _REQUEST_IDS = ("x-request-id", "request-id")  # OpenAI's and Anthropic's
@@ -40,27 +37,14 @@ _REASON = "called directly"
 _PLACE = ("provider", "region", "server")
 
 
-@dataclass(frozen=True, slots=True)
-class _Tallied:
-    """A copy of a tally, to be read while counting goes on."""
-
-    counters: Mapping[str, Mapping[LabelValues, float]]
-    histograms: Mapping[str, Mapping[LabelValues, Histogram]]
-    price_book: str = ""
-
-    def scores(self, now: float) -> dict[str, float]:
-        """No evals are run here."""
-        return {}
-
-
 class Measures:
     """Counts the calls of every measured route, and is a collector of prometheus_client. Safe between two threads."""
 
     def __init__(self, catalog: Catalog, audit: AuditLog) -> None:
         self._catalog, self._audit = catalog, audit
-        self._tally = Tally(catalog)
-        self._policies = metric_policies(catalog)
         self._price_book = catalog.price_book.version
+        self._tally = Tally(CatalogNames.of(catalog), self._price_book)
+        self._policies = metric_policies(catalog)
         self._lock = threading.Lock()
         self._places: list[Place] = []
         self._estimated: Counter[Place] = Counter()
@@ -96,7 +80,7 @@ class Measures:
         if not ended:
             return
         records = [self._record(place, call) for place, call in ended]
-        written = self._audit.write_lines([audit_line(record) for record in records])
+        written = self._audit.write([audit_line(record) for record in records])
         with self._lock:
             for number, (record, (place, call)) in enumerate(zip(records, ended, strict=True)):
                 self._tally.add(record, written=number < written)
@@ -110,16 +94,10 @@ class Measures:
     def collect(self) -> Iterable[Family]:
         """The metrics as they are now."""
         with self._lock:
-            tallied = _Tallied(
-                {name: dict(values) for name, values in self._tally.counters.items()},
-                {
-                    name: {labels: Histogram(list(one.counts), one.total) for labels, one in histograms.items()}
-                    for name, histograms in self._tally.histograms.items()
-                },
-            )
+            counted = self._tally.counted.copy()
             own = list(self._own_families())
-        yield from tally_families(tallied, self._policies, self._price_book, time.time())
-        yield contract_gauge("ai_gateway_up", {(): float(self._audit.healthy)})
+        yield from counted.families(self._policies, {})  # no evals are run here
+        yield contract_family("ai_gateway_up", {(): float(self._audit.healthy)}, self._policies)
         yield from own
 
     def _own_families(self) -> Iterator[Family]:
@@ -237,19 +215,3 @@ def _request_id(headers: Mapping[str, str]) -> str:
         if 0 < len(said) <= _LONGEST_ID and said.isascii() and said.isprintable():
             return said
     return secrets.token_hex(16)
-
-
-def audit_line(record: AuditRecord) -> bytes:
-    """A record's line. What callers and servers say in headers and bodies may be no text: it is written as far as it is."""
-    try:
-        return msgspec.json.encode(record)
-    except UnicodeEncodeError:
-        return msgspec.json.encode(_as_text(msgspec.to_builtins(record)))
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    if isinstance(value, dict):
-        return {key: _as_text(one) for key, one in value.items()}
-    return [_as_text(one) for one in value] if isinstance(value, list | tuple) else value

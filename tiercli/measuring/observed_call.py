@@ -6,11 +6,11 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 
+from tiercli.audit.record import CLIENT_CLOSED
 from tiercli.faults.proxy.observing import NO_ANSWER_HEADER, TIMED_OUT, Ending
-from tiercli.measuring.wires.interface import Reading, StreamReader, Wire
 from tiercli.signals.error_codes import code_of
+from tiercli.wires.interface import Reading, StreamReader, Wire
 
-CLIENT_CLOSED = "CLIENT_CLOSED"
 ANSWERED = ""
 # Whoever hangs up after so many seconds of silence gave the upstream up; who is quicker went for reasons of his own.
 PATIENCE_S = 2.0

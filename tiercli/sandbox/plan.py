@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tiercli.catalog.field_types import Tier
 from tiercli.catalog.model import Catalog, Price, Provider, Typical
 from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.exporters.audit_tally import CatalogNames
 from tiercli.faults.proxy.routes import ProxyPlan, Route
 from tiercli.signals.label_policy import MetricPolicy, metric_policies
 
@@ -140,6 +141,7 @@ class EstatePlan:
     price_book_version: str
     gpu_usd_per_hour: float | None
     policies: dict[str, MetricPolicy]
+    names: CatalogNames
     seed: int = 1
     cooldown_s: float = 0.0  # how long a candidate is left out that fails again and again; 0: never
 
@@ -182,6 +184,7 @@ def plan_estate(
         price_book_version=catalog.price_book.version,
         gpu_usd_per_hour=catalog.price_book.gpu_usd_per_hour,
         policies=metric_policies(catalog),
+        names=CatalogNames.of(catalog),
         seed=seed,
     )
 

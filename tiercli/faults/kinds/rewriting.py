@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tiercli.faults.kinds.interface import Answer
+from tiercli.wires.events import EventSplitter
 
 # Changes what was decoded of an answer or of one event of a stream, in place.
 Change = Callable[[dict[str, Any]], None]
@@ -26,20 +27,19 @@ async def _whole(body: AsyncIterator[bytes], change: Change) -> AsyncIterator[by
 
 
 async def _events(body: AsyncIterator[bytes], change: Change) -> AsyncIterator[bytes]:
-    """Events end with an empty line, wherever the pieces are cut."""
-    rest = b""
+    splitter = EventSplitter()
     async for piece in body:
-        *whole, rest = (rest + piece).split(b"\n\n")
-        if whole:
-            yield b"".join(_event(one, change) + b"\n\n" for one in whole)
-    if rest:
+        if events := list(splitter.feed(piece)):
+            yield b"".join(_event(event, change) for event in events)
+    if rest := splitter.rest():
         yield _event(rest, change)
 
 
 def _event(event: bytes, change: Change) -> bytes:
     if not event.startswith(_DATA):
         return event
-    return b"data: " + _changed(event[len(_DATA) :].strip(), change)
+    data = event[len(_DATA) :].rstrip()
+    return b"data: " + _changed(data.strip(), change) + event[len(_DATA) + len(data) :]
 
 
 def _changed(content: bytes, change: Change) -> bytes:

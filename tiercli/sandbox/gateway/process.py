@@ -23,16 +23,16 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from tiercli.audit.audit_log import AuditLog
+from tiercli.audit.record import CLIENT_CLOSED
 from tiercli.errors import BackendError
-from tiercli.sandbox.gateway.accounts import CLIENT_CLOSED, Accounts, Call
+from tiercli.exporters.audit_tally import Tally
 from tiercli.sandbox.gateway.cache import CachedAnswer, ExactCache
 from tiercli.sandbox.gateway.conditions import Conditions
-from tiercli.sandbox.gateway.cooldown import Cooldown
-from tiercli.sandbox.gateway.credentials import Credentials
-from tiercli.sandbox.gateway.metrics import ContractMetrics
-from tiercli.sandbox.gateway.quota import Quota
+from tiercli.sandbox.gateway.limits import Cooldown, Quotas
+from tiercli.sandbox.gateway.metrics import GatewayMetrics
+from tiercli.sandbox.gateway.records import Call, Records
 from tiercli.sandbox.gateway.routing import Considered, Denied, Router, Step
-from tiercli.sandbox.gateway.upstream import FALLS_BACK, Attempt, ClientGone, Upstream
+from tiercli.sandbox.gateway.upstream import FALLS_BACK, Attempt, ClientGone, Credentials, Upstream
 from tiercli.sandbox.plan import EstatePlan, load_plan
 from tiercli.serving import listen, run_process
 
@@ -41,20 +41,20 @@ _STATUS = {"RATE_LIMITED": 429, "UPSTREAM_TIMEOUT": 504, "INVALID_REQUEST": 400}
 
 
 class Gateway:
-    """One instance: its counters, its quotas, its audit log and its handlers."""
+    """One instance: its handlers, its quotas, its cache, and its audit log with what that adds up to."""
 
     def __init__(self, plan: EstatePlan, audit: AuditLog) -> None:
-        self.metrics = ContractMetrics(policies=plan.policies)
         self._plan = plan
         self._audit = audit
         self._router = Router(plan)
         self._conditions = Conditions()
-        self._accounts = Accounts(plan, self.metrics, audit, self._conditions)
-        self._offers: dict[str, Quota] = {}
-        self._buckets: dict[tuple[str, str], Quota] = {}
+        self._quotas = Quotas(plan)
         self._cache = ExactCache()
         self._cooldown = Cooldown(plan.cooldown_s)
-        self._credentials = Credentials(self._issued)
+        self._credentials = Credentials()
+        tally = Tally(plan.names, plan.price_book_version)
+        self._records = Records(plan, tally, audit, self._conditions)
+        self._metrics = GatewayMetrics(plan, tally, audit, self._quotas, self._credentials, self._conditions)
         self._upstream: Upstream | None = None
 
     def application(self) -> web.Application:
@@ -77,11 +77,8 @@ class Gateway:
         timeout = aiohttp.ClientTimeout(total=None)
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
-            self._upstream = Upstream(session, self._plan.gateway_timeout_s, self._credentials.header)
+            self._upstream = Upstream(session, self._plan.gateway_timeout_s, self._credentials)
             yield
-
-    def _issued(self, provider: str) -> None:
-        self.metrics.count("ai_gateway_credentials_issued_total", provider=provider)
 
     async def _health(self, _: web.Request) -> web.Response:
         status = "ok" if self._audit.healthy else "audit records are lost"
@@ -93,7 +90,7 @@ class Gateway:
 
     async def _expose(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self.metrics.registry), headers={"Content-Type": content_type})
+        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         call = Call(uuid.uuid4().hex, began=time.monotonic())
@@ -106,14 +103,13 @@ class Gateway:
             call.alias = body["model"] if body["model"] in self._router.aliases else ""
             steps, outside = self._router.resolve(body["model"], tenant, feature)
         except Denied as denied:
-            if denied.scope:
-                self._accounts.count_denial(call)
+            call.scope_denied = denied.scope
             return self._refuse(call, denied.status, denied.code, denied.message)
         call.considered.extend(outside)
         question = self._cache.key(call.tenant, body)
         if question is not None:
             cached = self._cache.get(question)
-            self._accounts.count_lookup(call, hit=cached is not None)
+            call.cache = "exact_miss" if cached is None else "exact_hit"
             if cached is not None:
                 return self._answer_again(call, cached)
         names = {"alias": call.alias, "feature": call.feature}
@@ -128,7 +124,7 @@ class Gateway:
 
     def _answer_again(self, call: Call, cached: CachedAnswer) -> web.Response:
         call.cached_region = cached.served_region
-        self._accounts.finish(call, in_zone=self._router.in_zone(call.tenant, cached.served_region))
+        self._records.finish(call)
         headers = {"x-request-id": call.request_id, "x-cache": "exact"}
         return web.Response(body=cached.body, content_type="application/json", headers=headers)
 
@@ -138,8 +134,8 @@ class Gateway:
         failed: tuple[Step, str] | None = None
         for step in steps:
             if failed is not None:
-                self._accounts.count_fallback(call, failed[0], step, failed[1])
-            if not self._within_quota(call.tenant, step):
+                call.falls.append({"from": failed[0].name, "to": step.name, "reason": failed[1]})
+            if not self._quotas.take(call.tenant, step):
                 call.considered.append(Considered(step, "the gateway's own quota is exhausted"))
                 failed = (step, "RATE_LIMITED")
                 continue
@@ -150,7 +146,6 @@ class Gateway:
             for endpoint in self._router.endpoints(step.candidate):
                 attempt = await self._upstream.attempt(step, endpoint, body, client.send)
                 call.attempts.append(attempt)
-                self._accounts.count_attempt(call.alias, attempt)
                 if attempt.code != "CONNECTION_FAILED" or attempt.started:
                     break  # only a server that is not there is passed over for its neighbour
             self._cooldown.note(step.name, failed=attempt.code in FALLS_BACK)
@@ -158,27 +153,13 @@ class Gateway:
                 return
             failed = (step, attempt.code)
 
-    def _within_quota(self, tenant: str, step: Step) -> bool:
-        offer = self._offers.get(step.name)
-        if offer is None:
-            offer = self._offers[step.name] = Quota(self._plan.provider_calls_per_10s)
-            self.metrics.set_function("ai_gateway_quota_headroom_ratio", offer.headroom_ratio, **step.offer)
-        key = (tenant, step.candidate.provider)
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = Quota(self._plan.tenant_calls_per_10s)
-            self.metrics.set_function(
-                "ai_gateway_quota_bucket_fill_ratio", bucket.fill_ratio, tenant=tenant, provider=step.candidate.provider
-            )
-        return bucket.take() and offer.take()
-
     async def _answer(self, call: Call, client: _Client) -> web.StreamResponse:
         last = call.attempts[-1] if call.attempts else None
         if last is None:
             rate_limited = any("quota" in item.reason for item in call.considered)
             if rate_limited:
                 return self._refuse(call, 429, "RATE_LIMITED", "the gateway's own quota is exhausted")
-            self._accounts.count_unrouted(call)
+            call.refusal = "routing"
             return self._refuse(call, 403, "INVALID_REQUEST", "no candidate lies within the tenant's zone")
         if last.client_gone:
             call.code = CLIENT_CLOSED
@@ -188,7 +169,7 @@ class Gateway:
         if response is None and call.code:
             status = _STATUS.get(call.code, 502)
             return self._refuse(call, status, call.code, "no candidate answered")
-        self._finish(call, last)
+        self._records.finish(call)
         if response is None:
             return web.Response(body=last.body, content_type="application/json", headers=client.headers(last))
         if call.code:
@@ -199,13 +180,9 @@ class Gateway:
 
     def _refuse(self, call: Call, status: int, code: str, message: str) -> web.Response:
         call.status, call.code = status, code
-        self._finish(call, call.attempts[-1] if call.attempts else None)
+        self._records.finish(call)
         error = {"message": message, "type": "gateway_error", "code": code, "request_id": call.request_id}
         return web.json_response({"error": error}, status=status, headers={"x-request-id": call.request_id})
-
-    def _finish(self, call: Call, last: Attempt | None) -> None:
-        in_zone = last is None or bool(last.code) or self._router.in_zone(call.tenant, last.served_region)
-        self._accounts.finish(call, in_zone=in_zone)
 
 
 class _Client:

@@ -29,16 +29,12 @@ class Step:
     @property
     def name(self) -> str:
         """provider/model/region, as fallbacks are counted."""
-        return f"{self.candidate.provider}/{self.candidate.model}/{self.candidate.region}"
+        return "/".join(self.offer)
 
     @property
-    def offer(self) -> dict[str, str]:
-        """The labels that attempts are counted by."""
-        return {
-            "provider": self.candidate.provider,
-            "model": self.candidate.model,
-            "region": self.candidate.region,
-        }
+    def offer(self) -> tuple[str, str, str]:
+        """Provider, model and region."""
+        return self.candidate.provider, self.candidate.model, self.candidate.region
 
 
 @dataclass(frozen=True, slots=True)

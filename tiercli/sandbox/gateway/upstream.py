@@ -1,20 +1,25 @@
-"""One attempt of the simulated gateway at one endpoint: ask, time, classify, and pass a stream through."""
+"""One attempt of the simulated gateway at one endpoint: it is timed and classified, and a stream is passed through."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 import urllib.parse
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
+from tiercli.audit.record import Usage
 from tiercli.sandbox.gateway.routing import Step
 from tiercli.sandbox.plan import Endpoint
 from tiercli.signals.error_codes import code_of
+from tiercli.wires.events import EventSplitter
+from tiercli.wires.openai import OPENAI, OpenAIStream
 
 # An invalid request is invalid everywhere; anything else may go better elsewhere.
 FALLS_BACK = frozenset(
@@ -27,7 +32,7 @@ FALLS_BACK = frozenset(
         "POSTCONDITION_FAILED",
     }
 )
-_DONE = b"[DONE]"
+_CREDENTIAL_S = 5.0
 _HEADERS = {"Content-Type": "application/json"}
 
 # Sends one piece of a stream to the client; the first call begins the answer. Raises ClientGone.
@@ -36,16 +41,6 @@ Send = Callable[[bytes], Awaitable[None]]
 
 class ClientGone(Exception):
     """The client hung up: nothing that its upstream did wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one answer."""
-
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
 
 
 @dataclass(slots=True)
@@ -65,14 +60,22 @@ class Attempt:
     body: bytes = b""
 
 
-@dataclass(slots=True)
-class _Stream:
-    """What was seen of a stream so far."""
+class Credentials:
+    """Short-lived bearer tokens, one for each provider. Simulated providers take any. `issued`: how many, by provider."""
 
-    usage: Usage | None = None
-    content: bool = False
-    refused: bool = False
-    done: bool = False
+    def __init__(self) -> None:
+        self.issued: Counter[tuple[str, ...]] = Counter()
+        self._current: dict[str, tuple[str, float]] = {}
+
+    def header(self, provider: str) -> str:
+        """The Authorization header of a call to `provider`, with a token that has not expired."""
+        token, until = self._current.get(provider, ("", 0.0))
+        now = time.monotonic()
+        if now >= until:
+            token = secrets.token_urlsafe(16)
+            self._current[provider] = (token, now + _CREDENTIAL_S)
+            self.issued[provider,] += 1
+        return f"Bearer {token}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,15 @@ class _Clock:
 
 
 class Upstream:
-    """Asks endpoints, with the Authorization header that `authorize` gives for their provider. A timeout is the time to a whole answer, or to the first token of a stream and between tokens."""
+    """Calls endpoints. A timeout is the time to a whole answer, or to the first token of a stream and between tokens."""
 
-    def __init__(self, session: aiohttp.ClientSession, timeout_s: float, authorize: Callable[[str], str]) -> None:
+    def __init__(self, session: aiohttp.ClientSession, timeout_s: float, credentials: Credentials) -> None:
         self._session = session
         self._timeout_s = timeout_s
-        self._authorize = authorize
+        self._credentials = credentials
 
     async def attempt(self, step: Step, endpoint: Endpoint, body: Mapping[str, Any], send: Send) -> Attempt:
-        """Ask `endpoint` once with the client's `body`; what failed is in the attempt's code. Raises nothing."""
+        """Call `endpoint` once with the client's `body`. What failed is in the attempt's code. Raises nothing."""
         attempt = Attempt(step, endpoint, served_region=endpoint.region)
         began = time.perf_counter()  # the event loop's own clock may have no more than milliseconds
         try:
@@ -125,7 +128,7 @@ class Upstream:
         url = f"{attempt.endpoint.url}/v1/chat/completions"
         async with asyncio.timeout(self._timeout_s) as limit:
             # A redirect is no answer: following it would take a tenant's prompt to a place that nobody chose.
-            headers = {**_HEADERS, "Authorization": self._authorize(attempt.endpoint.provider)}
+            headers = {**_HEADERS, "Authorization": self._credentials.header(attempt.endpoint.provider)}
             asking = self._session.post(url, data=content, headers=headers, allow_redirects=False)
             async with asking as answer:
                 attempt.served_region = _served_region(answer, attempt.endpoint)
@@ -137,7 +140,7 @@ class Upstream:
                     await self._pass_stream(attempt, answer, _Clock(began, self._timeout_s, limit), send, wants_usage)
                 else:
                     attempt.body = await answer.read()
-                    attempt.usage, attempt.refused = read_completion(attempt.body)
+                    _read_whole(attempt)
 
     async def _pass_stream(
         self,
@@ -148,40 +151,36 @@ class Upstream:
         wants_usage: bool,
     ) -> None:
         """Pass events on as they come. Once the first is on its way to the client there is no falling back."""
-        seen = _Stream()
+        reader, splitter = OpenAIStream(), EventSplitter()
+        reading = reader.reading
         try:
-            async for event in _events(answer.content):
-                only_usage = _read_event(event, seen)
-                if seen.content and attempt.ttft_s is None:
-                    attempt.ttft_s = clock.elapsed_s()
-                if not only_usage or wants_usage:
-                    attempt.started = True
-                    clock.pause()  # a slow client is not a slow upstream
-                    await send(event)
+            async for piece in answer.content.iter_any():
+                for event in splitter.feed(piece):
+                    reader.feed(event)
+                    if reading.malformed or reading.error:
+                        raise Malformed
+                    if attempt.ttft_s is None and (reading.content or reading.refused):
+                        attempt.ttft_s = clock.elapsed_s()
+                    if wants_usage or not reader.only_usage:
+                        attempt.started = True
+                        clock.pause()  # a slow client is not a slow upstream
+                        await send(event)
                 clock.wind()
         finally:
-            attempt.usage, attempt.refused = seen.usage, seen.refused
-        if not seen.done:
+            attempt.usage, attempt.refused = reading.usage, reading.refused
+        if not reading.done:
             raise aiohttp.ClientPayloadError("the stream ended before [DONE]")
-        if not seen.content:
-            raise Malformed("a stream without content")
 
 
 class Malformed(Exception):
-    """An answer that is no chat completion."""
+    """An answer that is not a chat completion."""
 
 
-def read_completion(content: bytes) -> tuple[Usage, bool]:
-    """Usage of a chat completion, and whether the model refused. Raises Malformed where it is none."""
-    try:
-        data = json.loads(content)
-        choice = data["choices"][0]
-        message = choice["message"]
-        if not isinstance(message.get("content"), str) and not message.get("tool_calls") and not message.get("refusal"):
-            raise Malformed("a message without content")
-        return _usage(data["usage"]), _refused(choice, message)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise Malformed(repr(error)) from error
+def _read_whole(attempt: Attempt) -> None:
+    reading = OPENAI.read_whole(attempt.body)
+    attempt.usage, attempt.refused = reading.usage, reading.refused
+    if reading.malformed or reading.error or reading.usage is None:
+        raise Malformed
 
 
 def _upstream_body(body: Mapping[str, Any], model: str) -> bytes:
@@ -192,52 +191,9 @@ def _upstream_body(body: Mapping[str, Any], model: str) -> bytes:
 
 
 def _served_region(answer: aiohttp.ClientResponse, endpoint: Endpoint) -> str:
-    said = answer.headers.get("x-served-region")
-    return endpoint.region if said is None else urllib.parse.unquote(said)
+    region = answer.headers.get("x-served-region")
+    return endpoint.region if region is None else urllib.parse.unquote(region)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-async def _events(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    lines: list[bytes] = []
-    async for line in stream:
-        lines.append(line)
-        if line in (b"\n", b"\r\n"):
-            yield b"".join(lines)
-            lines.clear()
-    if lines:
-        yield b"".join(lines)
-
-
-def _read_event(event: bytes, seen: _Stream) -> bool:
-    """Note what an event says. True where it holds nothing but usage."""
-    data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
-    if not data:
-        return False
-    if data == _DONE:
-        seen.done = True
-        return False
-    try:
-        chunk = json.loads(data)
-        if chunk.get("usage") is not None:
-            seen.usage = _usage(chunk["usage"])
-        choices = chunk["choices"]
-        for choice in choices:
-            delta = choice["delta"]
-            seen.content = seen.content or bool(delta.get("content") or delta.get("tool_calls"))
-            seen.refused = seen.refused or _refused(choice, delta)
-        seen.content = seen.content or seen.refused
-        return not choices and seen.usage is not None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Malformed(repr(error)) from error
-
-
-def _refused(choice: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
-    return choice.get("finish_reason") == "content_filter" or bool(message.get("refusal"))
-
-
-def _usage(data: Mapping[str, Any]) -> Usage:
-    cached = int(_mapping(data.get("prompt_tokens_details")).get("cached_tokens") or 0)
-    return Usage(input=int(data["prompt_tokens"]) - cached, output=int(data["completion_tokens"]), cache_read=cached)

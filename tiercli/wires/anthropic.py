@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from tiercli.audit.record import Usage
-from tiercli.measuring.wires.events import DataLines
-from tiercli.measuring.wires.interface import Reading, Wire, error_code_of
+from tiercli.wires.events import DataSplitter
+from tiercli.wires.interface import Reading, Wire, error_code_of
 
 _REFUSAL = "refusal"
 
@@ -73,7 +73,7 @@ class AnthropicStream:
 
     def __init__(self) -> None:
         self.reading = Reading()
-        self._lines = DataLines()
+        self._lines = DataSplitter()
         self._usage: Usage | None = None
         self._final = False
 

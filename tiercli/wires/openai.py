@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from tiercli.audit.record import Usage
-from tiercli.measuring.wires.events import DataLines
-from tiercli.measuring.wires.interface import Reading, Wire, error_code_of
+from tiercli.wires.events import DataSplitter
+from tiercli.wires.interface import Reading, Wire, error_code_of
 
 _DONE = b"[DONE]"
 _FILTERED = "content_filter"
@@ -103,11 +103,13 @@ class OpenAIStream:
 
     def __init__(self) -> None:
         self.reading = Reading()
-        self._lines = DataLines()
+        self.only_usage = False  # the last piece held usage and nothing else
+        self._lines = DataSplitter()
         self._began = False
 
     def feed(self, piece: bytes) -> None:
         """Read on."""
+        self.only_usage = False
         for data in self._lines.feed(piece):
             if data == _DONE:
                 self.reading.done = True
@@ -123,6 +125,7 @@ class OpenAIStream:
 
     def _read(self, event: _Answer) -> None:
         reading = self.reading
+        self.only_usage = event.usage is not None and not event.choices
         if event.error is not None:
             reading.error = error_code_of(event.error)
             return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tiercli.measuring.wires.anthropic import ANTHROPIC
-from tiercli.measuring.wires.interface import Wire
-from tiercli.measuring.wires.openai import OPENAI
+from tiercli.wires.anthropic import ANTHROPIC
+from tiercli.wires.interface import Wire
+from tiercli.wires.openai import OPENAI
 
 WIRES: dict[str, Wire] = {wire.name: wire for wire in (OPENAI, ANTHROPIC)}
 
