@@ -25,10 +25,12 @@ PROMETHEUS_JOB = "tiercli-prometheus"
 
 
 GROUP_PREFIX = "tiercli"  # rule groups: tiercli-provider, tiercli-gateway, …
-RECORD_PREFIX = "tier"  # recorded series: tier:level:metric
-THRESHOLD_PREFIX = "tier:threshold"
-POLICY_PREFIX = "tier:policy"  # severity, owner and `for` of those that the catalog treats differently
+RECORD_PREFIX = "tier"  # recorded series: tier:level:metric. Templates and signals/levels/ write it out.
+THRESHOLD_PREFIX = f"{RECORD_PREFIX}:threshold"
+POLICY_PREFIX = f"{RECORD_PREFIX}:policy"  # severity, owner and `for` of those that the catalog treats differently
 DASHBOARD_UID_PREFIX = "tiercli"
+DASHBOARD_TAG = "tiercli"  # of every dashboard, beside its estate and environment
+DRILL_TAG = "tiercli-drill"  # of the annotations that drills write and dashboards show
 RECEIVER_PREFIX = "tiercli"  # receivers in the Alertmanager configuration: tiercli/<receiver>
 
 # In Kubernetes: what Prometheus Operator matches an AlertmanagerConfig's routes on, with the object's namespace, and how the

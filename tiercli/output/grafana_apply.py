@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from tiercli.clients.grafana import GrafanaClient, SaveRefused, StoredBoard
+from tiercli.conventions import DASHBOARD_TAG
 from tiercli.errors import CheckFailed
 
 _MESSAGE = re.compile(r"^tiercli: catalog [0-9a-f]{12}, board ([0-9a-f]{12})$")
@@ -142,7 +143,7 @@ def refusal(plan: ApplyPlan) -> CheckFailed:
 def _why_not(content: Mapping[str, Any], stored: StoredBoard, *, ours: bool, in_place: bool) -> str:
     """Why a board is not overwritten unasked; "" where it can be."""
     tags = stored.content.get("tags") or ()
-    if "tiercli" in tags and set(tags) != set(content.get("tags", ())):
+    if DASHBOARD_TAG in tags and set(tags) != set(content.get("tags", ())):
         return f"it is of another estate or environment ({', '.join(map(str, tags))})"
     if stored.message is None:
         return "it is not what would be saved, and Grafana does not say who saved it last"

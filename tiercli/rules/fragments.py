@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, RECEIVER_PREFIX
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, RECEIVER_PREFIX, RECORD_PREFIX
 from tiercli.durations import format_duration
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
@@ -18,7 +18,7 @@ from tiercli.rules.deployment import Deployment
 from tiercli.rules.prometheus_config import scrape_jobs, scrape_timeout_s
 from tiercli.signals.promql import matcher
 
-_RECORDED = "tier:.+"
+_RECORDED = f"{RECORD_PREFIX}:.+"
 
 
 def build_scrape_fragment(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:

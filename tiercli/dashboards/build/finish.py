@@ -10,14 +10,13 @@ from grafanalib import core as g
 from grafanalib._gen import DashboardEncoder
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import dashboard_uid
+from tiercli.conventions import DASHBOARD_TAG, DRILL_TAG, dashboard_uid
 from tiercli.dashboards.read.queries import resolve_variables
 from tiercli.signals.expressions import series_read
 from tiercli.signals.label_policy import TENANT, metric_policies
 
 _COLUMNS = 24
 SCHEMA_VERSION = 39  # Grafana 10.4; later ones read it without a migration of panels
-TAG = "tiercli"
 _LEGACY = ("rows", "hideControls", "sharedCrosshair", "style", "__inputs", "gnetId", "version", "id")
 _LEGACY_PANEL = (
     *("span", "editable", "error", "isNew", "height", "minSpan", "hideTimeOverride", "maxPerRow", "cacheTimeout"),
@@ -50,7 +49,7 @@ def finish(
     data |= {
         "schemaVersion": SCHEMA_VERSION,
         "description": description,
-        "tags": [TAG, catalog.estate, catalog.env],
+        "tags": [DASHBOARD_TAG, catalog.estate, catalog.env],
         "editable": False,
         "graphTooltip": 1,
         "refresh": "30s",
@@ -140,7 +139,7 @@ def _dashboard_link() -> dict[str, Any]:
     return {
         "title": "tiercli",
         "type": "dashboards",
-        "tags": [TAG],
+        "tags": [DASHBOARD_TAG],
         "asDropdown": True,
         "includeVars": True,
         "keepTime": True,
@@ -171,7 +170,7 @@ def _annotations(catalog: Catalog) -> list[dict[str, Any]]:
             "enable": True,
             "hide": False,
             "iconColor": "purple",
-            "target": {"type": "tags", "tags": ["tiercli-drill"], "matchAny": False, "limit": 100},
+            "target": {"type": "tags", "tags": [DRILL_TAG], "matchAny": False, "limit": 100},
         },
     ]
 

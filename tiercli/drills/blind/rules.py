@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB
 from tiercli.drills.blind import panels
 from tiercli.drills.blind.answer import Answer, Culprit, Kind, place
 from tiercli.drills.blind.seen import Finding, Panel, Seen, Shift
@@ -62,8 +63,8 @@ def unscraped(seen: Seen) -> Found:
     """Lanes of targets that are not the gateway's are down."""
     down: dict[str, list[Shift]] = {}
     for shift in seen.shifts(panels.SCRAPES):
-        if shift.now < 0.5 <= shift.was and shift.label("job") != "tiercli-gateway":
-            name = "servers" if shift.label("job") == "tiercli-servers" else "gpus"
+        if shift.now < 0.5 <= shift.was and shift.label("job") != GATEWAY_JOB:
+            name = "servers" if shift.label("job") == SERVERS_JOB else "gpus"
             down.setdefault(name, []).append(shift)
     for name, shifts in down.items():
         yield Culprit("metrics", name), float(len(shifts)), shifts

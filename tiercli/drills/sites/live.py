@@ -13,6 +13,7 @@ from typing import Self
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.grafana_annotations import AnnotationsClient
 from tiercli.clients.prometheus import PrometheusClient
+from tiercli.conventions import DRILL_TAG
 from tiercli.drills.load.cost import Spending, cost_per_call
 from tiercli.drills.load.plan import LoadWay
 from tiercli.drills.load.surge_load import start_surge, surge_load
@@ -30,7 +31,8 @@ from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sidecar.supervisor import Supervisor
 
-ANNOTATION_TAGS = ("tiercli", "drill")
+# Dashboards show what has the first; the others are what annotations of drills have always had.
+ANNOTATION_TAGS = (DRILL_TAG, "tiercli", "drill")
 
 
 class LiveSite:

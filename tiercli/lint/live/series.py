@@ -10,6 +10,7 @@ from tiercli.cardinality.reality import Churn
 from tiercli.cardinality.vendor import VendorCounts
 from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import PrometheusClient
+from tiercli.conventions import RECORD_PREFIX
 from tiercli.rules.alarm_templates import our_matchers
 from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.promql import any_of, matcher
@@ -38,7 +39,7 @@ async def look_at_series(client: PrometheusClient, catalog: Catalog, scraped: Sc
     exposed = _exposed(catalog)
     alerts = f'{{__name__=~"ALERTS|ALERTS_FOR_STATE", {", ".join(our_matchers(catalog))}}}'
     series: Counter[str] = Counter()
-    for selector in (*exposed, '{__name__=~"tier:.+"}', alerts):
+    for selector in (*exposed, f'{{__name__=~"{RECORD_PREFIX}:.+"}}', alerts):
         for one in await client.query(f"count by (__name__) ({selector})"):
             series[scraped.family(one.labels["__name__"])] += int(one.value)
     values: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
