@@ -25,7 +25,7 @@ PROMETHEUS_JOB = "tiercli-prometheus"
 
 
 GROUP_PREFIX = "tiercli"  # rule groups: tiercli-provider, tiercli-gateway, …
-RECORD_PREFIX = "tier"  # recorded series: tier:level:metric. Templates and signals/levels/ write it out.
+RECORD_PREFIX = "tier"  # recorded series: tier:level:metric. Templates and signals/recorded.py write it out.
 THRESHOLD_PREFIX = f"{RECORD_PREFIX}:threshold"
 POLICY_PREFIX = f"{RECORD_PREFIX}:policy"  # severity, owner and `for` of those that the catalog treats differently
 DASHBOARD_UID_PREFIX = "tiercli"
