@@ -104,9 +104,9 @@ async def make_trouble(sandbox: Sandbox, control: FaultControl) -> None:
     await control.apply("wrong-region", {"provider": "vllm"}, {"region": "us-east-1"})
     gateway = sandbox.plan.gateways[0].url
     condition = {"fault": "eval-drift", "target": {"alias": "chat"}, "settings": {"score": 0.5}, "lease_s": 60}
-    place = f"{gateway}/simulation/conditions/panels"
+    place = f"{gateway}/simulation/faults/panels"
     async with aiohttp.ClientSession() as client, client.put(place, json=condition) as answer:
-        assert answer.status == 204
+        assert answer.status == 201
 
 
 async def ask_for_too_much(gateway: str, stop: asyncio.Event) -> None:

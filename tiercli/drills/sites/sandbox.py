@@ -17,7 +17,7 @@ from tiercli.drills.sites.sandbox_faults import apply_in_sandbox
 from tiercli.drills.spec.model import FaultUse, Load
 from tiercli.durations import parse_duration
 from tiercli.faults.proxy.client import FaultControl
-from tiercli.sandbox.gateway.condition_control import ConditionControl
+from tiercli.sandbox.gateway.conditions import CONTROL_PATH
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
@@ -56,7 +56,10 @@ class DrillSandbox:
             self.prometheus = await enter(PrometheusClient(sandbox.addresses.prometheus_url))
             self.alertmanager = await enter(AlertmanagerClient(sandbox.addresses.alertmanager_url))
             self.control = await enter(FaultControl(sandbox.plan.proxy.control_url, sandbox.token))
-            self.conditions = await enter(ConditionControl([one.url for one in sandbox.plan.gateways]))
+            self.gateway_controls = [
+                await enter(FaultControl(gateway.url + CONTROL_PATH, of="the simulated gateway"))
+                for gateway in sandbox.plan.gateways
+            ]
         except BaseException:
             await self._stack.aclose()
             raise
@@ -127,8 +130,8 @@ class DrillSandbox:
 
     async def renew(self) -> None:
         """Renew every lease. Raises BackendError where one has ended."""
-        await self.control.renew_all()
-        await self.conditions.renew_all()
+        for control in (self.control, *self.gateway_controls):
+            await control.renew_all()
 
     @property
     def told_by(self) -> Literal["webhook"]:

@@ -29,8 +29,15 @@ async def _at_proxy(use: FaultUse, length_s: float, sandbox: DrillSandbox, obser
 
 
 async def _at_gateway(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
-    name = await sandbox.conditions.apply(use.fault, use.target, use.settings)
-    return lambda: sandbox.conditions.clear(name)
+    """At every instance."""
+    controls = sandbox.gateway_controls
+    applied = [(control, await control.apply(use.fault, use.target, use.settings)) for control in controls]
+
+    async def turn_off() -> None:
+        for control, fault in applied:
+            await control.clear(fault)
+
+    return turn_off
 
 
 async def _at_processes(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:

@@ -1,4 +1,4 @@
-"""The client of the fault proxy's control API: faults on, their leases renewed, off again."""
+"""The client of a control API of faults: turns them on, renews their leases, turns them off again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class AppliedFault:
-    """A fault that the proxy confirmed to be on, and the names of the routes it is on for."""
+    """A fault that the server confirmed to be on, and the names of the routes it is on for."""
 
     id: str
     fault: str
@@ -41,20 +41,29 @@ class ProxyRoute:
 
 
 class FaultControl:
-    """Steers one fault proxy. An async context manager; leaving it clears what it applied.
+    """Steers one fault proxy, or one instance of the simulated gateway. An async context manager; leaving it clears what it applied.
 
     The caller renews: a lease must end by itself when the caller does, so nothing here renews in the background.
     """
 
     def __init__(
-        self, url: str, token: str, *, token_file: Path | None = None, verify: ssl.SSLContext | bool = True
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        of: str = "the fault proxy",
+        token_file: Path | None = None,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
-        """`token_file`, where the token is kept, is only named in the words of FaultNotReverted: to undo by hand."""
+        """`of` names the server in errors. `token_file`, where the token is kept, is only named by FaultNotReverted: to undo by
+        hand."""
         self.url = url
-        self._token_file = token_file or "TOKEN_FILE"
+        self._server = f"{of} at {url}"
+        header = f'-H "Authorization: Bearer $(cat {token_file or "TOKEN_FILE"})" '
+        self._by_hand = f"curl -X DELETE {header if token is not None else ''}{url}/faults/"
         self._client = httpx.AsyncClient(
             base_url=url,
-            headers={"Authorization": f"Bearer {token}"},
+            headers={} if token is None else {"Authorization": f"Bearer {token}"},
             timeout=ASK_TIMEOUT_S,
             trust_env=False,
             verify=verify,
@@ -84,31 +93,31 @@ class FaultControl:
     ) -> AppliedFault:
         """Turn a fault on for every route whose labels include `target`, for `lease_s` seconds unless renewed.
 
-        Raises InvalidInput where the proxy knows no such fault, setting or target; BackendUnreachable; BackendError."""
+        Raises InvalidInput if the server knows no such fault, setting or target; BackendUnreachable; BackendError."""
         name = f"{fault}-{secrets.token_hex(4)}"
         body = {"fault": fault, "target": dict(target), "settings": dict(settings or {}), "lease_s": lease_s}
         answer = await self._ask("PUT", f"/faults/{name}", body)
         if answer.status_code == 422:
-            said = _json(answer)
+            refusal = _json(answer)
             problems = [
                 Problem(Location(fault), item["found"], item.get("accepted", ""), item.get("suggestion", ""))
-                for item in said.get("problems", [])
+                for item in refusal.get("problems", [])
             ]
-            raise InvalidInput(f"the fault proxy refuses {fault}: {said.get('error', '')}", problems)
+            raise InvalidInput(f"{self._server} refuses {fault}: {refusal.get('error', '')}", problems)
         if answer.status_code != 201:
-            raise _refused(self.url, answer)
+            raise self._refused(answer)
         applied = AppliedFault(name, fault, dict(target), tuple(_json(answer)["routes"]), lease_s)
         self._applied[name] = applied
         return applied
 
     async def renew_all(self) -> None:
         """Begin the lease of every fault applied here anew. Raises BackendError where one has ended already,
-        BackendUnreachable where the proxy does not answer."""
+        BackendUnreachable if the server does not answer."""
         for applied in list(self._applied.values()):
             try:
                 answer = await self._ask("POST", f"/faults/{applied.id}/renew")
             except BackendUnreachable:
-                # A drill or a proxy that stood still for a moment loses an answer; what became of the lease is said now.
+                # A drill or a server that stood still for a moment loses an answer; the next one says what became of the lease.
                 answer = await self._ask("POST", f"/faults/{applied.id}/renew")
             if applied.id not in self._applied:  # cleared while we asked
                 continue
@@ -118,25 +127,25 @@ class FaultControl:
                     f"the fault {applied.fault} ended by itself: its lease of {applied.lease_s:g} s was not renewed in time"
                 )
             if answer.status_code != 200:
-                raise _refused(self.url, answer)
+                raise self._refused(answer)
 
     async def clear(self, applied: AppliedFault) -> None:
         """Turn a fault off; one that is off already is as good. Raises FaultNotReverted when that is not confirmed."""
-        said = ""
+        reason = ""
         for _ in range(_TRIES):
             try:
                 answer = await self._ask("DELETE", f"/faults/{applied.id}")
             except BackendUnreachable as error:
-                said = error.message
+                reason = error.message
                 continue
             if answer.status_code == 200:
                 self._applied.pop(applied.id, None)
                 return
-            said = f"the fault proxy at {self.url} answered {answer.status_code}"
+            reason = f"{self._server} answered {answer.status_code}"
+        where = f" on {', '.join(applied.routes)}" if applied.routes else ""
         raise FaultNotReverted(
-            f"the fault {applied.fault} on {', '.join(applied.routes)} may still be on: {said}",
-            hint=f"it ends by itself {applied.lease_s:g} s after its last renewal. By hand: curl -X DELETE "
-            f'-H "Authorization: Bearer $(cat {self._token_file})" {self.url}/faults/{applied.id}',
+            f"the fault {applied.fault}{where} may still be on: {reason}",
+            hint=f"it ends by itself {applied.lease_s:g} s after its last renewal. By hand: {self._by_hand}{applied.id}",
         )
 
     async def clear_all(self) -> None:
@@ -152,20 +161,20 @@ class FaultControl:
             raise failed
 
     async def active(self) -> tuple[AppliedFault, ...]:
-        """Every fault that is on at the proxy, whoever applied it. Raises BackendError, BackendUnreachable."""
+        """Every fault that is on at the server, whoever applied it. Raises BackendError, BackendUnreachable."""
         answer = await self._ask("GET", "/faults")
         if answer.status_code != 200:
-            raise _refused(self.url, answer)
+            raise self._refused(answer)
         return tuple(
             AppliedFault(item["id"], item["fault"], item["target"], tuple(item["routes"]), item["lease_s"])
             for item in _json(answer)["faults"]
         )
 
     async def routes(self) -> tuple[ProxyRoute, ...]:
-        """What the proxy stands before. Raises BackendError, BackendUnreachable."""
+        """The routes of the proxy. Raises BackendError, BackendUnreachable."""
         answer = await self._ask("GET", "/routes")
         if answer.status_code != 200:
-            raise _refused(self.url, answer)
+            raise self._refused(answer)
         try:
             return tuple(
                 ProxyRoute(str(item["name"]), str(item["address"]), dict(item["labels"]), tuple(item["faults"]))
@@ -178,14 +187,13 @@ class FaultControl:
         try:
             return await self._client.request(method, path, json=body)
         except httpx.HTTPError as error:
-            said = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             raise BackendUnreachable(
-                f"the fault proxy at {self.url} does not answer: {said}", hint="is it running, and on this port?"
+                f"{self._server} does not answer: {reason}", hint="is it running, and on this port?"
             ) from error
 
-
-def _refused(url: str, answer: httpx.Response) -> BackendError:
-    return BackendError(f"the fault proxy at {url} answered {answer.status_code}: {_json(answer).get('error', '')}")
+    def _refused(self, answer: httpx.Response) -> BackendError:
+        return BackendError(f"{self._server} answered {answer.status_code}: {_json(answer).get('error', '')}")
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from tiercli.errors import InvalidInput
 from tiercli.faults.kinds.interface import BrokenOff, Call, Fault, Forward
 from tiercli.faults.proxy.control_api import ControlApi
 from tiercli.faults.proxy.forwarding import Forwarder, Passage, open_session, reset
-from tiercli.faults.proxy.leases import InjectionPoint, Leases
+from tiercli.faults.proxy.injection import Injection, InjectionPoint, make_injection, routes_json
+from tiercli.faults.proxy.leases import Leases
 from tiercli.faults.proxy.listener import RouteListener
 from tiercli.faults.proxy.observing import Ending, Observation, Observer
 from tiercli.faults.proxy.routes import Route, load_proxy_plan
@@ -49,7 +50,7 @@ class FaultProxy:
         self._control_host, self._control_port = control_host, control_port
         self._passages, self._observers = passages or {}, observers or {}
         self._listeners: dict[str, RouteListener] = {}
-        self._leases = Leases()
+        self._leases: Leases[Injection] = Leases()
         self._session: aiohttp.ClientSession | None = None
         self._control: web.AppRunner | None = None
         self.in_flight = 0
@@ -74,17 +75,21 @@ class FaultProxy:
 
     def faults_on(self) -> list[str]:
         """The faults that are on, each with its routes, in words."""
-        active = self._leases.active()
-        return [f"{one.kind.name} on {', '.join(point.name for point in one.points)}" for one in active]
+        return [f"{lease.kind.name} on {', '.join(lease.places)}" for lease in self._leases.active()]
 
     async def start(self) -> None:
         """Listen everywhere. Raises BackendError where an address cannot be listened on; then nothing listens."""
         self._session = open_session()
-        points = []
+        points: list[InjectionPoint] = []
         try:
             for route in self._routes:
-                points.append((route, await self._open(route, self._session)))
-            api = ControlApi(self._token, self._leases, points)
+                points.append(await self._open(route, self._session))
+            api = ControlApi(
+                self._leases,
+                lambda name, request: make_injection(name, request, points),
+                token=self._token,
+                routes=lambda: routes_json(points),
+            )
             self._control = await listen(api.application(), self._control_port, self._control_host)
         except BaseException:
             await self.close()
@@ -139,7 +144,7 @@ class FaultProxy:
         )
         listener = RouteListener(server, route.host, route.port, stays_open=observer is not None)
         self._listeners[route.name] = listener
-        point = InjectionPoint(route.name, listener)
+        point = InjectionPoint(route, listener)
         await listener.open()
         return point
 

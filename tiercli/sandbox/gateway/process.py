@@ -27,7 +27,7 @@ from tiercli.audit.record import CLIENT_CLOSED
 from tiercli.errors import BackendError
 from tiercli.exporters.audit_tally import Tally
 from tiercli.sandbox.gateway.cache import CachedAnswer, ExactCache
-from tiercli.sandbox.gateway.conditions import Conditions
+from tiercli.sandbox.gateway.conditions import CONTROL_PATH, Conditions
 from tiercli.sandbox.gateway.limits import Cooldown, Quotas
 from tiercli.sandbox.gateway.metrics import GatewayMetrics
 from tiercli.sandbox.gateway.records import Call, Records
@@ -66,9 +66,9 @@ class Gateway:
                 web.get("/v1/models", self._models),
                 web.get("/metrics", self._expose),
                 web.get("/health", self._health),
-                *self._conditions.routes(),
             ]
         )
+        application.add_subapp(CONTROL_PATH, self._conditions.control_application())
         application.cleanup_ctx.append(self._client)
         return application
 
