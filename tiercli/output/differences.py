@@ -11,16 +11,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import promql_parser
-import yaml
 
 from tiercli.conventions import CONSTANTS_PIECE, GROUP_PREFIX, NAMESPACE_LABEL
 from tiercli.durations import parse_duration
-from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
+from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, from_yaml
 
 # A number that stands alone: not part of a name or a duration.
 _NUMBER = re.compile(r"(?<![\w.:])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.:])")
 _PIECE = re.compile(rf"{CONSTANTS_PIECE}\d+$")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def deployed_tree(tree: Mapping[str, str]) -> Deployed:
     things: dict[str, dict[str, dict[str, str]]] = {}
     if RULES_PATH in tree:
         things |= {"alert": {}, "record": {}}
-        for group in yaml.load(tree[RULES_PATH], _LOADER)["groups"]:  # noqa: S506 - a safe one
+        for group in from_yaml(tree[RULES_PATH])["groups"]:
             for rule in group["rules"]:
                 kind, name, parts = _rule(group["name"], rule)
                 things[kind][name] = parts
@@ -63,7 +61,7 @@ def deployed_tree(tree: Mapping[str, str]) -> Deployed:
     if boards:
         things["panel"] = {name: parts for path, text in sorted(boards.items()) for name, parts in _panels(path, text)}
     if ALERTMANAGER_FILE in tree:
-        config = yaml.load(tree[ALERTMANAGER_FILE], _LOADER)  # noqa: S506 - a safe one
+        config = from_yaml(tree[ALERTMANAGER_FILE])
         things |= _routing(config)
     return Deployed(things)
 

@@ -60,9 +60,7 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     for alarm in alarms:
         tree[f"{TESTS_FOLDER}/{alarm.alarm}_test.yml"] = to_yaml(build_unit_tests(catalog, alarms, alarm, timing))
         tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, timing)
-    if (
-        catalog.gateway.binding == CANONICAL_BINDING
-    ):  # what the raw metrics of other gateways are is their bindings' matter
+    if catalog.gateway.binding == CANONICAL_BINDING:  # the raw metrics of other gateways are those of their bindings
         tree |= _counter_tests(catalog, alarms, timing, rule_groups)
     tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
     tree["fragments/remote_write.yml"] = to_yaml(build_remote_write_fragment())
@@ -130,6 +128,11 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def from_yaml(text: str) -> Any:
+    """What a generated YAML file holds."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
 
 
 def to_yaml(content: Any) -> str:

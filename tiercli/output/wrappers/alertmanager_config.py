@@ -23,11 +23,11 @@ def build_alertmanager_config(config: Mapping[str, Any], options: WrapOptions) -
     references = {file: {"name": secret_name(options), "key": key} for key, file in secret_keys(config).items()}
     spec = {
         "route": _route(top),
-        "receivers": [_receiver(one, references) for one in config["receivers"]],
+        "receivers": [_receiver(receiver, references) for receiver in config["receivers"]],
         "inhibitRules": [
             {
-                "sourceMatch": [_matcher(one) for one in rule["source_matchers"]],
-                "targetMatch": [_matcher(one) for one in rule["target_matchers"]],
+                "sourceMatch": [_matcher(text) for text in rule["source_matchers"]],
+                "targetMatch": [_matcher(text) for text in rule["target_matchers"]],
                 "equal": rule["equal"],
             }
             for rule in config.get("inhibit_rules", ())
@@ -49,11 +49,11 @@ def secret_keys(config: Mapping[str, Any]) -> dict[str, str]:
         value
         for receiver in config["receivers"]
         for integration in ("webhook_configs", "slack_configs", "pagerduty_configs")
-        for one in receiver.get(integration, ())
+        for settings in receiver.get(integration, ())
         for value in (
-            one.get("api_url_file"),
-            one.get("routing_key_file"),
-            one.get("http_config", {}).get("authorization", {}).get("credentials_file"),
+            settings.get("api_url_file"),
+            settings.get("routing_key_file"),
+            settings.get("http_config", {}).get("authorization", {}).get("credentials_file"),
         )
         if value is not None
     ]
@@ -67,21 +67,11 @@ def secret_keys(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _route(route: Mapping[str, Any]) -> Object:
-    built: Object = {}
-    for key, theirs in (
-        ("receiver", "receiver"),
-        ("group_by", "groupBy"),
-        ("group_wait", "groupWait"),
-        ("group_interval", "groupInterval"),
-        ("repeat_interval", "repeatInterval"),
-        ("continue", "continue"),
-    ):
-        if key in route:
-            built[theirs] = route[key]
+    built = _renamed({key: value for key, value in route.items() if key not in ("matchers", "routes")}, {})
     if "matchers" in route:
-        built["matchers"] = [_matcher(one) for one in route["matchers"]]
+        built["matchers"] = [_matcher(text) for text in route["matchers"]]
     if "routes" in route:
-        built["routes"] = [_route(one) for one in route["routes"]]
+        built["routes"] = [_route(inner) for inner in route["routes"]]
     return built
 
 
@@ -94,36 +84,37 @@ def _matcher(text: str) -> Object:
 
 def _receiver(receiver: Mapping[str, Any], references: Mapping[str, Object]) -> Object:
     built: Object = {"name": receiver["name"]}
-    if "webhook_configs" in receiver:
-        built["webhookConfigs"] = [_webhook(one, references) for one in receiver["webhook_configs"]]
-    if "slack_configs" in receiver:
-        built["slackConfigs"] = [
-            {
-                "apiURL": references[one["api_url_file"]],
-                "channel": one["channel"],
-                "sendResolved": one["send_resolved"],
-                "title": one["title"],
-                "titleLink": one["title_link"],
-                "text": one["text"],
-            }
-            for one in receiver["slack_configs"]
-        ]
-    if "pagerduty_configs" in receiver:
-        built["pagerdutyConfigs"] = [
-            {
-                "routingKey": references[one["routing_key_file"]],
-                "sendResolved": one["send_resolved"],
-                "description": one["description"],
-                "details": [{"key": key, "value": value} for key, value in one["details"].items()],
-            }
-            for one in receiver["pagerduty_configs"]
-        ]
+    for integration, build in (
+        ("webhook_configs", _webhook),
+        ("slack_configs", _renamed),
+        ("pagerduty_configs", _pagerduty),
+    ):
+        if integration in receiver:
+            built[_camel(integration)] = [build(config, references) for config in receiver[integration]]
     return built
 
 
 def _webhook(config: Mapping[str, Any], references: Mapping[str, Object]) -> Object:
-    built: Object = {"url": config["url"], "sendResolved": config["send_resolved"]}
+    built = _renamed({key: value for key, value in config.items() if key != "http_config"}, references)
     if "http_config" in config:
         file = config["http_config"]["authorization"]["credentials_file"]
         built["httpConfig"] = {"authorization": {"type": "Bearer", "credentials": references[file]}}
     return built
+
+
+def _pagerduty(config: Mapping[str, Any], references: Mapping[str, Object]) -> Object:
+    details = [{"key": key, "value": value} for key, value in config["details"].items()]
+    return _renamed(config, references) | {"details": details}
+
+
+def _renamed(config: Mapping[str, Any], references: Mapping[str, Object]) -> Object:
+    """`config` under the operator's keys; a file that holds a secret becomes the reference to its key."""
+    return {
+        _camel(key.removesuffix("_file")): references[value] if key.endswith("_file") else value
+        for key, value in config.items()
+    }
+
+
+def _camel(key: str) -> str:
+    first, *others = key.split("_")
+    return first + "".join("URL" if part == "url" else part.capitalize() for part in others)

@@ -12,10 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
 from tiercli.conventions import GENERATOR, NAMESPACE_LABEL
-from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, to_yaml
+from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, from_yaml, to_yaml
 from tiercli.output.wrappers.alertmanager_config import build_alertmanager_config, secret_keys, secret_name
 from tiercli.output.wrappers.interface import Tree, Wrap, WrapOptions
 from tiercli.output.wrappers.objects import (
@@ -29,7 +27,6 @@ from tiercli.output.wrappers.objects import (
 )
 
 FOLDER = "kubernetes"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOARDS = "grafana/dashboards/"
 # What the sidecar of Grafana's Helm chart looks for.
 SIDECAR_LABEL, SIDECAR_FOLDER = "grafana_dashboard", "grafana_folder"
@@ -42,14 +39,14 @@ def _render(tree: Tree, options: WrapOptions) -> dict[str, str]:
 
 
 def _objects(tree: Tree, options: WrapOptions) -> Iterator[tuple[str, Object]]:
-    groups = yaml.load(tree[RULES_PATH], _LOADER)["groups"]  # noqa: S506 - a safe one
+    groups = from_yaml(tree[RULES_PATH])["groups"]
     for number, part in enumerate(split_groups([_in_namespace(group, options.namespace) for group in groups]), 1):
         name = object_name(options, "rules", str(number))
         yield (
             f"prometheusrule-{number}.yaml",
             build_object(options, "monitoring.coreos.com/v1", "PrometheusRule", name, {"spec": {"groups": part}}),
         )
-    config = yaml.load(tree[ALERTMANAGER_FILE], _LOADER)  # noqa: S506 - a safe one
+    config = from_yaml(tree[ALERTMANAGER_FILE])
     yield "alertmanagerconfig.yaml", build_alertmanager_config(config, options)
     for path, text in tree.items():
         if path.startswith(_BOARDS):
@@ -83,7 +80,7 @@ def _config_map(board: str, text: str, options: WrapOptions) -> Object:
 
 
 def _readme(tree: Tree, options: WrapOptions) -> str:
-    keys = secret_keys(yaml.load(tree[ALERTMANAGER_FILE], _LOADER))  # noqa: S506 - a safe one
+    keys = secret_keys(from_yaml(tree[ALERTMANAGER_FILE]))
     files = "".join(f" \\\n      --from-file={key}={path}" for key, path in sorted(keys.items()))
     secret = secret_name(options)
     made = f"    kubectl -n {options.namespace} create secret generic {secret}{files}\n" if keys else ""
@@ -98,7 +95,7 @@ def _readme(tree: Tree, options: WrapOptions) -> str:
 
 def _rules(tree: Tree) -> str | None:
     objects = [
-        yaml.load(text, _LOADER)  # noqa: S506 - a safe one
+        from_yaml(text)
         for path, text in sorted(tree.items(), key=lambda item: (len(item[0]), item[0]))
         if path.startswith(f"{FOLDER}/prometheusrule-")
     ]
