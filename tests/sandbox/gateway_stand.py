@@ -148,15 +148,18 @@ class GatewayStand:
 
 @asynccontextmanager
 async def gateway_stand(
-    *, own_zone: tuple[str, ...] | None = None, own_name: str = "globex-media", **changes: Any
+    *, own_zone: tuple[str, ...] | None = None, own_name: str = "globex-media", gpu_price: bool = True, **changes: Any
 ) -> AsyncIterator[GatewayStand]:
-    """The example estate. `own_zone` and `own_name` are given to the tenant globex-media, `changes` to the plan."""
+    """The example estate. `own_zone` and `own_name` are given to the tenant globex-media, `changes` to the plan. `gpu_price`:
+    whether GPU hours have a price."""
     data = yaml.safe_load((resource_folder("catalogs") / "hybrid.yaml").read_text(encoding="utf-8"))
     tenant = data["tenants"].pop("globex-media")
     if own_zone is not None:
         data["zones"]["own"] = {"regions": list(own_zone)}
         tenant["zone"] = "own"
     data["tenants"][own_name] = tenant
+    if not gpu_price:
+        del data["price_book"]["gpu_usd_per_hour"]
     with tempfile.TemporaryDirectory() as folder:
         unused = itertools.count(1)
         plan = plan_estate(

@@ -76,7 +76,7 @@ async def _everything(stand: GatewayStand) -> int:
 
 def test_every_series_is_of_the_contract_with_exactly_its_labels_and_type() -> None:
     async def scenario() -> None:
-        async with gateway_stand(gpu_usd_per_hour=None) as stand:
+        async with gateway_stand(gpu_price=False) as stand:
             await _everything(stand)
             await stand.complete("chat", IN_REGION, temperature=0)
             seen = set()
@@ -176,8 +176,7 @@ def test_cached_tokens_have_their_own_price_and_direction() -> None:
 @pytest.mark.parametrize("priced", [True, False], ids=["by GPU hours", "without any price"])
 def test_a_local_answer_costs_gpu_time_or_is_counted_as_unpriced(priced: bool) -> None:
     async def scenario() -> None:
-        changes = {} if priced else {"gpu_usd_per_hour": None}
-        async with gateway_stand(**changes) as stand:
+        async with gateway_stand(gpu_price=priced) as stand:
             await stand.complete("summariser", ANYWHERE)
             unpriced = await stand.samples("ai_gateway_unpriced_requests_total")
             assert [value for _, value in unpriced] == ([] if priced else [1])
@@ -297,7 +296,7 @@ def test_the_audit_exporter_counts_from_the_log_what_the_gateway_counted() -> No
     catalog = load_catalog(resource_folder("catalogs") / "hybrid.yaml").catalog
 
     async def scenario() -> None:
-        async with gateway_stand(gpu_usd_per_hour=None) as stand:
+        async with gateway_stand(gpu_price=False) as stand:
             await _everything(stand)
             for _ in range(2):  # a miss, and then a hit
                 await stand.complete("chat", IN_REGION, temperature=0)

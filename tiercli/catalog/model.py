@@ -320,6 +320,10 @@ class Catalog(Model):
             for server_name, server in provider.servers.items():
                 yield provider_name, server_name, server
 
+    def regions_of(self, tenant: Tenant) -> tuple[str, ...] | None:
+        """Where the calls of `tenant` may be served. None: anywhere."""
+        return self.zones[tenant.zone].regions
+
     def tenant_aliases(self, tenant: Tenant) -> tuple[str, ...]:
         """The aliases that `tenant` may call."""
         return tuple(self.aliases) if tenant.aliases is None else tenant.aliases

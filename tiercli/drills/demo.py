@@ -68,10 +68,10 @@ async def run_demo(
 def describe(estate: Estate, sandbox: Sandbox, out: Path, load: bool) -> list[str]:
     """Where everything listens, and how to look at it."""
     catalog, plan = estate.loaded.catalog, sandbox.plan
-    tenant = plan.tenants[0]
-    body = json.dumps({"model": tenant.aliases[0], "messages": [{"role": "user", "content": "hello"}]})
+    name, tenant = next(iter(catalog.tenants.items()))
+    body = json.dumps({"model": catalog.tenant_aliases(tenant)[0], "messages": [{"role": "user", "content": "hello"}]})
     call = (
-        f"curl {plan.gateways[0].url}/v1/chat/completions -H 'x-tenant: {quote(tenant.name, safe='')}' "
+        f"curl {plan.gateways[0].url}/v1/chat/completions -H 'x-tenant: {quote(name, safe='')}' "
         f"-H 'x-feature: {quote(tenant.features[0], safe='')}' -H 'content-type: application/json' -d '{body}'"
     )
     return [

@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric as Family
 from tiercli.audit.record import AuditRecord
 from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
-from tiercli.exporters.audit_tally import CatalogNames, Tally, TallyState
+from tiercli.exporters.audit_tally import Tally, TallyState
 from tiercli.exporters.followed_file import FollowedFile, Position
 from tiercli.signals.label_policy import metric_policies
 
@@ -51,7 +51,7 @@ class AuditExporter:
     ) -> None:
         """`decode` makes a record of a line. With `state`, a file, it goes on where it was at the last scrape; else it begins
         at the start of `path`, or at its end. Raises InvalidInput where `state` is not such a file."""
-        self._tally = Tally(CatalogNames.of(catalog), catalog.price_book.version)
+        self._tally = Tally(catalog)
         self._decode, self._state_file = decode, state
         self._lock = threading.Lock()
         self._malformed = 0

@@ -14,7 +14,7 @@ import msgspec
 from prometheus_client.metrics_core import Metric as Family
 
 from tiercli.audit.record import ANSWERED, EVAL_SCORE, AuditRecord, Considered, Fall, Usage
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Catalog, Offer
 from tiercli.exporters.contract_families import Histogram, LabelValues, contract_family, contract_histogram
 from tiercli.signals.contract import ERROR_CODES, FAILURE, METRICS_BY_NAME, SUCCESS, MetricType
 from tiercli.signals.label_policy import MetricPolicy
@@ -45,35 +45,8 @@ COUNTED = (
 _BUCKETS = {
     name: METRICS_BY_NAME[name].buckets for name in COUNTED if METRICS_BY_NAME[name].type is MetricType.HISTOGRAM
 }
+_NO_OFFER = Offer("", "", "")
 _CACHE_KINDS, _CACHE_RESULTS = ("exact", "semantic"), ("hit", "miss")
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogNames:
-    """The names that become labels. `zones`: the regions where each tenant's calls may be served, None: anywhere. `steps`: of
-    each alias the candidates (provider/model/region) in their order."""
-
-    zones: Mapping[str, tuple[str, ...] | None]
-    features: frozenset[str]
-    offers: frozenset[tuple[str, str, str]]
-    places: frozenset[tuple[str, str]]
-    steps: Mapping[str, tuple[str, ...]]
-
-    @classmethod
-    def of(cls, catalog: Catalog) -> CatalogNames:
-        """Those of `catalog`."""
-        return cls(
-            zones={name: catalog.zones[tenant.zone].regions for name, tenant in catalog.tenants.items()},
-            features=frozenset(feature for tenant in catalog.tenants.values() for feature in tenant.features),
-            offers=frozenset(catalog.offers()),
-            places=frozenset(catalog.provider_regions()),
-            steps={
-                name: tuple(
-                    f"{candidate.provider}/{candidate.model}/{candidate.region}" for candidate in alias.candidates
-                )
-                for name, alias in catalog.aliases.items()
-            },
-        )
 
 
 @dataclass(slots=True)
@@ -121,14 +94,20 @@ class TallyState(msgspec.Struct):
 class Tally:
     """Counts records. `unknown`: how often a record named what the catalog does not have."""
 
-    def __init__(self, names: CatalogNames, price_book: str) -> None:
-        """`price_book`: the catalog's version."""
-        self._names = names
-        self._regions = {region for _, region in names.places}
+    def __init__(self, catalog: Catalog) -> None:
+        self._zones = {name: catalog.regions_of(tenant) for name, tenant in catalog.tenants.items()}
+        self._features = {feature for tenant in catalog.tenants.values() for feature in tenant.features}
+        self._offers, self._places = set(catalog.offers()), set(catalog.provider_regions())
+        self._regions = {region for _, region in self._places}
+        # Of each alias the candidates in their order.
+        self._steps = {
+            name: ["/".join((one.provider, one.model, one.region)) for one in alias.candidates]
+            for name, alias in catalog.aliases.items()
+        }
         self.counted = Counted(
             {name: defaultdict(float) for name in COUNTED if name not in _BUCKETS},
             {name: {} for name in _BUCKETS},
-            price_book,
+            catalog.price_book.version,
         )
         self._counters, self._histograms = self.counted.counters, self.counted.histograms
         self._counters["ai_gateway_audit_records_total"][()] = 0.0
@@ -138,15 +117,15 @@ class Tally:
     def add(self, record: AuditRecord, *, written: bool = True) -> None:
         """Count one record; not as one of the log where it could not be `written`. Raises ValueError for an eval score whose
         time is none."""
-        alias = self._known(record.model_alias, self._names.steps)
+        alias = self._known(record.model_alias, self._steps)
         if record.record == EVAL_SCORE:
             if record.score is not None and alias:
                 self._scores[alias].append((record.seconds, record.score))
             return
         counters = self._counters
         counters["ai_gateway_audit_records_total"][()] += record.calls * written
-        tenant = self._known(record.tenant, self._names.zones)
-        feature = self._known(record.feature, self._names.features)
+        tenant = self._known(record.tenant, self._zones)
+        feature = self._known(record.feature, self._features)
         attempts = _attempts(record)
         for attempt in attempts:
             self._add_attempt(alias, attempt, record.calls)
@@ -209,18 +188,16 @@ class Tally:
         self.unknown += bool(name)
         return ""
 
-    def _offer(self, attempt: Considered) -> tuple[str, str, str]:
+    def _offer(self, attempt: Considered) -> Offer:
         """Of a model that is not offered there, the place alone is known."""
-        offer = (attempt.provider, attempt.model_version, attempt.region)
-        if offer in self._names.offers:
+        offer = Offer(attempt.provider, attempt.model_version, attempt.region)
+        if offer in self._offers:
             return offer
-        known = (attempt.provider, attempt.region) in self._names.places
-        return (attempt.provider, "", attempt.region) if known else ("", "", "")
+        return Offer(offer.provider, "", offer.region) if (offer.provider, offer.region) in self._places else _NO_OFFER
 
     def _add_attempt(self, alias: str, attempt: Considered, calls: int) -> None:
         offer, counters = self._offer(attempt), self._counters
-        provider, model, _ = offer
-        self.unknown += not model
+        self.unknown += not offer.model
         failed = attempt.result != ANSWERED
         counters["ai_gateway_requests_total"][*offer, FAILURE if failed else SUCCESS] += calls
         if attempt.latency_s is not None and calls == 1:
@@ -230,7 +207,7 @@ class Tally:
         if failed:
             counters["ai_gateway_errors_total"][*offer, _code(attempt.result)] += calls
         if attempt.result == "POSTCONDITION_FAILED":
-            counters["ai_gateway_postcondition_violations_total"][provider, model, alias] += calls
+            counters["ai_gateway_postcondition_violations_total"][offer.provider, offer.model, alias] += calls
 
     def _add_tokens(self, record: AuditRecord, attempts: list[Considered], tenant: str) -> None:
         """Of each attempt, where the record has that; else of the call, at the last attempt."""
@@ -253,7 +230,7 @@ class Tally:
             falls = tuple(
                 Fall(name, following, attempt.result) for name, following, attempt in steps if name != following
             )
-        known = self._names.steps.get(alias, ())
+        known = self._steps.get(alias, [])
         for fall in falls:
             if fall.from_ in known and fall.to in known:
                 self._counters["ai_gateway_fallbacks_total"][alias, fall.from_, fall.to, _code(fall.reason)] += 1
@@ -265,7 +242,7 @@ class Tally:
         served = record.region or (used.region if used is not None else last)
         region = served if served in self._regions else ""
         counters["ai_gateway_tenant_requests_total"][tenant, region, status] += record.calls
-        allowed = self._names.zones.get(tenant)
+        allowed = self._zones.get(tenant)
         if served and answered and allowed is not None and served not in allowed:
             counters["ai_gateway_zone_violations_total"][tenant, region] += record.calls
         if record.scope_denied:
@@ -274,7 +251,7 @@ class Tally:
     def _add_answer(self, record: AuditRecord, attempt: Considered, feature: str, alias: str) -> None:
         """Counted at the candidate that was called: another region may have served the call."""
         if alias:
-            steps, step = self._names.steps[alias], record.fallback_step
+            steps, step = self._steps[alias], record.fallback_step
             if step is None or not 0 <= step < len(steps):
                 candidate = _candidate(attempt)
                 step = steps.index(candidate) if candidate in steps else None

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import Metric as Family
 from tiercli.audit.audit_log import AuditLog, audit_line
 from tiercli.audit.record import ANSWERED, CLIENT_CLOSED, AuditRecord, Considered, ModelUsed, Route, Usage
 from tiercli.catalog.model import Catalog
-from tiercli.exporters.audit_tally import CatalogNames, Tally
+from tiercli.exporters.audit_tally import Tally
 from tiercli.exporters.contract_families import contract_family
 from tiercli.faults.proxy.observing import Observation
 from tiercli.measuring.observed_call import ObservedCall
@@ -43,7 +43,7 @@ class Measures:
     def __init__(self, catalog: Catalog, audit: AuditLog) -> None:
         self._catalog, self._audit = catalog, audit
         self._price_book = catalog.price_book.version
-        self._tally = Tally(CatalogNames.of(catalog), self._price_book)
+        self._tally = Tally(catalog)
         self._policies = metric_policies(catalog)
         self._lock = threading.Lock()
         self._places: list[Place] = []

@@ -13,11 +13,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from tiercli.catalog.field_types import Tier
-from tiercli.catalog.model import Catalog, Price, Provider, Typical
+from tiercli.catalog.model import Catalog, Provider, Typical
 from tiercli.errors import InvalidInput, Location, Problem
-from tiercli.exporters.audit_tally import CatalogNames
 from tiercli.faults.proxy.routes import ProxyPlan, Route
-from tiercli.signals.label_policy import MetricPolicy, metric_policies
 
 GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)
 EVAL_SCORE = 0.9  # of an alias for which the catalog states none
@@ -83,29 +81,6 @@ class AliasPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TenantPlan:
-    """A tenant. `zone_regions` None: its calls may be served anywhere."""
-
-    name: str
-    features: tuple[str, ...]
-    aliases: tuple[str, ...]
-    zone: str
-    zone_regions: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PricePlan:
-    """US dollars per million tokens of one model."""
-
-    provider: str
-    model: str
-    input: float
-    output: float
-    cache_read: float | None
-    cache_write: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayPlan:
     """One instance of the gateway."""
 
@@ -126,8 +101,9 @@ class GatewayPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstatePlan:
-    """The whole simulated estate. `gpu_usd_per_hour` None: the local tier has no price. `policies`: of each metric."""
+    """The whole simulated estate."""
 
+    catalog: Catalog
     folder: Path
     gateways: tuple[GatewayPlan, ...]
     gateway_timeout_s: float
@@ -136,12 +112,6 @@ class EstatePlan:
     proxy: ProxyPlan
     endpoints: tuple[Endpoint, ...]
     aliases: tuple[AliasPlan, ...]
-    tenants: tuple[TenantPlan, ...]
-    prices: tuple[PricePlan, ...]
-    price_book_version: str
-    gpu_usd_per_hour: float | None
-    policies: dict[str, MetricPolicy]
-    names: CatalogNames
     seed: int = 1
     cooldown_s: float = 0.0  # how long a candidate is left out that fails again and again; 0: never
 
@@ -158,6 +128,7 @@ def plan_estate(
         for number in range(len(catalog.gateway.targets))
     )
     return EstatePlan(
+        catalog=catalog,
         folder=folder,
         gateways=gateways,
         gateway_timeout_s=GATEWAY_TIMEOUT_S,
@@ -166,32 +137,13 @@ def plan_estate(
         proxy=ProxyPlan(control_port=allocate(), token_file=token_file, routes=tuple(_routes(endpoints, gateways))),
         endpoints=endpoints,
         aliases=_aliases(catalog, endpoints),
-        tenants=tuple(
-            TenantPlan(
-                name=name,
-                features=tenant.features,
-                aliases=catalog.tenant_aliases(tenant),
-                zone=tenant.zone,
-                zone_regions=catalog.zones[tenant.zone].regions,
-            )
-            for name, tenant in catalog.tenants.items()
-        ),
-        prices=tuple(
-            _price(provider, model, price)
-            for provider, models in catalog.price_book.models.items()
-            for model, price in models.items()
-        ),
-        price_book_version=catalog.price_book.version,
-        gpu_usd_per_hour=catalog.price_book.gpu_usd_per_hour,
-        policies=metric_policies(catalog),
-        names=CatalogNames.of(catalog),
         seed=seed,
     )
 
 
 def write_plan(plan: EstatePlan, path: Path) -> None:
     """Write `plan` as JSON, readable by its owner only. Raises OSError."""
-    content = TypeAdapter(EstatePlan).dump_json(plan, indent=1)
+    content = TypeAdapter(EstatePlan).dump_json(plan, indent=1, by_alias=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
         stream.write(content)
 
@@ -313,14 +265,3 @@ def _aliases(catalog: Catalog, endpoints: tuple[Endpoint, ...]) -> tuple[AliasPl
     if problems:
         raise InvalidInput("the catalog's aliases name places that cannot be simulated", problems)
     return tuple(aliases)
-
-
-def _price(provider: str, model: str, price: Price) -> PricePlan:
-    return PricePlan(
-        provider=provider,
-        model=model,
-        input=price.input,
-        output=price.output,
-        cache_read=price.cache_read,
-        cache_write=price.cache_write,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tiercli.sandbox.plan import CandidatePlan, Endpoint, EstatePlan, TenantPlan
+from tiercli.sandbox.plan import CandidatePlan, Endpoint, EstatePlan
 from tiercli.sandbox.providers.answers import mean_output_tokens, mean_seconds, usual_output_tokens
 from tiercli.signals.costs import gpu_cost_usd, token_cost_usd
 
@@ -32,13 +32,14 @@ def usual_of(plan: EstatePlan, traffic: Traffic) -> Usual:
     """What `traffic` comes to when every call is answered by the first candidate in its tenant's zone."""
     endpoints = {endpoint.key: endpoint for endpoint in plan.endpoints}
     aliases = {alias.name: alias for alias in plan.aliases}
-    tenants = {tenant.name: tenant for tenant in plan.tenants}
     tenant_usd: dict[str, float] = {}
     calls: dict[str, float] = {}
     tokens: dict[str, float] = {}
     spent: dict[str, float] = {}
     for (alias, tenant, feature), rate in traffic.calls.items():
-        candidate = _first(aliases[alias].candidates, tenants[tenant])
+        zone = plan.catalog.regions_of(plan.catalog.tenants[tenant])
+        served = (candidate for candidate in aliases[alias].candidates if zone is None or candidate.region in zone)
+        candidate = next(served, None)
         if candidate is None:
             continue
         output = mean_output_tokens(usual_output_tokens(alias, feature), traffic.max_tokens)
@@ -54,17 +55,13 @@ def usual_of(plan: EstatePlan, traffic: Traffic) -> Usual:
     )
 
 
-def _first(candidates: tuple[CandidatePlan, ...], tenant: TenantPlan) -> CandidatePlan | None:
-    zone = tenant.zone_regions
-    return next((one for one in candidates if zone is None or one.region in zone), None)
-
-
 def _cost(
     plan: EstatePlan, candidate: CandidatePlan, endpoint: Endpoint, input_tokens: float, output_tokens: float
 ) -> float:
-    for price in plan.prices:
-        if (price.provider, price.model) == (candidate.provider, candidate.model):
-            return token_cost_usd(price, input_tokens=input_tokens, output_tokens=output_tokens)
-    if endpoint.tier == "local" and plan.gpu_usd_per_hour is not None:
-        return gpu_cost_usd(endpoint.gpus, endpoint.concurrency, mean_seconds(endpoint), plan.gpu_usd_per_hour)
+    book = plan.catalog.price_book
+    price = book.models.get(candidate.provider, {}).get(candidate.model)
+    if price is not None:
+        return token_cost_usd(price, input_tokens=input_tokens, output_tokens=output_tokens)
+    if endpoint.tier == "local" and book.gpu_usd_per_hour is not None:
+        return gpu_cost_usd(endpoint.gpus, endpoint.concurrency, mean_seconds(endpoint), book.gpu_usd_per_hour)
     return 0.0

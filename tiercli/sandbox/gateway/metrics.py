@@ -15,6 +15,7 @@ from tiercli.sandbox.gateway.conditions import Conditions
 from tiercli.sandbox.gateway.limits import Quotas
 from tiercli.sandbox.gateway.upstream import Credentials
 from tiercli.sandbox.plan import EstatePlan
+from tiercli.signals.label_policy import metric_policies
 
 # The queue depth of the local servers is their own metric.
 EMITTED = (
@@ -47,7 +48,7 @@ class GatewayMetrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The metrics as they are now. No evals are run in a sandbox: their scores are set."""
-        policies, quotas = self._plan.policies, self._quotas
+        policies, quotas = metric_policies(self._plan.catalog), self._quotas
         scores = {alias.name: self._conditions.eval_score(alias.name, alias.eval_score) for alias in self._plan.aliases}
         yield from self._tally.counted.families(policies, scores)
         yield contract_family("ai_gateway_quota_bucket_fill_ratio", quotas.fill_ratios(), policies)

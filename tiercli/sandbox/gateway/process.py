@@ -52,7 +52,7 @@ class Gateway:
         self._cache = ExactCache()
         self._cooldown = Cooldown(plan.cooldown_s)
         self._credentials = Credentials()
-        tally = Tally(plan.names, plan.price_book_version)
+        tally = Tally(plan.catalog)
         self._records = Records(plan, tally, audit, self._conditions)
         self._metrics = GatewayMetrics(plan, tally, audit, self._quotas, self._credentials, self._conditions)
         self._upstream: Upstream | None = None
@@ -85,7 +85,7 @@ class Gateway:
         return web.json_response({"status": status}, status=200 if self._audit.healthy else 503)
 
     async def _models(self, _: web.Request) -> web.Response:
-        models = [{"id": name, "object": "model", "owned_by": "gateway"} for name in self._router.aliases]
+        models = [{"id": name, "object": "model", "owned_by": "gateway"} for name in self._plan.catalog.aliases]
         return web.json_response({"object": "list", "data": models})
 
     async def _expose(self, request: web.Request) -> web.Response:
@@ -95,12 +95,12 @@ class Gateway:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         call = Call(uuid.uuid4().hex, began=time.monotonic())
         tenant, feature = _header(request, "x-tenant"), _header(request, "x-feature")
-        known = self._router.tenants.get(tenant)
+        known = self._plan.catalog.tenants.get(tenant)
         call.tenant = tenant if known else ""
         call.feature = feature if known and feature in known.features else ""
         try:
             body = await _read_body(request)
-            call.alias = body["model"] if body["model"] in self._router.aliases else ""
+            call.alias = body["model"] if body["model"] in self._plan.catalog.aliases else ""
             steps, outside = self._router.resolve(body["model"], tenant, feature)
         except Denied as denied:
             call.scope_denied = denied.scope

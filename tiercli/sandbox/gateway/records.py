@@ -12,7 +12,7 @@ from tiercli.exporters.audit_tally import Tally
 from tiercli.sandbox.gateway.conditions import Conditions
 from tiercli.sandbox.gateway.routing import Considered
 from tiercli.sandbox.gateway.upstream import Attempt
-from tiercli.sandbox.plan import EstatePlan, PricePlan
+from tiercli.sandbox.plan import EstatePlan
 from tiercli.signals.contract import FAILURE, SUCCESS
 from tiercli.signals.costs import gpu_cost_usd, token_cost_usd
 
@@ -51,8 +51,8 @@ class Records:
     """Writes the record of each call that has ended to `audit`, and counts it in `tally`."""
 
     def __init__(self, plan: EstatePlan, tally: Tally, audit: AuditLog, conditions: Conditions) -> None:
-        self._plan, self._tally, self._audit, self._conditions = plan, tally, audit, conditions
-        self._prices: dict[tuple[str, str], PricePlan] = {(price.provider, price.model): price for price in plan.prices}
+        self._tally, self._audit, self._conditions = tally, audit, conditions
+        self._price_book = plan.catalog.price_book
 
     def finish(self, call: Call) -> None:
         """A call has ended. What the record adds up to is counted even if the record is lost."""
@@ -78,7 +78,7 @@ class Records:
             "model_used": {**_place(answered), "region": region} if answered else None,
             "usage": answered.usage if answered else _NOTHING,
             "cost_usd": None if unpriced else round(sum(cost or 0.0 for cost in costs), 9),
-            "price_book_version": self._plan.price_book_version,
+            "price_book_version": self._price_book.version,
             "cache_status": call.cache,
             "fallback_step": step.number if step else None,
             "degraded": step is not None and step.number > 0,
@@ -96,7 +96,7 @@ class Records:
         """US dollars of one attempt: tokens by the price book; for a local server without a token price the share of its GPU
         time that the attempt held. None if neither is known."""
         candidate, endpoint = attempt.step.candidate, attempt.endpoint
-        price = self._prices.get((candidate.provider, candidate.model))
+        price = self._price_book.models.get(candidate.provider, {}).get(candidate.model)
         if price is not None:
             used = attempt.usage or _NOTHING
             return self._conditions.price_factor(candidate.provider) * token_cost_usd(
@@ -106,8 +106,9 @@ class Records:
                 cache_read=used.cache_read_tokens,
                 cache_write=used.cache_write_tokens,
             )
-        if endpoint.tier == "local" and self._plan.gpu_usd_per_hour is not None:
-            return gpu_cost_usd(endpoint.gpus, endpoint.concurrency, attempt.seconds, self._plan.gpu_usd_per_hour)
+        per_hour = self._price_book.gpu_usd_per_hour
+        if endpoint.tier == "local" and per_hour is not None:
+            return gpu_cost_usd(endpoint.gpus, endpoint.concurrency, attempt.seconds, per_hour)
         return None
 
 

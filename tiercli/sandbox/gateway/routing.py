@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tiercli.sandbox.plan import AliasPlan, CandidatePlan, Endpoint, EstatePlan, TenantPlan
+from tiercli.sandbox.plan import CandidatePlan, Endpoint, EstatePlan
 
 
 class Denied(Exception):
@@ -49,26 +49,26 @@ class Router:
     """Resolves aliases for tenants, within the tenant's zone."""
 
     def __init__(self, plan: EstatePlan) -> None:
-        self.aliases: dict[str, AliasPlan] = {alias.name: alias for alias in plan.aliases}
-        self.tenants: dict[str, TenantPlan] = {tenant.name: tenant for tenant in plan.tenants}
+        self._catalog = plan.catalog
+        self._aliases = {alias.name: alias for alias in plan.aliases}
         self._endpoints = {endpoint.key: endpoint for endpoint in plan.endpoints}
         self._turns: dict[tuple[str, ...], int] = {}
 
     def resolve(self, alias: str, tenant: str, feature: str) -> tuple[tuple[Step, ...], tuple[Considered, ...]]:
         """The candidates that may serve this call, in order, and those that may not. Raises Denied."""
-        known = self.tenants.get(tenant)
+        known = self._catalog.tenants.get(tenant)
         if known is None:
             raise Denied(403, "INVALID_REQUEST", f"unknown tenant {tenant!r}: who calls is in the header x-tenant")
-        if alias not in self.aliases:
+        if alias not in self._aliases:
             raise Denied(404, "INVALID_REQUEST", f"no alias {alias!r}")
-        if alias not in known.aliases:
+        if alias not in self._catalog.tenant_aliases(known):
             raise Denied(403, "INVALID_REQUEST", f"{tenant!r} may not call {alias!r}", scope=True)
         if feature not in known.features:
             raise Denied(403, "INVALID_REQUEST", f"{tenant!r} has no feature {feature!r} (x-feature)", scope=True)
         permitted, outside = [], []
-        for number, candidate in enumerate(self.aliases[alias].candidates):
+        for number, candidate in enumerate(self._aliases[alias].candidates):
             step = Step(number, candidate)
-            if known.zone_regions is None or candidate.region in known.zone_regions:
+            if self.in_zone(tenant, candidate.region):
                 permitted.append(step)
             else:
                 outside.append(Considered(step, "outside the tenant's zone"))
@@ -76,7 +76,7 @@ class Router:
 
     def in_zone(self, tenant: str, region: str) -> bool:
         """Whether `tenant`'s calls may be served in `region`."""
-        regions = self.tenants[tenant].zone_regions
+        regions = self._catalog.regions_of(self._catalog.tenants[tenant])
         return regions is None or region in regions
 
     def endpoints(self, candidate: CandidatePlan) -> Iterator[Endpoint]:
