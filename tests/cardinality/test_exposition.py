@@ -91,7 +91,7 @@ def test_a_malformed_line_is_told_at_its_place_and_the_rest_is_read(
 def test_the_same_series_twice_is_one_too_many_whatever_the_order_of_its_labels() -> None:
     exposed = read_exposition(['a{x="1",y="2"} 1', 'a{y="2",x="1"} 2', 'a{x="1"} 1'], "x")
     assert (exposed.series["a"], exposed.wrong) == (2, 1)
-    assert "stands there twice" in exposed.problems[0].found
+    assert "appears twice" in exposed.problems[0].found
 
 
 def test_many_malformed_lines_are_counted_and_some_shown() -> None:
@@ -137,7 +137,7 @@ def test_malformed_text_is_exit_2_and_the_rest_is_judged(run_tiercli: Run, tmp_p
     assert done.returncode == 2
     assert "'acme-crop' is not in the catalog" in done.stdout
     assert "malformed: '1'" in done.stderr
-    assert "up stands there twice" in done.stderr
+    assert "up appears twice" in done.stderr
     assert "2 lines that Prometheus would not take" in done.stderr
 
 

@@ -124,7 +124,7 @@ def test_the_cost_is_of_what_is_scraped_and_what_is_recorded(hybrid: LoadedCatal
 
 def test_what_is_scraped_and_not_counted_is_said(run_tiercli: Run) -> None:
     done = run_tiercli("budget", str(HYBRID.parent / "starter.yaml"))
-    assert "not counted, the own metrics of: 1 server of vllm, which names no binding" in done.stdout
+    assert "not counted: the own metrics of 1 server of vllm, which has no binding" in done.stdout
     said = json.loads(run_tiercli("budget", str(HYBRID.parent / "litellm-vllm.yaml"), "--format", "json").stdout)
     assert said["not_counted"] == []
 
@@ -203,8 +203,8 @@ def test_the_arithmetic_of_a_metric_is_explained(run_tiercli: Run) -> None:
     ("arguments", "said"),
     [
         (("--set", "tennants=3"), "unknown dimension 'tennants'; did you mean 'tenants'?"),
-        (("--set", "tenants=0"), "'tenants=0': '0' is no number"),
-        (("--set", "tenants=many"), "'many' is no number"),
+        (("--set", "tenants=0"), "'tenants=0': '0' is not a valid number"),
+        (("--set", "tenants=many"), "'many' is not a valid number"),
         (("--explain", "ai_gateway_cost"), "unknown metric 'ai_gateway_cost'"),
         (("--against", "nothing.yaml"), "nothing.yaml"),
     ],

@@ -175,7 +175,7 @@ def test_a_vendor_is_in_the_table_in_the_arithmetic_and_in_what_would_help(run_t
     assert "tier:provider:errors:rate5m" in by_label["exception_class"]
     explained = run_tiercli("budget", str(LITELLM_VLLM), "--explain", "vllm:e2e_request_latency_seconds").stdout
     assert "21 buckets + the bucket +Inf + sum + count + created" in explained
-    assert "one value beside the others: engine (more of them: cardinality.label_values)" in explained
+    assert "one value for each combination of the others: engine (more: cardinality.label_values)" in explained
 
 
 def with_cardinality(tmp_path: Path, **changes: Any) -> str:

@@ -1,5 +1,5 @@
-"""What the catalog's cardinality says of metrics and labels, against what there is: a budget of a metric that does not exist
-would hold nothing back."""
+"""Series budgets: of metrics that exist, and not raised without a reason. A budget of a metric that does not exist limits
+nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_budgets(catalog: Catalog, document: Document) -> list[Problem]:
 
 
 def _bindings(catalog: Catalog) -> Iterator[Binding]:
-    """Those that the catalog names and that there are; others are reported elsewhere."""
+    """The known bindings that the catalog names; unknown ones are reported elsewhere."""
     named = [catalog.gateway.binding, *(source.binding for source in catalog.sources.values())]
     named += [provider.binding for provider in catalog.providers.values() if provider.binding is not None]
     known = set(binding_names())
@@ -46,7 +46,7 @@ def _bindings(catalog: Catalog) -> Iterator[Binding]:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """A budget that is higher than it was, or gone. `after` None: nothing bounds it any more."""
+    """A budget that is higher than before, or removed (`after` is None)."""
 
     name: str
     before: SeriesBudget
@@ -54,12 +54,12 @@ class Raised:
 
     @property
     def explained(self) -> bool:
-        """Whether it says a reason that it did not say before. A budget that is gone says none."""
+        """Whether it has a new reason. A removed budget has none."""
         return self.after is not None and self.after.reason.strip() != self.before.reason.strip()
 
 
 def raised_budgets(old: Catalog, new: Catalog) -> Iterator[Raised]:
-    """Every budget that is higher than in `old`, or gone; that of all first."""
+    """Every budget that is higher than in `old`, or removed; the total first."""
     if new.cardinality.total.series > old.cardinality.total.series:
         yield Raised(TOTAL_BUDGET, old.cardinality.total, new.cardinality.total)
     for name, before in old.cardinality.metrics.items():

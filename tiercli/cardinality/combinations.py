@@ -106,7 +106,7 @@ EVAL_TARGETS = _listed(
 PROVIDERS = _listed(("provider",), lambda catalog: ((name,) for name in catalog.providers), "providers")
 PRICES = _listed(("provider", "model", "direction"), _prices, "prices of the price book")
 REGIONS = _listed(("provider", "region"), Catalog.provider_regions, "regions, whether or not a model is offered there")
-TIERS = _listed(("tier",), lambda catalog: ((one.tier,) for one in catalog.providers.values()), "tiers")
+TIERS = _listed(("tier",), lambda catalog: ((provider.tier,) for provider in catalog.providers.values()), "tiers")
 TIER_FALLS = _listed(("from_tier", "to_tier"), _tier_falls, "tiers of steps from one candidate to the next")
 DEPLOYMENTS = _listed(
     ("deployment",), lambda catalog: ((name,) for name in catalog.gateway.deployments), "deployments of the gateway"

@@ -16,7 +16,7 @@ from tiercli.catalog.model import Catalog, Tenant
 from tiercli.signals.label_policy import TENANT, TenantGroups
 
 Labels = frozenset[str]
-# What a tenant reaches: the regions or providers of its aliases' candidates, or the regions outside its zone.
+# What a tenant reaches: the regions or providers of the candidates of its aliases, or the regions outside its zone.
 _Reached = Literal["region", "provider", "outside"]
 # What decides that: tenants of which it is the same reach the same.
 _DECIDED_BY = {"region": attrgetter("aliases"), "provider": attrgetter("aliases"), "outside": attrgetter("zone")}

@@ -1,7 +1,7 @@
-"""Exposition text, Prometheus' own format and OpenMetrics, read for what it costs: series by metric, values by label.
+"""Exposition text, in Prometheus' format or OpenMetrics, counted: series by metric, values by label.
 
-Prometheus refuses a scrape in which one line is malformed. Here each is told with its line and column, and the others are read:
-so one look finds all of them. (prometheus_client's parsers stop at the first.)
+Prometheus rejects a scrape in which one line is malformed. Here every malformed line is reported with line and column, and the
+others are counted. (prometheus_client's parsers stop at the first.)
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ _SAMPLE = re.compile(
 _PAIRS = re.compile(rf"({_KEY})\s*=\s*({_STRING})")
 _SUFFIXES = ("_bucket", "_sum", "_count")
 SHOWN_PROBLEMS = 20
-# Labels of the contract whose values a catalog knows; of others' metrics the labels that a binding says are the same.
+# Labels of the contract whose values a catalog knows; of other metrics, the labels that a binding maps to these.
 CATALOG_LABELS = frozenset(("tenant", "feature", "alias", "provider", "model", "region"))
-# What catalogs know and bindings can say; provider, model and region only where a gateway has the catalog's own names.
+# Dimensions whose values a gateway takes from the catalog; its names of providers, models and regions are often its own.
 _KNOWN_DIMENSIONS = frozenset(("tenant", "alias", "deployment"))
 
 
 @dataclass(frozen=True)
 class ScrapedMetrics:
-    """By metric its labels that are looked at, each with the dimension of the catalog that its values are of; and by series
+    """`labels`: by metric its watched labels, each with the dimension of the catalog that its values belong to. `parts`: by series
     name the metric that it is a part of, where the names differ."""
 
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
 
     def family(self, series: str) -> str:
-        """The metric that a series is of."""
+        """The metric that a series belongs to."""
         return self.parts.get(series, series)
 
     @property
     def watched(self) -> frozenset[str]:
-        """Every label that is looked at, of whatever metric."""
+        """Every label that is watched, of any metric."""
         return frozenset(label for labels in self.labels.values() for label in labels)
 
 
 def _contract() -> ScrapedMetrics:
-    labels = {one.name: {label: label for label in one.labels if label in CATALOG_LABELS} for one in CONTRACT}
-    histograms = [one.name for one in CONTRACT if one.type is MetricType.HISTOGRAM]
+    labels = {metric.name: {label: label for label in metric.labels if label in CATALOG_LABELS} for metric in CONTRACT}
+    histograms = [metric.name for metric in CONTRACT if metric.type is MetricType.HISTOGRAM]
     return ScrapedMetrics(labels, {f"{name}{part}": name for name in histograms for part in _SUFFIXES})
 
 
@@ -70,13 +70,10 @@ def scraped_metrics(catalog: Catalog) -> ScrapedMetrics:
     labels = dict(CONTRACT_ONLY.labels) if native else {}
     parts = dict(CONTRACT_ONLY.parts) if native else {}
     for source in VendorCounts(catalog).sources:
-        of = (
-            {label: value for label, value in source.binding.label_values.items() if value in _KNOWN_DIMENSIONS}
-            if source.provider is None
-            else {}
-        )
+        values = source.binding.label_values if source.provider is None else {}
+        dimensions = {label: str(value) for label, value in values.items() if value in _KNOWN_DIMENSIONS}
         for name, metric, _ in source.binding.counted():
-            labels[name] = {label: str(of[label]) for label in metric.labels if label in of}
+            labels[name] = {label: dimensions[label] for label in metric.labels if label in dimensions}
             if metric.type == "histogram":
                 parts |= {f"{name}{part}": name for part in _SUFFIXES}
             if source.binding.created and metric.type != "gauge":
@@ -87,8 +84,8 @@ def scraped_metrics(catalog: Catalog) -> ScrapedMetrics:
 @dataclass
 class Exposed:
     """What a text exposes. `series`: by metric, a histogram's parts together; `values`: series by metric of the contract, label
-    and value; `types`: as the text says; `problems`: lines that are malformed, and series that stand there twice (the first
-    SHOWN_PROBLEMS), `wrong` how many there are."""
+    and value; `types`: as the text says; `problems`: malformed lines and duplicate series (the first SHOWN_PROBLEMS);
+    `wrong`: their number."""
 
     series: Counter[str] = field(default_factory=Counter)
     values: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -98,8 +95,8 @@ class Exposed:
 
 
 def read_exposition(lines: Iterable[str], name: str, scraped: ScrapedMetrics = CONTRACT_ONLY) -> Exposed:
-    """Read exposition text line by line; `name` is what problems call it. Of `scraped` metrics the values of catalog labels
-    are counted."""
+    """Read exposition text line by line; `name`: the file in problems. Of `scraped` metrics, the values of catalog
+    labels are counted."""
     exposed = Exposed()
     seen: set[str] = set()
     families: dict[str, str] = {}
@@ -111,14 +108,14 @@ def read_exposition(lines: Iterable[str], name: str, scraped: ScrapedMetrics = C
         matched = _SAMPLE.match(text)
         if matched is None:
             if text.strip():
-                _tell(exposed, _malformed(text, Location(name, number)))
+                _report(exposed, _malformed(text, Location(name, number)))
             continue
         metric = matched[1] or matched[3][1:-1]
         pairs = _PAIRS.findall(matched[2] or matched[4] or "")
         key = metric + ",".join(sorted(f"{label}={value}" for label, value in pairs)) if pairs else metric
         if key in seen:
-            said = f"{metric} stands there twice with the same labels: Prometheus drops one"
-            _tell(exposed, Problem(Location(name, number, 1), said))
+            duplicate = f"{metric} appears twice with the same labels: Prometheus drops one"
+            _report(exposed, Problem(Location(name, number, 1), duplicate))
             continue
         seen.add(key)
         family = families.get(metric)
@@ -152,14 +149,14 @@ def _family(metric: str, types: dict[str, str], scraped: ScrapedMetrics) -> str:
     return known
 
 
-def _tell(exposed: Exposed, problem: Problem) -> None:
+def _report(exposed: Exposed, problem: Problem) -> None:
     exposed.wrong += 1
     if len(exposed.problems) < SHOWN_PROBLEMS:
         exposed.problems.append(problem)
 
 
 def _malformed(text: str, place: Location) -> Problem:
-    """Where a line stops being a sample, and what should be there."""
+    """Where a line stops being a sample, and what was expected there."""
     at, wanted = 0, "a metric's name"
     name = re.match(rf"{_NAME}|(?=\{{)", text)
     if name is not None:
@@ -173,8 +170,8 @@ def _malformed(text: str, place: Location) -> Problem:
         if value is not None:
             at, wanted = value.end(), "the end of the line, or a time"
     at += len(text[at:]) - len(text[at:].lstrip())
-    found = text[at : at + 20].strip() or "the end of the line"
-    return Problem(Location(place.file, place.line, at + 1), f"malformed: {found!r}", wanted)
+    rest = text[at : at + 20].strip() or "the end of the line"
+    return Problem(Location(place.file, place.line, at + 1), f"malformed: {rest!r}", wanted)
 
 
 def _after_labels(text: str, at: int) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The plan: how many series each metric can have at most, by what the catalog allows, and the verdict on its budgets."""
+"""The plan: how many series each metric can have at most, what they cost, and whether they fit the budgets."""
 
 from __future__ import annotations
 
@@ -83,15 +83,15 @@ class TargetSeries:
 
     @property
     def each(self) -> int | None:
-        """The series of one of them."""
+        """The series of one target."""
         share, rest = divmod(self.series, len(self.addresses))
         return None if rest else share
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every metric, most series first, the budget of them all, and what is scraped of each target. `not_counted`: whose own
-    metrics are scraped, and not known."""
+    """Every metric, most series first, the budget of them all, and what is scraped of each target. `not_counted`: servers whose
+    own metrics are scraped and unknown."""
 
     lines: tuple[Line, ...]
     budget: SeriesBudget
@@ -122,8 +122,8 @@ class Plan:
 def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Estates | None = None) -> Plan:
     """Count the series that `catalog` allows, with those of `rules`. Pure; it counts and builds no combination.
 
-    `estates`: the counts of the same catalog, where others need them too. What sources expose under names of their own is
-    counted as far as their bindings name it. Raises InvalidInput for an alarm whose identity holds a label that cannot be
+    `estates`: the counts of the same catalog, where others need them too. Metrics that sources
+    expose under names of their own are counted where their bindings list them. Raises InvalidInput for an alarm whose identity holds a label that cannot be
     counted.
     """
     rules = rules or RuleSeries()
@@ -153,13 +153,13 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
     alerts = sum(count_alerts(alarm, labels, counts.read_by(alarm)) for alarm, labels in rules.identities.items())
     if alerts:
         lines += [Line(name, "alerts", ("alertname", "…"), alerts, states) for name, states in SERIES_PER_ALERT.items()]
-    # Of its own metrics those by rule group are kept, and two others.
+    # Of Prometheus' own metrics, those by rule group are kept, and two others.
     by_group = sum(1 for name in PROMETHEUS_METRICS if name.startswith("prometheus_rule_"))
     own = by_group * len(rules.groups) + len(PROMETHEUS_METRICS) - by_group
     lines.append(Line("prometheus_*", "scrape", ("rule_group",), own))
     exposed = sum(line.label_sets * line.series_per_set for line in lines if line.kind == "contract")
     targets = _targets(catalog, vendor, exposed, own)
-    scraped = sum(len(one.addresses) for one in targets)
+    scraped = sum(len(target.addresses) for target in targets)
     lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), scraped, SERIES_PER_TARGET))
     lines.sort(key=lambda line: (-line.series, line.name))
     return Plan(tuple(lines), catalog.cardinality.total, tuple(targets), tuple(_not_counted(catalog)))
@@ -169,7 +169,7 @@ def _not_counted(catalog: Catalog) -> Iterator[str]:
     for name, provider in catalog.providers.items():
         servers = sum(server.metrics is not None for server in provider.servers.values())
         if servers and provider.binding is None:
-            yield f"{servers} server{'s' * (servers > 1)} of {name}, which names no binding"
+            yield f"{servers} server{'s' * (servers > 1)} of {name}, which has no binding"
 
 
 def _contract_lines(
@@ -214,21 +214,21 @@ def series_per_label_set(metric: Metric) -> int:
 def _targets(catalog: Catalog, vendor: VendorCounts, contract: int, prometheus: int) -> list[TargetSeries]:
     """Every target that the generated configuration scrapes. `contract`: what one gateway instance exposes of the contract;
     `prometheus`: what is kept of Prometheus' own metrics."""
-    found: list[TargetSeries] = []
+    targets: list[TargetSeries] = []
     if catalog.gateway.binding == CANONICAL_BINDING:
-        found.append(_of(GATEWAY_JOB, tuple(dict.fromkeys(catalog.gateway.targets)), contract, each=True))
+        targets.append(_of(GATEWAY_JOB, tuple(dict.fromkeys(catalog.gateway.targets)), contract, each=True))
     for source in vendor.sources:
         pieces = list(source.pieces())
         if source.same:
-            found.append(_of(source.job, source.targets, vendor.exposed(pieces[0]), each=True))
+            targets.append(_of(source.job, source.targets, vendor.exposed(pieces[0]), each=True))
         else:
-            found += [_of(source.job, piece.targets, vendor.exposed(piece), each=False) for piece in pieces]
-    known = {address for one in found for address in one.addresses if one.job == SERVERS_JOB}
+            targets += [_of(source.job, piece.targets, vendor.exposed(piece), each=False) for piece in pieces]
+    known = {address for target in targets for address in target.addresses if target.job == SERVERS_JOB}
     # Servers whose binding is not named: only their scrape is known.
     bare = [server.metrics for _, _, server in catalog.servers() if server.metrics and server.metrics not in known]
-    found += [_of(SERVERS_JOB, (address,), 0, each=True) for address in dict.fromkeys(bare)]
-    found.append(_of(PROMETHEUS_JOB, (catalog.prometheus.target,), prometheus, each=True))
-    return found
+    targets += [_of(SERVERS_JOB, (address,), 0, each=True) for address in dict.fromkeys(bare)]
+    targets.append(_of(PROMETHEUS_JOB, (catalog.prometheus.target,), prometheus, each=True))
+    return targets
 
 
 def _of(job: str, addresses: tuple[str, ...], series: int, *, each: bool) -> TargetSeries:
@@ -237,7 +237,7 @@ def _of(job: str, addresses: tuple[str, ...], series: int, *, each: bool) -> Tar
 
 
 class _Counts:
-    """The counts of a catalog as each metric's policy groups its tenants, and what a recorded series makes of that."""
+    """The counts of a catalog, by how the policy of each metric groups its tenants."""
 
     def __init__(
         self, estates: Estates, policies: Mapping[str, MetricPolicy], reads: Mapping[str, frozenset[str]]
@@ -247,18 +247,18 @@ class _Counts:
         self._reads = reads
 
     def read_by(self, name: str) -> EstateCounts:
-        """For a recorded series or an alarm: tenants grouped as in the metrics that it rests on. Of two that differ, joined by
-        tenant, those are left that both have: the coarser grouping counts them, and one too many."""
-        found = {
+        """The counts for a recorded series or an alarm: tenants grouped as in the metrics that it reads. Where two of these are
+        grouped differently and joined by tenant, the coarser grouping counts (one too many)."""
+        groupings = {
             policy.recorded
             for metric in self._metrics(name)
             if (policy := self._policies.get(metric)) is not None and TENANT in policy.labels
         }
-        coarsest = min(found, key=lambda groups: math.inf if groups is None else len(groups.kept), default=None)
+        coarsest = min(groupings, key=lambda groups: math.inf if groups is None else len(groups.kept), default=None)
         return self.counted_by(coarsest)
 
     def _metrics(self, name: str) -> set[str]:
-        """What is at the end of the chain of rules."""
+        """Every series that it is made of, through all rules."""
         seen, waiting = {name}, [name]
         while waiting:
             for read in self._reads.get(waiting.pop(), ()):
@@ -270,8 +270,8 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes of memory for the series, beside what Prometheus takes for itself and for queries; samples each second that are
-    scraped and that rules record."""
+    """Bytes of memory for the series, without what Prometheus itself and queries need; samples per second that are scraped, and
+    that rules record."""
 
     memory_bytes: int
     scraped_per_s: float
@@ -279,7 +279,7 @@ class Footprint:
 
 
 def footprint(plan: Plan, scrape_interval: str, evaluation_interval: str) -> Footprint:
-    """The footprint of a plan. Raises ValueError for intervals that are none."""
+    """The footprint of a plan. Raises ValueError for a text that is no duration."""
     scraped = sum(line.series for line in plan.lines if line.kind in ("contract", "vendor", "scrape"))
     return Footprint(
         plan.series * BYTES_PER_SERIES,

@@ -1,4 +1,4 @@
-"""The plan against what is there: in a Prometheus, or in the text of one target."""
+"""The plan against the series that exist: in a Prometheus, or in the text of one target."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from tiercli.cardinality.plan import Line, Plan
 from tiercli.catalog.model import Catalog
 from tiercli.signals.label_policy import metric_policies
 
-_NOBODY = ("None", "other")
+# LiteLLM writes None for no value, and other for a model that it does not know.
+_PLACEHOLDERS = ("None", "other")
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One metric: series that are there, and how many there can be by the plan; None for a metric that it does not have.
-    `budget_share`: of its budget, if it has one, as if every instance were like this one."""
+    """One metric: its series now, and how many the plan allows; None for a metric that the plan does not have. `instances`: how
+    many targets like this one share its budget."""
 
     name: str
-    there: int
+    series: int
     planned: int | None
     budget: int | None = None
     instances: int = 1
 
     @property
     def over_budget(self) -> bool:
-        """Whether there is more than its budget allows."""
-        return self.budget is not None and self.there * self.instances > self.budget
+        """Whether it has more series than its budget allows."""
+        return self.budget is not None and self.series * self.instances > self.budget
 
     @property
     def unexplained(self) -> int:
         """Series beyond what the plan allows."""
-        return max(0, self.there - self.planned) if self.planned is not None else 0
+        return max(0, self.series - self.planned) if self.planned is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class Churn:
-    """Series that are alive, and those of them that were not there an hour ago. Where Prometheus did not run then, `created` is
-    None."""
+    """Series that are alive, and how many of them did not exist an hour ago; `created` is None where Prometheus has no data of
+    that time."""
 
     alive: int
     created: int | None
@@ -68,7 +69,7 @@ class Reality:
 
     @property
     def explained(self) -> bool:
-        """The verdict: nothing is over its budget, and the catalog explains what is there."""
+        """The verdict: nothing exceeds its budget, and the catalog explains every series."""
         over = self.total > self.budget or any(line.over_budget or line.unexplained for line in self.lines)
         return not over and not self.strangers
 
@@ -83,16 +84,21 @@ def compare(
     one_target: bool,
     churn: Churn | None = None,
 ) -> Reality:
-    """Compare a plan with `series` by metric and `values` of `scraped` metrics by metric, label and value. `one_target`: it is
-    the text of one target, and not of all that Prometheus has."""
+    """Compare a plan with `series` by metric and `values` of `scraped` metrics by metric, label and value. `one_target`: the
+    series are those of one target, not all that Prometheus has."""
     planned = {line.name: line for line in plan.lines}
-    known = [_compared(planned[name], there, one_target) for name, there in series.items() if name in planned]
-    foreign = {name: there for name, there in series.items() if name not in planned}
-    lines = [*known, *(Compared(name, there, None) for name, there in foreign.items())]
-    total = sum(line.there * line.instances for line in lines)
+    known = [_compared(planned[name], count, one_target) for name, count in series.items() if name in planned]
+    foreign = {name: count for name, count in series.items() if name not in planned}
+    lines = [*known, *(Compared(name, count, None) for name, count in foreign.items())]
+    total = sum(line.series * line.instances for line in lines)
     return Reality(
-        tuple(sorted(lines, key=lambda line: (-line.there, line.name))),
-        tuple(sorted(_strangers(catalog, scraped, values), key=lambda one: (-one.series, one.label, one.value))),
+        tuple(sorted(lines, key=lambda line: (-line.series, line.name))),
+        tuple(
+            sorted(
+                _strangers(catalog, scraped, values),
+                key=lambda stranger: (-stranger.series, stranger.label, stranger.value),
+            )
+        ),
         sum(foreign.values()),
         total,
         plan.budget.series,
@@ -101,11 +107,11 @@ def compare(
 
 
 def known_values(catalog: Catalog) -> dict[str, frozenset[str]]:
-    """The values of each dimension of the catalog that labels can have. Empty is what an unknown name becomes."""
+    """The values of each dimension of the catalog that labels can have. An unknown name becomes an empty value."""
     groups = {policy.groups for policy in metric_policies(catalog).values() if policy.groups is not None}
     offers = list(catalog.offers())
     return {
-        "tenant": frozenset({"", *catalog.tenants, *(one.rest for one in groups)}),
+        "tenant": frozenset({"", *catalog.tenants, *(group.rest for group in groups)}),
         "feature": frozenset({"", *(feature for tenant in catalog.tenants.values() for feature in tenant.features)}),
         "alias": frozenset({"", *catalog.aliases}),
         "provider": frozenset({"", *catalog.providers}),
@@ -115,25 +121,24 @@ def known_values(catalog: Catalog) -> dict[str, frozenset[str]]:
     }
 
 
-def _compared(line: Line, there: int, one_target: bool) -> Compared:
+def _compared(line: Line, series: int, one_target: bool) -> Compared:
     instances = line.instances if one_target else 1
     planned = line.one_target if one_target else line.series
-    return Compared(line.name, there, planned, line.budget.series if line.budget else None, instances)
+    return Compared(line.name, series, planned, line.budget.series if line.budget else None, instances)
 
 
 def _strangers(
     catalog: Catalog, scraped: ScrapedMetrics, values: Mapping[tuple[str, str], Counter[str]]
 ) -> Iterator[Stranger]:
     known = known_values(catalog)
-    found: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    places_of: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for (metric, label), counts in values.items():
         dimension = scraped.labels.get(metric, {}).get(label)
         if dimension is None:
             continue
-        # What a label is of that depends on none: LiteLLM writes None, and other for a model that it does not know.
-        nobody = () if dimension == label else _NOBODY
+        placeholders = () if dimension == label else _PLACEHOLDERS
         for value, count in counts.items():
-            if value not in known[dimension] and value not in nobody:
-                found.setdefault((label, value), []).append((metric, count))
-    for (label, value), places in found.items():
+            if value not in known[dimension] and value not in placeholders:
+                places_of.setdefault((label, value), []).append((metric, count))
+    for (label, value), places in places_of.items():
         yield Stranger(label, value, sum(count for _, count in places), tuple(sorted(name for name, _ in places)))

@@ -1,4 +1,5 @@
-"""What would make a metric smaller, and by how much: a label less, rare tenants together, fewer buckets, native histograms."""
+"""What would reduce the series of a metric, and by how much: one label less, rare tenants grouped, fewer buckets, native
+histograms."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ FREE_LABELS = frozenset({("ai_gateway_response_tokens", "feature")})
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """One way to fewer series. `needed_by`: the alarms and panels that stand in its way; None where that was not asked."""
+    """One way to fewer series. `needed_by`: the alarms and panels that need what would go; None where that is unknown."""
 
     kind: Kind
     what: str
@@ -33,13 +34,13 @@ class Saving:
 
     @property
     def possible(self) -> bool:
-        """Whether nothing stands in its way."""
+        """Whether nothing needs what would go."""
         return self.needed_by == ()
 
 
 @dataclass(frozen=True, slots=True)
 class Contributor:
-    """A label, and how many times as many series there are because of it."""
+    """A label, and the factor by which it multiplies the series."""
 
     label: str
     factor: float
@@ -47,7 +48,7 @@ class Contributor:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The arithmetic of a metric: each factor of its label sets; the series of each set; instances."""
+    """The arithmetic of a metric: each factor of its label sets, the series of each set (`parts`, in words), instances."""
 
     line: Line
     factors: tuple[Factor, ...]
@@ -65,7 +66,7 @@ class Savings:
         needs: Mapping[tuple[str, str], Collection[str]] | None = None,
         estates: Estates | None = None,
     ) -> None:
-        """`needs`: who needs a label of a metric; without it, FREE_LABELS are free and all others are not asked about.
+        """`needs`: who needs a label of a metric; without it, FREE_LABELS are free and the rest is unknown.
         `estates`: the counts of the same catalog, where others need them too."""
         self._catalog = catalog
         self._needs = needs
@@ -75,24 +76,25 @@ class Savings:
         self._grouped = self._estates.of(tenant_groups(catalog, RareTenants(top=PROPOSED_TOP)))
 
     def contributors(self, line: Line) -> list[Contributor]:
-        """The labels of a metric that is scraped by how much they multiply, most first; nothing for other series."""
+        """The labels of a scraped metric by how much they multiply, most first; empty for other series."""
         if line.kind not in ("contract", "vendor") or not line.series:
             return []
-        found = []
+        contributors = []
         for label in line.labels:
             without = self._series_without(line, label)
-            found.append(Contributor(label, line.series / without if without else 1.0))
-        return sorted(found, key=lambda one: (-one.factor, one.label))
+            contributors.append(Contributor(label, line.series / without if without else 1.0))
+        return sorted(contributors, key=lambda contributor: (-contributor.factor, contributor.label))
 
     def savings(self, line: Line) -> list[Saving]:
-        """What would help, most first, with what stands in its way; nothing for series that rules record."""
+        """What would help, most first, with who needs what would go; empty for series that rules record."""
         if line.kind == "contract":
-            found = self._of_contract(line)
+            savings = self._of_contract(line)
         elif line.kind == "vendor":
-            found = list(self._of_vendor(line))
+            savings = list(self._of_vendor(line))
         else:
             return []
-        return sorted((one for one in found if one.saves > 0), key=lambda one: (not one.possible, -one.saves, one.what))
+        useful = (saving for saving in savings if saving.saves > 0)
+        return sorted(useful, key=lambda saving: (not saving.possible, -saving.saves, saving.what))
 
     def explain(self, line: Line) -> Explanation:
         """The arithmetic of one line of the plan."""
@@ -111,20 +113,20 @@ class Savings:
 
     def _of_contract(self, line: Line) -> list[Saving]:
         metric, estate = METRICS_BY_NAME[line.name], self._estate(line)
-        found = [self._without(line, label, estate) for label in line.labels]
+        savings = [self._without(line, label, estate) for label in line.labels]
         if TENANT in line.labels and self._policies[line.name].recorded is None:
             sets = count_label_sets(line.name, self._grouped, line.labels)
             what = f"the {PROPOSED_TOP} that spend most keep their name"
-            found.append(Saving("group rare tenants", what, self._less(line, sets, line.series_per_set)))
-        return [*found, *self._smaller_histograms(line, metric)]
+            savings.append(Saving("group rare tenants", what, self._less(line, sets, line.series_per_set)))
+        return [*savings, *self._smaller_histograms(line, metric)]
 
     def _of_vendor(self, line: Line) -> Iterator[Saving]:
-        """A metric that no signal reads can go; of one that is read, the labels that no signal reads."""
+        """A metric that no signal reads can go; of another one, the labels that no signal reads."""
         parts = self._vendor.parts[line.name]
         readers = {reader for part in parts for reader in part.source.binding.readers(line.name)}
         yield Saving("drop metric", "no signal reads it", line.series if not readers else 0)
         for label in line.labels:
-            needed = {one for part in parts for one in part.source.binding.readers(line.name, label)}
+            needed = {signal for part in parts for signal in part.source.binding.readers(line.name, label)}
             saves = line.series - self._series_without(line, label)
             yield Saving("drop label", label, saves, tuple(sorted(needed)))
 
@@ -141,7 +143,7 @@ class Savings:
         sets = count_label_sets(line.name, estate, frozenset(line.labels) - {label})
         needed: tuple[str, ...] | None
         if METRICS_BY_NAME[line.name].type is MetricType.GAUGE:
-            needed = ("its kind: values of a gauge cannot be added up",)
+            needed = ("its type: the values of a gauge cannot be added up",)
         elif self._needs is not None:
             needed = tuple(self._needs.get((line.name, label), ()))
         else:
@@ -170,14 +172,14 @@ class Savings:
 
 def _series_in_words(part: Part) -> str:
     if part.metric.type == "histogram":
-        said = f"{part.metric.finite_buckets} buckets + the bucket +Inf + sum + count"
-        return f"{said} + created" if part.series_per_set > part.metric.finite_buckets + 3 else said
-    return "the value, and when it was created" if part.series_per_set > 1 else "series of each"
+        parts = f"{part.metric.finite_buckets} buckets + the bucket +Inf + sum + count"
+        return f"{parts} + created" if part.series_per_set > part.metric.finite_buckets + 3 else parts
+    return "the value + created" if part.series_per_set > 1 else "series of each"
 
 
 def kept_buckets(catalog: Catalog, metric: Metric) -> tuple[float, ...]:
-    """The bounds that are left where every other one goes: the first and the last stay, and on either side of each level that
-    the catalog names for durations (a promise, a threshold, what is usual and twice that)."""
+    """The bounds that stay when every other one goes: the first, the last, and those on both sides of each duration that the
+    catalog names (the service level, thresholds, typical values and twice these)."""
     bounds = metric.buckets
     kept = {0, len(bounds) - 1, *range(0, len(bounds), 2)}
     if bounds == DURATION_BUCKETS:
@@ -194,6 +196,6 @@ def _levels(catalog: Catalog) -> Iterator[float]:
             yield from (value for name, value in thresholds.items() if name.endswith("_seconds"))
     for provider in catalog.providers.values():
         for region in provider.regions.values():
-            usual = region.typical
-            if usual is not None:
-                yield from (usual.p50_seconds, usual.p95_seconds, 2 * usual.p95_seconds)
+            typical = region.typical
+            if typical is not None:
+                yield from (typical.p50_seconds, typical.p95_seconds, 2 * typical.p95_seconds)

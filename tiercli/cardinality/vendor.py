@@ -1,4 +1,4 @@
-"""How many series the sources of a catalog expose under names of their own: LiteLLM's, vLLM's, DCGM's, a cloud's console.
+"""How many series the sources of a catalog expose under names of their own: LiteLLM, vLLM, DCGM, a cloud console.
 
 A binding says of each label which dimension of the catalog its values are. The rows that the catalog allows are listed per
 alias, never per tenant: tenants that may call the same aliases are counted together.
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 
 from tiercli.cardinality.combinations import Factor
 from tiercli.catalog.model import Catalog, OtherSource, Server
@@ -33,8 +34,8 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class VendorSource:
-    """A source that exposes metrics of its own, and what of the catalog its targets show. `same`: each target exposes all
-    of it, as the instances of a gateway do; others share it."""
+    """A source that exposes metrics of its own, and what part of the catalog its targets show. `same`: every target exposes
+    all of it, like the instances of a gateway; otherwise the targets share it."""
 
     binding: Binding
     job: str
@@ -45,26 +46,26 @@ class VendorSource:
 
     @property
     def instances(self) -> int:
-        """How many times its label sets are there."""
+        """How many times each of its label sets exists."""
         return len(self.targets) if self.same else 1
 
     def pieces(self) -> Iterator[VendorSource]:
-        """Each target as a source of its own, with the servers that it shows. Targets of which that is not known are one, with the
-        servers that no other shows."""
+        """Each target as a source of its own, with the servers that it shows. Targets whose servers are unknown form one source,
+        with the servers that no other target shows."""
         if self.same:
             yield from (replace(self, targets=(target,)) for target in self.targets)
             return
         shown: set[str] = set()
         unknown = []
         for target in self.targets:
-            servers = tuple(one for one in self.servers if self._shows(target, one))
-            shown.update(str(one.metrics) for one in servers)
+            servers = tuple(server for server in self.servers if self._shows(target, server))
+            shown.update(str(server.metrics) for server in servers)
             if servers:
                 yield replace(self, targets=(target,), servers=servers)
             else:
                 unknown.append(target)
         if unknown:
-            rest = tuple(one for one in self.servers if one.metrics not in shown)
+            rest = tuple(server for server in self.servers if server.metrics not in shown)
             yield replace(self, targets=tuple(unknown), servers=rest)
 
     def _shows(self, target: str, server: Server) -> bool:
@@ -96,28 +97,28 @@ class VendorCounts:
 
     @cached_property
     def parts(self) -> Mapping[str, list[Part]]:
-        """Every metric of theirs, by name: hardly ever of more than one source."""
-        found: dict[str, list[Part]] = {}
+        """Every metric of these sources by name; rarely of more than one source."""
+        parts: dict[str, list[Part]] = {}
         for source in self.sources:
             for name, metric, per_set in source.binding.counted():
-                found.setdefault(name, []).append(Part(source, metric, per_set))
-        return found
+                parts.setdefault(name, []).append(Part(source, metric, per_set))
+        return parts
 
     def series(self, part: Part, without: str | None = None) -> int:
-        """The series of a metric of one source on all its targets; `without`: had it not this label."""
+        """The series of a metric of one source on all its targets; `without`: as if it did not have this label."""
         labels = [label for label in part.metric.labels if label != without]
         return self.label_sets(part.source, part.metric, labels) * part.series_per_set * part.source.instances
 
     def recorded(self, series: str) -> int | None:
-        """The label sets of a recorded series that are the gateway's own; None where they are the catalog's."""
-        source = next((one for one in self.sources if series in one.binding.recorded_of), None)
+        """The label sets of a recorded series whose values are the gateway's own; None where they are the catalog's."""
+        source = next((source for source in self.sources if series in source.binding.recorded_of), None)
         if source is None:
             return None
-        of = source.binding.recorded_of[series]
-        return self.label_sets(source, self.parts[of.metric][0].metric, of.labels)
+        origin = source.binding.recorded_of[series]
+        return self.label_sets(source, self.parts[origin.metric][0].metric, origin.labels)
 
     def largest(self, part: Part) -> int:
-        """The most series of it that one target can have."""
+        """The most series of a metric that one target can have."""
         return max((self.series(replace(part, source=piece)) for piece in part.source.pieces()), default=0)
 
     def exposed(self, source: VendorSource) -> int:
@@ -125,29 +126,26 @@ class VendorCounts:
         return sum(self.series(Part(source, metric, per_set)) for _, metric, per_set in source.binding.counted())
 
     def factors(self, source: VendorSource, metric: ExposedMetric, labels: Iterable[str]) -> list[Factor]:
-        """The factors of the label sets of a metric that has `labels`: on each target if they are all the same, else on all."""
+        """The factors of the label sets of a metric that has `labels`: on each target where all are the same, else on all."""
         kept = list(labels)
         values, more = source.binding.label_values, self._catalog.cardinality.label_values
-        of = {label: str(values[label]) for label in kept if isinstance(values.get(label), str)}
-        of = {label: "tenant" if value == "tenant_key" else value for label, value in of.items()}
-        found = []
-        dimensions = frozenset(of.values())
+        dimension_of = {label: str(values[label]) for label in kept if isinstance(values.get(label), str)}
+        dimensions = frozenset("tenant" if name == "tenant_key" else name for name in dimension_of.values())
+        factors = []
         count = self._combinations(source, dimensions, metric.unrouted)
         if dimensions or count != 1:
-            found.append(Factor(count, tuple(of), _said(source, dimensions)))
+            factors.append(Factor(count, tuple(dimension_of), _in_words(source, dimensions)))
         for label in kept:
-            number = values.get(label, 1)
-            own = 1 if isinstance(number, str) else number
-            if (number := more.get(label, own)) > 1:
-                found.append(Factor(number, (label,), f"values of {label}"))
-        return found
+            own = values.get(label, 1)
+            number = more.get(label, 1 if isinstance(own, str) else own)
+            if number > 1:
+                factors.append(Factor(number, (label,), f"values of {label}"))
+        return factors
 
     def label_sets(self, source: VendorSource, metric: ExposedMetric, labels: Iterable[str] | None = None) -> int:
-        """Their product; `labels` None: all that the metric has."""
-        product = 1
-        for factor in self.factors(source, metric, metric.labels if labels is None else labels):
-            product *= factor.count
-        return product
+        """The product of these factors; `labels` None: all labels of the metric."""
+        factors = self.factors(source, metric, metric.labels if labels is None else labels)
+        return prod(factor.count for factor in factors)
 
     def _combinations(self, source: VendorSource, dimensions: frozenset[str], unrouted: bool) -> int:
         key = (source.job, source.binding.source, source.targets, source.servers, dimensions, unrouted)
@@ -165,7 +163,7 @@ class VendorCounts:
         rest = dimensions - {"tenant"}
         if "tenant" not in dimensions:
             rows = self._by_alias.values() if rest & {"alias", "step"} else [self._offered(None)]
-            return len({_kept(row, rest) for some in rows for row in (*some, *_unrouted(some, unrouted))})
+            return len({_kept(row, rest) for group in rows for row in (*group, *_unrouted(group, unrouted))})
         by_alias = {
             alias: frozenset(_kept(row, rest) for row in (*rows, *_unrouted(rows, unrouted)))
             for alias, rows in self._by_alias.items()
@@ -191,10 +189,10 @@ class VendorCounts:
 
     @cached_property
     def _deployments(self) -> Mapping[tuple[str, ...], list[str | None]]:
-        found: dict[tuple[str, ...], list[str | None]] = {}
+        names: dict[tuple[str, ...], list[str | None]] = {}
         for name, offer in self._catalog.gateway.deployments.items():
-            found.setdefault(tuple(offer.model_dump().values()), []).append(name)
-        return found
+            names.setdefault(tuple(offer.model_dump().values()), []).append(name)
+        return names
 
     def _offered(self, provider: str | None) -> list[dict[str, str | None]]:
         """The rows that calls can have, whatever the alias."""
@@ -234,19 +232,19 @@ def _sources(catalog: Catalog) -> Iterator[VendorSource]:
 
 
 def _beside(catalog: Catalog, source: OtherSource) -> tuple[Server, ...]:
-    """The servers whose GPUs the targets of a source show: those on their hosts; and where a target is on no server's host, also
-    those on whose host no GPU exporter is."""
-    every = tuple(server for _, _, server in catalog.servers())
+    """The servers whose GPUs the targets of a source show: those on the same hosts. Where a target runs on no server's host,
+    also the servers whose host has no GPU exporter."""
+    servers = tuple(server for _, _, server in catalog.servers())
     own = {_host(target) for target in source.targets}
     exporters = {
         _host(target)
-        for one in catalog.sources.values()
-        if known_binding(one.binding).kind == "gpus"
-        for target in one.targets
+        for gpu_source in catalog.sources.values()
+        if known_binding(gpu_source.binding).kind == "gpus"
+        for target in gpu_source.targets
     }
-    hosts = {server: _host(server.metrics) if server.metrics is not None else "" for server in every}
+    hosts = {server: _host(server.metrics) if server.metrics is not None else "" for server in servers}
     strange = not own <= set(hosts.values())
-    return tuple(one for one in every if hosts[one] in own or (strange and hosts[one] not in exporters))
+    return tuple(server for server in servers if hosts[server] in own or (strange and hosts[server] not in exporters))
 
 
 def _host(address: str) -> str:
@@ -254,7 +252,7 @@ def _host(address: str) -> str:
 
 
 def _unrouted(rows: list[dict[str, str | None]], unrouted: bool) -> Iterator[dict[str, str | None]]:
-    """What calls are that were refused before they had a provider: one row an alias."""
+    """The rows of calls that were refused before they had a provider: one for each alias."""
     if unrouted:
         aliases = dict.fromkeys(row.get("alias") for row in rows)
         yield from ({**dict.fromkeys(_ROUTED, ""), "alias": alias} for alias in aliases)
@@ -264,7 +262,7 @@ def _kept(row: Mapping[str, str | None], dimensions: frozenset[str]) -> Row:
     return tuple((dimension, row.get(dimension)) for dimension in sorted(dimensions))
 
 
-def _said(source: VendorSource, dimensions: frozenset[str]) -> str:
+def _in_words(source: VendorSource, dimensions: frozenset[str]) -> str:
     """What is counted, in words."""
     if source.binding.kind == "servers":
         return "models by server" if dimensions else "servers"

@@ -1,4 +1,4 @@
-"""The same estate with more, or fewer, tenants, features, aliases or gateway instances: what a plan would be then."""
+"""The same estate with more or fewer tenants, features, aliases or gateway instances, to plan for that."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tiercli.errors import InvalidInput, Location, Problem
 
 
 def scaled(catalog: Catalog, numbers: dict[str, int]) -> Catalog:
-    """`catalog` with so many tenants, features, aliases, instances. What is added is like what is there, one after the other:
-    a tenant uses the same share of the features and aliases as its model. The result is for counting only."""
+    """`catalog` with these numbers of tenants, features, aliases, instances. Added entries copy existing ones in turn: a tenant
+    uses the same share of the features and aliases as the one it copies. The result is for counting only."""
     for dimension in DIMENSIONS:
         if dimension in numbers:
             catalog = DIMENSIONS[dimension](catalog, numbers[dimension])
@@ -20,7 +20,7 @@ def scaled(catalog: Catalog, numbers: dict[str, int]) -> Catalog:
 
 
 def read_numbers(texts: list[str]) -> dict[str, int]:
-    """`tenants=5000` and the like. Raises InvalidInput with everything that is wrong with them."""
+    """The numbers of --set options: tenants=5000 and the like. Raises InvalidInput with every problem."""
     numbers: dict[str, int] = {}
     problems: list[Problem] = []
     place = Location("--set")
@@ -29,7 +29,7 @@ def read_numbers(texts: list[str]) -> dict[str, int]:
         if name not in DIMENSIONS:
             problems.append(unknown_name("dimension", name, DIMENSIONS, place))
         elif not value.isdigit() or int(value) < 1:
-            problems.append(Problem(place, f"{text!r}: {value!r} is no number", "a whole number of at least 1"))
+            problems.append(Problem(place, f"{text!r}: {value!r} is not a valid number", "a whole number of at least 1"))
         else:
             numbers[name] = int(value)
     if problems:
@@ -90,7 +90,7 @@ def _new(name: str, taken: dict[str, object] | dict[str, Tenant] | dict[str, Non
 
 
 def _share(used: tuple[str, ...], before: list[str], after: list[str]) -> tuple[str, ...]:
-    """The same share of the names that are there now; those that it uses come first."""
+    """The same share of the names after the change; names in use come first."""
     number = max(1, round(len(set(used)) * len(after) / len(before))) if used else 0
     known = set(after)
     own = [name for name in used if name in known]

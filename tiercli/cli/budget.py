@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     budget = typer.Typer(
         cls=PlanByDefault,
-        help="Count the series that the catalog allows, against its budgets. `budget CATALOG` is `budget plan CATALOG`.",
+        help="Count the series that the catalog allows, against its budgets. `budget CATALOG` means `budget plan CATALOG`.",
         epilog=_EPILOG,
         no_args_is_help=True,
     )
@@ -54,29 +54,33 @@ def plan_command(
     numbers: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="DIMENSION=N", help="What if there were so many tenants, features, aliases, instances."
+            "--set", metavar="DIMENSION=N", help="Count as if there were N tenants, features, aliases or instances."
         ),
     ] = None,
     explain: Annotated[
         str | None,
         typer.Option(
-            "--explain", metavar="METRIC", help="Show the arithmetic of one metric, and who needs its labels."
+            "--explain",
+            metavar="METRIC",
+            help="Show how the series of one metric are counted, and what needs its labels.",
         ),
     ] = None,
     against: Annotated[
         Path | None,
         typer.Option(
-            "--against", metavar="OLD", help="An older catalog: fail for a budget raised without a new reason."
+            "--against", metavar="OLD", help="An older catalog. Fails where a budget was raised without a new reason."
         ),
     ] = None,
     prometheus: Annotated[
         str | None,
-        typer.Option("--prometheus", metavar="URL", help="Compare the plan with the series of a running Prometheus."),
+        typer.Option("--prometheus", metavar="URL", help="Compare the plan with the series in a running Prometheus."),
     ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
-            "--metrics", metavar="FILE|URL", help="Compare it with what one target exposes, before anything scrapes it."
+            "--metrics",
+            metavar="FILE|URL",
+            help="Compare the plan with what one target exposes, before Prometheus scrapes it.",
         ),
     ] = None,
     form: Annotated[
@@ -87,8 +91,9 @@ def plan_command(
 ) -> None:
     """Count the series that the catalog allows, per metric, against its budgets. Exit 1 when one is exceeded.
 
-    Counted are the label sets that can occur: a model in the regions where it is offered, a tenant with its own
-    features and the aliases that it may call; times buckets, times gateway instances; and what the rules record.
+    The count covers the label sets that can occur: a model in the regions where it is offered, a tenant with its own
+    features and the aliases that it may call. It multiplies them by buckets and by gateway instances, and adds the
+    series that the rules record.
     """
     import dataclasses
 
@@ -125,10 +130,10 @@ def write_tenant_map(
     catalog: Catalog,
     form: Annotated[Literal["json", "yaml"], typer.Option("--format", help="JSON or YAML.")] = "json",
 ) -> None:
-    """Write the label values of grouped tenants for gateways: by metric, what each tenant that loses its own name becomes.
+    """Write the label values of grouped tenants for gateways: by metric, the value for each tenant that loses its own name.
 
-    A tenant that is not in it keeps its name. Add up where you count: a relabelling at the scrape that gives two series the
-    same labels makes Prometheus drop one.
+    Tenants that are not listed keep their name. Let the gateway use these values when it counts. Do not relabel at the
+    scrape: where two series get the same labels, Prometheus drops one.
     """
     import json
     import sys

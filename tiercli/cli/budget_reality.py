@@ -1,4 +1,4 @@
-"""`tiercli budget --prometheus` and `--metrics`: the plan against what is there."""
+"""`tiercli budget --prometheus` and `--metrics`: the plan against the series that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _METRICS_SHOWN = 6
 
 
 def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metrics: str | None, form: str) -> None:
-    """Compare, print, and raise CheckFailed where the catalog does not explain what is there, InvalidInput where the text of a
+    """Compare and print. Raises CheckFailed where the catalog does not explain every series, InvalidInput where the text of a
     target is malformed."""
     import asyncio
 
@@ -30,9 +30,9 @@ def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metr
     from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, look_at_series
 
     if prometheus is not None and metrics is not None:
-        raise InvalidInput("--prometheus and --metrics are two different questions", hint="name one of them")
+        raise InvalidInput("--prometheus and --metrics cannot be used together", hint="use one of them")
     if form == "sarif":
-        raise InvalidInput("there is no SARIF of what is running", hint="text, json or github")
+        raise InvalidInput("--prometheus and --metrics have no SARIF output", hint="use text, json or github")
 
     scraped = scraped_metrics(loaded.catalog)
 
@@ -51,11 +51,13 @@ def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metr
     if exposed is not None and exposed.wrong:
         more = f", {exposed.wrong - len(exposed.problems):,} more" if exposed.wrong > len(exposed.problems) else ""
         raise InvalidInput(
-            f"{exposed.wrong:,} line{'s' if exposed.wrong > 1 else ''} that Prometheus would not take{more}",
+            f"{exposed.wrong:,} line{'s' if exposed.wrong > 1 else ''} that Prometheus would reject{more}",
             exposed.problems,
         )
     if not reality.explained:
-        raise CheckFailed("; ".join(_verdict(reality)), hint="name it in the catalog, or stop it where it is counted")
+        raise CheckFailed(
+            "; ".join(_verdict(reality)), hint="add it to the catalog, or remove it where the metric is counted"
+        )
 
 
 def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
@@ -92,8 +94,8 @@ def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
     if form == "json":
         sys.stdout.write(json.dumps(_as_json(reality, exposed), indent=2, ensure_ascii=False) + "\n")
     elif form == "github":
-        for said in _verdict(reality):
-            sys.stdout.write(f"::error title=budget/reality::{said.replace('%', '%25')}\n")
+        for sentence in _verdict(reality):
+            sys.stdout.write(f"::error title=budget/reality::{sentence.replace('%', '%25')}\n")
     else:
         _print_table(reality)
 
@@ -102,7 +104,7 @@ def _print_table(reality: Reality) -> None:
     over = reality.total > reality.budget
     columns: tuple[Column[Compared], ...] = (
         Column("metric", lambda line: line.name, "all"),
-        Column("there", lambda line: f"{line.there:,}", f"{reality.total:,}", right=True),
+        Column("now", lambda line: f"{line.series:,}", f"{reality.total:,}", right=True),
         Column("planned", lambda line: _number(line.planned), right=True),
         Column("budget", lambda line: _number(line.budget), f"{reality.budget:,}", right=True),
         Column("", _remark, "over" if over else ""),
@@ -113,7 +115,7 @@ def _print_table(reality: Reality) -> None:
         console.print(text, style="red", markup=False)
     churn = reality.churn
     if churn is not None:
-        new = "not known: it did not run an hour ago" if churn.created is None else f"{churn.created:,}"
+        new = "unknown, no data from an hour ago" if churn.created is None else f"{churn.created:,}"
         console.print(f"{churn.alive:,} scraped series are alive; created in the last hour: {new}", markup=False)
 
 
@@ -129,7 +131,7 @@ def _strangers(reality: Reality) -> Iterable[str]:
 def _verdict(reality: Reality) -> Iterable[str]:
     for line in reality.lines:
         if line.over_budget:
-            yield f"{line.name}: {line.there * line.instances:,} series of {line.budget:,}"
+            yield f"{line.name}: {line.series * line.instances:,} series of {line.budget:,}"
     if reality.total > reality.budget:
         yield f"all: {reality.total:,} series of {reality.budget:,}"
     for line in reality.lines:
@@ -162,7 +164,7 @@ def _as_json(reality: Reality, exposed: Exposed | None) -> dict[str, Any]:
         "metrics": [
             {
                 "metric": line.name,
-                "series": line.there,
+                "series": line.series,
                 "planned": line.planned,
                 "budget": line.budget,
                 "over_budget": line.over_budget,

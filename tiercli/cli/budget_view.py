@@ -143,7 +143,7 @@ def budget_findings(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised],
         largest = ", ".join(line.name for line in plan.lines[:3])
         yield over(TOTAL_BUDGET, "all series", plan.series, plan.budget, f"Largest are {largest}")
     for budget in raised:
-        now, do = "nothing", "Say in `reason` what changed"
+        now, do = "nothing", "State in `reason` what changed"
         at = loaded.document.locate(("cardinality", "metrics"), key=True)
         if budget.after is not None:
             now, at = f"{budget.after.series:,}", place(budget.name)
@@ -163,7 +163,7 @@ def print_plan(plan: Plan, savings: Savings, cost: Footprint, raised: Sequence[R
     for text in target_lines(plan):
         console.print(text, markup=False)
     if plan.not_counted:
-        console.print(f"not counted, the own metrics of: {'; '.join(plan.not_counted)}", style="yellow", markup=False)
+        console.print(f"not counted: the own metrics of {'; '.join(plan.not_counted)}", style="yellow", markup=False)
     for budget in raised:
         now = f"{budget.after.series:,}" if budget.after is not None else "no budget"
         reason = f": {budget.after.reason}" if budget.after and budget.explained else ", without a new reason"
@@ -233,7 +233,7 @@ def explained_lines(explanation: Explanation) -> Iterator[str]:
     line = explanation.line
     yield f"{line.name}{{{', '.join(line.labels)}}}"
     for factor in explanation.factors:
-        yield f"  {factor.count:>12,}  {factor.what} ({', '.join(factor.labels) or 'no label of it is kept'})"
+        yield f"  {factor.count:>12,}  {factor.what} ({', '.join(factor.labels) or 'no label kept'})"
     if not explanation.factors:
         yield f"  {line.label_sets:>12,}  label sets"
     yield f"× {line.series_per_set:>12,}  {explanation.parts}"
@@ -243,10 +243,10 @@ def explained_lines(explanation: Explanation) -> Iterator[str]:
         counted = {label for factor in explanation.factors for label in factor.labels}
         single = [label for label in line.labels if label not in counted]
         if single:
-            yield f"  one value beside the others: {', '.join(single)} (more of them: cardinality.label_values)"
+            yield f"  one value for each combination of the others: {', '.join(single)} (more: cardinality.label_values)"
     for contributor in explanation.contributors:
         if contributor.factor > 1:
-            yield f"  because of {contributor.label}: {contributor.factor:,.1f} times as many"
+            yield f"  {contributor.label} multiplies the series by {contributor.factor:,.1f}"
     for saving in explanation.savings:
         needed = saving.needed_by or ()
         more = f" and {len(needed) - _SHOWN} more" if len(needed) > _SHOWN else ""
