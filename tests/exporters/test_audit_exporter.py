@@ -232,7 +232,7 @@ def test_a_state_that_cannot_be_written_fails_the_scrape_and_one_that_is_none_is
         exposed(exporter)
     (tmp_path / "nowhere").mkdir()
     assert exposed(exporter)[RECORDS] == 1
-    with pytest.raises(InvalidInput, match="is something else"):
+    with pytest.raises(InvalidInput, match="is not a state file"):
         open_exporter(state=log)
 
 
@@ -314,8 +314,8 @@ def test_it_serves_what_promtool_accepts_from_the_end_of_the_log_on(log: Path, s
     ("arguments", "said"),
     [
         (("--state", "s"), "--state and --from-start are for --follow"),
-        (("--follow", "--listen", "nowhere"), "'nowhere' is not an address to listen on"),
-        (("--follow", "--listen", "127.0.0.1:99999"), "is not an address to listen on"),
+        (("--follow", "--listen", "nowhere"), "'nowhere' is not an address HOST:PORT"),
+        (("--follow", "--listen", "127.0.0.1:99999"), "is not an address HOST:PORT"),
     ],
 )
 def test_flags_that_do_not_go_together_are_exit_2(

@@ -18,8 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import Done
 from tests.exporters.fake_nvml import FakeNvml
 from tiercli.errors import BackendError, InvalidInput
-from tiercli.exporters.gpu_exporter import GpuExporter
-from tiercli.exporters.gpu_samples import METRICS
+from tiercli.exporters.gpu_exporter import METRICS, GpuExporter
 from tiercli.exporters.nvml_source import NvmlSource
 from tiercli.exporters.replayed_gpus import ReplayedGpus
 from tiercli.signals.bindings import known_binding
@@ -212,14 +211,14 @@ def test_readings_of_a_file_are_played_and_begin_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "there is no reading in it"),
+        ("", "it has no readings"),
         ("no json\n", "not a reading"),
         (frames({"at_s": 0}), "not a reading"),
         (frames({"at_s": 3, "gpus": []}), "at_s is 3"),
         (frames({"at_s": 0, "gpus": []}, {"at_s": 0, "gpus": []}), "not after 0"),
         (frames({"at_s": 0, "gpus": [{"load": 1}]}), "unknown reading 'load'"),
         (frames({"at_s": 0, "gpus": [{"power_watts": "much"}]}), "power_watts is 'much'"),
-        (frames({"at_s": 0, "gpus": {}}), "no list"),
+        (frames({"at_s": 0, "gpus": {}}), "not a list"),
         ("[" * 100_000 + "\n", "not a reading"),
     ],
 )

@@ -37,11 +37,11 @@ def test_every_mistake_in_the_endpoints_is_told_at_once(start_tiercli: Run, tmp_
     done = start_tiercli("proxy", "--catalog", str(tmp_path / "catalog.yaml"), "--env", "staging")
     assert done.returncode == ExitCode.INVALID_INPUT
     for said in (
-        f"{address} is the endpoint itself",
+        f"{address} is the address of the endpoint itself",
         "the environment variable NOT_SET_ANYWHERE is not set",
-        f"{address} is another endpoint's too",
+        f"another endpoint listens on {address} too",
         "not-there.pem: No such file or directory",
-        "a query",
+        "has a query",
     ):
         assert said in done.stderr
     assert "key=secret" not in done.stderr
@@ -51,11 +51,11 @@ def test_every_mistake_in_the_endpoints_is_told_at_once(start_tiercli: Run, tmp_
     ("arguments", "code", "said"),
     [
         (["--env", "stagin"], 2, "did you mean 'staging'?"),
-        (["--env", "empty"], 2, "names no endpoints"),
-        (["--env", "staging", "--control", "9465"], 2, "is not an address to listen on"),
+        (["--env", "empty"], 2, "has no endpoints"),
+        (["--env", "staging", "--control", "9465"], 2, "is not an address HOST:PORT"),
         (["--env", "staging", "--token-file", "not-there"], 2, "cannot read the token in not-there"),
         (["--env", "staging", "--audit-log", "/not/there/audit.jsonl"], 3, "cannot write the audit log"),
-        (["--env", "staging", "--metrics", "{taken}"], 3, "cannot be listened on"),
+        (["--env", "staging", "--metrics", "{taken}"], 3, "cannot listen on"),
         (["--env", "staging", "--control", "{taken}"], 3, "cannot listen on"),
         (["--env", "taken"], 3, "another program has it"),
     ],

@@ -21,7 +21,7 @@ from tests.sandbox.gateway_stand import DONE, chunk
 from tiercli.audit.record import record_decoder
 from tiercli.errors import ExitCode
 from tiercli.faults.proxy.client import FaultControl
-from tiercli.measuring.standing import GRACE_S
+from tiercli.measuring.measuring_point import GRACE_S
 
 
 def test_the_control_api_wants_the_token_and_names_the_routes(tmp_path: Path) -> None:

@@ -204,8 +204,7 @@ def gpu(
     from prometheus_client import CollectorRegistry, generate_latest
 
     from tiercli.errors import InvalidInput
-    from tiercli.exporters.gpu_exporter import GpuExporter
-    from tiercli.exporters.gpu_samples import GpuSource
+    from tiercli.exporters.gpu_exporter import GpuExporter, GpuSource
     from tiercli.exporters.serving import read_address, serve_metrics
 
     address = read_address(listen)

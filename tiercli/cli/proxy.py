@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tiercli.measuring.control_token import ControlToken
-    from tiercli.measuring.endpoints import StoodFor
-    from tiercli.measuring.standing import Measured, Standing
+    from tiercli.measuring.endpoints import ProxiedEndpoint
+    from tiercli.measuring.measuring_point import Measured, ProxyUrls
 
 _EPILOG = (
     "Examples:\n\n"
@@ -81,7 +81,7 @@ def proxy(
     from tiercli.exporters.serving import read_address
     from tiercli.measuring.control_token import control_token
     from tiercli.measuring.endpoints import endpoints_of
-    from tiercli.measuring.standing import Measured, Progress, stand
+    from tiercli.measuring.measuring_point import Measured, Progress, run_proxy
 
     loaded = load_catalog(catalog)
     endpoints = endpoints_of(loaded, env, measured=measure)
@@ -98,13 +98,13 @@ def proxy(
                 status.update(f"{progress.calls:,} calls, {progress.failed:,} failed; faults: {faults}")
 
         interrupted = uvloop.run(
-            stand(
+            run_proxy(
                 loaded.catalog,
                 endpoints,
                 control=steered_at,
                 token=token,
                 measured=measured,
-                ready=lambda standing: _print(standing, env, endpoints, token, measured, output),
+                ready=lambda urls: _print(urls, env, endpoints, token, measured, output),
                 tick=tick,
             )
         )
@@ -116,7 +116,7 @@ def _is_loopback(host: str) -> bool:
     return host in _LOOPBACK or host.startswith("127.")
 
 
-def _warn(endpoints: Sequence[StoodFor], control_host: str) -> None:
+def _warn(endpoints: Sequence[ProxiedEndpoint], control_host: str) -> None:
     console = error_console()
     if not _is_loopback(control_host):
         said = "the control API can be reached from other machines: a token protects it, but nothing encrypts it"
@@ -131,9 +131,9 @@ def _warn(endpoints: Sequence[StoodFor], control_host: str) -> None:
 
 
 def _print(
-    standing: Standing,
+    urls: ProxyUrls,
     env: str,
-    endpoints: Sequence[StoodFor],
+    endpoints: Sequence[ProxiedEndpoint],
     token: ControlToken,
     measured: Measured | None,
     output: str,
@@ -148,21 +148,21 @@ def _print(
                     "name": one.route.name,
                     **one.place.labels,
                     "wire": one.wire.name,
-                    "url": standing.endpoints[one.route.name],
+                    "url": urls.endpoints[one.route.name],
                     "upstream": one.route.upstream,
                 }
                 for one in endpoints
             ],
-            "control": {"url": standing.control, "token_file": str(token.file) if token.file is not None else None},
-            "metrics": standing.metrics,
+            "control": {"url": urls.control, "token_file": str(token.file) if token.file is not None else None},
+            "metrics": urls.metrics,
             "audit_log": str(measured.audit_log) if measured is not None else None,
         }
         typer.echo(json.dumps(said, indent=2))
         return
-    lines = [f"{one.route.name}  {standing.endpoints[one.route.name]} → {one.route.upstream}" for one in endpoints]
+    lines = [f"{one.route.name}  {urls.endpoints[one.route.name]} → {one.route.upstream}" for one in endpoints]
     where = f"the token is in {token.file}" if token.file is not None else "the token is that of TIERCLI_PROXY_TOKEN"
-    lines.append(f"control  {standing.control}; {where}")
+    lines.append(f"control  {urls.control}; {where}")
     if measured is not None:
-        lines += [f"metrics  {standing.metrics}", f"audit log  {measured.audit_log}"]
+        lines += [f"metrics  {urls.metrics}", f"audit log  {measured.audit_log}"]
     for line in lines:
         output_console().print(line, markup=False)

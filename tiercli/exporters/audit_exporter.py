@@ -1,9 +1,8 @@
-"""The audit exporter: follows the gateway's audit log and exposes what it adds up to, so that Prometheus sees each record
-exactly once, whatever happens in between.
+"""The audit exporter: follows the gateway's audit log and exposes what its records add up to. Prometheus sees each record
+exactly once.
 
-A scrape first writes down what it is about to answer, with the place in the log that it was counted up to. After a restart
-the exporter goes on from there: counters that were seen do not fall back, and records that were counted are not counted
-again.
+A scrape first saves its answer, with the position in the log that it was counted up to. After a restart the exporter goes on
+from there: counters do not fall back, and no record is counted again.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from tiercli.exporters.followed_file import FollowedFile, Position
 from tiercli.signals.label_policy import metric_policies
 
 Decode = Callable[[bytes], AuditRecord]
-# Records that are counted in one go: a scrape waits no longer than that takes.
+# Records that are counted in one go: a scrape waits for that long at most.
 _BATCH = 5_000
 
 
 class _State(msgspec.Struct):
-    """What is written down at a scrape."""
+    """What a scrape saves."""
 
     version: int
     tally: TallyState
@@ -49,8 +48,8 @@ class AuditExporter:
     def __init__(
         self, catalog: Catalog, path: Path, decode: Decode, *, state: Path | None = None, from_end: bool = False
     ) -> None:
-        """`decode` makes a record of a line. With `state`, a file, it goes on where it was at the last scrape; else it begins
-        at the start of `path`, or at its end. Raises InvalidInput where `state` is not such a file."""
+        """`decode` makes a record of a line. With `state`, a file, it goes on from the last scrape; else it begins at the start of
+        `path`, or at its end. Raises InvalidInput if `state` is another kind of file."""
         self._tally = Tally(catalog)
         self._decode, self._state_file = decode, state
         self._lock = threading.Lock()
@@ -74,11 +73,11 @@ class AuditExporter:
 
     @property
     def malformed(self) -> int:
-        """How many lines were none."""
+        """How many lines were not records."""
         return self._malformed
 
     def count_new(self) -> int:
-        """Count what was appended since; how many lines that were. Raises BackendError where the log cannot be read."""
+        """Count the lines that were appended; how many they were. Raises BackendError if the log cannot be read."""
         total = 0
         lines = self._lines()
         while True:
@@ -93,7 +92,7 @@ class AuditExporter:
                 return total
 
     def count(self, record: AuditRecord | ValueError, place: str) -> None:
-        """Count one record, or why something at `place` is none."""
+        """Count one record, or the error that something at `place` is."""
         with self._lock:
             if isinstance(record, ValueError):
                 self._malformed += 1
@@ -102,13 +101,13 @@ class AuditExporter:
                 self._tally.add(record)
 
     def collect(self) -> Iterable[Family]:
-        """The metrics as they are now, after writing them down."""
+        """The metrics as they are now, after saving them."""
         with self._lock:
             self._write_state()
             return list(self._families(time.time()))
 
     def close(self) -> None:
-        """Write down what was counted, and close the log."""
+        """Save what was counted, and close the log."""
         with self._lock:
             self._write_state()
             self._file.close()
@@ -130,24 +129,22 @@ class AuditExporter:
 
     def _families(self, now: float) -> Iterator[Family]:
         yield from self._tally.counted.families(self._policies, self._tally.scores(now))
-        for name, said, value in (
-            ("malformed_lines", "Lines of the audit log that are no record.", self._malformed),
+        for name, text, value in (
+            ("malformed_lines", "Lines of the audit log that are not records.", self._malformed),
             (
                 "unknown_names",
-                "Names in records that the catalog does not have: they became empty.",
+                "Names in records that the catalog does not have; their labels are empty.",
                 self._tally.unknown,
             ),
             ("rotations", "Rotations of the audit log that were followed.", self._file.rotations),
             ("truncations", "Truncations of the audit log.", self._file.truncations),
             (
                 "lost_files",
-                "Files of the audit log that were gone before they were read to their end.",
+                "Files of the audit log that were removed before they were read to their end.",
                 self._file.lost,
             ),
         ):
-            own = CounterMetricFamily(f"tiercli_audit_{name}", said)
-            own.add_metric((), value)
-            yield own
+            yield CounterMetricFamily(f"tiercli_audit_{name}", text, value=value)
 
     def _write_state(self) -> None:
         if self._state_file is None:
@@ -166,7 +163,7 @@ class AuditExporter:
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
-            # What is not written down must not be seen: it would be counted again after a restart.
+            # What is not saved must not be exposed: it would be counted again after a restart.
             raise BackendError(f"{self._state_file} cannot be written: {error.strerror}") from error
 
 
@@ -181,4 +178,6 @@ def _read_state(path: Path) -> _State | None:
         return msgspec.json.decode(text, type=_State)
     except msgspec.DecodeError as error:
         problem = Problem(Location(str(path)), f"not the state of an audit exporter: {error}")
-        raise InvalidInput(f"{path} is something else", [problem], hint="name a file that is not there yet") from error
+        raise InvalidInput(
+            f"{path} is not a state file", [problem], hint="name a file that does not exist yet"
+        ) from error

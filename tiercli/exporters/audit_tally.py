@@ -1,7 +1,7 @@
-"""What audit records add up to: the contract's metrics, as far as a log of calls can say them.
+"""Counts audit records into the contract's metrics, as far as a log of calls has them.
 
-Not in it is what only the gateway knows of itself: its health, its quota buckets, credentials and queues. A name that the
-catalog does not have becomes an empty label, so that what a caller sends cannot add a series.
+What only the gateway knows of itself is not in it: its health, its quota buckets, credentials and queues. A name that the
+catalog does not have becomes an empty label, so that callers cannot add series.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tiercli.signals.label_policy import MetricPolicy
 
 EVAL_WINDOW_S = 3600.0
 UNCLASSIFIED = "UPSTREAM_UNCLASSIFIED"
-# What a log of calls can say, by the names of the contract; beside it the price book's version and the eval scores.
+# The metrics that a log of calls has; beside them the price book's version and the eval scores.
 COUNTED = (
     "ai_gateway_requests_total",
     "ai_gateway_errors_total",
@@ -69,7 +69,7 @@ class Counted:
         return Counted(counters, histograms, self.catalog_price_book, self.price_book)
 
     def families(self, policies: Mapping[str, MetricPolicy], scores: Mapping[str, float]) -> Iterator[Family]:
-        """The contract's metrics, as far as a log of calls can say them. `scores`: eval scores by alias."""
+        """The contract's metrics, as far as a log of calls has them. `scores`: eval scores by alias."""
         for name in COUNTED:
             if name in self.counters:
                 yield contract_family(name, self.counters[name], policies)
@@ -101,7 +101,7 @@ class Tally:
         self._regions = {region for _, region in self._places}
         # Of each alias the candidates in their order.
         self._steps = {
-            name: ["/".join((one.provider, one.model, one.region)) for one in alias.candidates]
+            name: ["/".join((to.provider, to.model, to.region)) for to in alias.candidates]
             for name, alias in catalog.aliases.items()
         }
         self.counted = Counted(
@@ -115,8 +115,8 @@ class Tally:
         self._scores: dict[str, deque[tuple[float, float]]] = defaultdict(deque)
 
     def add(self, record: AuditRecord, *, written: bool = True) -> None:
-        """Count one record; not as one of the log where it could not be `written`. Raises ValueError for an eval score whose
-        time is none."""
+        """Count one record; if it could not be `written`, not as a record of the log. Raises ValueError for an eval score whose
+        time is not a time."""
         alias = self._known(record.model_alias, self._steps)
         if record.record == EVAL_SCORE:
             if record.score is not None and alias:
@@ -148,7 +148,7 @@ class Tally:
             counters["ai_gateway_cache_lookups_total"][alias, kind, result] += 1
 
     def scores(self, now: float) -> dict[str, float]:
-        """The mean eval score of the hour before `now`, by alias; an alias without any is not there."""
+        """The mean eval score of the hour before `now`, by alias; aliases without scores are left out."""
         means = {}
         for alias, scores in self._scores.items():
             while scores and scores[0][0] <= now - EVAL_WINDOW_S:
@@ -189,7 +189,7 @@ class Tally:
         return ""
 
     def _offer(self, attempt: Considered) -> Offer:
-        """Of a model that is not offered there, the place alone is known."""
+        """For a model that is not offered in a place, only the place."""
         offer = Offer(attempt.provider, attempt.model_version, attempt.region)
         if offer in self._offers:
             return offer
@@ -210,7 +210,7 @@ class Tally:
             counters["ai_gateway_postcondition_violations_total"][offer.provider, offer.model, alias] += calls
 
     def _add_tokens(self, record: AuditRecord, attempts: list[Considered], tenant: str) -> None:
-        """Of each attempt, where the record has that; else of the call, at the last attempt."""
+        """The tokens of each attempt, if the record has them; else those of the call, at the last attempt."""
         used = [(attempt, attempt.usage) for attempt in attempts if attempt.usage is not None]
         if not used and attempts and record.usage is not None:
             used = [(attempts[-1], record.usage)]
@@ -221,7 +221,7 @@ class Tally:
                 self._counters["ai_gateway_tenant_tokens_total"][tenant, direction] += tokens
 
     def _add_falls(self, record: AuditRecord, alias: str, attempts: list[Considered]) -> None:
-        """As the record lists them; else attempts at one candidate after another: two at the same are a retry."""
+        """As the record lists them; else attempts at different candidates in a row. Two at the same candidate are a retry."""
         route = record.route_resolution
         falls = route.fallbacks if route is not None else None
         if falls is None:
@@ -268,7 +268,7 @@ class Tally:
 
 
 def _attempts(record: AuditRecord) -> list[Considered]:
-    """What was tried: as the record lists it; else the one that is said to have been used."""
+    """The attempts as the record lists them; else one at the model that was used."""
     route, used = record.route_resolution, record.model_used
     tried = (
         [candidate for candidate in route.considered if candidate.latency_s is not None] if route is not None else []

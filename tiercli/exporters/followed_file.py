@@ -18,8 +18,8 @@ _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4")
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Up to where a file was read: which file (inode, and a digest of the first `head` bytes of it, because inodes are used
-    again), and the offset behind the last whole line."""
+    """How far a file was read: which file (its inode, and a digest of its first `head` bytes, because inodes are used again), and
+    the offset behind the last whole line."""
 
     inode: int
     offset: int
@@ -30,20 +30,20 @@ class Position(msgspec.Struct, frozen=True):
 class FollowedFile:
     """Reads the whole lines that are appended to `path`.
 
-    A file that was renamed away is read to its end before the next is begun; several that were renamed meanwhile, in the
-    order in which they were last written. A file that is shorter than it was, or begins differently, was truncated and is
-    read from its start. `lost` counts files that were gone, or compressed, before they were read to their end.
+    A file that was renamed is read to its end before the next one; several that were renamed meanwhile, in the order in which
+    they were last written. A file that is shorter than before, or begins differently, was truncated and is read from its start.
+    `lost` counts files that were removed, or compressed, before they were read to their end.
     """
 
     def __init__(
         self, path: Path, position: Position | None = None, *, from_end: bool = False, not_a_log: Path | None = None
     ) -> None:
-        """Go on at `position`, which may be that of a file that was rotated meanwhile; without it begin at the start of
-        what is there, or at its end. `not_a_log` may be named like a rotated file, and is none."""
+        """Go on at `position`, which can be in a file that was rotated meanwhile; without it begin at the start of the file, or
+        at its end. `not_a_log` can have a name like that of a rotated file."""
         self._path = path
         self._not_a_log = not_a_log
         self._stream: BinaryIO | None = None
-        self._offset = 0  # behind the last whole line that was handed out
+        self._offset = 0  # behind the last whole line that was returned
         self._head = b""  # how the file began when it was last read
         self.truncations = 0
         self.rotations = 0
@@ -56,8 +56,8 @@ class FollowedFile:
             self._offset = _after_last_line(self._stream)
 
     def lines(self) -> Iterator[bytes]:
-        """The whole lines that are there now and were not handed out before, each without its line feed. Raises OSError
-        where the file cannot be read."""
+        """The whole lines that were not returned before, each without its line feed. Raises OSError if the file cannot be
+        read."""
         while True:
             if self._stream is None:
                 if not self._path.exists():
@@ -67,13 +67,13 @@ class FollowedFile:
             following = self._following()
             if following is None:
                 return
-            # Its writer may have appended between our reading to the end and its rotation.
+            # Its writer may have appended after it was read to the end, and before it was rotated.
             yield from self._appended()
             self.rotations += 1
             self._open(following)
 
     def position(self) -> Position | None:
-        """Where to go on after a restart; None while there is no file."""
+        """Where to go on after a restart; None while the file does not exist."""
         if self._stream is None:
             return None
         head = min(_HEAD, self._offset)
@@ -93,9 +93,9 @@ class FollowedFile:
                     self._stream, self._offset = stream, position.offset
                     return
                 stream.close()
-        there = self._path.exists() and self._path.stat().st_ino == position.inode
-        self.truncations += there
-        self.lost += not there
+        truncated = self._path.exists() and self._path.stat().st_ino == position.inode
+        self.truncations += truncated
+        self.lost += not truncated
 
     def _open(self, path: Path) -> None:
         self.close()
@@ -119,15 +119,15 @@ class FollowedFile:
                 yield line
 
     def _following(self) -> Path | None:
-        """The file that was written after the open one; None while that is the newest. While the path has none, the writer
-        is about to make it."""
+        """The file that was written after the open one; None while the open one is the newest, and while the writer has not made
+        the next one."""
         assert self._stream is not None  # noqa: S101 - the callers have opened it
         here = os.fstat(self._stream.fileno())
         try:
-            there = self._path.stat()
+            current = self._path.stat()
         except FileNotFoundError:
             return None
-        if _identity(there) == _identity(here):
+        if _identity(current) == _identity(here):
             return None
         later = []
         for path in self._rotated_away():
@@ -142,7 +142,7 @@ class FollowedFile:
         """The files beside the path whose names begin with its name."""
         beside = sorted(self._path.parent.glob(f"{glob.escape(self._path.name)}?*"))
         other = self._not_a_log.resolve() if self._not_a_log is not None else None
-        return [one for one in beside if one.is_file() and one.resolve() != other]
+        return [path for path in beside if path.is_file() and path.resolve() != other]
 
 
 def _identity(stat: os.stat_result) -> tuple[int, int]:
@@ -159,7 +159,7 @@ def _is_at(stream: BinaryIO, position: Position) -> bool:
 
 
 def _digest(stream: BinaryIO, size: int) -> str:
-    """Of the first `size` bytes; where it is read next stays as it is."""
+    """The digest of the first `size` bytes; the position for reading does not change."""
     return hashlib.sha256(os.pread(stream.fileno(), size, 0)).hexdigest()
 
 
@@ -168,8 +168,8 @@ def _after_last_line(stream: BinaryIO) -> int:
     end = os.fstat(stream.fileno()).st_size
     while end:
         begin = max(0, end - _CHUNK)
-        found = os.pread(stream.fileno(), end - begin, begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
+        line_feed = os.pread(stream.fileno(), end - begin, begin).rfind(b"\n")
+        if line_feed >= 0:
+            return begin + line_feed + 1
         end = begin
     return 0

@@ -1,7 +1,7 @@
 """GPU readings through NVML, the library of NVIDIA's driver.
 
-Each reading stands for itself: one that a GPU does not have (MIG has no utilisation, a consumer card no ECC) is left out, one
-that goes wrong is counted, and the others are told all the same.
+Unsupported readings (MIG has no utilisation, a consumer card no ECC) are omitted. Failed readings are counted and do not affect
+the others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import pynvml
 
 from tiercli.errors import BackendError
-from tiercli.exporters.gpu_samples import GpuReading, GpuSample, samples_of
+from tiercli.exporters.gpu_exporter import GpuReading, GpuSample
 
 Gpu = tuple[str, str, str]
 # (labels of the metric's own, value) of a device, by its handle.
@@ -30,8 +30,8 @@ _REASONS = {
 _HINTS = {
     "NVMLError_LibraryNotFound": "NVIDIA's driver is not installed here; --simulate FILE replays readings",
     "NVMLError_DriverNotLoaded": "the driver's kernel module is not loaded: try nvidia-smi, or restart after its update",
-    "NVMLError_LibRmVersionMismatch": "library and kernel module are of different versions: restart after the driver's update",
-    "NVMLError_NoPermission": "whoever runs this may not ask the driver: in a container, give it the devices",
+    "NVMLError_LibRmVersionMismatch": "library and kernel module have different versions: restart after the driver's update",
+    "NVMLError_NoPermission": "this user may not use the driver; in a container, give it the devices",
 }
 
 
@@ -39,7 +39,7 @@ class NvmlSource:
     """The GPUs of this machine. `processes`: also the memory of each process, where that may be seen."""
 
     def __init__(self, nvml: Any = pynvml, *, processes: bool = False) -> None:
-        """Raises BackendError where there is no driver."""
+        """Raises BackendError if there is no driver."""
         self._nvml = nvml
         self._known: dict[int, Gpu] = {}
         self._gone: set[Gpu] = set()
@@ -48,16 +48,15 @@ class NvmlSource:
         except pynvml.NVMLError as error:
             name = type(error).__name__
             raise BackendError(f"no NVIDIA driver: {error}", hint=_HINTS.get(name, "does nvidia-smi work?")) from error
+        number = self._number
         self._readings: dict[str, _Read] = {
             "tiercli_gpu_utilization_ratio": self._utilization,
             "tiercli_gpu_memory_utilization_ratio": self._memory_utilization,
-            "tiercli_gpu_memory_used_bytes": lambda handle: self._one(self._memory(handle).used),
-            "tiercli_gpu_memory_total_bytes": lambda handle: self._one(self._memory(handle).total),
-            "tiercli_gpu_power_watts": lambda handle: self._one(nvml.nvmlDeviceGetPowerUsage(handle) / 1e3),
-            "tiercli_gpu_power_limit_watts": lambda handle: self._one(
-                nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3
-            ),
-            "tiercli_gpu_energy_joules_total": lambda handle: self._one(
+            "tiercli_gpu_memory_used_bytes": lambda handle: number(self._memory(handle).used),
+            "tiercli_gpu_memory_total_bytes": lambda handle: number(self._memory(handle).total),
+            "tiercli_gpu_power_watts": lambda handle: number(nvml.nvmlDeviceGetPowerUsage(handle) / 1e3),
+            "tiercli_gpu_power_limit_watts": lambda handle: number(nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3),
+            "tiercli_gpu_energy_joules_total": lambda handle: number(
                 nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
             ),
             "tiercli_gpu_temperature_celsius": self._temperature,
@@ -97,14 +96,14 @@ class NvmlSource:
         try:
             self._nvml.nvmlShutdown()
         except pynvml.NVMLError:
-            pass  # nothing is held that could be given back
+            pass  # nothing is left to release
 
     def _read_one(self, gpu: Gpu, handle: Any, reading: GpuReading) -> None:
-        """Raises NVMLError where the GPU is lost: none of its readings counts then."""
+        """Raises NVMLError if the GPU is lost: none of its readings counts then."""
         samples: list[GpuSample] = []
         for metric, read in self._readings.items():
             try:
-                samples += samples_of(metric, gpu, read(handle))
+                samples += [GpuSample(metric, gpu, value, labels) for labels, value in read(handle)]
             except pynvml.NVMLError as error:
                 self._note(metric, error, reading)
         try:
@@ -121,14 +120,14 @@ class NvmlSource:
             reading.failed[what.removeprefix("tiercli_gpu_"), name] += 1
 
     def _identity(self, number: int, handle: Any) -> Gpu:
-        """Index, UUID and name; asked for once, since a lost GPU does not know them any more."""
+        """Index, UUID and name. They are read once: a lost GPU no longer gives them."""
         if number not in self._known:
             uuid, name = self._nvml.nvmlDeviceGetUUID(handle), self._nvml.nvmlDeviceGetName(handle)
             self._known[number] = (str(number), _text(uuid), _text(name))
         return self._known[number]
 
     @staticmethod
-    def _one(value: float) -> Iterator[tuple[tuple[str, ...], float]]:
+    def _number(value: float) -> Iterator[tuple[tuple[str, ...], float]]:
         yield (), float(value)
 
     def _utilization(self, handle: Any) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -138,7 +137,7 @@ class NvmlSource:
         yield (), self._nvml.nvmlDeviceGetUtilizationRates(handle).memory / 100
 
     def _memory(self, handle: Any) -> Any:
-        """Of version 2, in which what the driver keeps for itself is not in use, where the driver has it."""
+        """Version 2, which does not count the driver's own memory as in use, if the driver has it."""
         nvml = self._nvml
         try:
             return nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
@@ -148,7 +147,7 @@ class NvmlSource:
             return nvml.nvmlDeviceGetMemoryInfo(handle)
 
     def _temperature(self, handle: Any) -> Iterator[tuple[tuple[str, ...], float]]:
-        """By the call that replaces the older one, where the driver has it."""
+        """By the newer call, if the driver has it."""
         nvml = self._nvml
         try:
             celsius = nvml.nvmlDeviceGetTemperatureV(handle, nvml.NVML_TEMPERATURE_GPU)
@@ -183,11 +182,11 @@ class NvmlSource:
 
     def _processes(self, handle: Any) -> Iterator[tuple[tuple[str, ...], float]]:
         for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle):
-            if process.usedGpuMemory is not None:  # not told to everybody
+            if process.usedGpuMemory is not None:  # not everybody may read it
                 yield (str(process.pid),), float(process.usedGpuMemory)
 
     def _mig(self, gpu: Gpu, handle: Any) -> Iterator[GpuSample]:
-        """The memory of each MIG device; of their utilisation NVML knows nothing."""
+        """The memory of each MIG device; NVML has no utilisation of them."""
         nvml = self._nvml
         current, _ = nvml.nvmlDeviceGetMigMode(handle)
         if not current:

@@ -1,4 +1,4 @@
-"""A /metrics endpoint for one collector: on loopback unless told otherwise, in the format that the scraper asks for."""
+"""A /metrics endpoint for one collector, in the format that the scraper accepts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from tiercli.errors import BackendError, InvalidInput
 
 
 def read_address(text: str) -> tuple[str, int]:
-    """HOST:PORT as its parts. Raises InvalidInput where it is none."""
+    """HOST:PORT as its parts, the host without brackets. Raises InvalidInput for anything else."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65_535:
-        raise InvalidInput(f"{text!r} is not an address to listen on", hint="name HOST:PORT, such as 127.0.0.1:9108")
+        raise InvalidInput(
+            f"{text!r} is not an address HOST:PORT", hint="for example 127.0.0.1:9108; ports are 0 to 65535"
+        )
     return host.strip("[]"), int(port)
 
 
 @contextmanager
 def serve_metrics(collector: Collector, host: str, port: int) -> Iterator[str]:
-    """Answer scrapes of `collector` until the context ends; the URL. Port 0 takes any. Raises BackendError where the
-    address cannot be listened on. A collector that raises BackendError makes the scrape fail, with what it says."""
+    """Answer scrapes of `collector` until the context ends; the URL. Port 0 takes any free port. Raises BackendError if the address
+    is not available. A collector that raises BackendError makes the scrape fail with its message."""
     registry = CollectorRegistry()
 
     class Handler(BaseHTTPRequestHandler):
@@ -41,7 +43,7 @@ def serve_metrics(collector: Collector, host: str, port: int) -> Iterator[str]:
                 self._answer(503, "text/plain; charset=utf-8", f"{error.message}\n".encode())
 
         def log_message(self, *arguments: object) -> None:
-            """A scrape is nothing to say."""
+            """Scrapes are not logged."""
 
         def _answer(self, status: int, kind: str, body: bytes) -> None:
             self.send_response(status)
@@ -59,7 +61,7 @@ def serve_metrics(collector: Collector, host: str, port: int) -> Iterator[str]:
     try:
         server = Server((host, port), Handler)
     except OSError as error:
-        raise BackendError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
+        raise BackendError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     registry.register(collector)
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The token of the proxy's control API: a file's, a variable's, or one made for this run. Never printed."""
+"""The token of the proxy's control API: from a file, from a variable, or made for this run. Never printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOKEN_VARIABLE = "TIERCLI_PROXY_TOKEN"  # noqa: S105 - where it is, not what it 
 
 @dataclass(frozen=True, slots=True)
 class ControlToken:
-    """A token; `file` is where it can be read, None where it is in the variable alone."""
+    """A token. `file`: where it can be read; None if it is only in the variable."""
 
     secret: str
     file: Path | None
@@ -30,13 +30,13 @@ class ControlToken:
 @contextmanager
 def control_token(file: Path | None, environment: Mapping[str, str]) -> Iterator[ControlToken]:
     """The token of `file`, else of the environment; else a new one, in a file that only its owner can read and that is
-    removed at the end. Raises InvalidInput where the file or the variable holds none."""
+    removed at the end. Raises InvalidInput if the file or the variable holds no token."""
     if file is not None:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            said = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise InvalidInput(f"cannot read the token in {file}: {said}") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise InvalidInput(f"cannot read the token in {file}: {reason}") from error
         yield ControlToken(_checked(text, str(file)), file)
     elif environment.get(TOKEN_VARIABLE):
         yield ControlToken(_checked(environment[TOKEN_VARIABLE], TOKEN_VARIABLE), None)
@@ -54,7 +54,7 @@ def control_token(file: Path | None, environment: Mapping[str, str]) -> Iterator
 def _checked(text: str, place: str) -> str:
     token = text.strip()
     if not token:
-        raise InvalidInput("no token", [Problem(Location(place), "it is empty", "a token")])
+        raise InvalidInput("there is no token", [Problem(Location(place), "it is empty", "a token")])
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise InvalidInput("that is no token", [Problem(Location(place), "more than a token", "one word of ASCII")])
+        raise InvalidInput("this is not a token", [Problem(Location(place), "more than a token", "one word of ASCII")])
     return token

@@ -1,4 +1,4 @@
-"""The endpoints of an environment, made ready to be stood before: routes, what changes on the way, and how they are read."""
+"""The endpoints of an environment, made ready to be proxied: their routes, what changes on the way, how answers are read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.names import unknown_name
 from tiercli.clients.credentials import read_headers, read_secret, read_trust
 from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.exporters.serving import read_address
 from tiercli.faults.kinds import FAULTS
 from tiercli.faults.kinds.interface import ROUTE_LABELS
 from tiercli.faults.proxy.forwarding import Passage
@@ -22,8 +23,8 @@ from tiercli.wires.interface import Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoodFor:
-    """One endpoint that the proxy stands for."""
+class ProxiedEndpoint:
+    """One endpoint that the proxy forwards to."""
 
     route: Route
     place: Place
@@ -33,25 +34,25 @@ class StoodFor:
 
 
 def environment_of(loaded: LoadedCatalog, name: str) -> Environment:
-    """The environment of that name. Raises InvalidInput where the catalog has none."""
+    """The environment with that name. Raises InvalidInput if the catalog has none."""
     environments = loaded.catalog.environments
     if name not in environments:
         raise InvalidInput("no such environment", [unknown_name("environment", name, environments, Location("--env"))])
     return environments[name]
 
 
-def endpoints_of(loaded: LoadedCatalog, name: str, *, measured: bool) -> list[StoodFor]:
+def endpoints_of(loaded: LoadedCatalog, name: str, *, measured: bool) -> list[ProxiedEndpoint]:
     """Every endpoint of the environment `name`, in the catalog's order. `measured`: its answers will be read.
 
-    Raises InvalidInput with everything that is wrong with them: a credential that is not where the catalog says, say."""
+    Raises InvalidInput with everything that is wrong with them: a credential that is not where the catalog says, for example."""
     environment = environment_of(loaded, name)
     if not environment.endpoints:
         place = loaded.document.locate(("environments", name), key=True)
-        problem = Problem(place, f"environment {name!r} names no endpoints", "endpoints: [{provider, region, url}, …]")
-        raise InvalidInput("there is nothing to stand before", [problem])
+        problem = Problem(place, f"environment {name!r} has no endpoints", "endpoints: [{provider, region, url}, …]")
+        raise InvalidInput("this environment has no endpoints to proxy", [problem])
     folder = Path(loaded.document.name).parent
     problems: list[Problem] = []
-    ready: list[StoodFor] = []
+    ready: list[ProxiedEndpoint] = []
     listens: dict[str, int] = {}
     for number, endpoint in enumerate(environment.endpoints):
         path = ("environments", name, "endpoints", number)
@@ -62,28 +63,28 @@ def endpoints_of(loaded: LoadedCatalog, name: str, *, measured: bool) -> list[St
         except InvalidInput as error:
             problems += error.problems
     if problems:
-        raise InvalidInput(f"the endpoints of environment {name!r} are not ready", problems)
+        raise InvalidInput(f"the endpoints of environment {name!r} cannot be proxied", problems)
     return ready
 
 
 def _ready(
     loaded: LoadedCatalog, endpoint: ProviderEndpoint, folder: Path, at: Location, *, measured: bool
-) -> StoodFor:
+) -> ProxiedEndpoint:
     if "?" in endpoint.url or "#" in endpoint.url:
         raise InvalidInput(
-            "no base URL", [Problem(at, f"{endpoint.url.partition('?')[0]}: a query", "a URL without one")]
+            "not a base URL", [Problem(at, f"{endpoint.url.partition('?')[0]} has a query", "a URL without a query")]
         )
     wire, place = WIRES[endpoint.wire], Place(loaded.catalog, endpoint)
     put = _credential_headers(endpoint, wire, folder, at)
     passage = Passage(
         tls=read_trust(endpoint, folder, at),
-        # Who called is for here: a provider need not know it.
+        # The headers that name the caller are for this proxy, not for the provider.
         removed=(*(wire.credential_headers if put else ()), *(OWN_HEADERS if measured else ())),
         put=put,
         assumed=wire.assumed_headers,
         readable=measured,
     )
-    host, port = split_address(endpoint.listen)
+    host, port = read_address(endpoint.listen)
     calls = [kind for kind in FAULTS if kind.build is not None and ROUTE_LABELS[0] in kind.target_labels]
     route = Route(
         name="/".join(part.replace("%", "%25").replace("/", "%2F") for part in _parts(endpoint)),
@@ -93,13 +94,7 @@ def _ready(
         labels=place.labels,
         faults=tuple(kind.name for kind in calls if kind.wire in (None, endpoint.wire)),
     )
-    return StoodFor(route=route, place=place, wire=wire, passage=passage, has_credential=bool(put))
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """The host, without brackets, and the port of a HostPort."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
+    return ProxiedEndpoint(route=route, place=place, wire=wire, passage=passage, has_credential=bool(put))
 
 
 def _parts(endpoint: ProviderEndpoint) -> Iterator[str]:
@@ -115,13 +110,16 @@ def _credential_headers(endpoint: ProviderEndpoint, wire: Wire, folder: Path, at
     if credential.scheme == "bearer":
         return dict(wire.credential(read_secret(credential, folder, at)))
     if "Authorization" not in wire.credential("x"):
-        raise InvalidInput("no credential", [Problem(at, f"{wire.name} knows no user and password", "scheme: bearer")])
+        problem = Problem(at, f"the wire format {wire.name} has no user and password", "scheme: bearer")
+        raise InvalidInput("the credential cannot be used", [problem])
     return read_headers(endpoint, folder, at)
 
 
 def _address_problems(endpoint: ProviderEndpoint, taken: dict[str, int], at: Location) -> Iterator[Problem]:
-    host, port = split_address(endpoint.listen)
+    host, port = read_address(endpoint.listen)
     if port and endpoint.listen in taken:
-        yield Problem(at, f"{endpoint.listen} is another endpoint's too", "an address of its own, or port 0")
+        yield Problem(at, f"another endpoint listens on {endpoint.listen} too", "an address of its own, or port 0")
     elif port and (host, port) == (urlsplit(endpoint.url).hostname, urlsplit(endpoint.url).port):
-        yield Problem(at, f"{endpoint.listen} is the endpoint itself", "another port: the proxy would call itself")
+        yield Problem(
+            at, f"{endpoint.listen} is the address of the endpoint itself", "another port: the proxy would call itself"
+        )

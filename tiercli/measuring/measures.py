@@ -1,6 +1,5 @@
-"""What measured calls add up to: an audit record each, and the contract's metrics, counted from the very records.
-
-So the log and the metrics say the same, and a name that the catalog does not have becomes no label.
+"""Each measured call becomes an audit record, and the contract's metrics are counted from the same records: log and metrics
+agree, and a name that the catalog does not have becomes no label.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tiercli.exporters.audit_tally import Tally
 from tiercli.exporters.contract_families import contract_family
 from tiercli.faults.proxy.observing import Observation
 from tiercli.measuring.observed_call import ObservedCall
-from tiercli.measuring.place import ALIAS_HEADER, FEATURE_HEADER, TENANT_HEADER, Names, Place
+from tiercli.measuring.place import OWN_HEADERS, Names, Place
 from tiercli.signals.contract import FAILURE, SUCCESS
 from tiercli.signals.label_policy import metric_policies
 from tiercli.wires.interface import Wire, estimated_input_tokens, read_request
@@ -31,7 +30,7 @@ from tiercli.wires.interface import Wire, estimated_input_tokens, read_request
 SERVED_REGION_HEADER = "x-served-region"
 _REQUEST_IDS = ("x-request-id", "request-id")  # OpenAI's and Anthropic's
 _LONGEST_ID = 128  # characters
-_LONGEST = 2400  # characters of a region's name, percent-encoded
+_LONGEST_REGION = 2400  # characters, percent-encoded
 _FLUSH_S = 0.005
 _REASON = "called directly"
 _PLACE = ("provider", "region", "server")
@@ -55,18 +54,18 @@ class Measures:
         self.calls = self.failed = 0
 
     def observer(self, place: Place, wire: Wire) -> RouteObserver:
-        """What watches the route of `place`."""
+        """An observer of the route of `place`."""
         self._places.append(place)
         return RouteObserver(self, place, wire)
 
     def pass_over(self, place: Place) -> None:
-        """Count a request that is measured as nothing."""
+        """Count a request that is not measured."""
         with self._lock:
             self._unmeasured[place] += 1
 
     def note(self, place: Place, call: ObservedCall) -> None:
-        """A call has ended; it is counted in a moment, with others that end now: many at once cost less than one by one, and
-        its client has its answer first."""
+        """A call has ended. It is counted a moment later, together with others that end now: that costs less, and the client has
+        its answer first."""
         self._ended.append((place, call))
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(_FLUSH_S, self.count_ended)
@@ -103,23 +102,23 @@ class Measures:
     def _own_families(self) -> Iterator[Family]:
         unknown = CounterMetricFamily(
             "tiercli_proxy_unknown_names",
-            "Names in calls that the catalog does not have: they became empty.",
+            "Names in calls that the catalog does not have; their labels are empty.",
             labels=(*_PLACE, "of"),
         )
         for place in self._places:
             for of, count in list(place.unknown.items()):
                 unknown.add_metric((place.provider, place.region, place.server or "", of), count)
         yield unknown
-        for name, said, counts in (
+        for name, text, counts in (
             (
                 "estimated_usage",
-                "Calls whose answer did not say its tokens: they were counted instead.",
+                "Calls whose answer did not state its tokens; they were estimated.",
                 self._estimated,
             ),
             ("unread_answers", "Answers that could not be read: too long, or encoded otherwise.", self._unread),
-            ("unmeasured_requests", "Requests that passed and are no calls of a model.", self._unmeasured),
+            ("unmeasured_requests", "Requests that are not calls of a model.", self._unmeasured),
         ):
-            family = CounterMetricFamily(f"tiercli_proxy_{name}", said, labels=_PLACE)
+            family = CounterMetricFamily(f"tiercli_proxy_{name}", text, labels=_PLACE)
             for place in self._places:
                 family.add_metric((place.provider, place.region, place.server or ""), counts[place])
             yield family
@@ -127,9 +126,11 @@ class Measures:
     def _record(self, place: Place, call: ObservedCall) -> AuditRecord:
         header, code, reading = call.headers, call.code(), call.reading()
         model = read_request(call.request).model
-        asked = (header.get(TENANT_HEADER, ""), header.get(FEATURE_HEADER, ""), header.get(ALIAS_HEADER, ""))
-        names = place.names(*asked, model)
-        served = urllib.parse.unquote(call.answer_headers.get(SERVED_REGION_HEADER, "")[:_LONGEST]) or place.region
+        tenant, feature, alias = (header.get(name, "") for name in OWN_HEADERS)
+        names = place.names(tenant, feature, alias, model)
+        served = (
+            urllib.parse.unquote(call.answer_headers.get(SERVED_REGION_HEADER, "")[:_LONGEST_REGION]) or place.region
+        )
         usage, estimated = _usage(call, code)
         cost = place.cost_usd(names.model, usage, call.seconds)
         if cost is None and code:
@@ -163,13 +164,13 @@ class Measures:
 
 
 class RouteObserver:
-    """Watches one route: an Observer."""
+    """Observes one route."""
 
     def __init__(self, measures: Measures, place: Place, wire: Wire) -> None:
         self._measures, self._place, self._wire = measures, place, wire
 
     def begin(self, method: str, path: str, headers: Mapping[str, str]) -> Observation | None:
-        """A request arrives; None where it is no call of a model."""
+        """A request arrives; None if it is not a call of a model."""
         if method != "POST":
             return None
         if not self._wire.serves(path):
@@ -182,8 +183,8 @@ class RouteObserver:
 
 
 def _usage(call: ObservedCall, code: str) -> tuple[Usage | None, bool]:
-    """The tokens of a call, and whether they were counted here because the answer did not say them; None where there are
-    none, or they cannot be known."""
+    """The tokens of a call, and whether they were estimated because the answer does not state them; None if there are none, or
+    they cannot be known."""
     reading = call.reading()
     if reading.usage is not None:
         return reading.usage, reading.partial
@@ -193,7 +194,7 @@ def _usage(call: ObservedCall, code: str) -> tuple[Usage | None, bool]:
 
 
 def _resolution(place: Place, names: Names, call: ObservedCall, code: str, usage: Usage | None) -> Route:
-    """The one candidate. An attempt that nobody waited for is none: what would have come of it is not known."""
+    """The one candidate. If the client did not wait, it does not count as tried: its result is not known."""
     tried = code != CLIENT_CLOSED or call.reading().content
     candidate = Considered(
         result=ANSWERED if code in ("", CLIENT_CLOSED) and tried else code,
@@ -209,9 +210,9 @@ def _resolution(place: Place, names: Names, call: ObservedCall, code: str, usage
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
-    """The provider's own, by which it can be asked about the call; else one of this proxy."""
+    """The provider's own id, which it can look the call up by; else one of this proxy."""
     for name in _REQUEST_IDS:
-        said = headers.get(name, "")
-        if 0 < len(said) <= _LONGEST_ID and said.isascii() and said.isprintable():
-            return said
+        request_id = headers.get(name, "")
+        if 0 < len(request_id) <= _LONGEST_ID and request_id.isascii() and request_id.isprintable():
+            return request_id
     return secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""One call as it goes by: what it asked, what came back and when. It keeps no text, and holds nothing up."""
+"""One call as it passes: its request, its answer, and when. It keeps no text, and delays nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tiercli.signals.error_codes import code_of
 from tiercli.wires.interface import Reading, StreamReader, Wire
 
 ANSWERED = ""
-# Whoever hangs up after so many seconds of silence gave the upstream up; who is quicker went for reasons of his own.
+# A client that hangs up after this silence (seconds) gave up on the upstream; a quicker one had reasons of its own.
 PATIENCE_S = 2.0
-_HELD = 32 << 20  # bytes of a request, and of an answer, that are held to be read at the end
+_HELD = 32 << 20  # bytes of a request, and of an answer, that are kept until they can be read
 
 
 class ObservedCall:
-    """An Observation. When the call has ended, `done` is called with it, once."""
+    """An Observation. `done` is called with it once, when the call has ended."""
 
     def __init__(self, wire: Wire, headers: Mapping[str, str], done: Callable[[ObservedCall], None]) -> None:
         self.headers = headers
@@ -30,23 +30,23 @@ class ObservedCall:
         self.ending = Ending.WHOLE
         self.readable = True
         self._wire, self._done = wire, done
-        self._asked: list[bytes] = []
-        self._asked_size = self._held = 0
+        self._request: list[bytes] = []
+        self._request_size = self._held = 0
         self._answer: list[bytes] = []
         self._stream: StreamReader | None = None
         self._reading: Reading | None = None
         self._unpack: Callable[[bytes], bytes] | None = None
         self._over = False
 
-    def asked(self, piece: bytes) -> None:
+    def request_piece(self, piece: bytes) -> None:
         """A piece of the request's body."""
-        self._asked_size += len(piece)
-        if self._asked_size > _HELD:
-            self._asked.clear()
+        self._request_size += len(piece)
+        if self._request_size > _HELD:
+            self._request.clear()
         else:
-            self._asked.append(piece)
+            self._request.append(piece)
 
-    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+    def response_started(self, status: int, headers: Mapping[str, str]) -> None:
         """The answer begins."""
         self.status, self.answer_headers = status, headers
         self._last = time.perf_counter()
@@ -58,7 +58,7 @@ class ObservedCall:
         if headers.get("Content-Type", "").startswith("text/event-stream"):
             self._stream = self._wire.open_stream()
 
-    def passed(self, piece: bytes) -> None:
+    def response_piece(self, piece: bytes) -> None:
         """A piece of the answer's body was sent to the client."""
         self._last = now = time.perf_counter()
         if not self.readable:
@@ -77,7 +77,7 @@ class ObservedCall:
             self.ttft_s = now - self.began
 
     def ended(self, ending: Ending) -> None:
-        """Nothing more comes."""
+        """The exchange is over."""
         if self._over:
             return
         self._over = True
@@ -87,8 +87,8 @@ class ObservedCall:
 
     @property
     def request(self) -> bytes:
-        """The request's body; nothing where it was too long to be held."""
-        return b"".join(self._asked)
+        """The request's body; empty if it was too long to be kept."""
+        return b"".join(self._request)
 
     @property
     def streams(self) -> bool:
@@ -96,7 +96,7 @@ class ObservedCall:
         return self._stream is not None
 
     def reading(self) -> Reading:
-        """What the answer says."""
+        """What was read of the answer."""
         if self._reading is None:
             if self._stream is not None:
                 self._reading = self._stream.reading
@@ -107,7 +107,7 @@ class ObservedCall:
         return self._reading
 
     def code(self) -> str:
-        """What came of the attempt: a structured error code, CLIENT_CLOSED where nobody waited for it, or ANSWERED."""
+        """The attempt's result: a structured error code, CLIENT_CLOSED if the client did not wait for it, or ANSWERED."""
         if self.status is not None and (refused := self._code_of_status(self.status)):
             return refused
         if self.ending is Ending.BROKEN:
@@ -117,9 +117,9 @@ class ObservedCall:
         return self._code_of_content()
 
     def _code_of_status(self, status: int) -> str:
-        said = self.answer_headers.get(NO_ANSWER_HEADER) if status == 502 else None
-        if said is not None:
-            return "UPSTREAM_TIMEOUT" if said == TIMED_OUT else "CONNECTION_FAILED"
+        reason = self.answer_headers.get(NO_ANSWER_HEADER) if status == 502 else None
+        if reason is not None:
+            return "UPSTREAM_TIMEOUT" if reason == TIMED_OUT else "CONNECTION_FAILED"
         return code_of(status)
 
     def _code_of_content(self) -> str:
@@ -133,7 +133,7 @@ class ObservedCall:
         return ANSWERED if reading.done else "CONNECTION_FAILED"
 
     def _unpacked(self, piece: bytes) -> bytes:
-        assert self._unpack is not None  # noqa: S101 - asked before
+        assert self._unpack is not None  # noqa: S101 - checked before
         try:
             return self._unpack(piece)
         except zlib.error:
@@ -142,6 +142,6 @@ class ObservedCall:
 
 
 def _unpacker(encoding: str) -> Callable[[bytes], bytes]:
-    """Unpacks a body piece by piece, no more of it at once than can be held."""
+    """Unpacks a body piece by piece, no more of it at once than may be kept."""
     unpacked = zlib.decompressobj(16 + zlib.MAX_WBITS if encoding == "gzip" else zlib.MAX_WBITS)
     return lambda piece: unpacked.decompress(piece, _HELD)

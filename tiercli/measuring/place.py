@@ -1,4 +1,4 @@
-"""Whose call it is, in the catalog's names: what callers write becomes a label only where the catalog has it."""
+"""Who called, and which model, in the catalog's names: what callers write becomes a label only if the catalog has it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from tiercli.catalog.environment import ProviderEndpoint
 from tiercli.catalog.model import Candidate, Catalog, Price
 from tiercli.signals.costs import gpu_cost_usd, token_cost_usd
 
-TENANT_HEADER, FEATURE_HEADER, ALIAS_HEADER = "x-tenant", "x-feature", "x-alias"
-OWN_HEADERS = (TENANT_HEADER, FEATURE_HEADER, ALIAS_HEADER)
+OWN_HEADERS = ("x-tenant", "x-feature", "x-alias")  # who called, and for what
 _REMEMBERED = 4096  # what callers send again and again
 _LONGEST = 201  # characters: no name of a catalog has more than 200
 _LONGEST_HEADER = 4 * 3 * _LONGEST  # of such a name in UTF-8, percent-encoded
@@ -21,8 +20,8 @@ _LONGEST_HEADER = 4 * 3 * _LONGEST  # of such a name in UTF-8, percent-encoded
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A call in the catalog's names; "" is a name that the catalog does not have, or none. `step`: the place of the endpoint
-    among the alias's candidates, None where it is none of them."""
+    """A call in the catalog's names; "" stands for no name, and for one that the catalog does not have. `step`: the endpoint's
+    number among the alias's candidates, None if it is not a candidate."""
 
     tenant: str
     feature: str
@@ -32,7 +31,7 @@ class Names:
 
 
 class Place:
-    """One endpoint as the catalog sees it. `unknown` counts the names that it did not have, by what they should name."""
+    """One endpoint as the catalog has it. `unknown` counts the names that the catalog does not have, by what they should name."""
 
     def __init__(self, catalog: Catalog, endpoint: ProviderEndpoint) -> None:
         self.provider, self.region, self.server = endpoint.provider, endpoint.region, endpoint.server
@@ -59,17 +58,16 @@ class Place:
         return labels if self.server is None else {**labels, "server": self.server}
 
     def names(self, tenant: str, feature: str, alias: str, model: str) -> Names:
-        """The names of a call: what its headers say, percent-encoded, and the model that it asks for. An alias may stand in
-        the model's place. Without any, it is the alias that begins nearest to this candidate."""
-        headers = (one[:_LONGEST_HEADER] for one in (tenant, feature, alias))
+        """The names of a call, from its headers (percent-encoded) and the model that it names. The model can be an alias. Without
+        an alias, it is the one that has this candidate earliest."""
+        headers = (header[:_LONGEST_HEADER] for header in (tenant, feature, alias))
         names, unknown = self._named(*headers, model[:_LONGEST])
-        for one in unknown:
-            self.unknown[one] += 1
+        self.unknown.update(unknown)
         return names
 
     def cost_usd(self, model: str, usage: Usage | None, seconds: float) -> float | None:
         """US dollars of an attempt: tokens by the price book; for a local server without a token price the share of its GPU
-        time. None where neither is known."""
+        time. None if neither is known."""
         price: Price | None = self._prices.get(model)
         if price is not None and usage is not None:
             return token_cost_usd(
@@ -85,7 +83,7 @@ class Place:
         return None
 
     def _names(self, tenant: str, feature: str, alias: str, model: str) -> tuple[Names, tuple[str, ...]]:
-        tenant, feature, alias = (urllib.parse.unquote(one) for one in (tenant, feature, alias))
+        tenant, feature, alias = map(urllib.parse.unquote, (tenant, feature, alias))
         catalog, unknown = self._catalog, []
         known = catalog.tenants.get(tenant)
         if tenant and known is None:
@@ -114,17 +112,17 @@ class Place:
         return (candidate.provider, candidate.region) == (self.provider, self.region)
 
     def _model_of(self, alias: str) -> str:
-        """The model that an alias has here; "" where it has none."""
+        """The model that an alias has here; "" if it has none."""
         candidates = self._catalog.aliases[alias].candidates if alias else ()
-        return next((one.model for one in candidates if self._is_here(one)), "")
+        return next((candidate.model for candidate in candidates if self._is_here(candidate)), "")
 
     def _step(self, alias: str, model: str) -> int | None:
         candidates = self._catalog.aliases[alias].candidates if alias else ()
-        steps = (step for step, one in enumerate(candidates) if self._is_here(one) and one.model == model)
-        return next(steps, None)
+        here = (step for step, to in enumerate(candidates) if self._is_here(to) and to.model == model)
+        return next(here, None)
 
     def _alias_of(self, model: str) -> str:
-        """The alias of which this is the earliest candidate; of several the first in the catalog."""
+        """The alias that has this candidate earliest; of several the first in the catalog."""
         steps = {alias: self._step(alias, model) for alias in self._catalog.aliases}
-        found = [(step, number, alias) for number, (alias, step) in enumerate(steps.items()) if step is not None]
-        return min(found)[2] if found else ""
+        known = {alias: step for alias, step in steps.items() if step is not None}
+        return min(known, key=known.__getitem__, default="")

@@ -92,7 +92,7 @@ class Passage:
 
 
 class Forwarder:
-    """Passes requests on to one upstream. `seen`, where somebody watches the call, is told what goes by."""
+    """Passes requests on to one upstream. `observation`, where somebody watches the call, is told what goes by."""
 
     def __init__(self, session: aiohttp.ClientSession, upstream: str, passage: Passage | None = None) -> None:
         self._session = session
@@ -100,36 +100,36 @@ class Forwarder:
         self._passage = passage
         self._tls = passage.tls if passage is not None else True
 
-    async def relay(self, request: web.BaseRequest, seen: Observation | None = None) -> web.StreamResponse:
+    async def relay(self, request: web.BaseRequest, observation: Observation | None = None) -> web.StreamResponse:
         """Answer `request` with what the upstream says."""
         try:
-            answer = await self._ask(request, seen)
+            answer = await self._ask(request, observation)
         except BadTarget as error:
             return web.Response(status=400, text=f"{error}\n")
         except _UPSTREAM_FAILED as error:
             if _is_gone(request):
-                _note_break(request, seen)
-            return _bad_gateway(error, seen)
+                _note_break(request, observation)
+            return _bad_gateway(error, observation)
         async with answer:
             headers = _end_to_end(answer.headers, _HOP_BY_HOP)
             length = answer.content_length
-            if seen is not None:
-                seen.answered(answer.status, headers)
+            if observation is not None:
+                observation.response_started(answer.status, headers)
             try:
                 if length is not None and length <= _SMALL and request.method != "HEAD":
                     headers.popall("Content-Length", None)
                     body = await answer.read()
-                    if seen is not None:
-                        seen.passed(body)
-                        seen.ended(Ending.WHOLE)
+                    if observation is not None:
+                        observation.response_piece(body)
+                        observation.ended(Ending.WHOLE)
                     return web.Response(status=answer.status, headers=headers, body=body)
-                return await _stream(request, answer.status, headers, answer.content.iter_any(), seen)
+                return await _stream(request, answer.status, headers, answer.content.iter_any(), observation)
             except _UPSTREAM_FAILED:
-                _note_break(request, seen)
+                _note_break(request, observation)
                 reset(request.transport)  # the upstream broke off in the middle: so does this side
                 return web.Response(status=502)
 
-    async def read_first(self, request: web.BaseRequest, seen: Observation) -> bytes | None:
+    async def read_first(self, request: web.BaseRequest, observation: Observation) -> bytes | None:
         """The whole body of a request, for a fault may answer and nobody read it then. None where its length is not known,
         or more than can be held."""
         length = request.content_length
@@ -137,7 +137,7 @@ class Forwarder:
             return None
         _continue(request)
         body = await request.content.read()
-        seen.asked(body)
+        observation.request_piece(body)
         return body
 
     async def fetch(
@@ -145,12 +145,12 @@ class Forwarder:
         request: web.BaseRequest,
         opened: AsyncExitStack,
         body: bytes | None = None,
-        seen: Observation | None = None,
+        observation: Observation | None = None,
     ) -> Answer:
         """The upstream's answer to `request`, its body yet to come; `opened` ends it. `body`: what was read of the request
         already. An unreachable upstream is a 502."""
         try:
-            answer = await opened.enter_async_context(await self._ask(request, seen, body))
+            answer = await opened.enter_async_context(await self._ask(request, observation, body))
         except BadTarget as error:
             return Answer(400, (), _pieces(f"{error}\n".encode()))
         except _UPSTREAM_FAILED as error:
@@ -159,21 +159,21 @@ class Forwarder:
         return Answer(answer.status, tuple(headers.items()), answer.content.iter_any())
 
     async def reply(
-        self, request: web.BaseRequest, answer: Answer, seen: Observation | None = None
+        self, request: web.BaseRequest, answer: Answer, observation: Observation | None = None
     ) -> web.StreamResponse:
         """Send `answer` to the client, each piece as it comes. Where its body breaks, the connection does."""
         headers = CIMultiDict(answer.headers)
-        if seen is not None:
-            seen.answered(answer.status, headers)
+        if observation is not None:
+            observation.response_started(answer.status, headers)
         try:
-            return await _stream(request, answer.status, headers, answer.body, seen)
+            return await _stream(request, answer.status, headers, answer.body, observation)
         except (*_UPSTREAM_FAILED, BrokenOff):
-            _note_break(request, seen)
+            _note_break(request, observation)
             reset(request.transport)
             return web.Response(status=502)
 
     async def _ask(
-        self, request: web.BaseRequest, seen: Observation | None = None, read: bytes | None = None
+        self, request: web.BaseRequest, observation: Observation | None = None, read: bytes | None = None
     ) -> aiohttp.ClientResponse:
         headers = _end_to_end(request.headers, _NOT_FORWARDED)
         if self._passage is not None:
@@ -184,10 +184,10 @@ class Forwarder:
             _continue(request)
             if length is not None and length <= _SMALL:
                 body = await request.read()
-                if seen is not None:
-                    seen.asked(body)
+                if observation is not None:
+                    observation.request_piece(body)
             else:
-                body = request.content.iter_any() if seen is None else _asking(request, seen)
+                body = request.content.iter_any() if observation is None else _asking(request, observation)
                 if length is not None:
                     headers["Content-Length"] = str(length)
         url = _url(self._upstream, request.raw_path)
@@ -228,9 +228,9 @@ def _continue(request: web.BaseRequest) -> None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-async def _asking(request: web.BaseRequest, seen: Observation) -> AsyncIterator[bytes]:
+async def _asking(request: web.BaseRequest, observation: Observation) -> AsyncIterator[bytes]:
     async for piece in request.content.iter_any():
-        seen.asked(piece)
+        observation.request_piece(piece)
         yield piece
 
 
@@ -239,17 +239,17 @@ async def _stream(
     status: int,
     headers: CIMultiDict[str],
     body: AsyncIterator[bytes],
-    seen: Observation | None = None,
+    observation: Observation | None = None,
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=status, headers=headers)
     await response.prepare(request)
     async for piece in body:
         await response.write(piece)
-        if seen is not None:
-            seen.passed(piece)
+        if observation is not None:
+            observation.response_piece(piece)
     await response.write_eof()
-    if seen is not None:
-        seen.ended(Ending.WHOLE)
+    if observation is not None:
+        observation.ended(Ending.WHOLE)
     return response
 
 
@@ -257,10 +257,10 @@ def _is_gone(request: web.BaseRequest) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
-def _note_break(request: web.BaseRequest, seen: Observation | None) -> None:
+def _note_break(request: web.BaseRequest, observation: Observation | None) -> None:
     """A write to a client that has gone fails as an upstream does that breaks off."""
-    if seen is not None:
-        seen.ended(Ending.CLIENT_GONE if _is_gone(request) else Ending.BROKEN)
+    if observation is not None:
+        observation.ended(Ending.CLIENT_GONE if _is_gone(request) else Ending.BROKEN)
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
@@ -275,9 +275,9 @@ def _why(error: BaseException) -> str:
     return TIMED_OUT if isinstance(error, asyncio.TimeoutError) else UNREACHABLE
 
 
-def _bad_gateway(error: BaseException, seen: Observation | None) -> web.Response:
+def _bad_gateway(error: BaseException, observation: Observation | None) -> web.Response:
     headers = {NO_ANSWER_HEADER: _why(error)}
-    if seen is not None:
-        seen.answered(502, headers)
-        seen.ended(Ending.WHOLE)
+    if observation is not None:
+        observation.response_started(502, headers)
+        observation.ended(Ending.WHOLE)
     return web.Response(status=502, headers=headers, body=_said(error))

@@ -1,6 +1,6 @@
-"""How somebody watches the calls of a route: from outside its faults, as the client sees them.
+"""How the calls of a route are observed: outside of its faults, as the client sees them.
 
-Nothing here holds a call up: each method takes note and returns.
+Nothing here delays a call: each method takes note and returns.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Protocol
 
-# On a 502 that the proxy gives itself, because the upstream did not: why.
+# On a 502 of the proxy itself: why the upstream did not answer.
 NO_ANSWER_HEADER = "X-Tiercli-Proxy"
 UNREACHABLE, TIMED_OUT = "upstream-unreachable", "upstream-timeout"
 
@@ -23,23 +23,23 @@ class Ending(Enum):
 
 
 class Observation(Protocol):
-    """One call. `asked`, `answered` once, `passed` and at last `ended`; a call that breaks skips what it did not reach."""
+    """One call. The methods are called in their order, the pieces many times; a call that breaks skips what it did not reach."""
 
-    def asked(self, piece: bytes) -> None:
+    def request_piece(self, piece: bytes) -> None:
         """A piece of the request's body."""
 
-    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+    def response_started(self, status: int, headers: Mapping[str, str]) -> None:
         """The answer begins."""
 
-    def passed(self, piece: bytes) -> None:
+    def response_piece(self, piece: bytes) -> None:
         """A piece of the answer's body was sent to the client."""
 
     def ended(self, ending: Ending) -> None:
-        """Nothing more comes. Only the first is heeded."""
+        """The exchange is over. Only the first call counts."""
 
 
 class Observer(Protocol):
-    """Watches a route."""
+    """Observes a route."""
 
     def begin(self, method: str, path: str, headers: Mapping[str, str]) -> Observation | None:
-        """A request arrives, `path` with its query; None where it is of no interest."""
+        """A request arrives, `path` with its query; None if it is not observed."""

@@ -120,16 +120,18 @@ class FaultProxy:
         observer = self._observers.get(route.name)
 
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
-            seen = observer.begin(request.method, request.raw_path, request.headers) if observer is not None else None
+            observation = (
+                observer.begin(request.method, request.raw_path, request.headers) if observer is not None else None
+            )
             resets = listener.resets
             self.in_flight += 1
             try:
                 if not point.faults:
-                    return await forwarder.relay(request, seen)
-                return await _answer_with_faults(request, forwarder, point.faults, seen)
+                    return await forwarder.relay(request, observation)
+                return await _answer_with_faults(request, forwarder, point.faults, observation)
             except BaseException:  # most of all that the handler is cancelled, its connection gone
-                if seen is not None:  # a fault reset the connection, or the client did
-                    seen.ended(Ending.BROKEN if listener.resets != resets else Ending.CLIENT_GONE)
+                if observation is not None:  # a fault reset the connection, or the client did
+                    observation.ended(Ending.BROKEN if listener.resets != resets else Ending.CLIENT_GONE)
                 raise
             finally:
                 self.in_flight -= 1
@@ -150,22 +152,22 @@ class FaultProxy:
 
 
 async def _answer_with_faults(
-    request: web.BaseRequest, forwarder: Forwarder, faults: Sequence[Fault], seen: Observation | None
+    request: web.BaseRequest, forwarder: Forwarder, faults: Sequence[Fault], observation: Observation | None
 ) -> web.StreamResponse:
     call = Call(request.method, request.raw_path, asyncio.get_running_loop().time())
-    body = await forwarder.read_first(request, seen) if seen is not None else None
+    body = await forwarder.read_first(request, observation) if observation is not None else None
     async with AsyncExitStack() as opened:
-        forward: Forward = functools.partial(forwarder.fetch, request, opened, body, seen)
+        forward: Forward = functools.partial(forwarder.fetch, request, opened, body, observation)
         for fault in faults:
             forward = functools.partial(fault.exchange, call, forward)
         try:
             answer = await forward()
         except BrokenOff:
-            if seen is not None:
-                seen.ended(Ending.BROKEN)
+            if observation is not None:
+                observation.ended(Ending.BROKEN)
             reset(request.transport)
             return web.Response(status=502)
-        return await forwarder.reply(request, answer, seen)
+        return await forwarder.reply(request, answer, observation)
 
 
 @contextlib.asynccontextmanager

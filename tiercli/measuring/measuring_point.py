@@ -1,4 +1,4 @@
-"""The measuring point as a whole: the proxy before an environment's endpoints, its metrics, its audit log, until told to end."""
+"""The measuring point as a whole: the proxy of an environment's endpoints, its metrics and its audit log, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiercli.errors import BackendError
 from tiercli.exporters.serving import serve_metrics
 from tiercli.faults.proxy.process import FaultProxy
 from tiercli.measuring.control_token import ControlToken
-from tiercli.measuring.endpoints import StoodFor
+from tiercli.measuring.endpoints import ProxiedEndpoint
 from tiercli.measuring.measures import Measures
 
 GRACE_S = 10.0  # for calls that are under way at the end
@@ -33,8 +33,8 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What stands: URLs of the endpoints by the name of their routes, of the control API, and of the metrics, if any."""
+class ProxyUrls:
+    """URLs: of the endpoints by the names of their routes, of the control API, and of the metrics, if any."""
 
     endpoints: dict[str, str]
     control: str
@@ -43,32 +43,32 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What passed so far, and the faults that are on, in words. Calls are counted where they are measured."""
+    """The calls so far, 0 if they are not measured, and the faults that are on, in words."""
 
     calls: int
     failed: int
     faults: tuple[str, ...]
 
 
-async def stand(
+async def run_proxy(
     catalog: Catalog,
-    endpoints: Sequence[StoodFor],
+    endpoints: Sequence[ProxiedEndpoint],
     *,
     control: tuple[str, int],
     token: ControlToken,
     measured: Measured | None,
-    ready: Callable[[Standing], None],
+    ready: Callable[[ProxyUrls], None],
     tick: Callable[[Progress], None],
 ) -> bool:
-    """Stand before `endpoints` until SIGTERM or SIGINT; whether it was the latter. `ready` is called once everything listens,
-    `tick` now and then. At the end calls under way have GRACE_S seconds, and a second signal ends them at once.
+    """Proxy `endpoints` until SIGTERM or SIGINT; whether it was SIGINT. `ready` is called once everything listens, `tick` every
+    half second. At the end calls under way have GRACE_S seconds; a second signal ends them at once.
 
-    Raises BackendError where an address cannot be listened on, or the audit log not be written."""
-    told: list[signal.Signals] = []
+    Raises BackendError if an address is not available, or the audit log cannot be written."""
+    signals: list[signal.Signals] = []
     stopped, hurried = asyncio.Event(), asyncio.Event()
 
     def stop(number: signal.Signals) -> None:
-        told.append(number)
+        signals.append(number)
         (hurried if stopped.is_set() else stopped).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,12 +79,12 @@ async def stand(
             audit = opened.enter_context(_audit_log(measured.audit_log))
             measures = Measures(catalog, audit)
         proxy = FaultProxy(
-            [one.route for one in endpoints],
+            [endpoint.route for endpoint in endpoints],
             control_host=control[0],
             control_port=control[1],
             token=token.secret,
-            passages={one.route.name: one.passage for one in endpoints},
-            observers={one.route.name: measures.observer(one.place, one.wire) for one in endpoints}
+            passages={endpoint.route.name: endpoint.passage for endpoint in endpoints},
+            observers={end.route.name: measures.observer(end.place, end.wire) for end in endpoints}
             if measures is not None
             else {},
         )
@@ -93,7 +93,7 @@ async def stand(
             url = opened.enter_context(serve_metrics(measures, *measured.metrics))
         await proxy.start()
         try:
-            ready(_standing(proxy, control[0], url))
+            ready(_urls(proxy, control[0], url))
             while not stopped.is_set():
                 calls, failed = (measures.calls, measures.failed) if measures is not None else (0, 0)
                 tick(Progress(calls, failed, tuple(proxy.faults_on())))
@@ -107,20 +107,20 @@ async def stand(
             await asyncio.sleep(0)  # calls that were broken off by that end now
             if measures is not None:
                 measures.count_ended()
-    return told[0] is signal.SIGINT
+    return signals[0] is signal.SIGINT
 
 
 async def _drain(proxy: FaultProxy, hurried: asyncio.Event) -> None:
     waiting = [asyncio.ensure_future(proxy.drain(GRACE_S)), asyncio.ensure_future(hurried.wait())]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for one in waiting:
-        one.cancel()
+    for task in waiting:
+        task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-def _standing(proxy: FaultProxy, control_host: str, metrics: str | None) -> Standing:
+def _urls(proxy: FaultProxy, control_host: str, metrics: str | None) -> ProxyUrls:
     host = f"[{control_host}]" if ":" in control_host else control_host
-    return Standing(
+    return ProxyUrls(
         endpoints={name: f"http://{address}" for name, address in proxy.addresses.items()},
         control=f"http://{host}:{proxy.control_port}",
         metrics=metrics,
@@ -133,7 +133,7 @@ def _audit_log(path: Path) -> Iterator[AuditLog]:
         audit = AuditLog(path)
     except OSError as error:
         raise BackendError(
-            f"cannot write the audit log {path}: {error.strerror}", hint="name another: --audit-log"
+            f"cannot write the audit log {path}: {error.strerror}", hint="choose another file with --audit-log"
         ) from error
     try:
         yield audit
@@ -142,7 +142,7 @@ def _audit_log(path: Path) -> Iterator[AuditLog]:
 
 
 def _raise_open_files() -> None:
-    """Each call under way has two connections: as many as the system allows, not the few of a shell."""
+    """Allow as many open files as the system does: each call under way has two connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
