@@ -22,7 +22,7 @@ _DURATION = re.compile(
 
 
 def parse_duration(text: str) -> float:
-    """The seconds that a Prometheus duration such as "5m" or "1h30m" says; "0" is 0. Raises ValueError otherwise."""
+    """The seconds of a Prometheus duration such as "5m" or "1h30m"; "0" is 0. Raises ValueError for other texts."""
     if text == "0":
         return 0.0
     match = _DURATION.match(text)
@@ -32,7 +32,7 @@ def parse_duration(text: str) -> float:
 
 
 def duration_in_words(seconds: float) -> str:
-    """`seconds` as a sentence has it: "1 hour", "5 minutes", "1 hour 30 minutes"; "no time" for none."""
+    """`seconds` in words: "1 hour", "5 minutes", "1 hour 30 minutes"; "no time" for 0."""
     left = round(seconds)
     parts = []
     for name, length in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
@@ -43,7 +43,7 @@ def duration_in_words(seconds: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A Prometheus duration for `seconds`, rounded to the millisecond, in the fewest units that say it exactly."""
+    """A Prometheus duration for `seconds`, rounded to the millisecond, in the fewest units that are exact."""
     if seconds < 0:
         raise ValueError(f"a duration cannot be negative: {seconds}")
     left = round(seconds * 1000)

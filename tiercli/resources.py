@@ -1,4 +1,4 @@
-"""Where the files that come with tiercli lie: beside the package in a checkout, inside it when installed as a wheel."""
+"""Where the files that come with tiercli are: beside the package in a checkout, inside it when installed as a wheel."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 def utc_offset_s(time_zone: str) -> int:
-    """Seconds east of UTC without daylight saving: a rule cannot know when that begins. 0 for a zone that is not known,
-    which the catalog's own checks report."""
+    """Seconds east of UTC without daylight saving: a rule cannot know when that begins. 0 for an unknown zone, which
+    the catalog's own checks report."""
     try:
         at = datetime(2026, 1, 1, tzinfo=ZoneInfo(time_zone))
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -138,7 +138,7 @@ def test_malformed_text_is_exit_2_and_the_rest_is_judged(run_tiercli: Run, tmp_p
     assert "'acme-crop' is not in the catalog" in done.stdout
     assert "malformed: '1'" in done.stderr
     assert "up appears twice" in done.stderr
-    assert "2 lines that Prometheus would not take" in done.stderr
+    assert "2 lines that Prometheus would reject" in done.stderr
 
 
 def test_a_target_is_asked_over_http(run_tiercli: Run) -> None:

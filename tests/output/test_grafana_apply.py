@@ -90,7 +90,7 @@ def test_a_board_that_somebody_edited_stops_everything_unless_forced(
     grafana.writes.clear()
     done = apply()
     assert (done.returncode, grafana.writes) == (1, [])
-    assert f"home ({home}): version 2 was saved there by alice, with the message 'wider panes'" in done.stderr
+    assert f"home ({home}): version 2 was saved in Grafana by alice, with the message 'wider panes'" in done.stderr
     forced = apply("--force")
     assert forced.returncode == 0, forced.stderr
     assert grafana.boards[home].versions[-1][0]["title"] == "LLM traffic: home"
@@ -117,7 +117,7 @@ def test_a_board_of_another_environment_is_not_taken_for_ours(grafana: FakeGrafa
 def test_a_moved_board_is_not_moved_back_unasked(grafana: FakeGrafana, apply: Apply, home: str) -> None:
     apply()
     grafana.boards[home].folder = "team-x"
-    assert "it was moved there to the folder team-x" in apply().stderr
+    assert "it was moved in Grafana to the folder team-x" in apply().stderr
     assert apply("--force").returncode == 0
     assert grafana.boards[home].folder != "team-x"
 
@@ -128,7 +128,7 @@ def test_a_provisioned_board_is_refused_even_with_force(grafana: FakeGrafana, ap
     grafana.boards[home].provisioned = True
     done = apply("--force")
     assert done.returncode == 1
-    assert "provisioned file" in done.stderr
+    assert "provisioned from a file" in done.stderr
 
 
 def test_a_board_saved_between_looking_and_saving_is_not_lost(grafana: FakeGrafana, apply: Apply, home: str) -> None:
@@ -152,7 +152,7 @@ def test_a_board_of_the_same_name_in_the_folder_is_told(
     grafana.boards["theirs"].versions[0][0]["title"] = "LLM traffic: provider"
     done = apply()
     assert done.returncode == 1
-    assert "another dashboard in that folder has its name" in done.stderr
+    assert "another dashboard in that folder has this name" in done.stderr
     assert "saved before it: home, overview" in done.stderr
 
 

@@ -304,11 +304,11 @@ def test_what_a_deploy_changes_is_seen_in_a_wrapped_folder_too(tmp_path: Path) -
     ("arguments", "said"),
     [
         (["--wrap", "helm"], "unknown form 'helm'"),
-        (["--wrap", "kubernetes", "--namespace", "No Such"], "'No Such' is no namespace"),
-        (["--wrap", "kubernetes", "--label", "release"], "'release' is no label"),
-        (["--wrap", "kubernetes", "--label", "a b=c"], "'a b=c' is no label"),
-        (["--wrap", "kubernetes", "--secret", "Ours!"], "'Ours!' is no name"),
-        (["--namespace", "llm"], "plain files have none"),
+        (["--wrap", "kubernetes", "--namespace", "No Such"], "'No Such' is not a namespace"),
+        (["--wrap", "kubernetes", "--label", "release"], "'release' is not a label"),
+        (["--wrap", "kubernetes", "--label", "a b=c"], "'a b=c' is not a label"),
+        (["--wrap", "kubernetes", "--secret", "Ours!"], "'Ours!' is not a name of a Secret"),
+        (["--namespace", "llm"], "has no effect on plain files"),
     ],
 )
 def test_options_that_do_not_fit_are_told_before_anything_is_written(

@@ -110,7 +110,7 @@ def test_a_failure_in_a_new_folder_leaves_no_folder(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("path", ["../outside", "/etc/outside", "a/../../outside"])
 def test_nothing_is_written_outside_the_folder(tmp_path: Path, path: str) -> None:
-    with pytest.raises(InvalidInput, match="cannot hold"):
+    with pytest.raises(InvalidInput, match="cannot write the generated files into"):
         write_tree(tmp_path / "out", {path: "x"})
     assert not list(tmp_path.rglob("outside"))
 
@@ -119,7 +119,7 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out" / "sub").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InvalidInput, match="cannot hold"):
+    with pytest.raises(InvalidInput, match="cannot write the generated files into"):
         write_tree(tmp_path / "out", tree_of(sub__a="1"))
     assert not list((tmp_path / "elsewhere").iterdir())
 

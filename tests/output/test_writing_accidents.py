@@ -45,7 +45,7 @@ def test_a_disk_that_is_full_leaves_the_folder_as_it_was(tmp_path: Path) -> None
     done = generate(tmp_path / "out", limit_bytes=4096)
     assert done.returncode == 3
     assert "file too large" in done.stderr
-    assert "the folder is as it was before" in done.stderr
+    assert "the folder is unchanged" in done.stderr
     assert "Traceback" not in done.stderr
     assert snapshot(tmp_path / "out") == before
 
@@ -137,9 +137,9 @@ def test_a_link_in_place_of_a_file_is_somebodys(tmp_path: Path, leads_to: str) -
     ("prepare", "said"),
     [
         pytest.param(
-            lambda out: (out / "sub" / "b").mkdir(parents=True), "a folder where a file is to be", id="folder"
+            lambda out: (out / "sub" / "b").mkdir(parents=True), "a folder in the place of a file", id="folder"
         ),
-        pytest.param(lambda out: (out / "sub").write_text("x"), "a file where a folder is to be", id="file"),
+        pytest.param(lambda out: (out / "sub").write_text("x"), "a file in the place of a folder", id="file"),
     ],
 )
 def test_what_is_in_the_way_is_told(tmp_path: Path, prepare: object, said: str) -> None:

@@ -28,13 +28,13 @@ PLACE = Location("some.yml", 3, 9)
         ),
         pytest.param(
             "sum by (provider, tenant) (tier:provider:requests:rate5m)",
-            "what sum is given has no label 'tenant'",
+            "the argument of sum has no label 'tenant'",
             "",
             id="grouping by a label that is not there is found",
         ),
         pytest.param(
             "sum without (regoin) (tier:provider:requests:rate5m)",
-            "what sum is given has no label 'regoin'",
+            "the argument of sum has no label 'regoin'",
             "region",
             id="a label that is to be left out must be there",
         ),
@@ -58,7 +58,7 @@ PLACE = Location("some.yml", 3, 9)
         ),
         pytest.param(
             "histogram_quantile(0.95, sum by (provider) (rate(ai_gateway_request_duration_seconds_bucket[5m])))",
-            "what histogram_quantile is given has no label 'le'",
+            "the argument of histogram_quantile has no label 'le'",
             "",
             id="a quantile needs le",
         ),

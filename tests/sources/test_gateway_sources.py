@@ -265,7 +265,7 @@ def test_an_alarm_that_the_catalog_demands_and_no_source_feeds_is_an_error(chang
     ("change", "found"),
     [
         pytest.param({"gateway": {"binding": "litellm", "targets": ["l:1"]}}, "gateway.deployments is missing", id="no ids"),
-        pytest.param({"gateway": {"binding": "vllm", "targets": ["l:1"]}}, "stands for the gateway", id="servers as gateway"),
+        pytest.param({"gateway": {"binding": "vllm", "targets": ["l:1"]}}, "not for the gateway", id="servers as gateway"),
         pytest.param(
             {"sources": {"a": {"binding": "bedrock-cloudwatch", "targets": ["l:1"]}}}, "count everything twice",
             id="a console of nobody",

@@ -87,5 +87,5 @@ def test_a_server_of_two_models_needs_metrics_that_say_which(changed_hybrid: Cha
     with pytest.raises(InvalidInput) as raised:
         catalog_sources(_catalog(changed_hybrid, "llamacpp", "a:1", two))
     (problem,) = raised.value.problems
-    assert "vllm-a serves 2 models, and llamacpp does not say which" in problem.found
+    assert "vllm-a serves 2 models, and llamacpp does not report which" in problem.found
     assert problem.location.line > 1

@@ -29,7 +29,9 @@ def read_numbers(texts: list[str]) -> dict[str, int]:
         if name not in DIMENSIONS:
             problems.append(unknown_name("dimension", name, DIMENSIONS, place))
         elif not value.isdigit() or int(value) < 1:
-            problems.append(Problem(place, f"{text!r}: {value!r} is not a valid number", "a whole number of at least 1"))
+            problems.append(
+                Problem(place, f"{text!r}: {value!r} is not a valid number", "a whole number of at least 1")
+            )
         else:
             numbers[name] = int(value)
     if problems:

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     budget = typer.Typer(
         cls=PlanByDefault,
-        help="Count the series that the catalog allows, against its budgets. `budget CATALOG` means `budget plan CATALOG`.",
+        help="Count the series that the catalog allows, against its budgets.\n\n`budget CATALOG` means `budget plan CATALOG`.",
         epilog=_EPILOG,
         no_args_is_help=True,
     )

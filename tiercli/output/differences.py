@@ -36,20 +36,20 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What is deployed somewhere, by kind and name; of each thing its parts as texts. A kind that cannot be known there is
-    missing, and is not compared. `foreign`: rule groups of others."""
+    """What is deployed, by kind and name, each with its parts as texts. A kind that cannot be read is missing, and is not
+    compared. `foreign`: rule groups that tiercli did not generate."""
 
     things: Mapping[str, Mapping[str, Mapping[str, str]]]
     foreign: tuple[str, ...] = field(default=())
 
 
 def compare(before: Deployed, after: Deployed) -> list[Change]:
-    """Every difference, of the kinds that both know, by kind and name."""
+    """Every difference of the kinds that both have, by kind and name."""
     return [change for kind in after.things if kind in before.things for change in _of_kind(kind, before, after)]
 
 
 def deployed_tree(tree: Mapping[str, str]) -> Deployed:
-    """What a generated tree holds, or the part of one that is there."""
+    """The content of a generated tree, or of a part of one."""
     things: dict[str, dict[str, dict[str, str]]] = {}
     if RULES_PATH in tree:
         things |= {"alert": {}, "record": {}}
@@ -89,7 +89,7 @@ def deployed_rule(
 
 @lru_cache(maxsize=16384)
 def normalised(expr: str) -> str:
-    """An expression as the parser writes it, so that only its meaning counts."""
+    """An expression as the parser writes it, so that only its meaning is compared."""
     try:
         return " ".join(promql_parser.parse(expr).prettify().split())
     except ValueError:
@@ -151,13 +151,14 @@ def _panels(path: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _routing(config: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
     receivers = {
-        one["name"]: {key: _text(value) for key, value in one.items() if key != "name"} for one in config["receivers"]
+        receiver["name"]: {key: _text(value) for key, value in receiver.items() if key != "name"}
+        for receiver in config["receivers"]
     }
     inhibitions = {
-        f"{', '.join(one['source_matchers'])} holds back {', '.join(one['target_matchers'])}": {
-            "equal": ", ".join(one.get("equal", ()))
+        f"{', '.join(rule['source_matchers'])} inhibits {', '.join(rule['target_matchers'])}": {
+            "equal": ", ".join(rule.get("equal", ()))
         }
-        for one in config.get("inhibit_rules", ())
+        for rule in config.get("inhibit_rules", ())
     }
     return {"route": dict(_routes(config["route"], "")), "receiver": receivers, "inhibition": inhibitions}
 

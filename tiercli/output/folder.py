@@ -1,4 +1,4 @@
-"""A folder that tiercli generated into: its manifest, its files, and what must not be followed out of it."""
+"""A generated folder: its manifest, its files, and paths that must not lead out of it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tiercli.errors import BackendError, InvalidInput, Location, Problem
 
 
 def digest_of(content: bytes) -> str:
-    """The hash that a manifest keeps of a file."""
+    """The hash of a file in a manifest."""
     return hashlib.sha256(content).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
-    """The hash of each file that the last run wrote, by path; empty when there is no manifest of tiercli's."""
+    """The hash of each file that the last run wrote, by path; empty without a manifest of tiercli's."""
     try:
         content = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
         if not str(content["generator"]).startswith(f"{GENERATOR} "):
@@ -28,7 +28,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
 
 
 def read_file(folder: Path, path: str) -> bytes | None:
-    """What a file holds now; None when it is not there. Raises BackendError when it cannot be read."""
+    """The content of a file; None when it does not exist. Raises BackendError when it cannot be read."""
     try:
         return (folder / path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -38,10 +38,10 @@ def read_file(folder: Path, path: str) -> bytes | None:
 
 
 def check_folder(folder: Path, paths: Iterable[str]) -> None:
-    """Raise InvalidInput when a path leads out of `folder`, by itself or by a link, or meets something that is no file."""
+    """Raise InvalidInput when a path leads out of `folder`, by itself or by a link, or a folder is where a file belongs."""
     problems = dict.fromkeys(_problems(folder, paths))
     if problems:
-        raise InvalidInput(f"{folder} cannot hold what is generated", problems)
+        raise InvalidInput(f"cannot write the generated files into {folder}", problems)
 
 
 def _problems(folder: Path, paths: Iterable[str]) -> Iterable[Problem]:
@@ -57,12 +57,12 @@ def _problems(folder: Path, paths: Iterable[str]) -> Iterable[Problem]:
         for part in pure.parts[:-1]:
             place /= part
             if place.is_symlink():
-                found = "a symbolic link, which could lead out of the folder"
-                yield Problem(Location(str(place)), found, "a folder")
+                link = "a symbolic link, which could lead out of the folder"
+                yield Problem(Location(str(place)), link, "a folder")
                 break
             if place.exists() and not place.is_dir():
-                yield Problem(Location(str(place)), "a file where a folder is to be", "a folder")
+                yield Problem(Location(str(place)), "a file in the place of a folder", "a folder")
                 break
         else:
             if (folder / path).is_dir():
-                yield Problem(Location(str(folder / path)), "a folder where a file is to be", "a file")
+                yield Problem(Location(str(folder / path)), "a folder in the place of a file", "a file")

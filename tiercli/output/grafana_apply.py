@@ -1,8 +1,8 @@
-"""Applying dashboards to a running Grafana: first what would be done, of all of them; then that, or nothing.
+"""Applying dashboards to a running Grafana: first plan the changes to all of them, then make all or none.
 
-Each save carries a message with the hash of the catalog and of the board itself, and whoever edits a board in Grafana
-makes a new version with another message. So the last message says whether tiercli saved what is there, and which board.
-(The content alone would not: newer Grafanas add keys of their own to what they store.)
+Each save carries a message with the hash of the catalog and of the board. An edit in Grafana makes a new version with another
+message. So the last message shows whether tiercli saved the current version, and of which board. (The content alone does not:
+newer Grafanas add keys of their own to what they store.)
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedBoard:
-    """What is to be done with one board; `reason` says why it is refused, or overwritten all the same."""
+    """What is to be done with one board; `reason`: why it is refused, or why overwriting it needed --force."""
 
     name: str
     content: Mapping[str, Any]
@@ -59,7 +59,7 @@ class ApplyPlan:
 
     @property
     def refused(self) -> tuple[PlannedBoard, ...]:
-        """The boards that stand in the way."""
+        """The boards that are not overwritten."""
         return tuple(board for board in self.boards if board.action is Action.REFUSE)
 
 
@@ -80,15 +80,15 @@ def plan_board(
     """What to do with a board, given what Grafana holds under its uid."""
     if stored is None:
         return PlannedBoard(name, content, Action.CREATE)
-    said = _MESSAGE.match(stored.message or "")
+    message = _MESSAGE.match(stored.message or "")
     in_place = stored.folder_uid == folder
-    last = said[1] if said is not None else board_digest(stored.content)
+    last = message[1] if message is not None else board_digest(stored.content)
     if in_place and last == board_digest(content):
         return PlannedBoard(name, content, Action.UNCHANGED, version=stored.version)
     if stored.provisioned:
-        reason = "Grafana reads it from a provisioned file, and saves no other"
+        reason = "it is provisioned from a file, so Grafana does not save changes to it"
         return PlannedBoard(name, content, Action.REFUSE, reason, stored.version)
-    reason = _why_not(content, stored, ours=said is not None, in_place=in_place)
+    reason = _why_not(content, stored, ours=message is not None, in_place=in_place)
     action = Action.REFUSE if reason and not force else Action.UPDATE
     return PlannedBoard(name, content, action, reason, stored.version)
 
@@ -96,7 +96,7 @@ def plan_board(
 async def plan_apply(
     client: GrafanaClient, folder: tuple[str, str], boards: Mapping[str, Mapping[str, Any]], *, force: bool = False
 ) -> ApplyPlan:
-    """What applying `boards` (content by name) into `folder` (uid and title) would do; only reads."""
+    """Plan to apply `boards` (content by name) to `folder` (uid and title); only reads."""
     uid, title = folder
     known = await client.folder_title(uid)
     planned = []
@@ -106,8 +106,8 @@ async def plan_apply(
 
 
 async def apply_plan(client: GrafanaClient, plan: ApplyPlan, catalog_text: str, *, force: bool = False) -> None:
-    """Do what a plan says. Raises CheckFailed before anything is written when a board is refused, and when somebody saves
-    one between the plan and now: those before it are saved then, and named."""
+    """Carry out a plan. Raises CheckFailed before anything is written when a board is refused; and when somebody saved a board
+    since the plan was made: then the error names the boards that were already saved."""
     if plan.refused:
         raise refusal(plan)
     if plan.new_folder and any(board.action is not Action.UNCHANGED for board in plan.boards):
@@ -128,40 +128,40 @@ async def apply_plan(client: GrafanaClient, plan: ApplyPlan, catalog_text: str, 
 
 
 def refusal(plan: ApplyPlan) -> CheckFailed:
-    """Why nothing is written."""
+    """The error that says why nothing is written."""
     count = len(plan.refused)
     provisioned = all("provisioned" in board.reason for board in plan.refused)
     return CheckFailed(
         f"{'1 dashboard is' if count == 1 else f'{count} dashboards are'} not overwritten; nothing was saved",
         details=[f"{board.name} ({board.uid}): {board.reason}" for board in plan.refused],
-        hint="take it out of Grafana's provisioning, or deliver the files there"
+        hint="remove it from Grafana's provisioning, or deliver the files there"
         if provisioned
-        else "carry what was edited into the catalog or a board of your own, or overwrite it with --force",
+        else "move the changes into the catalog or a board of your own, or overwrite them with --force",
     )
 
 
 def _why_not(content: Mapping[str, Any], stored: StoredBoard, *, ours: bool, in_place: bool) -> str:
-    """Why a board is not overwritten unasked; "" where it can be."""
+    """Why a board is not overwritten without --force; "" where it is."""
     tags = stored.content.get("tags") or ()
     if DASHBOARD_TAG in tags and set(tags) != set(content.get("tags", ())):
-        return f"it is of another estate or environment ({', '.join(map(str, tags))})"
+        return f"it belongs to another estate or environment ({', '.join(map(str, tags))})"
     if stored.message is None:
-        return "it is not what would be saved, and Grafana does not say who saved it last"
+        return "it differs, and Grafana does not report who saved it last"
     if not ours:
         who = f" by {stored.saved_by}" if stored.saved_by else ""
         words = f", with the message {stored.message!r}" if stored.message else ""
-        return f"version {stored.version} was saved there{who}{words}"
-    return "" if in_place else f"it was moved there to the folder {stored.folder_uid or 'General'}"
+        return f"version {stored.version} was saved in Grafana{who}{words}"
+    return "" if in_place else f"it was moved in Grafana to the folder {stored.folder_uid or 'General'}"
 
 
 def _stopped(board: PlannedBoard, error: SaveRefused, saved: Sequence[str]) -> CheckFailed:
     done = f"saved before it: {', '.join(saved)}" if saved else "nothing was saved"
     hints = {
-        "version-mismatch": "somebody saved it just now: look at it, then run this again",
-        "name-exists": "another dashboard in that folder has its name: rename or move that one",
-        "plugin-dashboard": "a plugin owns it: its uid must be another",
+        "version-mismatch": "somebody saved it just now: check it, then run this again",
+        "name-exists": "another dashboard in that folder has this name: rename or move it",
+        "plugin-dashboard": "a plugin owns this uid: choose another",
     }
-    return CheckFailed(f"{error.message}; {done}", hint=hints.get(error.status, "Grafana says why above"))
+    return CheckFailed(f"{error.message}; {done}", hint=hints.get(error.status, "see Grafana's answer above"))
 
 
 def _digest(text: str) -> str:

@@ -81,7 +81,7 @@ def _counter_tests(
     tree: dict[str, str] = {}
     for alarm in alarms:
         if alarm.counters:
-            # A file of rules for each: promtool evaluates all that it loads, thousands of times.
+            # A rule file for each alarm: promtool evaluates everything that it loads, thousands of times.
             rules, file = build_counted_rules(rule_groups, alarm), f"{alarm.alarm}_counters_rules.yml"
             tree[f"{TESTS_FOLDER}/{file}"] = to_yaml(rules)
             tests = build_counter_tests(catalog, alarm, timing, rules, file)
@@ -90,7 +90,7 @@ def _counter_tests(
 
 
 def check_panels(dashboards: Mapping[str, str], alarms: tuple[Alarm, ...]) -> None:
-    """Raise InvalidInput for every panel whose expression does not parse or reads what nothing exposes or records."""
+    """Raise InvalidInput for every panel whose expression does not parse, or reads a series that nothing exposes or records."""
     more = own_series(alarms)
     problems: list[Problem] = []
     for path, text in dashboards.items():
@@ -98,7 +98,7 @@ def check_panels(dashboards: Mapping[str, str], alarms: tuple[Alarm, ...]) -> No
             place = Location(f"{path} ({query.title})")
             problems += check_expression(resolve_variables(query.expr), place, more)
     if problems:
-        raise InvalidInput("panels that Prometheus could not answer", problems)
+        raise InvalidInput("panels with invalid queries", problems)
 
 
 def render_servers(
@@ -107,7 +107,7 @@ def render_servers(
     alarms: tuple[Alarm, ...],
     rule_groups: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
-    """Only what Prometheus and Alertmanager read: what a sandbox starts with. `rule_groups`: when they are at hand."""
+    """The files that Prometheus and Alertmanager read, which a sandbox starts with. `rule_groups`: if they are already built."""
     catalog = loaded.catalog
     return {
         PROMETHEUS_FILE: to_yaml(build_prometheus(catalog, deployment)),
@@ -117,7 +117,7 @@ def render_servers(
 
 
 def render_manifest(tree: Mapping[str, str], estate: str, env: str) -> str:
-    """What was generated, with the SHA-256 of each file: how a later run knows a file that someone edited."""
+    """The list of generated files, each with its SHA-256: a later run recognises edited files by it."""
     files = {path: digest_of(text.encode()) for path, text in sorted(tree.items())}
     content = {"generator": f"{GENERATOR} {__version__}", "estate": estate, "env": env, "files": files}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The generated tree in the forms that were asked for."""
+"""The generated tree in the forms of --wrap."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def wrap_tree(tree: Mapping[str, str], wraps: Sequence[str], options: WrapOptions) -> dict[str, str]:
-    """`tree`, with its manifest, in each of `wraps`, with a manifest of what there is now. Raises InvalidInput where a file
-    does not fit a form."""
+    """`tree` in each form of `wraps`, with a manifest of the result. Raises InvalidInput where a file does not fit a form."""
     plain = {path: text for path, text in tree.items() if path != MANIFEST_FILE}
     wrapped: dict[str, str] = {}
     for name in wraps:
@@ -33,7 +32,7 @@ def wrap_tree(tree: Mapping[str, str], wraps: Sequence[str], options: WrapOption
 
 
 def unwrapped(tree: Mapping[str, str]) -> dict[str, str]:
-    """`tree` with its rules where the plain form has them, whatever form they are in."""
+    """`tree` with its rules at the path of the plain form, whatever form they are in."""
     if RULES_PATH in tree:
         return dict(tree)
     rules = next((text for wrap in WRAPS.values() if (text := wrap.rules(tree)) is not None), None)
@@ -49,19 +48,24 @@ def read_options(
     instances: Iterable[str],
     secret: str | None,
 ) -> tuple[tuple[str, ...], WrapOptions]:
-    """The forms and their options from what a command line says; labels are KEY=VALUE. Raises InvalidInput with everything
-    that is wrong with them."""
+    """The forms and their options from a command line; labels are KEY=VALUE. Raises InvalidInput with every problem."""
     chosen = tuple(dict.fromkeys(wraps)) or (PLAIN,)
     problems = [
         Problem(Location("--wrap"), f"unknown form {name!r}", ", ".join(WRAPS)) for name in chosen if name not in WRAPS
     ]
     if namespace is not None and not _NAMESPACE.fullmatch(namespace):
         problems.append(
-            Problem(Location("--namespace"), f"{namespace!r} is no namespace", "lower case letters, digits and dashes")
+            Problem(
+                Location("--namespace"), f"{namespace!r} is not a namespace", "lower case letters, digits and dashes"
+            )
         )
     if secret is not None and not _NAME.fullmatch(secret):
         problems.append(
-            Problem(Location("--secret"), f"{secret!r} is no name", "lower case letters, digits, dashes and dots")
+            Problem(
+                Location("--secret"),
+                f"{secret!r} is not a name of a Secret",
+                "lower case letters, digits, dashes and dots",
+            )
         )
     given = {
         "--namespace": namespace,
@@ -70,10 +74,13 @@ def read_options(
         "--secret": secret,
     }
     unused = [name for name, value in given.items() if value] if chosen == (PLAIN,) else []
-    problems += [Problem(Location(name), "plain files have none", "a --wrap of Kubernetes objects") for name in unused]
+    problems += [
+        Problem(Location(name), "has no effect on plain files", "together with a --wrap of Kubernetes objects")
+        for name in unused
+    ]
     read = {name: _labels(name, given[name] or (), problems) for name in ("--label", "--grafana-label")}
     if problems:
-        raise InvalidInput("options that do not fit", problems)
+        raise InvalidInput("invalid options", problems)
     default = WrapOptions(catalog.estate, catalog.env, folder_title(catalog))
     options = WrapOptions(
         catalog.estate,
@@ -88,10 +95,10 @@ def read_options(
 
 
 def _labels(option: str, texts: Iterable[str], problems: list[Problem]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
-            problems.append(Problem(Location(option), f"{text!r} is no label", "KEY=VALUE, as Kubernetes takes it"))
-        found[key] = value
-    return found
+            problems.append(Problem(Location(option), f"{text!r} is not a label", "KEY=VALUE, valid in Kubernetes"))
+        labels[key] = value
+    return labels

@@ -1,4 +1,4 @@
-"""A generated tree on disk: all of it or none of it, what a person edited is kept, what is not ours is not touched."""
+"""A generated tree on disk: written whole or not at all; edited files are kept, files of others are not touched."""
 
 from __future__ import annotations
 
@@ -46,17 +46,16 @@ def plan_changes(folder: Path, tree: Mapping[str, str]) -> Changes:
     unchanged: list[str] = []
     for path, text in tree.items():
         now = read_file(folder, path)
-        there = now is not None or (folder / path).is_symlink()  # a link that leads nowhere is something too
-        (unchanged if now == text.encode() else changed if there else added).append(path)
+        exists = now is not None or (folder / path).is_symlink()  # a link that leads nowhere counts too
+        (unchanged if now == text.encode() else changed if exists else added).append(path)
     removed = [path for path in last if path not in tree and read_file(folder, path) is not None]
     return Changes(tuple(sorted(added)), tuple(sorted(changed)), tuple(sorted(removed)), tuple(sorted(unchanged)))
 
 
 def edited_by_hand(folder: Path, changes: Changes) -> tuple[str, ...]:
-    """Files that `changes` would overwrite or remove, and that are no longer what the last run wrote.
+    """Files that `changes` would overwrite or remove, and that differ from what the last run wrote.
 
-    A file that the last run did not write is somebody else's, and counts as edited too; so does a manifest.json that is
-    not tiercli's.
+    A file that the last run did not write counts as edited too, and so does a manifest.json of another program.
     """
     last = read_manifest(folder)
     edited = []
@@ -72,9 +71,9 @@ def edited_by_hand(folder: Path, changes: Changes) -> tuple[str, ...]:
 def write_tree(folder: Path, tree: Mapping[str, str], *, force: bool = False) -> Changes:
     """Make `folder` hold `tree`; what the last run wrote and this one does not is removed.
 
-    Everything is first written beside the folder's files, then moved in place, the manifest last; a failure moves all of
+    Everything is first written to a staging folder inside it, then moved in place, the manifest last; a failure moves all of
     it back. A run that is killed midway leaves whole files, some old and some new, and the next run completes it. Raises
-    CheckFailed when a file was edited by hand (unless `force`), InvalidInput when the folder cannot be one, and
+    CheckFailed when a file has local changes (unless `force`), InvalidInput when the folder cannot hold the tree, and
     BackendError when the disk fails.
     """
     changes = plan_changes(folder, tree)
@@ -82,19 +81,19 @@ def write_tree(folder: Path, tree: Mapping[str, str], *, force: bool = False) ->
     if not changes.paths:
         return changes
     undo = _Undo()
-    with ExitStack() as lock:  # what failed is put back before the lock is given up
+    with ExitStack() as lock:  # undone before the lock is released
         try:
             _make_folders(folder, undo)
             lock.enter_context(_locked(folder))
-            changes = plan_changes(folder, tree)  # another run may have been here before the lock was ours
+            changes = plan_changes(folder, tree)  # another run may have written while this one waited for the lock
             _refuse_edits(folder, changes, force)
             _apply(folder, tree, changes, undo)
         except BaseException as error:
             left = undo.everything()
             if isinstance(error, OSError):
-                hint = f"not put back: {', '.join(left)}" if left else "the folder is as it was before"
-                said = (error.strerror or str(error)).lower()
-                raise BackendError(f"cannot write {error.filename or folder}: {said}", hint=hint) from error
+                hint = f"not restored: {', '.join(left)}" if left else "the folder is unchanged"
+                reason = (error.strerror or str(error)).lower()
+                raise BackendError(f"cannot write {error.filename or folder}: {reason}", hint=hint) from error
             raise
     return changes
 
@@ -102,11 +101,11 @@ def write_tree(folder: Path, tree: Mapping[str, str], *, force: bool = False) ->
 def _refuse_edits(folder: Path, changes: Changes, force: bool) -> None:
     edited = () if force else edited_by_hand(folder, changes)
     if edited:
-        count = "1 file" if len(edited) == 1 else f"{len(edited)} files"
+        count = f"1 file in {folder} has" if len(edited) == 1 else f"{len(edited)} files in {folder} have"
         raise CheckFailed(
-            f"{count} in {folder} would be overwritten that tiercli did not write so; nothing was written",
-            details=[f"{folder / path}: edited by hand, or somebody else's" for path in edited],
-            hint="keep the edit in the catalog or in a --templates folder, or overwrite it with --force",
+            f"{count} local changes; nothing was written",
+            details=[f"{folder / path}: edited, or not written by tiercli" for path in edited],
+            hint="move the changes into the catalog or a --templates folder, or overwrite them with --force",
         )
 
 
@@ -122,21 +121,21 @@ def diff_lines(folder: Path, tree: Mapping[str, str]) -> Iterator[str]:
 
 
 class _Undo:
-    """What was done to the folder, to be taken back in reverse."""
+    """The changes made to the folder, to be undone in reverse order."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[Path, Path | None]] = []  # (place, the copy of what was there)
+        self._steps: list[tuple[Path, Path | None]] = []  # (place, the copy of its old content)
 
     def made(self, place: Path) -> None:
-        """`place`, a file or a folder, was not there before."""
+        """`place`, a file or a folder, did not exist before."""
         self._steps.append((place, None))
 
     def replaced(self, place: Path, copy: Path) -> None:
-        """`copy` holds what was at `place`."""
+        """`copy` holds the old content of `place`."""
         self._steps.append((place, copy))
 
     def everything(self) -> list[str]:
-        """Take it all back; the places where that failed."""
+        """Undo all of it; returns the places where that failed."""
         left = []
         for place, copy in reversed(self._steps):
             try:
@@ -154,7 +153,7 @@ class _Undo:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One run at a time in a folder; the lock goes with the process, however it ends."""
+    """One run at a time in a folder; the lock ends with the process."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -164,7 +163,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _apply(folder: Path, tree: Mapping[str, str], changes: Changes, undo: _Undo) -> None:
-    # Under the lock, what an earlier run left behind belongs to nobody.
+    # Under the lock, no other run uses what an earlier run left behind.
     for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=folder))
@@ -194,10 +193,10 @@ def _write_file(place: Path, text: str) -> None:
 
 
 def _make_folders(place: Path, undo: _Undo) -> None:
-    missing = [one for one in (place, *place.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir()
-        undo.made(one)
+    missing = [folder for folder in (place, *place.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir()
+        undo.made(folder)
 
 
 def _remove_empty_parents(folder: Path, removed: Sequence[str]) -> None:

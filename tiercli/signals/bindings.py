@@ -23,20 +23,20 @@ from tiercli.signals.vendor_metrics import Exposition
 
 # The binding of a gateway that exposes the canonical contract itself.
 CANONICAL_BINDING = "native"
-# What a scrape adds to what a target exposes, and what our scrape jobs say of a target beside that.
+# Labels that a scrape adds to a target's series, and labels that our scrape jobs add beside these.
 _SCRAPED = ("job", "instance")
 TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {
-    "gateway": ("provider",),  # of a console, which measures one provider
+    "gateway": ("provider",),  # of a console, which measures a single provider
     "servers": ("server", "provider", "region"),
     "gpus": (),
 }
-# A series that was not there for this long before a window is new, and counts whole: rate() and increase() do not see a
-# counter's first event. Longer than a gap in scraping lasts.
+# A series that did not exist for this long before a window is new, and its whole value counts: rate() and increase() miss a
+# counter's first event. Longer than a usual gap in scraping.
 BIRTH_LOOK_BACK = "1h"
 
 
 class Place(Model):
-    """A metric, and which of its labels holds which of our names."""
+    """A metric, and which of its labels holds which canonical label."""
 
     metric: str
 
@@ -46,7 +46,7 @@ class Place(Model):
 
 
 class OfferPlace(Place):
-    """Where providers, models and regions can be seen. Hardly any source but a gateway of one's own knows regions."""
+    """The metric that shows providers, models and regions. Few sources but a native gateway report regions."""
 
     provider: str
     model: str
@@ -54,14 +54,14 @@ class OfferPlace(Place):
 
 
 class AliasPlace(OfferPlace):
-    """Where it can be seen which offers answer for an alias, and at which fallback step."""
+    """The metric that shows which offers answer for an alias, and at which fallback step."""
 
     alias: str
     step: str | None = None
 
 
 class TenantPlace(Place):
-    """Where tenants can be seen, and what they use."""
+    """The metric that shows tenants and what they use."""
 
     tenant: str
     feature: str | None = None
@@ -80,7 +80,7 @@ class Binding(Exposition):
     """One file of catalogs/sources/.
 
     Without `metrics` the source exposes the canonical contract. `signals`: the templates of expressions by recorded series.
-    `unavailable`: signals that the source does not have, and why; a derived one where its inputs are there and cannot tell.
+    `unavailable`: signals that the source does not provide, and why; derived ones too, where their inputs do not suffice.
     Without `discovery` no catalog can be drafted from the source.
     """
 
@@ -92,23 +92,27 @@ class Binding(Exposition):
     )
     model_from_target: bool = Field(
         default=False,
-        description="servers that do not say which model they serve: their scrape targets do, with `model`",
+        description="servers that do not report which model they serve: their scrape targets carry it as `model`",
     )
     duration_buckets: tuple[float, ...] = DURATION_BUCKETS
     signals: dict[str, str]
     unavailable: dict[str, str] = {}
-    otherwise: str | None = Field(default=None, description="why the source has none of what is not named")
+    otherwise: str | None = Field(
+        default=None, description="why the source does not provide the signals that are not listed"
+    )
     discovery: Discovery | None = None
 
     def why_not(self, signal: str) -> str | None:
-        """Why the source does not have a signal; None when its file does not say."""
+        """Why the source does not provide a signal; None when its file gives no reason."""
         return self.unavailable.get(signal, self.otherwise)
 
     def readers(self, metric: str, label: str | None = None) -> list[str]:
-        """The signals whose expressions read a metric, or name one of its labels too."""
-        named = [rf"(?<![\w:]){re.escape(metric)}(_bucket|_sum|_count)?(?![\w:])"]
-        named += [rf"(?<!\w){re.escape(label)}(?!\w)"] if label is not None else []
-        return [signal for signal, text in self.signals.items() if all(re.search(one, text) for one in named)]
+        """The signals whose expressions read `metric`; with `label`, those that also name this label."""
+        patterns = [rf"(?<![\w:]){re.escape(metric)}(_bucket|_sum|_count)?(?![\w:])"]
+        patterns += [rf"(?<!\w){re.escape(label)}(?!\w)"] if label is not None else []
+        return [
+            signal for signal, text in self.signals.items() if all(re.search(pattern, text) for pattern in patterns)
+        ]
 
     def exposed_series(self) -> dict[str, frozenset[str]]:
         """The labels of every series that an expression of this binding may read, as they are in Prometheus."""
@@ -125,9 +129,9 @@ class Binding(Exposition):
             kind = MetricType.COUNTER if metric.type == "histogram" else MetricType(metric.type)
             types |= dict.fromkeys((*metric.exposed(name), *metric.exposed(escaped(name))), kind)
         if not self.metrics:
-            for one in CONTRACT:
-                kind = MetricType.COUNTER if one.type is MetricType.HISTOGRAM else one.type
-                types |= dict.fromkeys(one.exposed_names, kind)
+            for contract_metric in CONTRACT:
+                kind = MetricType.COUNTER if contract_metric.type is MetricType.HISTOGRAM else contract_metric.type
+                types |= dict.fromkeys(contract_metric.exposed_names, kind)
         return types
 
 
@@ -137,7 +141,7 @@ def binding_names() -> list[str]:
 
 
 def load_binding(name: str, used_at: Location) -> Binding:
-    """The binding `name`. Raises InvalidInput, at the place where it is used, when there is none of that name."""
+    """The binding `name`. Raises InvalidInput, at the place where it is used, when it is unknown."""
     if name not in binding_names():
         raise InvalidInput(
             f"unknown source binding {name!r}", [unknown_name("source binding", name, binding_names(), used_at)]
@@ -147,13 +151,13 @@ def load_binding(name: str, used_at: Location) -> Binding:
 
 @cache
 def known_binding(name: str) -> Binding:
-    """The binding `name`, one of binding_names(); its file is read once."""
+    """The binding `name`, which must be in binding_names(); its file is read once."""
     return load_model(read_binding(name), Binding)
 
 
 @cache
 def read_binding(name: str) -> Document:
-    """The file of a binding that is known to be there; it is read once."""
+    """The file of a binding of binding_names(); it is read once."""
     return read_document(resource_folder("catalogs") / "sources" / f"{name}.yaml")
 
 
@@ -169,13 +173,13 @@ def bound_expressions(
     In a binding's templates: {{ job }}, a matcher; {{ within }}, a matcher of the duration bucket at the service level;
     {{ "5m" | window }} and {{ "5m" | duration }}; {{ born(series, labels, window) }}, the increase of a rare-event
     counter whose first event counts, also where it was last seen before a gap or a restart; the functions deployed, relabelled,
-    renamed, labelled, coded and either below; {{ quantile(0.95, buckets) }}. `template_names` are more texts to fill in.
+    renamed, labelled, coded and either below; {{ quantile(0.95, buckets) }}. `template_names`: more values for the templates.
     """
 
     def born(series: str, labels: str, window: str, before: str = BIRTH_LOOK_BACK) -> str:
         span = timing.window(window)
-        grown, there = f"increase({series}[{span}])", f"last_over_time({series}[{span}])"
-        newborn = f"({there} unless last_over_time({series}[{timing.window(before)}] offset {span}))"
+        grown, last = f"increase({series}[{span}])", f"last_over_time({series}[{span}])"
+        newborn = f"({last} unless last_over_time({series}[{timing.window(before)}] offset {span}))"
         return f"sum by ({labels}) (({newborn} >= {grown}) or {grown} or {newborn})"
 
     names = {
@@ -214,33 +218,33 @@ def _compiled(template: str, timing: Timing) -> jinja2.Template:
 
 
 def deployed(expr: str, *labels: str) -> str:
-    """`expr` with the provider, model and region that the catalog gives for the id in `labels`: the value of one, or those
-    of several with a slash between."""
+    """`expr` with the provider, model and region that the catalog gives for the deployment in `labels`: the value of one
+    label, or of several joined with slashes."""
     named = ", ".join(f'"{label}"' for label in labels)
     joined = f'label_join({expr}, "deployment", "/", {named})'
-    # A source's own labels of these names would stand in the way of the catalog's.
+    # A source's own labels of these names would conflict with the catalog's.
     return f"({joined} * on (deployment) group_left (provider, model, region) tier:gateway:deployment_info)"
 
 
 def escaped(name: str) -> str:
-    """A metric's name as clients write it that take a colon for a recording rule's: prometheus_client does in OpenMetrics."""
+    """A metric's name as some clients write it, with its colons replaced: prometheus_client does in OpenMetrics."""
     return name.replace(":", "_")
 
 
 def either(template: str, name: str) -> str:
-    """`template` with %s for the metric `name`, or for its escaped name where only that is there."""
+    """`template` with the metric `name` for %s, or its escaped name where only that exists."""
     return f"({template.replace('%s', name)} or {template.replace('%s', escaped(name))})"
 
 
 def renamed(expr: str, **labels: str) -> str:
-    """`expr` where labels have the values of older names of theirs, where those are there: renamed(x, new="old")."""
+    """`expr` where labels take the values of their older names, if those exist: renamed(x, new="old")."""
     for label, older in labels.items():
         expr = f'label_replace({expr}, "{label}", "$1", "{older}", "(.+)")'
     return expr
 
 
 def relabelled(expr: str, **labels: str) -> str:
-    """`expr` with canonical labels that have the values of the source's: relabelled(x, alias="requested_model")."""
+    """`expr` with canonical labels that take the values of the source's labels: relabelled(x, alias="requested_model")."""
     for label, theirs in labels.items():
         expr = f'label_replace({expr}, "{label}", "$1", "{theirs}", "(.*)")'
     return expr
@@ -254,8 +258,8 @@ def labelled(expr: str, **labels: str) -> str:
 
 
 def coded(expr: str, label: str, codes: Mapping[str, str], unknown: str = "UPSTREAM_UNCLASSIFIED") -> str:
-    """`expr` with the error code that `codes` gives for a value of `label`, by regular expression; the last one that fits
-    holds, `unknown` when none does."""
+    """`expr` with the error code that `codes` gives for a value of `label`, by regular expression; the last match
+    wins, `unknown` without a match."""
     expr = labelled(expr, code=unknown)
     for pattern, code in codes.items():
         expr = f'label_replace({expr}, "code", "{code}", "{label}", {quote(pattern)})'
@@ -270,6 +274,6 @@ def _quantile(share: float, buckets: str, labels: str = "provider, model, region
 
 def _within(buckets: tuple[float, ...], seconds: float) -> str:
     """A matcher of the first bucket that reaches `seconds`. Clients write whole bounds as 5 or as 5.0."""
-    bound = next((one for one in buckets if one >= seconds), buckets[-1])
+    bound = next((bucket for bucket in buckets if bucket >= seconds), buckets[-1])
     text = f"{bound:g}"
     return matcher("le", "=~", text.replace(".", r"\.") if "." in text else rf"{text}(\.0)?")

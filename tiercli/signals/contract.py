@@ -1,4 +1,4 @@
-"""The canonical metric contract: what a gateway (or a source binding in its place) says of the estate.
+"""The canonical metric contract: what a gateway (or a source binding in its place) reports of the estate.
 
 Requests, errors, duration, time to first token and tokens count upstream attempts, so that a fallback cannot hide a
 dead provider; tenant requests count client calls; one audit record is counted per client call, where it was durably

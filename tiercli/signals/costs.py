@@ -21,7 +21,7 @@ class TokenPrice(Protocol):
 def token_cost_usd(
     price: TokenPrice, *, input_tokens: float, output_tokens: float, cache_read: float = 0, cache_write: float = 0
 ) -> float:
-    """US dollars of that many tokens."""
+    """US dollars of these tokens."""
     cached = price.input if price.cache_read is None else price.cache_read
     written = price.input if price.cache_write is None else price.cache_write
     usd = input_tokens * price.input + output_tokens * price.output + cache_read * cached + cache_write * written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def code_of(status: int) -> str:
-    """The structured error code of an HTTP status; empty for success. What is known to nobody is UPSTREAM_UNCLASSIFIED."""
+    """The structured error code of an HTTP status; empty for success, UPSTREAM_UNCLASSIFIED for an unknown one."""
     if 200 <= status < 300:
         return ""
     if status == 429:

@@ -1,4 +1,4 @@
-"""Every expression that leaves the program is parsed, and every metric and label in it is known."""
+"""Every emitted expression is parsed, and every metric and label in it must be known."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def _known_series() -> Series:
 
 
 def check_expression(expr: str, place: Location, more: Series | None = None) -> list[Problem]:
-    """What is wrong with `expr`: its syntax, a metric that nothing exposes or records, a label that is not there where
-    it is matched, grouped or joined by. `more` are series known beside the contract's and the recorded ones."""
+    """The problems of `expr`: its syntax, a metric that nothing exposes or records, a label that the series do not have where
+    it is matched, grouped or joined by. `more`: series known beside the contract's and the recorded ones."""
     return _read(expr, place, more)[1]
 
 
 def expression_labels(expr: str, more: Series | None = None) -> frozenset[str] | None:
-    """The labels of what `expr` yields; None when they cannot be told. Raises InvalidInput when it is not sound."""
+    """The labels of what `expr` yields; None when they are unknown. Raises InvalidInput for an expression with problems."""
     labels, problems = _read(expr, Location("expression"), more)
     if problems:
         raise InvalidInput(f"not an expression over known series: {expr}", problems)
@@ -76,11 +76,11 @@ def series_read(expr: str) -> frozenset[str]:
 
 
 def series_labels(series: str) -> dict[str, str]:
-    """The labels of one series as a unit test writes it: metric{label="value"}. Raises ValueError when it is none."""
+    """The labels of one series as a unit test writes it: metric{label="value"}. Raises ValueError for anything else."""
     parsed = promql_parser.parse(series)
     if not isinstance(parsed, promql_parser.VectorSelector):
         raise ValueError(f'{series} is not a series such as metric{{label="value"}}')
-    return {one.name: one.value for one in parsed.matchers.matchers}
+    return {matcher.name: matcher.value for matcher in parsed.matchers.matchers}
 
 
 def _read(expr: str, place: Location, more: Series | None) -> tuple[frozenset[str] | None, list[Problem]]:
@@ -92,8 +92,8 @@ def _read(expr: str, place: Location, more: Series | None) -> tuple[frozenset[st
     flow = LabelFlow(known)
     labels = flow.labels(parsed)
     problems = []
-    for said, name, accepted in flow.faults:
+    for fault, name, accepted in flow.faults:
         near = get_close_matches(name, accepted, n=1) if name else []
         listed = ", ".join(sorted(accepted)) if len(accepted) < 20 else ""
-        problems.append(Problem(place, f"{said}, in {expr}", listed, near[0] if near else ""))
+        problems.append(Problem(place, f"{fault}, in {expr}", listed, near[0] if near else ""))
     return labels, problems

@@ -1,5 +1,5 @@
 """Which labels an expression yields, followed from its selectors up: a label that is grouped or joined by, and that the
-series do not have, makes an alert that never fires or names nobody."""
+series do not have, makes an alert that never fires or names no one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import promql_parser as p
 
 # Functions whose result has no label of their argument, and those that Prometheus gives labels by rules of their own.
 _WITHOUT_LABELS = frozenset({"vector", "scalar", "time", "pi"})
-_LABELS_UNTOLD = frozenset({"absent", "absent_over_time", "info"})
+_LABELS_UNKNOWN = frozenset({"absent", "absent_over_time", "info"})
 _DST_LABEL = frozenset({"label_replace", "label_join"})
 
 Labels = frozenset[str] | None
@@ -31,7 +31,7 @@ class LabelFlow:
         self.faults: list[tuple[str, str, tuple[str, ...]]] = []
 
     def labels(self, node: Any) -> Labels:
-        """The labels of what `node` yields; None when they cannot be told."""
+        """The labels of what `node` yields; None when they are unknown."""
         if isinstance(node, p.VectorSelector):
             return self._selector(node)
         if isinstance(node, p.MatrixSelector):
@@ -62,8 +62,8 @@ class LabelFlow:
             yield from cls.selected(node.lhs)
             yield from cls.selected(node.rhs)
 
-    def _fault(self, said: str, name: str = "", accepted: Iterable[str] = ()) -> None:
-        fault = (said, name, tuple(accepted))
+    def _fault(self, problem: str, name: str = "", accepted: Iterable[str] = ()) -> None:
+        fault = (problem, name, tuple(accepted))
         if fault not in self.faults:
             self.faults.append(fault)
 
@@ -89,13 +89,13 @@ class LabelFlow:
         vectors = [labels for labels in inner if not isinstance(labels, _Scalar)]
         if name in _WITHOUT_LABELS:
             return frozenset() if name == "vector" else _SCALAR
-        if name in _LABELS_UNTOLD:
+        if name in _LABELS_UNKNOWN:
             return None
         labels = vectors[0] if vectors else frozenset()
         if labels is None:
             return None
         if name == "histogram_quantile":
-            self._check("le", labels, "what histogram_quantile is given")
+            self._check("le", labels, "the argument of histogram_quantile")
             return labels - {"le"}
         if name in _DST_LABEL:
             return labels | {node.args[1].val}
@@ -106,7 +106,7 @@ class LabelFlow:
         named = frozenset(node.modifier.labels) if node.modifier is not None else frozenset()
         by = node.modifier is None or node.modifier.type == p.AggModifierType.By
         for label in sorted(named):
-            self._check(label, labels, f"what {node.op} is given")
+            self._check(label, labels, f"the argument of {node.op}")
         if str(node.op) in ("topk", "bottomk"):
             return labels
         extra = {node.param.val} if str(node.op) == "count_values" else set()
@@ -138,8 +138,8 @@ class LabelFlow:
             if on:
                 return named
             return None if left is None else left - named
-        many, one = (left, right) if card == p.VectorMatchCardinality.ManyToOne else (right, left)
+        many, single = (left, right) if card == p.VectorMatchCardinality.ManyToOne else (right, left)
         brought = frozenset(modifier.group_labels or ())
         for label in sorted(brought):
-            self._check(label, one, f"the one side of {operator}")
+            self._check(label, single, f"the one side of {operator}")
         return None if many is None else many | brought

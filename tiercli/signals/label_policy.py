@@ -1,7 +1,7 @@
 """The cardinality policy of a catalog: which labels each metric of the contract has, and which tenants keep their own.
 
-Whoever counts a metric obeys it, where it is counted: two tenants that become one are added up there. A relabelling at the
-scrape would give two samples of one scrape the same labels, and Prometheus would drop one.
+The policy applies where a metric is counted: the tenants of a group are added up there. Relabelling at the scrape would give
+two samples of one scrape the same labels, and Prometheus would drop one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TENANT = "tenant"
 
 @dataclass(frozen=True, slots=True)
 class TenantGroups:
-    """Which tenants keep their label value; every other becomes `rest`. A call of nobody known stays without one."""
+    """Which tenants keep their label value; all others become `rest`. A call of an unknown tenant keeps an empty value."""
 
     kept: frozenset[str]
     rest: str
@@ -31,28 +31,28 @@ class TenantGroups:
 
 @dataclass(frozen=True, slots=True)
 class MetricPolicy:
-    """The labels that a metric has, in the contract's order, and how its tenants are grouped where it is counted; None: not
-    at all. `recorded`: how they are in what rules record of it."""
+    """The labels that a metric has, in the contract's order, and how its tenants are grouped where it is counted; None:
+    they are not. `recorded`: how they are grouped in the series that rules record of it."""
 
     labels: tuple[str, ...]
     groups: TenantGroups | None = None
     recorded: TenantGroups | None = None
 
     def apply(self, labels: Mapping[str, str]) -> dict[str, str]:
-        """What is left of a label set of the contract."""
+        """A label set of the contract under this policy."""
         kept = {label: labels[label] for label in self.labels}
         if self.groups is not None:
             kept[TENANT] = self.groups.label(kept[TENANT])
         return kept
 
 
-# The policies that were last worked out, with the catalog that they are of.
+# The last computed policies, with their catalog.
 _LAST: list[tuple[Catalog, dict[str, MetricPolicy]]] = []
 
 
 def metric_policies(catalog: Catalog) -> dict[str, MetricPolicy]:
     """The policy of every metric of the contract, by its name."""
-    # Every stage asks for those of the same catalog, and ten thousand tenants take a while to rank.
+    # Every stage needs those of the same catalog, and ranking ten thousand tenants takes a while.
     if not _LAST or _LAST[0][0] is not catalog:
         _LAST[:] = [(catalog, _metric_policies(catalog))]
     return _LAST[0][1]
@@ -66,7 +66,7 @@ def _metric_policies(catalog: Catalog) -> dict[str, MetricPolicy]:
     }
     policies = {}
     for metric in CONTRACT:
-        entry = next((one for one in entries.values() if governs(one, metric)), None)
+        entry = next((entry for entry in entries.values() if governs(entry, metric)), None)
         if entry is None:
             policies[metric.name] = MetricPolicy(metric.labels)
             continue
@@ -77,7 +77,7 @@ def _metric_policies(catalog: Catalog) -> dict[str, MetricPolicy]:
 
 
 def governs(entry: LabelPolicy, metric: Metric) -> bool:
-    """Whether an entry of the policy is about a metric: named, or by a pattern that has a label which the entry is about."""
+    """Whether an entry of the policy applies to a metric: by name, or by a pattern where the metric has a label of the entry."""
     if metric.name in entry.metrics:
         return True
     about = {*entry.drop, *((TENANT,) if entry.rare_tenants is not None else ())}
@@ -85,8 +85,8 @@ def governs(entry: LabelPolicy, metric: Metric) -> bool:
 
 
 def tenant_groups(catalog: Catalog, rare: RareTenants) -> TenantGroups:
-    """Who keeps their label value: named ones, those of overrides, and those with the largest monthly budgets; of equal ones the
-    first by name."""
+    """Which tenants keep their label value: those in `keep`, those of overrides, and those with the largest monthly budgets (of
+    equal budgets the first by name)."""
     overridden = {
         override.tenant for settings in catalog.alarms.values() for override in settings.overrides if override.tenant
     }

@@ -1,4 +1,4 @@
-"""PromQL as a typed thing: quoting what comes from a catalog, and checking what leaves the program.
+"""Building PromQL: names of a catalog are quoted.
 
 A name from a catalog enters an expression only through `quote`, `matcher` or `selector`.
 """

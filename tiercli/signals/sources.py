@@ -14,7 +14,7 @@ from tiercli.signals.bindings import Binding, binding_names, known_binding, load
 
 @dataclass(frozen=True, slots=True)
 class BoundSource:
-    """A source and what it yields. `job`: its scrape job; `provider`: of a console, whom it measures."""
+    """A source and its binding. `job`: its scrape job; `provider`: the provider that a console measures."""
 
     name: str
     binding: Binding
@@ -23,8 +23,8 @@ class BoundSource:
 
 
 def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:
-    """Every source that the catalog names, the gateway first. Raises InvalidInput with every binding that is unknown or
-    stands where it cannot."""
+    """Every source that the catalog names, the gateway first. Raises InvalidInput with every binding that is unknown or of the
+    wrong kind for its place."""
     sources: list[BoundSource] = []
     problems: list[Problem] = []
     for name, binding, job, provider, path in _named(loaded):
@@ -37,7 +37,7 @@ def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:
         sources.append(source)
     problems += _several_models(loaded)
     if problems:
-        raise InvalidInput("sources that cannot be bound", list(dict.fromkeys(problems)))
+        raise InvalidInput("invalid sources", list(dict.fromkeys(problems)))
     return sources
 
 
@@ -60,30 +60,31 @@ def _several_models(loaded: LoadedCatalog) -> Iterator[Problem]:
         if provider.binding is None or provider.binding not in known:
             continue
         if known_binding(provider.binding).model_from_target:
-            for server, one in provider.servers.items():
-                if len(one.models) > 1 and one.metrics is not None:
-                    said = f"{server} serves {len(one.models)} models, and {provider.binding} does not say which"
-                    yield loaded.problem(("providers", name, "servers", server, "models"), said, "one model")
+            for server, settings in provider.servers.items():
+                if len(settings.models) > 1 and settings.metrics is not None:
+                    models = (
+                        f"{server} serves {len(settings.models)} models, and {provider.binding} does not report which"
+                    )
+                    yield loaded.problem(("providers", name, "servers", server, "models"), models, "one model")
 
 
 def _misplaced(loaded: LoadedCatalog, source: BoundSource, path: KeyPath) -> Iterator[Problem]:
     binding, catalog = source.binding, loaded.catalog
-    of = f"binding {binding.source!r} is of {binding.kind}"
+    kind = f"binding {binding.source!r} is for {binding.kind}"
     if path[0] == "gateway" and binding.kind != "gateway":
-        yield loaded.problem(path, f"{of}, and stands for the gateway", "the binding of a gateway: see tiercli sources")
+        yield loaded.problem(path, f"{kind}, not for the gateway", "a binding for a gateway: see tiercli sources")
     if path[0] == "providers" and binding.kind != "servers":
-        yield loaded.problem(path, f"{of}, and stands for local servers", "a binding of servers: see tiercli sources")
+        yield loaded.problem(path, f"{kind}, not for local servers", "a binding for servers: see tiercli sources")
     if path[0] == "sources":
         if binding.kind == "servers":
-            said = f"{of}: their labels come from the catalog's servers"
-            yield loaded.problem(path, said, "providers.NAME.binding, and `metrics` of each server")
+            labels = f"{kind}, whose labels come from the catalog's servers"
+            yield loaded.problem(path, labels, "providers.NAME.binding, and `metrics` of each server")
         if binding.kind == "gateway" and source.provider is None:
-            said = f"{of}; beside the gateway it would count everything twice"
-            yield loaded.problem(path[:-1], said, "`provider`, the one that it measures in the gateway's place")
+            twice = f"{kind}; beside the gateway it would count every call twice"
+            yield loaded.problem(path[:-1], twice, "`provider`, the provider that it measures instead of the gateway")
         if binding.kind == "gpus" and source.provider is not None:
-            yield loaded.problem((*path[:-1], "provider"), f"{of}, and measures no provider", "no `provider`")
+            yield loaded.problem((*path[:-1], "provider"), f"{kind}, and measures no provider", "no `provider`")
     if binding.deployments and path[0] == "gateway" and not catalog.gateway.deployments:
-        said = f"{binding.source} does not report regions, and gateway.deployments is missing"
-        yield loaded.problem(
-            path[:-1], said, f"deployments, by {binding.deployments}: provider, model and region of each"
-        )
+        missing = f"{binding.source} does not report regions, and gateway.deployments is missing"
+        accepted = f"deployments, by {binding.deployments}: provider, model and region of each"
+        yield loaded.problem(path[:-1], missing, accepted)

@@ -1,4 +1,4 @@
-"""Estate time to configured time: the one function that every duration in generated configuration passes through."""
+"""Simulated time to configured time: every duration in generated configuration passes through here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from tiercli.durations import format_duration, parse_duration
 
-# What a small machine can keep, and what rate() needs to be worth reading (drills.md).
+# What a small machine can keep up with, and what rate() needs for a steady value.
 SHORTEST_INTERVAL_S = 0.25
 SCRAPES_PER_WINDOW = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Durations divided by `factor`; 1 in production. Intervals are those of the catalog, in estate seconds.
+    """Durations divided by `factor`; 1 in production. Intervals are those of the catalog, in simulated seconds.
 
     Latencies are real and are not divided; neither is a rate, which is per real second.
     """
@@ -23,12 +23,12 @@ class Timing:
     evaluation_interval_s: float = 15.0
 
     def compress(self, seconds: float) -> float:
-        """`seconds` of estate time in configured seconds."""
+        """`seconds` of simulated time in configured seconds."""
         return seconds / self.factor
 
     @property
     def scrape_s(self) -> float:
-        """Configured seconds from one scrape to the next, never shorter than a machine can keep."""
+        """Configured seconds from one scrape to the next, never shorter than SHORTEST_INTERVAL_S."""
         return self._interval(self.scrape_interval_s)
 
     @property
@@ -37,13 +37,13 @@ class Timing:
         return self._interval(self.evaluation_interval_s)
 
     def group_interval_s(self, text: str | None) -> float:
-        """Configured seconds between evaluations of a rule group whose own interval is `text`; None: the common one."""
+        """Configured seconds between evaluations of a rule group whose own interval is `text`; None: the default one."""
         if text is None:
             return self.evaluation_s
         return max(self.evaluation_s, round(self.compress(parse_duration(text)), 3))
 
     def duration(self, text: str) -> str:
-        """A Prometheus duration for the estate-time duration `text`: for, offset, group_wait, keep_firing_for."""
+        """A Prometheus duration for the simulated duration `text`: for, offset, group_wait, keep_firing_for."""
         return format_duration(self.compress(parse_duration(text)))
 
     def window_s(self, text: str) -> float:
@@ -51,23 +51,25 @@ class Timing:
         return max(self.compress(parse_duration(text)), SCRAPES_PER_WINDOW * self.scrape_s)
 
     def window(self, text: str) -> str:
-        """A range selector's duration for the estate-time window `text`, at least five scrapes long."""
+        """A range selector's duration for the simulated window `text`, at least five scrapes long."""
         return format_duration(self.window_s(text))
 
     def bounds(self, windows: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Sentences for each bound that compression ran into, for the run to state; empty when none did."""
-        said = []
+        """A sentence for each duration that could not be compressed by the whole factor, for the report; usually empty."""
+        sentences = []
         for name, interval in (("scrape", self.scrape_interval_s), ("evaluation", self.evaluation_interval_s)):
             if self.factor > 1 and interval / self.factor < SHORTEST_INTERVAL_S:
-                said.append(f"the {name} interval is {SHORTEST_INTERVAL_S:g} s, not {interval / self.factor:.3g} s")
-        said.extend(
+                sentences.append(
+                    f"the {name} interval is {SHORTEST_INTERVAL_S:g} s, not {interval / self.factor:.3g} s"
+                )
+        sentences.extend(
             f"the {text} window is {self.window_s(text):.3g} s, not {self.compress(parse_duration(text)):.3g} s"
             for text in windows
             if self.window_s(text) > self.compress(parse_duration(text)) + 1e-9
         )
-        return tuple(said)
+        return tuple(sentences)
 
-    def _interval(self, estate_seconds: float) -> float:
+    def _interval(self, simulated_s: float) -> float:
         if self.factor == 1:
-            return estate_seconds
-        return max(round(estate_seconds / self.factor, 3), SHORTEST_INTERVAL_S)  # what a configuration can say
+            return simulated_s
+        return max(round(simulated_s / self.factor, 3), SHORTEST_INTERVAL_S)  # what a configuration can say

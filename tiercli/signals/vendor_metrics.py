@@ -1,4 +1,4 @@
-"""The metrics of a source as it exposes them, and what the values of their labels come from: how many series there can be."""
+"""The metrics that a source exposes, and where the values of their labels come from: this gives the number of series."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import Field, PositiveInt
 
 from tiercli.catalog.field_types import Model
 
-# What of a catalog the values of a source's label can be. `deployment` are the keys of gateway.deployments; `model` of a
-# server those that it serves; `gpu` those of the servers on the host of a target; `tenant_key` is as many values as tenants,
-# by names that are not theirs.
+# Which part of a catalog gives the values of a source's label. `deployment`: the keys of gateway.deployments; `model` of a
+# server: the models that it serves; `gpu`: those of the servers on the host of a target; `tenant_key`: one value for each
+# tenant, under another name.
 Dimension = Literal["deployment", "provider", "model", "region", "alias", "step", "tenant", "tenant_key", "gpu"]
 
 
@@ -27,22 +27,22 @@ class ExposedMetric(Model):
 
     @property
     def finite_buckets(self) -> int:
-        """How many buckets there are beside +Inf."""
+        """The number of buckets without +Inf."""
         if self.buckets is None:
             return 0
         return self.buckets if isinstance(self.buckets, int) else len(self.buckets)
 
     def series_per_label_set(self, created: bool) -> int:
-        """Series of one label set: of a histogram its buckets, +Inf, the sum and the count; `created`: and the time of its
-        birth, which Python's client adds to counters too."""
-        born = int(created and self.type != "gauge")
-        return (self.finite_buckets + 3 if self.type == "histogram" else 1) + born
+        """Series of one label set: of a histogram its buckets, +Inf, the sum and the count; with `created`, also the time of its
+        creation, which Python's client adds to counters too."""
+        creation = int(created and self.type != "gauge")
+        return (self.finite_buckets + 3 if self.type == "histogram" else 1) + creation
 
 
 class VendorMetric(ExposedMetric):
     """A metric that signals read."""
 
-    older: bool = Field(default=False, description="what versions exposed that have not its successor: not counted")
+    older: bool = Field(default=False, description="exposed by older versions in place of another metric: not counted")
 
     def exposed(self, name: str) -> dict[str, tuple[str, ...]]:
         """The labels of each series name that the metric has."""
@@ -59,7 +59,7 @@ class UnreadMetrics(ExposedMetric):
 
 
 class RecordedOf(Model):
-    """What a series is recorded of, where its label sets are those of a source and not the catalog's."""
+    """The metric that a series is recorded of, where its label sets come from a source and not from the catalog."""
 
     metric: str
     labels: tuple[str, ...]
@@ -68,8 +68,8 @@ class RecordedOf(Model):
 class Exposition(Model):
     """Everything that one target of a source exposes.
 
-    `metrics`: what signals read; `unread`: the rest. `label_values`: of which dimension of the catalog a label is, or how
-    many values it has beside the others; one, where it is not named (it depends on the others, or is always the same).
+    `metrics`: those that signals read; `unread`: the rest. `label_values`: by label the dimension of the catalog, or the number
+    of values for each combination of the other labels; 1 if not named (it depends on the others, or is constant).
     """
 
     metrics: dict[str, VendorMetric] = {}

@@ -16,7 +16,7 @@ _MATCHER = re.compile(r'^(?P<name>\w+)(?P<type>=~|!~|!=|=)"(?P<value>.*)"$', re.
 
 
 def build_alertmanager_config(config: Mapping[str, Any], options: WrapOptions) -> Object:
-    """An AlertmanagerConfig of a whole Alertmanager configuration. Its route matches this estate and environment, since
+    """An AlertmanagerConfig of a whole Alertmanager configuration. Its route matches this estate and environment, because
     other alerts of the namespace pass through it too."""
     top = dict(config["route"])
     top["matchers"] = [f'{ESTATE_LABEL}="{options.estate}"', f'{ENV_LABEL}="{options.env}"', *top.get("matchers", ())]
@@ -43,8 +43,8 @@ def secret_name(options: WrapOptions) -> str:
 
 
 def secret_keys(config: Mapping[str, Any]) -> dict[str, str]:
-    """The keys of that Secret, and the file that each stands for: a file's name, in the characters that a key may have, with
-    the folders before it where two have one name."""
+    """The keys of that Secret, each with the file that it replaces: the file's name in the characters that a key can have, with
+    its folders where two files have the same name."""
     files = [
         value
         for receiver in config["receivers"]

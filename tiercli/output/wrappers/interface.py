@@ -10,10 +10,10 @@ Tree = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class WrapOptions:
-    """Whose tree it is, and how its objects are called and found.
+    """Which estate the tree belongs to, and how its objects are named and found.
 
-    `folder`: Grafana's, by its title. `labels`: on every object, for whoever selects them. `instances`: the labels of the Grafanas that dashboards are for.
-    `secret`: the Secret that holds what the receivers' files hold elsewhere, a key a file.
+    `folder`: the title of Grafana's folder. `labels`: on every object, for selectors. `instances`: the labels of the Grafanas that
+    get the dashboards. `secret`: the Secret with the receivers' secrets, one key for each file of the plain form.
     """
 
     estate: str
@@ -28,7 +28,7 @@ class WrapOptions:
 @dataclass(frozen=True, slots=True)
 class Wrap:
     """`render` takes the plain tree without its manifest, and raises InvalidInput where a file does not fit this form.
-    `rules`: the rule file that a tree of this form holds, or None where it holds none."""
+    `rules`: the rule file in a tree of this form, or None where the tree has no rules."""
 
     name: str
     summary: str

@@ -2,7 +2,7 @@
 
 PrometheusRule is monitoring.coreos.com/v1; AlertmanagerConfig is v1alpha1, which the operator serves without a conversion
 webhook. The operator adds a matcher of the object's namespace to every route and inhibition of an AlertmanagerConfig, unless
-told otherwise: so the alerts carry that label.
+configured otherwise, so the alerts carry that label.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _objects(tree: Tree, options: WrapOptions) -> Iterator[tuple[str, Object]]:
 
 
 def _in_namespace(group: Mapping[str, Any], namespace: str) -> Object:
-    """A group whose alerts say which namespace they belong to."""
+    """A group whose alerts carry their namespace as a label."""
     rules = [
         {**rule, "labels": {**rule.get("labels", {}), NAMESPACE_LABEL: namespace}} if "alert" in rule else rule
         for rule in group["rules"]
@@ -99,7 +99,7 @@ def _rules(tree: Tree) -> str | None:
         for path, text in sorted(tree.items(), key=lambda item: (len(item[0]), item[0]))
         if path.startswith(f"{FOLDER}/prometheusrule-")
     ]
-    groups = [group for one in objects for group in one["spec"]["groups"]]
+    groups = [group for content in objects for group in content["spec"]["groups"]]
     return to_yaml({"groups": groups}) if groups else None
 
 

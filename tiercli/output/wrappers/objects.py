@@ -1,4 +1,4 @@
-"""Kubernetes objects: how they are called, how large they may be, and rules in as many as that takes."""
+"""Kubernetes objects: their names, their size limit, and rules split into as many as needed."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def size_of(content: object) -> int:
 
 
 def too_large(what: str, size: int) -> InvalidInput:
-    """That an object does not fit."""
-    said = f"{what} takes {size:,} bytes, more than the {MOST_BYTES:,} that kubectl apply can keep"
-    return InvalidInput("an object that is too large", [Problem(Location(what), said, "a smaller one")])
+    """The error for an object that does not fit."""
+    problem = f"{what} takes {size:,} bytes, more than the {MOST_BYTES:,} that kubectl apply can store"
+    return InvalidInput("an object is too large", [Problem(Location(what), problem, "a smaller one")])
 
 
 def split_groups(groups: Sequence[Mapping[str, Any]]) -> Iterator[list[Object]]:
-    """Rule groups in parts that fit into an object each. Groups know nothing of each other, so they may be apart; one that is
-    too large itself is split where its rules are constants, which read nothing. Raises InvalidInput where it cannot be."""
+    """Rule groups in parts that each fit into one object. Groups are independent, so they can be apart; a group that is too large
+    is split where its rules are constants, which read nothing. Raises InvalidInput where it cannot be split."""
     part: list[Object] = []
     taken = 0
     for group in groups:
