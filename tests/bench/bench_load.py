@@ -21,7 +21,8 @@ import psutil
 import uvloop
 
 from tests.bench.bench_fault_proxy import ANSWER, _cpu_s, _free_port, _process, _wait_for
-from tiercli.drills.load.plan import LoadPlan, MixPart, write_load_plan
+from tiercli.drills.load.plan import LoadPlan, write_load_plan
+from tiercli.drills.spec.mix import MixPart
 from tiercli.resources import resource_folder
 
 NEEDED_PER_S = 1500

@@ -10,7 +10,7 @@ from typing import Any
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.drills.record.events import Event
 from tiercli.drills.run.one import run_drill
-from tiercli.drills.run.order import DrillOrder, DrillRun
+from tiercli.drills.run.request import DrillRun, RunRequest
 from tiercli.drills.sites.estate import EditTree, build_estate
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.sandbox.stack.binaries import find_stack
@@ -73,5 +73,5 @@ def run_short(
 ) -> DrillRun:
     """Run the short drill for real, with `changes` to its spec."""
     spec = short_spec(**changes)
-    order = DrillOrder(spec, build_estate(loaded, 30, templates), find_stack(), runs, edit_tree)
+    order = RunRequest(spec, build_estate(loaded, 30, templates), find_stack(), runs, edit_tree)
     return asyncio.run(run_drill(order, Recorder(on_event, on_say)))

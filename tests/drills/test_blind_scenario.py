@@ -16,8 +16,9 @@ from tiercli.drills.blind.answer import Kind, culprits_of, parse_answer
 from tiercli.drills.blind.ground import survey
 from tiercli.drills.blind.recipes import RECIPES
 from tiercli.drills.blind.scenario import Scenario, draw
-from tiercli.drills.load.plan import LoadWay, build_load_plan, build_mix
+from tiercli.drills.load.plan import LoadWay, build_load_plan
 from tiercli.drills.sites.estate import build_estate
+from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import Load, Mix
 from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.faults.kinds.check import check_fault

@@ -36,10 +36,12 @@ class Recorded:
         ]
 
 
-def gaps(points: list[tuple[float, float]] | None, mode: str = "live", wanted: DrillSpec | None = None) -> list[str]:
+def gaps(
+    points: list[tuple[float, float]] | None, reports_exits: bool = False, wanted: DrillSpec | None = None
+) -> list[str]:
     series = {} if points is None else {GATEWAY_JOB: points}
     recorded: Any = Recorded(series | {SERVERS_JOB: WHOLE})
-    return asyncio.run(read_gaps(recorded, wanted or spec(), mode, 0, 300, SCRAPE_S))
+    return asyncio.run(read_gaps(recorded, wanted or spec(), reports_exits, 0, 300, SCRAPE_S))
 
 
 def down(begin: float, end: float) -> list[tuple[float, float]]:
@@ -68,7 +70,7 @@ def test_scrapes_that_are_missing_are_a_doubt(points: list[tuple[float, float]] 
 def test_targets_that_the_drill_takes_away_are_none() -> None:
     takes = short_spec(faults=[{"fault": "gateway-down"}])
     assert gaps(down(100, 200), wanted=takes) == []
-    assert gaps(down(100, 200), mode="sandbox") == []
+    assert gaps(down(100, 200), reports_exits=True) == []
     assert gaps(down(100, 200)) != []
 
 

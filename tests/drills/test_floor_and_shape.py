@@ -12,15 +12,15 @@ import pytest
 from tests.drills.short_drill import SHORT, short_spec
 from tests.drills.synthetic_run import CLEAR_AT, FAULT_AT, WHO, passing_events, spec, timeline, times
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.drills.judge.floor import floor_parts
+from tiercli.drills.judge.detection import floor_parts
 from tiercli.drills.judge.verdict import judge
-from tiercli.drills.load.plan import build_mix
 from tiercli.drills.load.shape import build_shape
 from tiercli.drills.record.events import AlarmFacts, AlertSamples, Notified, SignalSamples
 from tiercli.drills.record.result_json import encode_result
 from tiercli.drills.record.timeline_file import decode_events, encode_event
 from tiercli.drills.report.junit import render_junit
 from tiercli.drills.report.page import render_report
+from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import Load
 from tiercli.errors import InvalidInput
 

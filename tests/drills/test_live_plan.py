@@ -11,10 +11,10 @@ from tests.conftest import HYBRID
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.drills.load.cost import Spending, cost_per_call
 from tiercli.drills.load.locust import Workers, locust_with_workers
-from tiercli.drills.load.run_load import load_within_s
-from tiercli.drills.load.surge_load import shortfall, surge_load
+from tiercli.drills.load.running import first_call_within_s
 from tiercli.drills.record.events import LoadWindow
 from tiercli.drills.sites.live_plan import LivePlan, plan_live, surges
+from tiercli.drills.sites.surge import shortfall, surge_load
 from tiercli.drills.spec.files import drill_files, load_drill
 from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import parse_duration
@@ -96,7 +96,7 @@ def test_a_cost_above_the_cap_is_refused(loaded: LoadedCatalog) -> None:
 
 @pytest.mark.parametrize(("rate", "within_s"), [(80, 15), (2.7, 15), (0.1, 200)])
 def test_the_first_call_of_a_small_load_is_waited_for(rate: float, within_s: float) -> None:
-    assert load_within_s(Load(arrivals_per_second=rate)) == within_s
+    assert first_call_within_s(Load(arrivals_per_second=rate)) == within_s
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tiercli.drills.load.locust import Workers
 from tiercli.drills.record.events import Event, LoadWindow, PhaseStarted, WorkerLost
 from tiercli.drills.record.result import Outcome
 from tiercli.drills.run.one import run_drill
-from tiercli.drills.run.order import DrillOrder, DrillRun
+from tiercli.drills.run.request import DrillRun, RunRequest
 from tiercli.drills.sites.estate import build_estate
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.stack.binaries import find_stack
@@ -29,7 +29,7 @@ QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"s
 
 def run_with_workers(loaded: LoadedCatalog, runs: Path, view: Recorder) -> DrillRun:
     spec = short_spec(**QUIET)
-    order = DrillOrder(spec, build_estate(loaded, spec.factor), find_stack(), runs, workers=Workers(here=2))
+    order = RunRequest(spec, build_estate(loaded, spec.factor), find_stack(), runs, workers=Workers(here=2))
     return asyncio.run(run_drill(order, view))
 
 
@@ -68,7 +68,7 @@ def test_a_worker_that_comes_from_elsewhere_does_its_part(hybrid: LoadedCatalog,
     with PortAllocator() as allocate:
         port = allocate()
     sharing = Workers(here=1, elsewhere=1, host="127.0.0.1", port=port)
-    order = DrillOrder(spec, build_estate(hybrid, spec.factor), find_stack(), tmp_path, workers=sharing)
+    order = RunRequest(spec, build_estate(hybrid, spec.factor), find_stack(), tmp_path, workers=sharing)
     command = [sys.executable, "-m", "tiercli", "drill", "worker", "--master", "127.0.0.1", "--port", str(port)]
     # It is started before its master, and not told any plan.
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.drills.synthetic_run import END_AT, FAULT_AT, LABELS, passing_events, spec, timeline
-from tiercli.drills.judge.notification_check import NAME, judge_payload
+from tiercli.drills.judge.notifications import NOTIFICATION_CHECK, judge_payload
 from tiercli.drills.judge.verdict import judge
 from tiercli.drills.record.events import Notified
 from tiercli.drills.record.result import Outcome
@@ -77,4 +77,4 @@ def test_a_run_whose_receiver_was_told_less_than_fired_fails() -> None:
     result = judge(spec(), timeline(events))
     assert result.outcome is Outcome.FAILED
     assert any("severity=nothing" in reason for reason in result.reasons), result.reasons
-    assert NAME in [step.name for step in judge(spec(), timeline(passing_events())).expectations[0].steps]
+    assert NOTIFICATION_CHECK in [step.name for step in judge(spec(), timeline(passing_events())).expectations[0].steps]

@@ -15,7 +15,7 @@ from tests.drills.short_drill import SHORT
 from tests.drills.synthetic_run import passing_events, spec, without
 from tiercli.drills.judge.verdict import judge
 from tiercli.drills.record.events import AlertSamples, Event, RunEnded, RunStarted, Timeline
-from tiercli.drills.record.history import last_of_each, read_records, time_to_detect_s
+from tiercli.drills.record.history import last_of_each, read_records
 from tiercli.drills.record.result import Outcome, Result
 from tiercli.drills.record.result_json import encode_result, read_result
 from tiercli.drills.record.run_folder import RESULT, SPEC, TIMELINE
@@ -88,7 +88,7 @@ def test_an_alarm_is_proven_by_unit_tests_and_by_a_drill_that_passed_when_it_las
     rows = {one["alarm"]: one for one in json.loads(done.stdout)["alarms"]}
     assert [name for name, one in rows.items() if one["proven"]] == ["ProviderDown"]
     proof = next(one for one in rows["ProviderDown"]["proofs"] if one["drill"] == "provider-outage")
-    took = time_to_detect_s(PASSED.expectations[0])
+    took = PASSED.expectations[0].detection.time_to_detect_s
     assert proof["detected_s"] == pytest.approx(took, abs=0.001)
     assert rows["GatewayDown"]["proofs"][0]["outcome"] == "failed"
     assert done.returncode == 1
@@ -103,7 +103,7 @@ def test_quarters_are_compared_in_estate_time(run_tiercli: Run, tmp_path: Path) 
     keep(after, "c", named(PASSED, "new", "ZoneViolation"))
     done = run_tiercli("drill", "compare", str(before), str(after), "--output", "json")
     rows = {one["drill"]: one for one in json.loads(done.stdout)}
-    took = time_to_detect_s(PASSED.expectations[0])
+    took = PASSED.expectations[0].detection.time_to_detect_s
     assert took is not None
     assert rows[PASSED.drill]["slower_s"] == pytest.approx(30 * took, abs=0.1)
     assert (rows["new"]["before"], rows["new"]["after"]) == (None, "passed")

@@ -17,7 +17,7 @@ from tiercli.drills.record.events import RunStarted
 from tiercli.drills.record.result import Outcome
 from tiercli.drills.record.run_folder import TIMELINE
 from tiercli.drills.record.timeline_file import load_timeline
-from tiercli.drills.run.order import DrillOrder
+from tiercli.drills.run.request import RunRequest
 from tiercli.drills.run.several import run_drills, shared_groups
 from tiercli.drills.sites.estate import build_estate
 from tiercli.drills.sites.sandbox import DrillSandbox
@@ -28,8 +28,8 @@ from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "2m"}}
 
 
-def order(loaded: LoadedCatalog, spec: DrillSpec, runs: Path, stack: StackBinaries) -> DrillOrder:
-    return DrillOrder(spec, build_estate(loaded, spec.factor, (), spec.sandbox), stack, runs)
+def order(loaded: LoadedCatalog, spec: DrillSpec, runs: Path, stack: StackBinaries) -> RunRequest:
+    return RunRequest(spec, build_estate(loaded, spec.factor, (), spec.sandbox), stack, runs)
 
 
 def test_drills_share_a_sandbox_that_would_be_the_same(
@@ -65,7 +65,7 @@ def test_all_drills_there_are_run_in_three_sandboxes_at_most(
     estates = {
         (spec.factor, spec.sandbox): build_estate(hybrid, spec.factor, (), spec.sandbox) for spec in _alike(specs)
     }
-    orders = [DrillOrder(spec, estates[spec.factor, spec.sandbox], stack, tmp_path) for spec in specs]
+    orders = [RunRequest(spec, estates[spec.factor, spec.sandbox], stack, tmp_path) for spec in specs]
     assert len(shared_groups(orders)) <= 3
 
 
@@ -82,7 +82,7 @@ def test_what_arrives_between_two_drills_is_nobodys_and_a_process_that_ends_ther
             heard: list[object] = []
 
             def drill(name: str) -> Any:
-                return shared.heard_by(
+                return shared.reporting_to(
                     lambda process, code: heard.append((name, process, code)),
                     lambda notification: heard.append((name, notification.receiver)),
                 )
@@ -118,7 +118,7 @@ def test_two_drills_run_in_one_sandbox_and_each_has_its_own_record(hybrid: Loade
     orders = [order(hybrid, short_spec(name=name, **QUIET), tmp_path, find_stack()) for name in ("first", "second")]
 
     @contextmanager
-    def view(_: DrillOrder) -> Iterator[Recorder]:
+    def view(_: RunRequest) -> Iterator[Recorder]:
         yield Recorder()
 
     async def run() -> list[Any]:
@@ -139,7 +139,7 @@ def test_two_sandboxes_at_once_do_not_get_in_each_others_way(hybrid: LoadedCatal
     orders = [order(hybrid, spec, tmp_path, find_stack()) for spec in (fast, small)]
 
     @contextmanager
-    def view(_: DrillOrder) -> Iterator[Recorder]:
+    def view(_: RunRequest) -> Iterator[Recorder]:
         yield Recorder()
 
     async def run() -> list[Any]:

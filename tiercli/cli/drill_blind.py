@@ -141,7 +141,7 @@ async def _play(
     from tiercli.drills.blind.record import Played
     from tiercli.drills.blind.rounds import play
     from tiercli.drills.blind.stage import InterruptedDrill
-    from tiercli.drills.run.verification import verification_facts
+    from tiercli.drills.run.opening import verification_facts
     from tiercli.drills.sites.sandbox import SANDBOX_LIMITS, sandbox_facts
     from tiercli.errors import ExitCode, TiercliError
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tiercli.catalog.loading import LoadedCatalog
     from tiercli.drills.load.locust import Workers
-    from tiercli.drills.run.order import DrillRun
+    from tiercli.drills.run.request import DrillRun
     from tiercli.drills.sites.live_plan import LivePlan
     from tiercli.faults.environment.live import LiveInjectors
 
@@ -132,12 +132,12 @@ async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options:
 async def _one(plan: LivePlan, runs: Path, workers: Workers) -> DrillRun:
     from tiercli.cli.drill_view import PlainView, TerminalView
     from tiercli.drills.run.one import run_drill
-    from tiercli.drills.run.order import DrillOrder
+    from tiercli.drills.run.request import RunRequest
     from tiercli.drills.sites.live import LiveSite
     from tiercli.drills.sites.live_checks import versions
 
     errors = error_console()
-    order = DrillOrder(plan.spec, plan.estate, None, runs, workers=workers)
+    order = RunRequest(plan.spec, plan.estate, None, runs, workers=workers)
     view = TerminalView(errors, plan.spec) if errors.is_terminal else PlainView(errors)
     with view:
         async with LiveSite(plan, _injectors(plan, runs), await versions(plan), view.say) as site:

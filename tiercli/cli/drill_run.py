@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tiercli.drills.load.locust import Workers
-    from tiercli.drills.run.order import DrillOrder, DrillRun
+    from tiercli.drills.run.request import DrillRun, RunRequest
     from tiercli.drills.sites.estate import Estate
 
 _LIVE = "In an environment"
@@ -174,10 +174,10 @@ def _orders(
     templates: Sequence[Path],
     runs: Path,
     factor: float | None,
-) -> list[DrillOrder]:
+) -> list[RunRequest]:
     """What is to be run, checked. Raises InvalidInput with every problem of every drill."""
     from tiercli.catalog.loading import load_catalog
-    from tiercli.drills.run.order import DrillOrder
+    from tiercli.drills.run.request import RunRequest
     from tiercli.drills.sites.estate import build_estate
     from tiercli.drills.spec.check import check_spec
     from tiercli.drills.spec.files import find_drill, load_drill
@@ -198,10 +198,10 @@ def _orders(
     if problems:
         raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
     binaries = find_stack()
-    return [DrillOrder(spec, estate, binaries, runs) for spec, estate in chosen]
+    return [RunRequest(spec, estate, binaries, runs) for spec, estate in chosen]
 
 
-async def _run_all(orders: Sequence[DrillOrder], *, share: bool, parallel: int, output: str) -> int:
+async def _run_all(orders: Sequence[RunRequest], *, share: bool, parallel: int, output: str) -> int:
     """Run them, print what came of each as it ends, and give the exit code."""
     from tiercli.cli.drill_view import PlainView, TerminalView
     from tiercli.drills.run.several import run_drills, shared_groups
@@ -210,7 +210,7 @@ async def _run_all(orders: Sequence[DrillOrder], *, share: bool, parallel: int, 
     errors = error_console()
     several = parallel > 1 and len(shared_groups(orders) if share else orders) > 1
 
-    def view_of(order: DrillOrder) -> TerminalView | PlainView:
+    def view_of(order: RunRequest) -> TerminalView | PlainView:
         if several:
             return PlainView(errors, f"{order.spec.name}: ")
         return TerminalView(errors, order.spec) if errors.is_terminal else PlainView(errors)
@@ -228,7 +228,7 @@ async def _run_all(orders: Sequence[DrillOrder], *, share: bool, parallel: int, 
 def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
     """How many of several passed, and where their summary is."""
     from tiercli.drills.record.result import Outcome
-    from tiercli.drills.report.summary_folder import write_summary
+    from tiercli.drills.run.files import write_summary
 
     summary = write_summary(ended)
     if summary is not None:

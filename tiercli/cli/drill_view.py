@@ -225,13 +225,8 @@ def summary_lines(result: Result) -> list[str]:
     for expectation in result.expectations:
         lines.append(f"{_MARK[expectation.outcome]} {expectation.alert} {escape(_braces(expectation.labels))}")
         lines += [f"    {_MARK[step.outcome]} {escape(step.said)}" for step in expectation.steps]
-        detection = expectation.detection
-        if detection.floor_s is not None and detection.above_floor_s is not None and detection.tolerance_s is not None:
-            took = detection.floor_s + detection.above_floor_s
-            lines.append(
-                f"    time to detect {took:.1f} s from the raw data's departure; its floor is {detection.floor_s:.1f} s, "
-                f"and up to {detection.tolerance_s:.1f} s more is one scrape and one evaluation"
-            )
+        if sentence := expectation.detection.sentence:
+            lines.append(f"    {escape(sentence)}")
     lines += [f"{_MARK[step.outcome]} {escape(step.said)}" for step in result.evidence]
     lines += [f"[red]✗[/] unexpected {other.alert}: {escape(other.said)}" for other in result.unexpected]
     lines += [

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from tiercli.conventions import WATCHDOG, dashboard_uid
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.build.provisioning import render_provisioning
-from tiercli.drills.load.locust import locust_process
-from tiercli.drills.load.plan import LoadWay, build_load_plan
+from tiercli.drills.load.plan import LoadWay
+from tiercli.drills.load.running import RunningLoad
 from tiercli.drills.record.events import BackendLost, Interrupted
 from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
 from tiercli.drills.sites.estate import Estate, start_sandbox
@@ -46,15 +46,12 @@ async def run_demo(
                 await stack.enter_async_context(WebhookReceiver(sandbox.addresses.receiver, _teller(say)))
                 await stop.race(start_sandbox(estate, sandbox, load=DEMO_LOAD if load else None))
                 if load:
-                    plan = build_load_plan(
-                        DEMO_LOAD,
-                        catalog,
-                        way=LoadWay(sandbox.plan.gateways[0].url),
-                        windows_file=sandbox.folder / "load.jsonl",
-                        factor=estate.timing.factor,
+                    way = LoadWay(sandbox.plan.gateways[0].url)
+                    await stack.enter_async_context(
+                        RunningLoad(
+                            DEMO_LOAD, catalog, way, sandbox.supervisor, sandbox.folder, factor=estate.timing.factor
+                        )
                     )
-                    log = sandbox.folder / "locust.log"
-                    await sandbox.supervisor.start(locust_process(plan, sandbox.folder / "load.json", log))
                 write_tree(out, render_dashboards(catalog) | render_provisioning(catalog), force=True)
                 for line in describe(estate, sandbox, out, load):
                     say(line)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Candidate, Catalog
-from tiercli.drills.load.plan import build_mix
+from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import Load, SandboxSettings
 
 LOAD = Load(arrivals_per_second=40)

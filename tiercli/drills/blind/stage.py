@@ -12,19 +12,17 @@ from typing import TypeVar
 from tiercli.drills.blind.ground import LOAD
 from tiercli.drills.blind.panels_read import PanelReader
 from tiercli.drills.blind.scenario import Scenario
-from tiercli.drills.load.locust import locust_process, tail_windows
-from tiercli.drills.load.plan import build_load_plan
+from tiercli.drills.load.running import RunningLoad
 from tiercli.drills.record.events import BackendLost, Interrupted
 from tiercli.drills.run.faults import applied_fault, renewed_leases
-from tiercli.drills.run.settling import WARM_UP_S, wait_until_quiet
 from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
 from tiercli.drills.sites.estate import Estate
+from tiercli.drills.sites.quiet import WARM_UP_S, wait_until_quiet
 from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.errors import BackendError
 from tiercli.sandbox.stack.binaries import StackBinaries
 
 _T = TypeVar("_T")
-_LOAD_WITHIN_S = 15.0
 # What a fault left behind is waited for no longer than this; what stays is in the picture before the next.
 _QUIET_WITHIN_S = 25.0
 _ENDLESS_S = 3600.0  # a fault here lasts until somebody has answered
@@ -81,44 +79,18 @@ async def staged(
         stop.set(BackendLost(at=time.time(), name=name, reason=f"it ended by itself with code {code}"))
 
     with signals_stop(stop, Interrupted):
-        async with DrillSandbox(estate, binaries, ports) as sandbox, sandbox.heard_by(on_exit, lambda _: None):
+        async with DrillSandbox(estate, binaries, ports) as sandbox, sandbox.reporting_to(on_exit, lambda _: None):
             catalog, timing = estate.loaded.catalog, estate.timing
             reader = PanelReader(catalog, sandbox.prometheus, timing)
             stage = Stage(sandbox, reader, timing.window_s("5m"), stop)
             say("starting the sandbox")
             await stage.race(sandbox.start(LOAD))
-            async with renewed_leases(sandbox, stop), _load(stage):
+            load = RunningLoad(
+                LOAD, catalog, sandbox.load_way, sandbox.supervisor, sandbox.folder, factor=timing.factor
+            )
+            async with renewed_leases(sandbox, stop), load:
+                await stage.race(load.wait_for_first_call())
                 say("letting a normal time pass")
                 await stage.race(wait_until_quiet(sandbox.prometheus, WARM_UP_S))
                 await stage.settle()
                 yield stage
-
-
-@asynccontextmanager
-async def _load(stage: Stage) -> AsyncIterator[None]:
-    """Ordinary load inside."""
-    estate, sandbox = stage.sandbox.estate, stage.sandbox.sandbox
-    windows = sandbox.folder / "load.jsonl"
-    plan = build_load_plan(
-        LOAD,
-        estate.loaded.catalog,
-        way=stage.sandbox.load_way,
-        windows_file=windows,
-        factor=estate.timing.factor,
-    )
-    process = locust_process(plan, sandbox.folder / "load.json", sandbox.folder / "locust.log")
-    await sandbox.supervisor.start(process)
-
-    async def begun() -> None:
-        async for window in tail_windows(windows):
-            if window.started:
-                return
-
-    try:
-        try:
-            await stage.race(asyncio.wait_for(begun(), _LOAD_WITHIN_S))
-        except TimeoutError:
-            raise BackendError(f"no load arrived within {_LOAD_WITHIN_S:g} s: Locust started no request") from None
-        yield
-    finally:
-        await sandbox.supervisor.stop(process.name)

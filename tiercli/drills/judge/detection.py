@@ -1,11 +1,13 @@
-"""Since when the raw data makes an alarm's expression true, so that its floor is that of the time in which it could fire at all."""
+"""Time to detect: since when the raw data makes an alarm's expression true, and the floor, the time from a change in the raw data to
+firing that the alarm's own window and `for` make the minimum. What is measured may exceed it by one scrape and one evaluation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from tiercli.drills.record.events import AlertSamples, SignalSamples, Timeline
+from tiercli.drills.record.events import AlarmFacts, AlertSamples, SignalSamples, Timeline
 from tiercli.drills.spec.model import Expectation
 
 
@@ -54,3 +56,20 @@ def _begins(times: Sequence[float], gap_s: float) -> list[float]:
     """When each stretch of `times` begins; one ends where the next time is more than `gap_s` later."""
     times = sorted(times)
     return [at for number, at in enumerate(times) if number == 0 or at - times[number - 1] > gap_s]
+
+
+def floor_parts(facts: AlarmFacts, evaluation_s: float, filled_s: float | None) -> dict[str, float]:
+    """The terms of the floor in configured seconds, by name; their sum is the floor.
+
+    `filled_s`: how long after its departure the raw data itself made the expression true over the alarm's own window,
+    by the scraped samples and before any rule read them; None where that is not known: then all of the window but the
+    short one in which the departure was seen. `for` counts from one evaluation to another, so it is rounded up.
+    """
+    window_s = max(0.0, facts.window_s - facts.shortest_window_s) if filled_s is None else max(0.0, filled_s)
+    held_s = math.ceil(round(facts.for_s / evaluation_s, 6)) * evaluation_s
+    return {"rate window fills": window_s, "for, in whole evaluations": held_s}
+
+
+def tolerance_s(scrape_s: float, evaluation_s: float) -> float:
+    """What may be added to a floor: up to one scrape until the data is there, up to one evaluation until it is read."""
+    return scrape_s + evaluation_s

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tiercli.conventions import SEVERITY_LABEL
-from tiercli.drills.judge.detection import filled_at, signals_of
-from tiercli.drills.judge.floor import floor_parts, tolerance_s
-from tiercli.drills.judge.notification_check import judge_payload
-from tiercli.drills.judge.notifications import notifications
+from tiercli.drills.judge.detection import filled_at, floor_parts, signals_of, tolerance_s
+from tiercli.drills.judge.notifications import judge_payload, notifications
 from tiercli.drills.record.events import (
     AlarmFacts,
     AlertSamples,
@@ -72,12 +70,6 @@ def judge_expectation(expected: Expectation, run: RunStarted, timeline: Timeline
         steps=steps,
         detection=_detection(expected, saw, run, timeline),
     )
-
-
-def is_expected(expected: Expectation, labels: Mapping[str, str]) -> bool:
-    """Whether an alert with these labels, its name among them, is one that is expected."""
-    wanted = {**expected.labels, "alertname": expected.alert}
-    return all(labels.get(name) == value for name, value in wanted.items())
 
 
 def _steps(expected: Expectation, saw: _Sightings, run: RunStarted) -> Iterator[Step]:
@@ -160,7 +152,7 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, run: RunStarted, jud
 
 def _sightings(expected: Expectation, run: RunStarted, timeline: Timeline) -> _Sightings:
     def ours(alert: str, labels: Mapping[str, str]) -> bool:
-        return is_expected(expected, {**labels, "alertname": alert})
+        return expected.matches({**labels, "alertname": alert})
 
     fault_at = min((event.at for event in timeline.of(FaultApplied)), default=None)
     cleared_at = max((event.at for event in timeline.of(FaultCleared)), default=None)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
+from tiercli.drills.load.shape import least_calls
 from tiercli.drills.record.events import AlertSamples, LoadWindow, PhaseStarted, RunEnded, Timeline, WorkerLost
 from tiercli.drills.record.result import LoadResult
 from tiercli.drills.spec.model import DrillSpec
-
-SUFFICIENT_LOAD = 0.8
 
 
 def judge_load(spec: DrillSpec, timeline: Timeline) -> LoadResult:
@@ -51,11 +49,6 @@ def _windows_by_phase(phases: list[PhaseStarted], windows: list[LoadWindow]) -> 
         inside = [window for window in windows if phase.at <= window.at - window.seconds / 2 < end]
         if sum(window.seconds for window in inside) >= 1.5:
             yield phase.phase, inside
-
-
-def least_calls(planned: float) -> float:
-    """How many of the calls that were due must have been started. Arrivals are random: of few, fewer."""
-    return min(SUFFICIENT_LOAD * planned, planned - 4 * math.sqrt(planned))
 
 
 def _least_rate(spec: DrillSpec) -> float:

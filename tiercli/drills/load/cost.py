@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Candidate, Catalog
-from tiercli.drills.load.plan import build_mix
 from tiercli.drills.load.shape import build_shape
 from tiercli.drills.record.events import LoadWindow
+from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import Load
 
 TOKENS_PER_WORD = 2  # a prompt is plain words; no tokenizer needs more for one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tiercli.drills.spec.model import Load
@@ -59,3 +60,12 @@ def build_shape(load: Load, factor: float) -> LoadShape:
             rate = step.arrivals_per_second
         return LoadShape(tuple(points))
     return LoadShape(((0.0, base),))
+
+
+# Of the calls that are due.
+SUFFICIENT_LOAD = 0.8
+
+
+def least_calls(planned: float) -> float:
+    """How many of the calls that were due must have been started. Arrivals are random: of few, fewer."""
+    return min(SUFFICIENT_LOAD * planned, planned - 4 * math.sqrt(planned))

@@ -6,7 +6,7 @@ All times are Unix seconds of this machine's clock; durations are real seconds, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -24,6 +24,10 @@ class Event:
 
     KIND: ClassVar[str]
     at: float
+
+
+# Takes an event of a run as it happens.
+Observe = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiercli.drills.record.result import ExpectationResult, Result
+from tiercli.drills.record.result import Result
 from tiercli.drills.record.result_json import read_result
 from tiercli.drills.record.run_folder import RESULT
 from tiercli.errors import InvalidInput, Location, Problem
@@ -32,11 +32,3 @@ def read_records(place: Path) -> list[Record]:
 def last_of_each(records: list[Record]) -> dict[str, Record]:
     """The last run of each drill, by the drill's name."""
     return {record.result.drill: record for record in records}
-
-
-def time_to_detect_s(expectation: ExpectationResult) -> float | None:
-    """From the signal's departure in the raw data to firing, real seconds; None where one of them is not known."""
-    detection = expectation.detection
-    if detection.firing_s is None or detection.departed_s is None:
-        return None
-    return detection.firing_s - detection.departed_s

@@ -41,11 +41,25 @@ class Detection:
     tolerance_s: float | None = None
 
     @property
+    def time_to_detect_s(self) -> float | None:
+        """From the change in the raw data to firing, real seconds; None where one of them is not known."""
+        return None if self.firing_s is None or self.departed_s is None else self.firing_s - self.departed_s
+
+    @property
     def above_floor_s(self) -> float | None:
-        """How much longer than its floor the alarm took, from departure to firing."""
-        if self.firing_s is None or self.departed_s is None or self.floor_s is None:
+        """How much longer than its floor the alarm took to detect, real seconds."""
+        took_s = self.time_to_detect_s
+        return None if took_s is None or self.floor_s is None else took_s - self.floor_s
+
+    @property
+    def sentence(self) -> str | None:
+        """Time to detect against its floor, for people; None where one of them is not known."""
+        if self.time_to_detect_s is None or self.floor_s is None or self.tolerance_s is None:
             return None
-        return self.firing_s - self.departed_s - self.floor_s
+        return (
+            f"Detected {self.time_to_detect_s:.1f} s after the metrics changed. The rate window and `for` make "
+            f"{self.floor_s:.1f} s the minimum; one scrape and one evaluation add up to {self.tolerance_s:.1f} s."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from tiercli.drills.record.events import EVENT_TYPES, Event, Timeline
+from tiercli.catalog.document import Document, read_document
+from tiercli.catalog.shape import load_model
+from tiercli.drills.record.events import EVENT_TYPES, Event, RunStarted, Timeline
+from tiercli.drills.record.run_folder import SPEC, TIMELINE
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import InvalidInput, Location, Problem
 
 
@@ -64,3 +68,18 @@ def load_timeline(path: Path) -> Timeline:
         said = (error.strerror or str(error)).lower()
         problem = Problem(Location(str(path)), said, "a drill's timeline")
         raise InvalidInput(f"{path} cannot be read", [problem]) from error
+
+
+def load_run_spec(folder: Path, timeline: Timeline) -> DrillSpec:
+    """The spec that a run was made with: its folder's, else, as a run that was killed has no such file, its timeline's. Raises
+    InvalidInput where neither has one."""
+    if (folder / SPEC).exists():
+        return load_model(read_document(folder / SPEC), DrillSpec)
+    place = str(folder / TIMELINE)
+    run = timeline.first(RunStarted)
+    if run is None or not run.spec:
+        problem = Problem(
+            Location(place), "it ends before the drill began", f"a run that began, or one with its {SPEC}"
+        )
+        raise InvalidInput(f"nothing says what the run of {folder} was", [problem])
+    return load_model(Document(place, run.spec, {}, {}), DrillSpec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tiercli.drills.record.history import Record, time_to_detect_s
+from tiercli.drills.record.history import Record
 from tiercli.drills.record.result import ExpectationResult, Outcome
 
 
@@ -58,7 +58,7 @@ def _outcome(alert: str, record: Record | None) -> Outcome | None:
 
 def _seconds(alert: str, record: Record | None) -> float | None:
     found = None if record is None else _expectation(alert, record)
-    seconds = None if found is None else time_to_detect_s(found)
+    seconds = None if found is None else found.detection.time_to_detect_s
     return None if seconds is None or record is None else seconds * record.result.factor
 
 

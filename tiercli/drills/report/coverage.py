@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tiercli.conventions import WATCHDOG
-from tiercli.drills.record.history import Record, time_to_detect_s
+from tiercli.drills.record.history import Record
 from tiercli.drills.record.result import Outcome
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.rules.alarm import Alarm
@@ -75,5 +75,11 @@ def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record]) -> I
         detection, above = found.detection, found.detection.above_floor_s
         within = None if above is None or detection.tolerance_s is None else above <= detection.tolerance_s
         yield Proof(
-            spec.name, outcome, result.started_at, result.factor, time_to_detect_s(found), detection.floor_s, within
+            spec.name,
+            outcome,
+            result.started_at,
+            result.factor,
+            found.detection.time_to_detect_s,
+            detection.floor_s,
+            within,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tiercli.drills.record.history import time_to_detect_s
 from tiercli.drills.record.result import Outcome, Result
 from tiercli.drills.report.comparison import Change
 from tiercli.drills.report.summary import estate_time, outcome_of
@@ -46,7 +45,7 @@ def _rows(result: Result) -> Iterator[str]:
     if not result.expectations:
         yield f"| {drill} | silence | {_outcome(result.outcome)} | | | |"
     for one in result.expectations:
-        seconds = time_to_detect_s(one)
+        seconds = one.detection.time_to_detect_s
         took = _seconds(None if seconds is None else seconds * result.factor)
         floor = one.detection.floor_s
         least = _seconds(None if floor is None else floor * result.factor)

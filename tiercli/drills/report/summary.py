@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tiercli.drills.record.history import Record, time_to_detect_s
+from tiercli.drills.record.history import Record
 from tiercli.drills.record.result import ExpectationResult, Outcome, Result
 from tiercli.drills.record.run_folder import REPORT
 from tiercli.drills.report.page import page_template
@@ -65,7 +65,7 @@ def _rows(record: Record) -> Iterator[Row]:
     for number, one in enumerate(result.expectations):
         seconds, floor = (
             estate_time(None if value is None else value * result.factor)
-            for value in (time_to_detect_s(one), one.detection.floor_s)
+            for value in (one.detection.time_to_detect_s, one.detection.floor_s)
         )
         told = one.receiver if one.detection.notified_s is not None else "nobody"
         yield Row(

@@ -7,9 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tiercli.drills.record.events import BackendLost, FaultApplied, FaultCleared
+from tiercli.drills.record.events import BackendLost, FaultApplied, FaultCleared, Observe
 from tiercli.drills.run.stopping import StopSignal
-from tiercli.drills.run.watchers import Observe
 from tiercli.drills.sites.interface import DrillSite, Off
 from tiercli.drills.spec.model import FaultUse
 from tiercli.errors import BackendError, FaultNotReverted, TiercliError

@@ -8,13 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.drills.judge.expectation import is_expected
 from tiercli.drills.judge.notifications import notified
 from tiercli.drills.judge.verdict import judge
-from tiercli.drills.load.locust import WORKER, tail_windows
-from tiercli.drills.load.run_load import load_on, waiting_for
+from tiercli.drills.load.locust import WORKER
+from tiercli.drills.load.running import RunningLoad
 from tiercli.drills.record.events import (
     Aborted,
     BackendLost,
@@ -32,11 +32,11 @@ from tiercli.drills.record.timeline_file import TimelineWriter
 from tiercli.drills.run.faults import applied_fault, renewed_leases
 from tiercli.drills.run.files import result_files
 from tiercli.drills.run.opening import opening_events, too_early
-from tiercli.drills.run.order import DrillOrder, DrillRun, View
 from tiercli.drills.run.readings import read_panels, read_samples
-from tiercli.drills.run.settling import SETTLE_S, WARM_UP_S, all_resolved, wait_until_quiet
+from tiercli.drills.run.request import DrillRun, RunRequest, View
+from tiercli.drills.run.settling import all_resolved
 from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
-from tiercli.drills.run.watchers import is_ours, watch_alertmanager, watch_load, watch_prometheus
+from tiercli.drills.run.watchers import ErrorShare, watch_alertmanager, watch_prometheus
 from tiercli.drills.sites.continuity import Servers, read_servers, what_is_doubtful
 from tiercli.drills.sites.interface import DrillSite
 from tiercli.drills.sites.sandbox import DrillSandbox
@@ -46,9 +46,10 @@ from tiercli.errors import BackendError, FaultNotReverted, TiercliError
 from tiercli.sandbox.receiver import Notification
 
 _READ_WITHIN_S = 10.0
+_WORKERS_WITHIN_S = 120.0  # somebody has to start them
 
 
-async def run_drill(order: DrillOrder, view: View, shared: DrillSite | None = None) -> DrillRun:
+async def run_drill(order: RunRequest, view: View, shared: DrillSite | None = None) -> DrillRun:
     """Run a drill, in a sandbox of its own or at a `shared` site, which is started where it is not yet. Ctrl-C and SIGTERM stop
     it: faults are cleared, the report is written.
 
@@ -78,7 +79,7 @@ class _Run:
     """One run while it lasts."""
 
     def __init__(
-        self, order: DrillOrder, folder: Path, writer: TimelineWriter, view: View, shared: DrillSite | None
+        self, order: RunRequest, folder: Path, writer: TimelineWriter, view: View, shared: DrillSite | None
     ) -> None:
         self.shared = shared
         self.order = order
@@ -87,7 +88,7 @@ class _Run:
         self.view = view
         self.stop = StopSignal()
         self.error: BackendError | FaultNotReverted | None = None
-        self._begun = asyncio.Event()
+        self._error_share = ErrorShare(order.spec.abort.error_share)
         self._others_before = False
         self._workers = 0
         self._spending = shared.spending if shared is not None else None
@@ -128,7 +129,7 @@ class _Run:
         site = self.shared
         if site is None:
             site = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
-        await stack.enter_async_context(site.heard_by(self._on_exit, self._on_notification))
+        await stack.enter_async_context(site.reporting_to(self._on_exit, self._on_notification))
         self._others_before = site.started
         if not site.started:
             self.view.say("starting the sandbox")
@@ -138,17 +139,16 @@ class _Run:
         for event in opening_events(order, site, self.folder, self._others_before):
             self.observe(event)
         servers = await self.stop.race(read_servers(site.prometheus, site.alertmanager))
-        if site.mode == "live":  # before there is any load, which costs
-            await self.stop.race(self._nothing_expected_fires(site.prometheus))
-        await stack.enter_async_context(self._watching(site))
+        if reason := await self.stop.race(site.why_not_now(order.spec)):  # before there is any load, which costs
+            self._abort(reason)
+        load = await stack.enter_async_context(self._watched_load(site))
         began = time.time()
         try:
-            await self.stop.race(self._wait_for_load(site))
-            if site.mode == "sandbox":
-                await self.stop.race(self._settle(site.prometheus))
+            await self.stop.race(self._wait_for_load(load, site))
+            await self.stop.race(site.settle(order.spec, self._others_before, self.view.say))
             began = time.time()
             await site.note(f"drill {order.spec.name} begins")
-            limit_s = parse_duration(self.order.spec.abort.wall_clock)
+            limit_s = parse_duration(order.spec.abort.wall_clock)
             await self.stop.race(self._within(limit_s, self._phases(site)))
         finally:
             await site.note(f"drill {order.spec.name} is over")
@@ -158,63 +158,61 @@ class _Run:
         self.observe(RunEnded(at=time.time()))
 
     @asynccontextmanager
-    async def _watching(self, site: DrillSite) -> AsyncIterator[None]:
+    async def _watched_load(self, site: DrillSite) -> AsyncIterator[RunningLoad]:
         """Load on, and everything watched, inside."""
         catalog, spec = self.order.estate.loaded.catalog, self.order.spec
         names = {"estate": catalog.estate, "env": catalog.env}
-        async with load_on(self.order, site, self.folder.name) as windows:
-            work = [
-                watch_prometheus(site.prometheus, self.observe, self.stop, **names),
-                watch_alertmanager(site.alertmanager, self.observe, self.stop, **names),
-                watch_load(tail_windows(windows), self._on_load, self.stop, error_share=spec.abort.error_share),
-                *site.watchers(self.observe),
+        load = RunningLoad(
+            spec.load,
+            catalog,
+            site.load_way,
+            site.supervisor,
+            site.folder,
+            factor=self.order.estate.timing.factor,
+            record=f"load-{self.folder.name}",
+            workers=self.order.workers,
+            port=site.load_port,
+            on_window=self._on_window,
+        )
+        async with load:
+            tasks = [
+                asyncio.create_task(watcher)
+                for watcher in (
+                    watch_prometheus(site.prometheus, self.observe, self.stop, **names),
+                    watch_alertmanager(site.alertmanager, self.observe, self.stop, **names),
+                    *site.watchers(self.observe),
+                )
             ]
-            tasks = [asyncio.create_task(one) for one in work]
-            for task in tasks:
+            for task in (load.reader, *tasks):
                 task.add_done_callback(self._stop_if_failed)
             try:
-                yield
+                yield load
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _wait_for_load(self, site: DrillSite) -> None:
-        said, within_s = waiting_for(self.order, site)
-        self.view.say(said)
+    async def _wait_for_load(self, load: RunningLoad, site: DrillSite) -> None:
+        workers = self.order.workers
+        if workers.elsewhere:
+            place = f"{workers.host}:{workers.port or site.load_port}"
+            self.view.say(f"waiting for {workers.elsewhere} workers at {place}: tiercli drill worker there")
+        else:
+            self.view.say("waiting for the load")
         try:
-            await asyncio.wait_for(self._begun.wait(), within_s)
-        except TimeoutError:
-            said = f"no load arrived within {within_s:g} s: Locust started no request"
-            self.stop.set(Aborted(at=time.time(), reason=said))
-            await asyncio.sleep(1)  # the stop ends this wait
+            await load.wait_for_first_call(_WORKERS_WITHIN_S if workers.elsewhere else None)
+        except BackendError as error:
+            self._abort(error.message)
 
-    async def _settle(self, prometheus: PrometheusClient) -> None:
-        if not self._others_before:
-            self.view.say("waiting for the first scrapes")
-            await wait_until_quiet(prometheus, WARM_UP_S)
-            return
-        self.view.say("waiting until what others left behind is over")
-        await wait_until_quiet(prometheus, SETTLE_S, {expected.alert for expected in self.order.spec.expect})
-
-    async def _nothing_expected_fires(self, prometheus: PrometheusClient) -> None:
-        """An alert that is there before its fault could prove nothing by being there after."""
-        self.view.say("looking whether what is expected is quiet")
-        catalog, expected = self.order.estate.loaded.catalog, self.order.spec.expect
-        alerts = [one.labels for one in await prometheus.alerts() if is_ours(one.labels, catalog.estate, catalog.env)]
-        found = sorted({one.alert for one in expected for labels in alerts if is_expected(one, labels)})
-        if found:
-            said = f"{', '.join(found)} {'is' if len(found) == 1 else 'are'} pending or firing before the drill begins"
-            self.stop.set(Aborted(at=time.time(), reason=said))
-            await asyncio.sleep(1)  # the stop ends this wait
+    def _abort(self, reason: str) -> NoReturn:
+        self.stop.set(Aborted(at=time.time(), reason=reason))
+        raise Stopped(self.stop.reason or Aborted(at=time.time(), reason=reason))
 
     async def _within(self, limit_s: float, work: Coroutine[None, None, None]) -> None:
         try:
             await asyncio.wait_for(work, limit_s)
         except TimeoutError:
-            said = f"the drill was not over within {limit_s:g} s, its abort condition"
-            self.stop.set(Aborted(at=time.time(), reason=said))
-            await asyncio.sleep(1)
+            self._abort(f"the drill was not over within {limit_s:g} s, its abort condition")
 
     async def _phases(self, site: DrillSite) -> None:
         phases = self.order.spec.phases
@@ -276,7 +274,7 @@ class _Run:
             await asyncio.wait_for(work, _READ_WITHIN_S)
             scrape_s = estate.timing.scrape_s
             doubts = what_is_doubtful(
-                site.prometheus, site.alertmanager, spec, site.mode, before, (began, time.time()), scrape_s
+                site.prometheus, site.alertmanager, spec, site.reports_exits, before, (began, time.time()), scrape_s
             )
             for said in await asyncio.wait_for(doubts, _READ_WITHIN_S):
                 self.observe(Unsound(at=time.time(), reason=said))
@@ -291,17 +289,16 @@ class _Run:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.stop.set(BackendLost(at=time.time(), name="what watches the run", reason=repr(error)))
 
-    def _on_load(self, event: Event) -> None:
-        self.observe(event)
-        if not isinstance(event, LoadWindow):
-            return
-        if event.started:
-            self._begun.set()
-        if self._spending is not None and not self._spending.add(event):
-            self.stop.set(Aborted(at=event.at, reason=self._spending.exceeded()))
-        if event.workers < self._workers:
-            self.observe(WorkerLost(at=event.at, left=event.workers, of=self.order.workers.count))
-        self._workers = event.workers
+    def _on_window(self, window: LoadWindow) -> None:
+        """Note what Locust did; the abort conditions that depend on it."""
+        self.observe(window)
+        if reason := self._error_share.exceeded(window):
+            self.stop.set(Aborted(at=time.time(), reason=reason))
+        if self._spending is not None and not self._spending.add(window):
+            self.stop.set(Aborted(at=window.at, reason=self._spending.exceeded()))
+        if window.workers < self._workers:
+            self.observe(WorkerLost(at=window.at, left=window.workers, of=self.order.workers.count))
+        self._workers = window.workers
 
     def _on_exit(self, name: str, code: int) -> None:
         if name.startswith(WORKER):

@@ -10,8 +10,15 @@ from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, WATCHDOG
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.read.queries import panel_queries, resolve_variables
-from tiercli.drills.record.events import AlarmFacts, AlertSamples, FaultApplied, PanelSeen, SignalSamples, Timeline
-from tiercli.drills.run.watchers import Observe
+from tiercli.drills.record.events import (
+    AlarmFacts,
+    AlertSamples,
+    FaultApplied,
+    Observe,
+    PanelSeen,
+    SignalSamples,
+    Timeline,
+)
 from tiercli.drills.sites.estate import Estate
 from tiercli.drills.spec.model import DrillSpec, Expectation
 from tiercli.durations import format_duration, parse_duration

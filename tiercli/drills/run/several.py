@@ -9,16 +9,16 @@ from contextlib import AbstractContextManager, AsyncExitStack
 
 from tiercli.drills.record.result import Outcome
 from tiercli.drills.run.one import run_drill
-from tiercli.drills.run.order import DrillOrder, DrillRun, View
+from tiercli.drills.run.request import DrillRun, RunRequest, View
 from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.drills.spec.model import DrillSpec
 
 
-def shared_groups(orders: Sequence[DrillOrder]) -> list[list[DrillOrder]]:
+def shared_groups(orders: Sequence[RunRequest]) -> list[list[RunRequest]]:
     """Drills that can run in one sandbox: the same compression, the same simulated estate, the same usual load, which is what
     its past was made of. In the order in which the first of each was asked for; last in its group stands what leaves an alert
     behind."""
-    groups: dict[tuple[object, ...], list[DrillOrder]] = {}
+    groups: dict[tuple[object, ...], list[RunRequest]] = {}
     for order in orders:
         spec = order.spec
         key = (order.estate.timing.factor, order.estate.settings, spec.load.model_dump_json(), order.edit_tree)
@@ -31,8 +31,8 @@ def _leaves_alerts(spec: DrillSpec) -> bool:
 
 
 async def run_drills(
-    orders: Sequence[DrillOrder],
-    view_of: Callable[[DrillOrder], AbstractContextManager[View]],
+    orders: Sequence[RunRequest],
+    view_of: Callable[[RunRequest], AbstractContextManager[View]],
     *,
     share: bool = True,
     parallel: int = 1,
@@ -43,7 +43,7 @@ async def run_drills(
     over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: a group has ended
     rooms, stopped = asyncio.Semaphore(parallel), asyncio.Event()
 
-    async def run_group(group: list[DrillOrder]) -> None:
+    async def run_group(group: list[RunRequest]) -> None:
         try:
             async with rooms:
                 async for done in _one_after_another(group, view_of, stopped):
@@ -71,8 +71,8 @@ async def run_drills(
 
 
 async def _one_after_another(
-    group: list[DrillOrder],
-    view_of: Callable[[DrillOrder], AbstractContextManager[View]],
+    group: list[RunRequest],
+    view_of: Callable[[RunRequest], AbstractContextManager[View]],
     stopped: asyncio.Event,
 ) -> AsyncIterator[DrillRun]:
     """A run that proved nothing may have left its sandbox in any state: the next one gets a fresh one."""

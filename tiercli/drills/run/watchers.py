@@ -9,12 +9,11 @@ from typing import TypeVar
 
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL
-from tiercli.drills.record.events import Aborted, AlertSeen, BackendLost, DeliverySeen, Event, LoadWindow
+from tiercli.drills.record.events import AlertSeen, BackendLost, DeliverySeen, LoadWindow, Observe
 from tiercli.drills.run.stopping import StopSignal
+from tiercli.drills.sites.quiet import is_ours
 from tiercli.errors import BackendError
 
-Observe = Callable[[Event], None]
 _T = TypeVar("_T")
 
 POLL_S = 0.25
@@ -24,11 +23,6 @@ ERROR_SHARE_OVER_S = 3.0
 LEAST_ANSWERS = 20
 
 _Identity = tuple[str, tuple[tuple[str, str], ...]]
-
-
-def is_ours(labels: Mapping[str, str], estate: str, env: str) -> bool:
-    """Whether an alert is one of tiercli's own, of this estate and environment."""
-    return labels.get(ESTATE_LABEL) == estate and labels.get(ENV_LABEL) == env
 
 
 async def watch_prometheus(
@@ -95,27 +89,28 @@ async def watch_alertmanager(
             observe(DeliverySeen(at=now, alert=identity[0], labels=dict(identity[1]), state="resolved"))
 
 
-async def watch_load(
-    windows: AsyncIterator[LoadWindow], observe: Observe, stop: StopSignal, *, error_share: float
-) -> None:
-    """Pass on what Locust did; stop the run when the share of failed calls passes the spec's abort condition."""
-    recent: list[LoadWindow] = []
-    async for window in windows:
-        observe(window)
-        recent.append(window)
-        # Some seconds, and as many more as it takes to have enough answers: a live load may be of one call a second.
-        while recent[0].at <= window.at - ERROR_SHARE_OVER_S and _answered(recent[1:]) >= LEAST_ANSWERS:
-            del recent[0]
-        failed, answered = sum(one.failed for one in recent), _answered(recent)
-        if answered >= LEAST_ANSWERS and failed / answered > error_share:
-            said = (
-                f"{failed / answered:.0%} of the calls failed, more than the {error_share:.0%} that the drill permits"
-            )
-            stop.set(Aborted(at=time.time(), reason=said))
+class ErrorShare:
+    """The abort condition on failed calls: some seconds of them, and as many more as it takes to have enough answers, since a live
+    load may be of one call a second."""
+
+    def __init__(self, limit: float) -> None:
+        """`limit`: the share of failed calls that the drill permits, 0 to 1."""
+        self._limit = limit
+        self._recent: list[LoadWindow] = []
+
+    def exceeded(self, window: LoadWindow) -> str | None:
+        """Add a window of the load; why the run has to stop, or None."""
+        self._recent.append(window)
+        while self._recent[0].at <= window.at - ERROR_SHARE_OVER_S and _answered(self._recent[1:]) >= LEAST_ANSWERS:
+            del self._recent[0]
+        failed, answered = sum(recent.failed for recent in self._recent), _answered(self._recent)
+        if answered < LEAST_ANSWERS or failed / answered <= self._limit:
+            return None
+        return f"{failed / answered:.0%} of the calls failed, more than the {self._limit:.0%} that the drill permits"
 
 
 def _answered(windows: Sequence[LoadWindow]) -> int:
-    return sum(one.failed + one.succeeded for one in windows)
+    return sum(window.failed + window.succeeded for window in windows)
 
 
 async def _poll(name: str, ask: Callable[[], Awaitable[_T]], stop: StopSignal) -> AsyncIterator[_T]:

@@ -55,7 +55,7 @@ async def what_is_doubtful(
     prometheus: PrometheusClient,
     alertmanager: AlertmanagerClient,
     spec: DrillSpec,
-    mode: str,
+    reports_exits: bool,
     before: Servers,
     between: tuple[float, float],
     scrape_s: float,
@@ -72,7 +72,7 @@ async def what_is_doubtful(
         )
     found += [said for one in (before, now) if (said := one.clock.problem())][:1]
     begin, end = (at + now.clock.ahead_s for at in between)
-    return found + await read_gaps(prometheus, spec, mode, begin, end, scrape_s)
+    return found + await read_gaps(prometheus, spec, reports_exits, begin, end, scrape_s)
 
 
 async def read_clock(client: PrometheusClient) -> Clock:
@@ -87,11 +87,11 @@ async def read_clock(client: PrometheusClient) -> Clock:
 
 
 async def read_gaps(
-    client: PrometheusClient, spec: DrillSpec, mode: str, begin: float, end: float, scrape_s: float
+    client: PrometheusClient, spec: DrillSpec, reports_exits: bool, begin: float, end: float, scrape_s: float
 ) -> list[str]:
-    """What is missing of the estate's scrapes between two times (Unix seconds). A target that could not be scraped counts too, in an
-    environment that is not ours, unless the drill itself takes targets away. Raises BackendError."""
-    gone_by_fault = mode == "sandbox" or any(_takes_targets(use.fault, use.target) for use in spec.faults)
+    """What is missing of the estate's scrapes between two times (Unix seconds). A target that could not be scraped counts too,
+    unless the site reports the end of its processes or the drill itself takes targets away. Raises BackendError."""
+    gone_by_fault = reports_exits or any(_takes_targets(use.fault, use.target) for use in spec.faults)
     found = []
     for job in (GATEWAY_JOB, SERVERS_JOB):
         series = await client.raw_samples(selector("up", {"job": job}), end - begin, end)

@@ -11,9 +11,9 @@ from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.load.cost import Spending
 from tiercli.drills.load.plan import LoadWay
-from tiercli.drills.run.watchers import Observe
+from tiercli.drills.record.events import Observe
 from tiercli.drills.sites.estate import EditTree, Estate
-from tiercli.drills.spec.model import FaultUse, Load
+from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.sandbox.receiver import Notification
 from tiercli.sidecar.supervisor import Supervisor
 
@@ -53,8 +53,19 @@ class DrillSite(Protocol):
     async def start(self, load: Load, edit_tree: EditTree | None = None) -> None:
         """Make it ready for a drill under `load`. Raises BackendError."""
 
-    def heard_by(self, on_exit: OnExit, on_notification: OnNotification) -> AbstractAsyncContextManager[None]:
-        """Inside, a drill hears of processes that end by themselves and of notifications."""
+    def reporting_to(self, on_exit: OnExit, on_notification: OnNotification) -> AbstractAsyncContextManager[None]:
+        """Inside, a drill gets the processes that end by themselves and the notifications."""
+
+    @property
+    def reports_exits(self) -> bool:
+        """Whether everything that is scraped here is a process of this site, whose end `on_exit` reports."""
+
+    async def why_not_now(self, spec: DrillSpec) -> str | None:
+        """Why a drill could prove nothing here now, asked before there is any load; None where nothing speaks against it. Raises
+        BackendError."""
+
+    async def settle(self, spec: DrillSpec, others_before: bool, report: Callable[[str], None]) -> None:
+        """Wait, under load, until a drill can begin. `others_before`: whether other drills ran here. Raises BackendError."""
 
     async def apply(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
         """Turn a fault on, for `length_s` real seconds; `observe` hears what keeps it from being one. Raises BackendError,

@@ -16,15 +16,15 @@ from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import DRILL_TAG
 from tiercli.drills.load.cost import Spending, cost_per_call
 from tiercli.drills.load.plan import LoadWay
-from tiercli.drills.load.surge_load import start_surge, surge_load
-from tiercli.drills.record.events import LoadWindow
-from tiercli.drills.run.watchers import Observe
+from tiercli.drills.record.events import LoadWindow, Observe
 from tiercli.drills.sites.estate import EditTree, Estate
 from tiercli.drills.sites.interface import Mode, Off, OnExit, OnNotification, ToldBy
 from tiercli.drills.sites.live_lock import locked
 from tiercli.drills.sites.live_plan import LivePlan
+from tiercli.drills.sites.quiet import is_ours
 from tiercli.drills.sites.sent_counts import Counts, read_counts, watch_sent
-from tiercli.drills.spec.model import FaultUse, Load
+from tiercli.drills.sites.surge import start_surge, surge_load
+from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.errors import BackendError
 from tiercli.faults.environment.live import LiveInjectors
 from tiercli.sandbox.ports import PortAllocator
@@ -112,9 +112,28 @@ class LiveSite:
     async def start(self, load: Load, edit_tree: EditTree | None = None) -> None:
         """It runs already."""
 
+    @property
+    def reports_exits(self) -> bool:
+        """What is scraped here is not started by tiercli."""
+        return False
+
+    async def why_not_now(self, spec: DrillSpec) -> str | None:
+        """An alert that is there before its fault could prove nothing by being there after."""
+        self._say("checking that no expected alert is pending or firing")
+        catalog = self.estate.loaded.catalog
+        alerts = [alert.labels for alert in await self.prometheus.alerts()]
+        ours = [labels for labels in alerts if is_ours(labels, catalog.estate, catalog.env)]
+        early = sorted({expected.alert for expected in spec.expect if any(map(expected.matches, ours))})
+        if not early:
+            return None
+        return f"{', '.join(early)} {'is' if len(early) == 1 else 'are'} pending or firing before the drill begins"
+
+    async def settle(self, spec: DrillSpec, others_before: bool, report: Callable[[str], None]) -> None:
+        """Nothing is waited for: what else goes on here goes on."""
+
     @asynccontextmanager
-    async def heard_by(self, on_exit: OnExit, on_notification: OnNotification) -> AsyncIterator[None]:
-        """Inside, a drill hears of its processes that end by themselves and of what arrives at the webhook."""
+    async def reporting_to(self, on_exit: OnExit, on_notification: OnNotification) -> AsyncIterator[None]:
+        """Inside, a drill gets its processes that end by themselves and what arrives at the webhook."""
         self._on_exit, self._on_notification = on_exit, on_notification
         try:
             yield

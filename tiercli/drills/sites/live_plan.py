@@ -14,10 +14,11 @@ from tiercli.catalog.model import Catalog
 from tiercli.clients.credentials import read_headers
 from tiercli.clients.environment_access import Access, access_to, find_environment
 from tiercli.drills.load.cost import LoadBound, bound_load, unpriced
-from tiercli.drills.load.plan import Endpoint, LoadWay, build_mix
-from tiercli.drills.load.run_load import load_within_s
-from tiercli.drills.load.surge_load import surge_load
+from tiercli.drills.load.plan import Endpoint, LoadWay
+from tiercli.drills.load.running import first_call_within_s
 from tiercli.drills.sites.estate import Estate
+from tiercli.drills.sites.surge import surge_load
+from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import format_duration, parse_duration
 from tiercli.errors import InvalidInput, Problem
@@ -223,7 +224,7 @@ def _bounds(spec: DrillSpec, catalog: Catalog, environment: Environment) -> tupl
     declared = (*environment.injectors.commands, *environment.injectors.hooks)
     turning_s = max((2 * parse_duration(one.within) for one in declared), default=0.0)
     seconds = sum(parse_duration(length) for length in phases if length) / factor
-    seconds += load_within_s(spec.load) + turning_s + _READING_S
+    seconds += first_call_within_s(spec.load) + turning_s + _READING_S
     own = bound_load(spec.load, catalog, seconds, factor)
     return seconds, (own, *(bound_load(surge_load(use, s), catalog, s, 1) for use, s in surges(spec, factor)))
 

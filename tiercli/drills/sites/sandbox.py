@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal, Self
@@ -10,12 +10,15 @@ from typing import Literal, Self
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.load.plan import LoadWay
-from tiercli.drills.run.watchers import Observe
+from tiercli.drills.record.events import Observe
 from tiercli.drills.sites.estate import EditTree, Estate, start_sandbox
 from tiercli.drills.sites.interface import Mode, Off, OnExit, OnNotification
-from tiercli.drills.sites.sandbox_faults import apply_in_sandbox
-from tiercli.drills.spec.model import FaultUse, Load
+from tiercli.drills.sites.quiet import SETTLE_S, WARM_UP_S, wait_until_quiet
+from tiercli.drills.sites.surge import start_surge
+from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import parse_duration
+from tiercli.faults.kinds import FAULTS_BY_NAME
+from tiercli.faults.kinds.interface import Injector
 from tiercli.faults.proxy.client import FaultControl
 from tiercli.sandbox.gateway.conditions import CONTROL_PATH
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
@@ -25,7 +28,7 @@ from tiercli.sidecar.supervisor import Supervisor
 
 
 class DrillSandbox:
-    """Entering makes its folder and ports; `start` starts it. Inside `heard_by` a drill hears what happens in it."""
+    """Entering makes its folder and ports; `start` starts it. Inside `reporting_to` a drill gets what happens in it."""
 
     def __init__(
         self, estate: Estate, binaries: StackBinaries | None = None, ports: Mapping[str, int] | None = None
@@ -69,9 +72,9 @@ class DrillSandbox:
         await self._stack.aclose()
 
     @asynccontextmanager
-    async def heard_by(self, on_exit: OnExit, on_notification: OnNotification) -> AsyncIterator[None]:
-        """Inside, a drill hears of processes that end by themselves, those that ended before it too, and of notifications. What
-        arrives between two drills is nobody's: it is accepted, so that Alertmanager does not send it again to the next."""
+    async def reporting_to(self, on_exit: OnExit, on_notification: OnNotification) -> AsyncIterator[None]:
+        """Inside, a drill gets the processes that end by themselves, those that ended before it too, and the notifications. What
+        arrives between two drills is accepted and dropped, so that Alertmanager does not send it again to the next."""
         self._on_exit, self._on_notification = on_exit, on_notification
         for name, code in self._ended.items():
             on_exit(name, code)
@@ -126,12 +129,30 @@ class DrillSandbox:
 
     async def apply(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
         """Turn a fault on. Raises BackendError."""
-        return await apply_in_sandbox(use, length_s, self, observe)
+        return await _APPLY[FAULTS_BY_NAME[use.fault].injector](use, length_s, self, observe)
 
     async def renew(self) -> None:
         """Renew every lease. Raises BackendError where one has ended."""
         for control in (self.control, *self.gateway_controls):
             await control.renew_all()
+
+    @property
+    def reports_exits(self) -> bool:
+        """All that is scraped is a process of the sandbox."""
+        return True
+
+    async def why_not_now(self, spec: DrillSpec) -> str | None:
+        """Nothing: what is expected and already there is waited out by `settle`."""
+        return None
+
+    async def settle(self, spec: DrillSpec, others_before: bool, report: Callable[[str], None]) -> None:
+        """Wait for the first scrapes, or until what other drills left behind is over."""
+        if not others_before:
+            report("waiting for the first scrapes")
+            await wait_until_quiet(self.prometheus, WARM_UP_S)
+            return
+        report("waiting until the alerts of earlier drills are resolved")
+        await wait_until_quiet(self.prometheus, SETTLE_S, {expected.alert for expected in spec.expect})
 
     @property
     def told_by(self) -> Literal["webhook"]:
@@ -157,6 +178,50 @@ class DrillSandbox:
     def limits(self) -> Sequence[str]:
         """What limits a result."""
         return SANDBOX_LIMITS
+
+
+_Apply = Callable[[FaultUse, float, DrillSandbox, Observe], Awaitable[Off]]
+
+
+async def _at_proxy(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
+    applied = await sandbox.control.apply(use.fault, use.target, use.settings)
+    return lambda: sandbox.control.clear(applied)
+
+
+async def _at_gateway(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
+    """At every instance."""
+    controls = sandbox.gateway_controls
+    applied = [(control, await control.apply(use.fault, use.target, use.settings)) for control in controls]
+
+    async def turn_off() -> None:
+        for control, fault in applied:
+            await control.clear(fault)
+
+    return turn_off
+
+
+async def _at_processes(use: FaultUse, length_s: float, sandbox: DrillSandbox, observe: Observe) -> Off:
+    """Every instance of the gateway, or as many as the settings say."""
+    settings = FAULTS_BY_NAME[use.fault].settings.model_validate(use.settings)
+    names = sandbox.sandbox.gateway_names
+    count = min(getattr(settings, "instances", len(names)), len(names))
+    stopped = names[:count] if getattr(settings, "first", False) else names[len(names) - count :]
+    for name in stopped:
+        await sandbox.sandbox.stop_process(name)
+
+    async def start_again() -> None:
+        for name in stopped:
+            await sandbox.sandbox.start_process(name)
+
+    return start_again
+
+
+_APPLY: dict[Injector, _Apply] = {
+    "proxy": _at_proxy,
+    "gateway": _at_gateway,
+    "process": _at_processes,
+    "load": start_surge,
+}
 
 
 SANDBOX_LIMITS = ("providers and gateway are simulated: this proves the alarms, not the providers",)

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from tiercli.catalog.model import Catalog
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.conventions import RECEIVER_PREFIX
-from tiercli.drills.record.events import NotificationsSent, Unsound
-from tiercli.drills.run.watchers import Observe
+from tiercli.drills.record.events import NotificationsSent, Observe, Unsound
 from tiercli.errors import BackendError
 
 # Of requests: a notification counts as sent when Alertmanager begins with it, and as failed only when it gives up.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.validation import unknown_name
-from tiercli.drills.load.plan import check_mix
+from tiercli.drills.spec.mix import check_mix
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem

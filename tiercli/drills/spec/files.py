@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tiercli.catalog.document import Document, read_document
 from tiercli.catalog.shape import load_model
-from tiercli.drills.record.events import RunStarted, Timeline
-from tiercli.drills.record.run_folder import SPEC, TIMELINE
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
@@ -51,18 +49,3 @@ def load_drill(path: Path) -> tuple[DrillSpec, Document]:
             [Problem(document.locate(("name",)), f"name is {spec.name!r}", f"{path.stem!r}, as the file is named")],
         )
     return spec, document
-
-
-def load_run_spec(folder: Path, timeline: Timeline) -> DrillSpec:
-    """The spec that a run was made with: its folder's, else, as a run that was killed has no such file, its timeline's. Raises
-    InvalidInput where neither has one."""
-    if (folder / SPEC).exists():
-        return load_model(read_document(folder / SPEC), DrillSpec)
-    place = str(folder / TIMELINE)
-    run = timeline.first(RunStarted)
-    if run is None or not run.spec:
-        problem = Problem(
-            Location(place), "it ends before the drill began", f"a run that began, or one with its {SPEC}"
-        )
-        raise InvalidInput(f"nothing says what the run of {folder} was", [problem])
-    return load_model(Document(place, run.spec, {}, {}), DrillSpec)

@@ -6,6 +6,7 @@ times that contradict each other are checked in spec_check.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -93,6 +94,10 @@ class Expectation(Model):
     resolved_within: Duration | None = Field(
         default=None, description="None: nothing that a drill can do ends it, and that it resolves is not judged"
     )
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert with these labels, its name among them, is the one that is expected."""
+        return all(labels.get(name) == value for name, value in {**self.labels, "alertname": self.alert}.items())
 
 
 class Allowance(Model):

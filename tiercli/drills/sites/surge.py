@@ -7,19 +7,16 @@ import itertools
 import time
 from collections.abc import Callable
 
-from tiercli.drills.judge.load import least_calls
-from tiercli.drills.load.locust import LOCUST, locust_process, tail_windows
-from tiercli.drills.load.plan import build_load_plan
-from tiercli.drills.load.shape import build_shape
-from tiercli.drills.record.events import LoadWindow, Unsound
-from tiercli.drills.run.watchers import Observe
+from tiercli.drills.load.locust import LOCUST
+from tiercli.drills.load.running import FIRST_CALL_WITHIN_S, RunningLoad
+from tiercli.drills.load.shape import build_shape, least_calls
+from tiercli.drills.record.events import LoadWindow, Observe, Unsound
 from tiercli.drills.sites.interface import DrillSite, Off
 from tiercli.drills.spec.model import FaultUse, Load, LoadStep, Mix
 from tiercli.durations import format_duration
 from tiercli.errors import BackendError
 from tiercli.faults.kinds.surge import SurgeSettings
 
-_LOAD_WITHIN_S = 15.0
 _numbers = itertools.count(1)
 _MIX_KEYS = {"alias": "aliases", "tenant": "tenants", "feature": "features"}
 
@@ -44,53 +41,46 @@ async def start_surge(
     length_s: float,
     site: DrillSite,
     observe: Observe,
-    on_window: Callable[[LoadWindow], None] | None = None,
+    on_window: Callable[[LoadWindow], None] = lambda window: None,
 ) -> Off:
-    """Start it, and return once its first calls are out; what ends it, and notes where it was not the load that was asked for:
-    an alarm that stays silent proves nothing then. Raises BackendError."""
+    """Start it, and return once its first calls are out; what ends it. `observe` gets an event where it was not the load that was
+    planned: an alarm that stays silent proves nothing then. Raises BackendError."""
     number = next(_numbers)
-    name = f"{LOCUST}-{number}"
-    windows = site.folder / f"load-{number}.jsonl"
     load = surge_load(use, length_s)
-    plan = build_load_plan(
-        load,
-        site.estate.loaded.catalog,
-        way=site.load_way,
-        windows_file=windows,
-        factor=1,
-        seed=100 + number,
-    )
-    process = locust_process(plan, site.folder / f"load-{number}.json", site.folder / f"{name}.log", name=name)
-    await site.supervisor.start(process)
-    begun = asyncio.Event()
     seconds, started = 0.0, 0
 
-    async def follow() -> None:
+    def count(window: LoadWindow) -> None:
         nonlocal seconds, started
-        async for window in tail_windows(windows):
-            if window.started or started:
-                seconds, started = seconds + window.seconds, started + window.started
-            if window.started:
-                begun.set()
-            if on_window is not None:
-                on_window(window)
+        if window.started or started:
+            seconds, started = seconds + window.seconds, started + window.started
+        on_window(window)
 
-    follower = asyncio.create_task(follow())
+    running = RunningLoad(
+        load,
+        site.estate.loaded.catalog,
+        site.load_way,
+        site.supervisor,
+        site.folder,
+        factor=1,
+        record=f"load-{number}",
+        process=f"{LOCUST}-{number}",
+        seed=100 + number,
+        on_window=count,
+    )
+    await running.__aenter__()
 
     async def end() -> None:
-        follower.cancel()
-        await asyncio.gather(follower, return_exceptions=True)
-        await site.supervisor.stop(name)
-        if said := shortfall(load, seconds, started):
-            observe(Unsound(at=time.time(), reason=f"the load of {use.fault} did not arrive: {said}"))
+        await running.__aexit__()
+        if missing := shortfall(load, seconds, started):
+            observe(Unsound(at=time.time(), reason=f"the load of {use.fault} did not arrive: {missing}"))
 
     try:
-        await asyncio.wait_for(begun.wait(), _LOAD_WITHIN_S)
+        await running.wait_for_first_call(FIRST_CALL_WITHIN_S)
     except BaseException as error:
         # However this wait ends, a load that nobody turns off must not go on.
         await asyncio.shield(end())
-        if isinstance(error, TimeoutError):
-            raise BackendError(f"the load of {use.fault} did not start within {_LOAD_WITHIN_S:g} s") from error
+        if isinstance(error, BackendError):
+            raise BackendError(f"the load of {use.fault} did not start within {FIRST_CALL_WITHIN_S:g} s") from error
         raise
     return end
 

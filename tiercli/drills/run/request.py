@@ -26,7 +26,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DrillOrder:
+class RunRequest:
     """What to run: the spec, the estate under the drill's factor, and where runs are kept. `workers`: of Locust, beside its
     master."""
 
