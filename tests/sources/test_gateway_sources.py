@@ -267,11 +267,11 @@ def test_an_alarm_that_the_catalog_demands_and_no_source_feeds_is_an_error(chang
         pytest.param({"gateway": {"binding": "litellm", "targets": ["l:1"]}}, "gateway.deployments is missing", id="no ids"),
         pytest.param({"gateway": {"binding": "vllm", "targets": ["l:1"]}}, "not for the gateway", id="servers as gateway"),
         pytest.param(
-            {"sources": {"a": {"binding": "bedrock-cloudwatch", "targets": ["l:1"]}}}, "count everything twice",
+            {"sources": {"a": {"binding": "bedrock-cloudwatch", "targets": ["l:1"]}}}, "count every call twice",
             id="a console of nobody",
         ),
         pytest.param(
-            {"sources": {"a": {"binding": "sglang", "targets": ["l:1"]}}}, "their labels come from the catalog's servers",
+            {"sources": {"a": {"binding": "sglang", "targets": ["l:1"]}}}, "whose labels come from the catalog's servers",
             id="servers beside the catalog's",
         ),
     ],
