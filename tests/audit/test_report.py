@@ -180,4 +180,4 @@ def test_a_question_that_cannot_be_asked_is_exit_2(
 def test_a_file_that_is_not_there_is_exit_2(run_tiercli: Run, tmp_path: Path) -> None:
     done = run_tiercli("audit", "report", str(tmp_path / "*.jsonl"), str(tmp_path / "b.jsonl"))
     assert done.returncode == 2
-    assert done.stderr.count("there is no such file") == 2
+    assert done.stderr.count("no such file") == 2

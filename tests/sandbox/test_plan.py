@@ -122,7 +122,7 @@ def test_an_alias_that_nothing_serves_is_invalid_input() -> None:
     with pytest.raises(InvalidInput) as caught:
         plan_of(data)
     assert len(caught.value.problems) == 3
-    assert "served nowhere by vllm/llama-3.3-70b/mumbai-dc" in caught.value.problems[0].found
+    assert "no endpoint serves vllm/llama-3.3-70b/mumbai-dc" in caught.value.problems[0].found
 
 
 @pytest.mark.parametrize("name", ["plain", HOSTILE], ids=["plain names", "hostile names"])

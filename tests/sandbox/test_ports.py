@@ -44,7 +44,7 @@ def test_a_port_asked_for_is_claimed_and_kept() -> None:
         assert allocate.claim(port, "prometheus") == port
         with socket.create_server((LOOPBACK, port)):
             pass
-        with pytest.raises(InvalidInput, match=f"port {port} is asked for alertmanager and for something else"):
+        with pytest.raises(InvalidInput, match=f"port {port} is used twice: for alertmanager"):
             allocate.claim(port, "alertmanager")
 
 
@@ -55,7 +55,7 @@ def test_a_port_asked_for_that_is_taken_is_named(reuse: int) -> None:
         taken.bind((LOOPBACK, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(BackendError, match=f"port {port}, asked for prometheus, .* in use") as caught:
+        with pytest.raises(BackendError, match=f"port {port} for prometheus .* in use") as caught:
             allocate.claim(port, "prometheus")
         assert "any free port" in caught.value.hint
 
@@ -64,6 +64,6 @@ def test_a_port_asked_for_that_is_taken_is_named(reuse: int) -> None:
 def test_what_is_no_port_is_refused(port: int) -> None:
     with (
         PortAllocator() as allocate,
-        pytest.raises(InvalidInput, match=f"^{port}, asked for prometheus, is not a port"),
+        pytest.raises(InvalidInput, match=f"^{port} for prometheus is not a port"),
     ):
         allocate.claim(port, "prometheus")

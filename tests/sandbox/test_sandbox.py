@@ -269,10 +269,10 @@ def test_a_port_asked_for_is_used_and_one_that_is_taken_stops_everything(
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(BackendError, match=f"port {port}, asked for prometheus, cannot be used"):
+        with pytest.raises(BackendError, match=f"port {port} for prometheus cannot be used"):
             asyncio.run(run(port))
     assert asyncio.run(run(port)) == f"http://127.0.0.1:{port}"
-    with pytest.raises(InvalidInput, match="70000, asked for prometheus, is not a port"):
+    with pytest.raises(InvalidInput, match="70000 for prometheus is not a port"):
         asyncio.run(run(70_000))
 
 

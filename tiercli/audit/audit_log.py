@@ -12,11 +12,11 @@ import msgspec
 
 
 class AuditLog:
-    """Appends records to a file that only its owner can read. A record is written when the kernel has all of it: it then
-    survives this process, however it ends."""
+    """Appends records to a file that only its owner can read. A record is written when the kernel has all of it: then it survives
+    the end of this process."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError where the file cannot be opened."""
+        """Raises OSError if the file cannot be opened."""
         self._path = path
         self._file = _open(path)
         self._torn = False  # the last line lacks its end
@@ -39,19 +39,19 @@ class AuditLog:
         return max(0, content[:written].count(b"\n") - content.startswith(b"\n"))
 
     def follow_rotation(self) -> None:
-        """Where the file was moved away or removed, go on in a new one of its name."""
+        """If the file was renamed or removed, go on in a new one with its name."""
         try:
-            there, own = os.stat(self._path), os.fstat(self._file)  # noqa: PTH116 - beside fstat
-            if (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino):
+            named, own = os.stat(self._path), os.fstat(self._file)  # noqa: PTH116 - beside fstat
+            if (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino):
                 return
         except FileNotFoundError:
             pass
         except OSError:
-            return  # nothing is known: what is open stays so
+            return  # nothing is known: the open file stays open
         try:
             opened = _open(self._path)
         except OSError as error:
-            self._failed(f"{self._path} cannot be opened anew: {error.strerror}")
+            self._failed(f"{self._path} cannot be opened again: {error.strerror}")
             return
         os.close(self._file)
         self._file, self._torn = opened, False

@@ -1,6 +1,6 @@
 """Whether the audit log has every call: records against the calls that Prometheus counted, gaps, and how far back it goes.
 
-Pure; log_files.py and a Prometheus give the counts.
+Pure; the counts come from log_files.py and a Prometheus.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# tier:gateway:calls:increase5m, by which calls are counted whatever the gateway is.
+# The recorded series of calls, the same for every kind of gateway.
 BUCKET_S = 300.0
 CALLS_SERIES = "tier:gateway:calls:increase5m"
 # increase() extrapolates to the ends of its window: a few calls more or fewer than there were.
@@ -17,8 +17,8 @@ _UNCERTAIN_CALLS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Five minutes that end at `end` (seconds since 1970): records in the log, and calls that Prometheus counted, which is
-    None where it has no value."""
+    """Five minutes that end at `end` (seconds since 1970): records in the log, and calls that Prometheus counted; None if it has
+    no value."""
 
     end: float
     records: int
@@ -27,7 +27,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time in which records are missing: from, to (seconds since 1970), and what was expected and found in it."""
+    """A time in which records are missing: since, until (seconds since 1970), the calls and the records in it."""
 
     since: float
     until: float
@@ -37,8 +37,8 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How long records are kept for a purpose, seconds: demanded by the catalog, and there. `began`: traffic is that old
-    only, where the operator says so."""
+    """How long records are kept for a purpose, seconds: as the catalog demands, and as the log has them. `began_s`: the age of
+    the traffic, if the operator states it."""
 
     purpose: str
     demanded_s: float
@@ -53,8 +53,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """The verdict. `share`: records over counted calls, of the buckets that Prometheus knows; None where no call was
-    counted. `unknown_s`: seconds for which Prometheus had no value."""
+    """The verdict. `share`: records over counted calls, of the buckets that Prometheus has; None if no call was counted.
+    `unknown_s`: seconds for which Prometheus has no value."""
 
     records: int
     counted: float
@@ -65,13 +65,13 @@ class Completeness:
 
     @property
     def complete(self) -> bool:
-        """Whether the log has what was counted."""
+        """Whether the log has every counted call."""
         enough = self.share is None or self.share >= self.at_least or self.counted - self.records <= _UNCERTAIN_CALLS
         return enough and not self.gaps
 
 
 def judge_completeness(buckets: Sequence[Bucket], at_least: float) -> Completeness:
-    """Compare each bucket. A gap is a run of buckets in which less than half of what was counted was written."""
+    """Compare each bucket. A gap is a run of buckets with less than half as many records as calls."""
     known = [(bucket, bucket.counted) for bucket in buckets if bucket.counted is not None]
     counted = sum(calls for _, calls in known)
     records = sum(bucket.records for bucket, _ in known)

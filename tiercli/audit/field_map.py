@@ -1,4 +1,4 @@
-"""A map from somebody else's export (a provider's usage or log export, CSV or JSON) onto the audit record's fields."""
+"""A map from another export (a provider's usage or log export, CSV or JSON) to the audit record's fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tiercli.catalog.shape import load_model
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
 
 _EPOCH_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-# The fields that a map can fill, and what each is made of.
+# The fields that a map can fill, by their type.
 _TEXT = (
     "request_id",
     "tenant",
@@ -53,33 +53,33 @@ Scalar = str | int | float | bool
 
 
 class FieldSource(Model):
-    """Where a field comes from: a column (for JSON a path with dots), or a constant; and what is made of it, in this order:
-    `match` takes the first group of a regular expression, `cases` gives texts other texts, `times` multiplies a number."""
+    """The source of a field: a column (for JSON a path with dots), or a constant. Then, in this order: `match` takes the first
+    group of a regular expression, `cases` replaces texts, `times` multiplies a number."""
 
     column: str | None = Field(default=None, alias="from", description="a column, or a path with dots")
     value: Scalar | None = Field(default=None, description="the same for every row")
     unit: Literal["iso", "s", "ms", "us", "ns"] = Field(default="iso", description="of a time")
     match: str | None = Field(default=None, description="a regular expression with one group")
     cases: dict[str, str] = {}
-    otherwise: str | None = Field(default=None, description="what no case covers")
+    otherwise: str | None = Field(default=None, description="for values without a case")
     times: float = 1.0
 
     @model_validator(mode="after")
     def _one_of_two(self) -> FieldSource:
         if (self.column is None) == (self.value is None):
-            raise ValueError("either `from` or `value`")
+            raise ValueError("give either `from` or `value`")
         if self.match is not None:
             try:
                 groups = re.compile(self.match).groups
             except re.error as error:
                 raise ValueError(f"`match` is not a regular expression: {error}") from error
             if groups != 1:
-                raise ValueError("`match` has one group, which is what is taken")
+                raise ValueError("`match` needs exactly one group: its text is taken")
         return self
 
 
 class FieldMap(Model):
-    """A map file. A row is a call, or as many as its field `calls` says, or an eval score."""
+    """A map file. A row is a call, or as many as its field `calls` has, or an eval score."""
 
     format: Literal["csv", "jsonl", "json"]
     records: str = Field(
@@ -94,7 +94,7 @@ class FieldMap(Model):
         if unknown:
             raise ValueError(f"unknown field {', '.join(unknown)}; a record has {', '.join(FIELDS)}")
         if "at" not in self.fields:
-            raise ValueError("`at` is needed: when it was")
+            raise ValueError("`at`, the time of the row, is missing")
         return self
 
 
@@ -104,12 +104,12 @@ def load_field_map(path: Path) -> FieldMap:
 
 
 class RowError(ValueError):
-    """A row that cannot be made a record."""
+    """A row that does not become a record."""
 
 
 def mapped_rows(path: Path, field_map: FieldMap) -> Iterator[tuple[int, AuditRecord | RowError]]:
-    """Each row of `path` with its line (for `json` its number), as a record, or why it is none. Raises InvalidInput where the
-    file as a whole is not of the map's format, BackendError where it cannot be read."""
+    """Each row of `path` with its line (for `json` its number), as a record, or as the error that it is. Raises InvalidInput if the
+    file as a whole does not have the map's format, BackendError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -129,19 +129,21 @@ def mapped_rows(path: Path, field_map: FieldMap) -> Iterator[tuple[int, AuditRec
 def _rows(path: Path, text: str, field_map: FieldMap) -> Iterator[tuple[int, Mapping[str, Any] | RowError]]:
     if field_map.format == "csv":
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        missing = sorted({one.column for one in field_map.fields.values() if one.column} - set(reader.fieldnames or ()))
+        missing = sorted(
+            {source.column for source in field_map.fields.values() if source.column} - set(reader.fieldnames or ())
+        )
         if missing:
             problem = Problem(
                 Location(str(path), 1), f"no column {', '.join(missing)}", ", ".join(reader.fieldnames or ("none",))
             )
-            raise InvalidInput(f"{path} is not what the map is for", [problem])
+            raise InvalidInput(f"{path} does not fit the map", [problem])
         for row in reader:
             yield reader.line_num, row
         return
     if field_map.format == "jsonl":
-        for line, one in enumerate(text.splitlines(), 1):
-            if one.strip():
-                yield line, _object(one)
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield number, _object(line)
         return
     try:
         rows = json.loads(text)
@@ -150,8 +152,8 @@ def _rows(path: Path, text: str, field_map: FieldMap) -> Iterator[tuple[int, Map
     for name in filter(None, field_map.records.split(".")):
         rows = rows.get(name) if isinstance(rows, dict) else None
     if not isinstance(rows, list):
-        problem = Problem(Location(str(path)), f"no list at {field_map.records or 'its top'}")
-        raise InvalidInput(f"{path} is not what the map is for", [problem])
+        problem = Problem(Location(str(path)), f"no list at {field_map.records or 'the top'}")
+        raise InvalidInput(f"{path} does not fit the map", [problem])
     for number, row in enumerate(rows, 1):
         yield number, row if isinstance(row, dict) else RowError("not an object")
 
@@ -165,7 +167,7 @@ def _object(line: str) -> Mapping[str, Any] | RowError:
 
 
 def make_record(field_map: FieldMap, row: Mapping[str, Any]) -> AuditRecord:
-    """The record of one row. Raises RowError where a value is not what its field takes."""
+    """The record of one row. Raises RowError if a value does not fit its field."""
     flat: dict[str, Any] = {"record": field_map.each}
     for name, source in field_map.fields.items():
         value = _value(name, source, row)
@@ -187,41 +189,41 @@ def make_record(field_map: FieldMap, row: Mapping[str, Any]) -> AuditRecord:
 
 
 def _value(name: str, source: FieldSource, row: Mapping[str, Any]) -> Any:
-    found: Any = source.value if source.column is None else _found(row, source.column)
-    if source.match is not None and found is not None:
-        matched = re.search(source.match, str(found))
-        found = matched.group(1) if matched else None
+    value: Any = source.value if source.column is None else _column(row, source.column)
+    if source.match is not None and value is not None:
+        matched = re.search(source.match, str(value))
+        value = matched.group(1) if matched else None
     if source.cases or source.otherwise is not None:
-        found = source.cases.get("" if found is None else str(found), source.otherwise)
-    if found is None or (found == "" and name not in _TEXT):
+        value = source.cases.get("" if value is None else str(value), source.otherwise)
+    if value is None or (value == "" and name not in _TEXT):
         return None
     if name == "at":
-        return _moment(found, source.unit)
+        return _moment(value, source.unit)
     if name in _TEXT:
-        return str(found)
+        return str(value)
     try:
-        number = float(found) * source.times
+        number = float(value) * source.times
     except (TypeError, ValueError) as error:
-        raise RowError(f"{name}: {found!r} is not a number") from error
+        raise RowError(f"{name}: {value!r} is not a number") from error
     return round(number) if name in _WHOLE else number
 
 
-def _found(row: Mapping[str, Any], path: str) -> Any:
+def _column(row: Mapping[str, Any], path: str) -> Any:
     """The column of that name; else down the objects that the dots name."""
     if path in row:
         return row[path]
-    found: Any = row
+    value: Any = row
     for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
-def _moment(found: Any, unit: str) -> float:
+def _moment(value: Any, unit: str) -> float:
     try:
         if unit != "iso":
-            return float(found) * _EPOCH_UNITS[unit]
-        moment = datetime.fromisoformat(str(found))
+            return float(value) * _EPOCH_UNITS[unit]
+        moment = datetime.fromisoformat(str(value))
     except (TypeError, ValueError) as error:
         accepted = "ISO 8601" if unit == "iso" else f"a number of {unit} since 1970"
-        raise RowError(f"at: {found!r} is not {accepted}") from error
+        raise RowError(f"at: {value!r} is not {accepted}") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,4 +1,4 @@
-"""Audit logs on disk, as DuckDB reads them: which files, which columns, which lines are no record."""
+"""Audit logs on disk, as DuckDB reads them: the files, the columns, and the lines that are not records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
 
-# What a report reads of a record.
+# The fields of a record that a report reads.
 COLUMNS = {
     "at": "VARCHAR",
     "record": "VARCHAR",
@@ -35,21 +35,21 @@ COLUMNS = {
     "region": "VARCHAR",
     "calls": "BIGINT",
 }
-# When a record is of: seconds since 1970, or ISO 8601.
+# The time of a record: seconds since 1970, or ISO 8601.
 MOMENT = 'coalesce(to_timestamp(TRY_CAST("at" AS DOUBLE)), TRY_CAST("at" AS TIMESTAMPTZ))'
 _SHOWN_MALFORMED = 3
 _SEARCHED_BYTES = 1 << 28
 
 
 def open_duckdb() -> duckdb.DuckDBPyConnection:
-    """A database in memory that fetches nothing and shows nothing, in UTC. Raises duckdb.Error."""
+    """A database in memory, in UTC, that downloads no extension and prints nothing. Raises duckdb.Error."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
     return connection
 
 
 def records_sql(files: Sequence[Path]) -> str:
-    """The FROM of every file: a column is null where a record does not have it, all of them where a line is no record."""
+    """The FROM clause for every file: a column is null if a record lacks it; all of them are if a line is not a record."""
     parquet = [path for path in files if path.suffix == ".parquet"]
     lines = [path for path in files if path.suffix != ".parquet"]
     parts = []
@@ -70,7 +70,7 @@ def records_sql(files: Sequence[Path]) -> str:
 
 
 def _listed(files: Sequence[Path]) -> str:
-    # read_json takes a path for a pattern; a file's own brackets and stars are its own.
+    # read_json takes paths as patterns: brackets and stars in a file's name are escaped.
     return ", ".join(_text(re.sub(r"([*?\[\]])", r"[\1]", str(path))) for path in files)
 
 
@@ -79,9 +79,9 @@ def _text(value: str) -> str:
 
 
 def malformed_lines(files: Sequence[Path]) -> list[str]:
-    """The first lines that are no record, as file:line; looked for in the first part of files that are long."""
+    """The first lines that are not records, as file:line; only the first part of long files is searched."""
     decode = msgspec.json.Decoder(_Timed).decode
-    found: list[str] = []
+    places: list[str] = []
     for path in files:
         if path.suffix == ".parquet":
             continue
@@ -90,10 +90,10 @@ def malformed_lines(files: Sequence[Path]) -> list[str]:
             for number, line in enumerate(stream, 1):
                 read += len(line)
                 if line.strip() and not _is_record(decode, line):
-                    found.append(f"{path}:{number}")
-                if len(found) >= _SHOWN_MALFORMED or read > _SEARCHED_BYTES:
+                    places.append(f"{path}:{number}")
+                if len(places) >= _SHOWN_MALFORMED or read > _SEARCHED_BYTES:
                     break
-    return found[:_SHOWN_MALFORMED]
+    return places[:_SHOWN_MALFORMED]
 
 
 class _Timed(msgspec.Struct):
@@ -113,27 +113,27 @@ def _open(path: Path) -> BinaryIO | gzip.GzipFile:
 
 
 def find_files(patterns: Sequence[str]) -> list[Path]:
-    """The files that `patterns` name: paths, or globs (** is any folder). Raises InvalidInput for one that names none."""
-    found: dict[Path, None] = {}
+    """The files that `patterns` name: paths, or globs (** is any folder). Raises InvalidInput for a pattern without files."""
+    named_files: dict[Path, None] = {}
     problems = []
     for pattern in patterns:
         named = Path(pattern)
         matching = [] if named.is_file() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute ones too
         paths = [named, *map(Path, matching)]
         files = [path for path in paths if path.is_file()]
-        found.update(dict.fromkeys(files))
+        named_files.update(dict.fromkeys(files))
         if not files:
-            problems.append(Problem(Location(pattern), "there is no such file"))
+            problems.append(Problem(Location(pattern), "no such file"))
     if problems:
-        raise InvalidInput("the audit log is not there", problems)
-    return list(found)
+        raise InvalidInput("the audit log does not exist", problems)
+    return list(named_files)
 
 
 def count_records(
     files: Sequence[Path], start: float, end: float, bucket_s: float
 ) -> tuple[dict[int, int], float | None]:
     """The calls in `files` from `start` to `end` (seconds since 1970) by bucket of `bucket_s` from `start`, and the time of
-    the oldest record of all. Raises BackendError where DuckDB cannot read them."""
+    the oldest record of all. Raises BackendError if DuckDB cannot read them."""
     connection = open_duckdb()
     try:
         connection.execute(

@@ -1,7 +1,7 @@
-"""The audit record: one JSON object a line, one line a client call, or a score of an eval. docs/audit-log.md says it for
+"""The audit record: one JSON object a line, for a client call or the score of an eval. docs/audit-log.md describes it for
 gateways that write it. Never a prompt, an answer or a key.
 
-Decoded with msgspec: it checks types as it reads, several times as fast as a parser and a validator after it.
+msgspec decodes it: it checks types as it reads, several times as fast as a parser and a validator after it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from tiercli.signals.contract import SUCCESS
 
-# What is counted can only grow: less than nothing is no count.
+# A counter only grows: no amount is negative.
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Amount = Annotated[float, msgspec.Meta(ge=0)]
 CALL, EVAL_SCORE = "call", "eval_score"
@@ -40,8 +40,8 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Considered(msgspec.Struct, frozen=True):
-    """A candidate of the alias, in the order of trying. `result`: answered, an error code, or why it was not tried. One
-    that was tried has a `latency_s`."""
+    """A candidate of the alias, in the order of the attempts. `result`: answered, an error code, or why it was not tried. One that
+    was tried has a `latency_s`."""
 
     result: str
     provider: str = ""
@@ -53,7 +53,7 @@ class Considered(msgspec.Struct, frozen=True):
 
 
 class Fall(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """From one candidate to the next, each as provider/model/region, and the error code that it was for."""
+    """A fallback from one candidate to the next, each as provider/model/region, and the error code that caused it."""
 
     from_: str
     to: str
@@ -61,8 +61,8 @@ class Fall(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Where the call could have gone, where it went, and why. Without `fallbacks`, attempts at one candidate after another
-    are taken for them."""
+    """The candidates of a call, the selected one, and why. Without `fallbacks`, they follow from attempts at different
+    candidates."""
 
     considered: tuple[Considered, ...] = ()
     fallbacks: tuple[Fall, ...] | None = None
@@ -71,7 +71,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class AuditRecord(msgspec.Struct, frozen=True):
-    """A call (record: call, or nothing), or a score that an eval gave to a production call (record: eval_score)."""
+    """A call (record: call, the default), or the score that an eval gave a production call (record: eval_score)."""
 
     at: float | str
     record: Literal["call", "eval_score"] = "call"
@@ -81,7 +81,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
     model_alias: str | None = None
     model_used: ModelUsed | None = None
     usage: Usage | None = None
-    usage_estimated: bool = False  # counted where the answer did not say
+    usage_estimated: bool = False  # the answer had no usage
     cost_usd: _Amount | None = None
     price_book_version: str | None = None
     cache_status: str | None = None
@@ -102,7 +102,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """`at` as seconds since 1970. A time without a zone is UTC. Raises ValueError where it is no time."""
+        """`at` as seconds since 1970. A time without a zone is UTC. Raises ValueError if it is not a time."""
         if isinstance(self.at, str):
             moment = datetime.fromisoformat(self.at)
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -110,6 +110,6 @@ class AuditRecord(msgspec.Struct, frozen=True):
 
 
 def record_decoder() -> Callable[[bytes], AuditRecord]:
-    """A function from a line to its record. It raises msgspec.DecodeError (of which ValidationError is one) where the line
-    is not JSON, or not such an object. Fields that are not known here are passed over."""
+    """A function from a line to its record. It raises msgspec.DecodeError (or its subclass ValidationError) if the line is not
+    JSON, or not a record. Unknown fields are ignored."""
     return msgspec.json.Decoder(AuditRecord).decode

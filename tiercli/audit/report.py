@@ -1,4 +1,4 @@
-"""Questions to audit logs at full detail, through DuckDB: JSON Lines (also gzip), Parquet, globs."""
+"""Reports over audit logs at full detail, by DuckDB: JSON Lines (also gzip) and Parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiercli.catalog.validation import unknown_name
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
 from tiercli.signals.contract import SUCCESS
 
-# What can be asked by, and what it is in a record.
+# The dimensions of a report, and their expression over a record.
 DIMENSIONS: dict[str, str] = {
     "tenant": "tenant",
     "feature": "feature",
@@ -51,8 +51,8 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. `by`: dimensions; `since`, `until`: seconds since 1970, the latter left out; `where`: the value that a
-    dimension must have; `order`: a figure or a dimension; `top`: how many rows at most."""
+    """What a report shows. `by`: dimensions; `since`, `until`: seconds since 1970, `until` excluded; `where`: the value that a
+    dimension must have; `order`: a figure or a dimension; `top`: the number of rows at most."""
 
     by: tuple[str, ...]
     since: float | None = None
@@ -65,8 +65,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answer. `rows` hold the dimensions, then the figures; `total` the figures of everything that was asked for, also of
-    what `top` left out; `left_out` the rows that it did; `malformed` the lines that are no record, the first with places."""
+    """The answer. `rows` hold the dimensions, then the figures; `total` the figures of all rows, also of the `left_out` ones that
+    `top` hides; `malformed` the lines that are not records, the first of them with their places."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
@@ -77,7 +77,7 @@ class Report:
 
 
 def check_question(question: Question) -> None:
-    """Raises InvalidInput with every name in `question` that is none."""
+    """Raises InvalidInput with every unknown name in `question`."""
     place = Location("--by")
     problems = [unknown_name("dimension", name, DIMENSIONS, place) for name in question.by if name not in DIMENSIONS]
     problems += [
@@ -88,14 +88,14 @@ def check_question(question: Question) -> None:
     if question.order not in (*FIGURES, *question.by):
         problems.append(unknown_name("column", question.order, (*FIGURES, *question.by), Location("--order")))
     if problems:
-        raise InvalidInput("the question cannot be asked", problems)
+        raise InvalidInput("the report cannot be made", problems)
 
 
 def answer(question: Question, files: Sequence[Path]) -> Report:
-    """Ask `files`: Parquet by their names' ends, else JSON Lines, gzipped or not.
+    """Make a report of `files`: Parquet by their suffix, else JSON Lines, gzipped or not.
 
-    Raises InvalidInput for an unknown dimension, and where no line of the files is a record; BackendError where DuckDB
-    cannot read them.
+    Raises InvalidInput for an unknown dimension, and if no line of the files is a record; BackendError if DuckDB cannot read
+    them.
     """
     check_question(question)
     connection = open_duckdb()
@@ -124,17 +124,17 @@ def _ask(connection: duckdb.DuckDBPyConnection, question: Question, files: Seque
         timed AS (
             SELECT *, {MOMENT} AS moment FROM record
         ),
-        asked AS (
+        selected AS (
             SELECT * REPLACE (CASE WHEN moment IS NOT NULL THEN coalesce(calls, 1) END AS calls),
             moment IS NULL AS malformed
-            {"".join(f", {one}" for one in dimensions)}
+            {"".join(f", {dimension}" for dimension in dimensions)}
             FROM timed
-            WHERE moment IS NULL OR (coalesce(record, 'call') = 'call' {"".join(f" AND {one}" for one in conditions)})
+            WHERE moment IS NULL OR (coalesce(record, 'call') = 'call' {"".join(f" AND {condition}" for condition in conditions)})
         )
         SELECT {"".join(f'"by_{name}", ' for name in question.by)} {", ".join(figures)},
         count(*) FILTER (malformed) AS malformed, {total} AS is_total
-        FROM asked {sets}
-        """,  # noqa: S608 - only names from this file; what the operator says is a parameter
+        FROM selected {sets}
+        """,  # noqa: S608 - only names from this file; what the operator writes is a parameter
         parameters,
     )
     [(malformed, *summed)] = _fetch(
@@ -144,22 +144,25 @@ def _ask(connection: duckdb.DuckDBPyConnection, question: Question, files: Seque
     figure = dict(zip(FIGURES, summed, strict=True))
     if not figure["calls"] and malformed:
         places = malformed_lines(files)
-        problems = [Problem(_location(place), "no audit record: one JSON object a line, with `at`") for place in places]
-        raise InvalidInput("no line is an audit record", problems, hint="an export of another form needs --map")
+        problems = [
+            Problem(_location(place), "not an audit record, which is one JSON object a line with `at`")
+            for place in places
+        ]
+        raise InvalidInput("no line is an audit record", problems, hint="an export with other fields needs --map")
     rows: list[tuple[Any, ...]] = []
-    found = 0
+    groups_found = 0
     if question.by:
-        [(found,)] = _fetch(connection, "SELECT count(*) FROM answer WHERE NOT is_total AND calls > 0")
+        [(groups_found,)] = _fetch(connection, "SELECT count(*) FROM answer WHERE NOT is_total AND calls > 0")
         order = f"by_{question.order}" if question.order in question.by else question.order
         direction = "ASC" if question.order in question.by else "DESC NULLS LAST"
         rows = _fetch(
             connection,
             f"SELECT {', '.join(names)} FROM answer WHERE NOT is_total AND calls > 0 "  # noqa: S608
-            f'ORDER BY "{order}" {direction}, {groups} LIMIT {int(question.top or found)}',
+            f'ORDER BY "{order}" {direction}, {groups} LIMIT {int(question.top or groups_found)}',
         )
     columns = (*question.by, *FIGURES)
     places = malformed_lines(files) if malformed else []
-    return Report(columns, tuple(rows), figure, found - len(rows), malformed, tuple(places))
+    return Report(columns, tuple(rows), figure, groups_found - len(rows), malformed, tuple(places))
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:

@@ -1,5 +1,5 @@
-"""A past for the sandbox: the recorded series that baselines and months are made of, as if the estate had been normal all
-along, with days, nights and weekends. Now is a Wednesday at eleven.
+"""A past for the sandbox: the recorded series that baselines and months are made of, as if the estate had always been normal,
+with days, nights and weekends. Now is a Wednesday at eleven.
 
 Recorded series, not raw counters: a rate over samples as far apart as a backfill's would be empty.
 """
@@ -20,9 +20,9 @@ from tiercli.time_zones import utc_offset_s
 
 BASELINE_WINDOW = "6h"
 BASELINE_OFFSET = "15m"
-# When spend is compared with: the same hour of these days.
+# Spend is compared with the same hour of these days.
 _SPEND_OFFSETS = ("23h30m", "6d23h30m")
-_RUN_S = 1200.0  # how long a run may take, real seconds, and still find its yesterday
+_RUN_S = 1200.0  # real seconds: the longest run that still has its yesterday
 _NOISE = 0.03
 # Samples need not be as dense as evaluations: an average is the same, and the backfill is shorter.
 _SAMPLES = 400
@@ -54,8 +54,8 @@ def history_openmetrics(
 ) -> str:
     """OpenMetrics text of the baselines' inputs before `until` (Unix seconds), in `timing`'s compressed time.
 
-    Latencies and error ratios are the catalog's `typical`. With a `plan` under `traffic`, spend, tokens and costs are what
-    that comes to; a month's spend stays within its budget. A little noise, the same for the same catalog.
+    Latencies and error ratios are the catalog's `typical`. With a `plan` under `traffic`, spend, tokens and costs follow from
+    it; a month's spend stays within its budget. The noise is the same for the same catalog.
     """
     past = _Past(catalog, timing, until)
     families = [_offers(past), _availability(past), _months(past)]
@@ -138,9 +138,10 @@ def _drift(past: _Past, plan: EstatePlan, usual: Usual, input_tokens: int) -> It
     """The slow signals, once an hour for seven days: nothing has drifted."""
     metric = "tier:drift:value:hourly"
     rows: list[tuple[str, str, float]] = []
+    scores = {alias.name: alias.eval_score for alias in plan.aliases}
     for alias in usual.alias_output_tokens:
         rows += [
-            ("eval score", alias, next(one.eval_score for one in plan.aliases if one.name == alias)),
+            ("eval score", alias, scores[alias]),
             ("output tokens per call", alias, usual.alias_output_tokens[alias]),
             ("cost per 1k calls", alias, usual.alias_usd_per_1k[alias]),
             ("refusal rate", alias, 0.0),
@@ -154,9 +155,9 @@ def _drift(past: _Past, plan: EstatePlan, usual: Usual, input_tokens: int) -> It
             ("unclassified rate", subject, 0.0),
         ]
     rows += [
-        ("postcondition rate", " / ".join((one.provider, one.model, alias.name)), 0.0)
+        ("postcondition rate", " / ".join((*model, alias.name)), 0.0)
         for alias in plan.aliases
-        for one in {(one.provider, one.model): one for one in alias.candidates}.values()
+        for model in dict.fromkeys((candidate.provider, candidate.model) for candidate in alias.candidates)
     ]
     yield f"# TYPE {metric} gauge"
     noise = _noise(metric)

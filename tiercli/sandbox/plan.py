@@ -1,6 +1,6 @@
-"""What the simulated estate consists of, decided once: every process of the sandbox reads it from one JSON file.
+"""The parts of the simulated estate: every process of the sandbox reads them from one JSON file.
 
-The file holds names, ports and paths, and no secret: the fault proxy's token stays in a file of its own.
+The file holds the catalog, ports and paths, and no secret: the fault proxy's token has a file of its own.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tiercli.catalog.model import Catalog, Provider, Typical
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.proxy.routes import ProxyPlan, Route
 
-GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt (drills.md)
-EVAL_SCORE = 0.9  # of an alias for which the catalog states none
+GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt
+EVAL_SCORE = 0.9  # of an alias without a baseline in the catalog
 GPU_PATH = "/gpu/metrics"  # where a simulated server exposes its simulated GPUs
-# Quotas that the gateway keeps and enforces: above what a drill sends, so that they are figures and not faults.
+# Quotas that the gateway enforces. They are above what a drill sends: they are shown, and refuse nothing.
 PROVIDER_CALLS_PER_10S = 5000  # to one provider, model and region
 TENANT_CALLS_PER_10S = 4000  # of one tenant to one provider
 
@@ -47,7 +47,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Where the gateway finds it: through the fault proxy."""
+        """The URL for the gateway: through the fault proxy."""
         return f"http://127.0.0.1:{self.proxy_port}"
 
     @property
@@ -121,7 +121,7 @@ def plan_estate(
 ) -> EstatePlan:
     """The simulated estate of `catalog`: one gateway per target that the catalog names, one endpoint per cloud provider
     and region and per local server. `allocate` gives a free loopback port at each call; `folder` will hold the audit
-    logs. Raises InvalidInput where an alias names a place that no endpoint serves. Writes nothing."""
+    logs. Raises InvalidInput if an alias names a place that no endpoint serves. Writes nothing."""
     endpoints = tuple(_endpoints(catalog, allocate))
     gateways = tuple(
         GatewayPlan(port=allocate(), audit_log=folder / f"audit-{number}.jsonl", metrics_port=allocate())
@@ -149,7 +149,7 @@ def write_plan(plan: EstatePlan, path: Path) -> None:
 
 
 def load_plan(path: Path) -> EstatePlan:
-    """Read what write_plan wrote. Raises InvalidInput where it cannot be read or is something else."""
+    """Read what write_plan wrote. Raises InvalidInput if it cannot be read, or is something else."""
     try:
         return TypeAdapter(EstatePlan).validate_json(path.read_bytes())
     except ValidationError as error:
@@ -203,7 +203,7 @@ def _key(*parts: str) -> str:
 
 
 def _routes(endpoints: tuple[Endpoint, ...], gateways: tuple[GatewayPlan, ...]) -> Iterator[Route]:
-    """What the fault proxy stands before: every endpoint, and every scrape."""
+    """The routes of the fault proxy: every endpoint, and every scrape target."""
     yield from map(_route, endpoints)
     for number, gateway in enumerate(gateways):
         yield Route(
@@ -248,8 +248,11 @@ def _aliases(catalog: Catalog, endpoints: tuple[Endpoint, ...]) -> tuple[AliasPl
                 if (endpoint.provider, endpoint.region) == place and candidate.model in endpoint.models
             )
             if not keys:
-                said = f"alias {name!r} is served nowhere by {candidate.provider}/{candidate.model}/{candidate.region}"
-                problems.append(Problem(Location("catalog"), said, accepted=", ".join(item.key for item in endpoints)))
+                served = f"{candidate.provider}/{candidate.model}/{candidate.region}"
+                accepted = ", ".join(endpoint.key for endpoint in endpoints)
+                problems.append(
+                    Problem(Location("catalog"), f"alias {name!r}: no endpoint serves {served}", accepted)
+                )
             candidates.append(
                 CandidatePlan(
                     provider=candidate.provider, model=candidate.model, region=candidate.region, endpoints=keys

@@ -1,4 +1,4 @@
-"""The webhook receiver: where an Alertmanager delivers, one path a receiver."""
+"""The webhook receiver: Alertmanager delivers to it, each receiver to a path of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LARGEST_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One alert of a webhook payload, and when it arrived (Unix seconds). `receiver`: where it arrived; `named`: for whom the
-    payload says that it is."""
+    """One alert of a webhook payload, and when it arrived (Unix seconds). `receiver`: the path where it arrived; `named`: the
+    receiver in the payload."""
 
     at: float
     receiver: str
@@ -31,9 +31,9 @@ class Notification:
 
 
 class WebhookReceiver:
-    """An async context manager: listens, on loopback unless told otherwise, and calls `on_notification` for each alert that arrives.
+    """An async context manager: listens, and calls `on_notification` for each alert that arrives.
 
-    `malformed` counts what arrived and was no payload; it is answered 400, which Alertmanager does not send again.
+    `malformed` counts requests that are not payloads; the answer is 400, after which Alertmanager does not send them again.
     """
 
     def __init__(self, port: int, on_notification: Callable[[Notification], None], host: str = LOOPBACK) -> None:
@@ -45,7 +45,7 @@ class WebhookReceiver:
         self._application.router.add_post("/{receiver}", self._receive)
 
     async def __aenter__(self) -> Self:
-        """Begin to listen. Raises BackendError when the port is taken."""
+        """Listen. Raises BackendError if the port is taken."""
         self._runner = await listen(self._application, self.port, self._host)
         return self
 

@@ -42,10 +42,10 @@ _POLL_S = 0.05
 class Sandbox:
     """Everything of a sandbox ends with it, and with the process that started it, however that ends.
 
-    `on_exit(name, code)` hears of a process that ended by itself after `start`; before, `start` raises. `on_progress` is
-    told what happens while it starts. `tenant_calls_per_10s`: the quota that the gateway keeps; `cooldown_s`: how long it leaves out a
-    candidate that fails again and again. `ports` fixes ports by name (prometheus, alertmanager, receiver); any free one
-    otherwise. Entering raises InvalidInput for a port that is none, BackendError where one is taken or the disk is full.
+    `on_exit(name, code)` is called for a process that ends by itself after `start`; before that, `start` raises. `on_progress`
+    gets each step of the start as a sentence. `tenant_calls_per_10s`: the quota that the gateway enforces; `cooldown_s`: how long it
+    leaves out a candidate that fails again and again. `ports` fixes ports by name (prometheus, alertmanager, receiver); the others
+    are any free ones. Entering raises InvalidInput for a port that is not one, BackendError if one is taken or the disk is full.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Sandbox:
         self._timing = timing
         self._on_exit = on_exit
         self._on_progress = on_progress
-        self._asked = ports or {}
+        self._fixed_ports = ports or {}
         self._tenant_calls = tenant_calls_per_10s or TENANT_CALLS_PER_10S
         self._cooldown_s = cooldown_s
         self._died: dict[str, int] = {}
@@ -89,7 +89,7 @@ class Sandbox:
         allocate = self._stack.enter_context(PortAllocator())
 
         def port(name: str) -> int:
-            return allocate.claim(self._asked[name], name) if name in self._asked else allocate()
+            return allocate.claim(self._fixed_ports[name], name) if name in self._fixed_ports else allocate()
 
         self.addresses = Addresses(port(PROMETHEUS), port(ALERTMANAGER), port("receiver"))
         self.load_port = port("load")  # where a load's workers find its master
@@ -139,7 +139,7 @@ class Sandbox:
             data.mkdir()
         self._specs = {spec.name: spec for spec in self._process_specs(data)}
         async with httpx.AsyncClient(timeout=_ANSWERS_WITHIN_S, trust_env=False) as client:
-            # Prometheus as early as can be: it finds its targets 5 s after it starts, whatever its settings.
+            # Prometheus first: it discovers its targets 5 s after it starts, whatever its settings.
             await _all_or_first_error(
                 self._start_prometheus(client, tree.get(PROMETHEUS_FILE, ""), history, data),
                 *(self._start_one(client, name, url) for name, url in self._ready_urls().items()),
@@ -193,7 +193,7 @@ class Sandbox:
         self._say(f"{name} is ready")
 
     def _ready_urls(self) -> dict[str, str]:
-        """Where each process but Prometheus says that it is ready."""
+        """The URLs at which each process but Prometheus reports that it is ready."""
         gateways = zip(self.gateway_names, self.plan.gateways, strict=True)
         return {
             ALERTMANAGER: f"{self.addresses.alertmanager_url}/-/ready",
@@ -213,7 +213,7 @@ class Sandbox:
         await self.supervisor.stop(name)
 
     async def start_process(self, name: str) -> None:
-        """Start a process again that stop_process ended."""
+        """Start a process that stop_process ended."""
         await self.supervisor.start(self._specs[name])
 
     def log_tail(self, name: str, lines: int = 8) -> str:
@@ -272,8 +272,8 @@ class Sandbox:
     def _died_error(self, name: str) -> BackendError:
         return self._error(name, f"ended with code {self._died[name]}")
 
-    def _error(self, name: str, said: str) -> BackendError:
-        return BackendError(f"{name} {said}", hint=f"the end of its log: {self.log_tail(name) or 'it is empty'}")
+    def _error(self, name: str, problem: str) -> BackendError:
+        return BackendError(f"{name} {problem}", hint=f"the end of its log: {self.log_tail(name) or 'it is empty'}")
 
     async def _wait_until_ready(self, client: httpx.AsyncClient, name: str, url: str) -> None:
         async def ready() -> bool:
@@ -281,8 +281,8 @@ class Sandbox:
 
         await self._wait_until(ready, name, f"was not ready within {READY_WITHIN_S:g} s")
 
-    async def _wait_until(self, what: Callable[[], Awaitable[bool]], name: str, said: str) -> None:
-        """Return once `what` is true. Raises BackendError when it does not become so, and when `name` ends."""
+    async def _wait_until(self, what: Callable[[], Awaitable[bool]], name: str, problem: str) -> None:
+        """Return once `what` is true. Raises BackendError if it does not become true in time, or if `name` ends."""
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
             for dead in (name, SUPERVISOR):
@@ -294,14 +294,14 @@ class Sandbox:
             except (httpx.HTTPError, ValueError):
                 pass
             await asyncio.sleep(_POLL_S)
-        raise self._error(name, said)
+        raise self._error(name, problem)
 
 
 async def _all_or_first_error(*work: Coroutine[None, None, None]) -> None:
     """Everything at once; the first error ends the rest."""
     try:
         async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
+            for coroutine in work:
+                group.create_task(coroutine)
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None

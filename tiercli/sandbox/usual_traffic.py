@@ -1,4 +1,4 @@
-"""What is normal in a simulated estate under a given load, by formula: it can be told before anything has run."""
+"""What is normal in a simulated estate under a given load, by formula: it is known before anything has run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Usual:
 
 
 def usual_of(plan: EstatePlan, traffic: Traffic) -> Usual:
-    """What `traffic` comes to when every call is answered by the first candidate in its tenant's zone."""
+    """What `traffic` adds up to if the first candidate in its tenant's zone answers every call."""
     endpoints = {endpoint.key: endpoint for endpoint in plan.endpoints}
     aliases = {alias.name: alias for alias in plan.aliases}
     tenant_usd: dict[str, float] = {}

@@ -51,7 +51,7 @@ _NO_ANSWER = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_whole(content: bytes) -> Reading:
-    """What an answer says that is no stream."""
+    """Read an answer that is not a stream."""
     reading = Reading(done=True)
     try:
         message = _decode(content)
@@ -59,7 +59,7 @@ def read_whole(content: bytes) -> Reading:
         reading.malformed = True
         return reading
     reading.refused = message.stop_reason == _REFUSAL
-    # A message that was stopped may hold nothing; one that says neither what nor why is none.
+    # A message that was stopped can be empty; without content and without a reason it is not an answer.
     reading.malformed = message.content is None or (not message.content and message.stop_reason is None)
     reading.content = bool(message.content)
     reading.characters = sum(len(block.text) for block in message.content or ())
@@ -69,7 +69,7 @@ def read_whole(content: bytes) -> Reading:
 
 
 class AnthropicStream:
-    """A stream: its usage is in message_start, and what became of it in message_delta, whose figures are of the whole."""
+    """Reads a stream: the first usage is in message_start, and message_delta updates it with the figures of the whole."""
 
     def __init__(self) -> None:
         self.reading = Reading()
@@ -78,7 +78,7 @@ class AnthropicStream:
         self._final = False
 
     def feed(self, piece: bytes) -> None:
-        """Read on."""
+        """Read the next piece."""
         for data in self._lines.feed(piece):
             try:
                 self._read(_decode_event(data))
@@ -102,23 +102,25 @@ class AnthropicStream:
             reading.done = True
         elif kind == "error":
             reading.error = error_code_of(event.error)
-        # Of a stream that breaks off the beginning names the input; what came out is counted then.
+        # If a stream breaks off, its start has the input tokens; the output tokens are estimated.
         if self._usage is not None:
             output = self._usage.output_tokens if self._final else max(self._usage.output_tokens, reading.counted)
             reading.usage = msgspec.structs.replace(self._usage, output_tokens=output)
             reading.partial = not self._final
 
 
-def _merged(before: Usage | None, said: _Usage) -> Usage:
-    """`said` over `before`: what it does not say stays."""
+def _merged(before: Usage | None, update: _Usage) -> Usage:
+    """`before` with the figures that `update` has."""
     known = before or Usage()
+
+    def newer(value: int | None, old: int) -> int:
+        return old if value is None else max(0, value)
+
     return Usage(
-        known.input_tokens if said.input_tokens is None else max(0, said.input_tokens),
-        known.output_tokens if said.output_tokens is None else max(0, said.output_tokens),
-        known.cache_read_tokens if said.cache_read_input_tokens is None else max(0, said.cache_read_input_tokens),
-        known.cache_write_tokens
-        if said.cache_creation_input_tokens is None
-        else max(0, said.cache_creation_input_tokens),
+        newer(update.input_tokens, known.input_tokens),
+        newer(update.output_tokens, known.output_tokens),
+        newer(update.cache_read_input_tokens, known.cache_read_tokens),
+        newer(update.cache_creation_input_tokens, known.cache_write_tokens),
     )
 
 

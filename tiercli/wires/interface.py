@@ -1,4 +1,4 @@
-"""What a wire format is: the API that an endpoint speaks, as far as measuring reads it."""
+"""The interface of a wire format: the API that an endpoint serves, as far as it is read here."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ CHARACTERS_A_TOKEN = 4  # the rule of thumb behind every estimate
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What is read of a request: whose it is, and no more of it."""
+    """The part of a request that is read."""
 
     model: str = ""
 
 
 @dataclass(slots=True)
 class Reading:
-    """What an answer said. `usage` None: nothing. `events`: those of a stream that had content. `partial`: the usage is of
-    a beginning only. `done`: it came to the end that its format has; `malformed`: it is no answer; `error`: a structured
-    error code that came inside of it."""
+    """What was read of an answer. `usage` None: it had none. `events`: those of a stream with content. `partial`: the usage is of
+    the beginning only. `done`: it reached its format's end; `malformed`: it is not an answer; `error`: the structured code of an
+    error inside it."""
 
     usage: Usage | None = None
     partial: bool = False
@@ -37,7 +37,7 @@ class Reading:
 
     @property
     def counted(self) -> int:
-        """Output tokens by estimate: servers send one an event, or several together."""
+        """Output tokens, estimated: servers send one an event, or several together."""
         return max(self.events, -(-self.characters // CHARACTERS_A_TOKEN))
 
 
@@ -47,12 +47,12 @@ class StreamReader(Protocol):
     reading: Reading
 
     def feed(self, piece: bytes) -> None:
-        """Read on."""
+        """Read the next piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """A wire format. `paths`: how the paths of its calls end. `read_whole` reads an answer that is no stream."""
+    """A wire format. `paths`: how the paths of its calls end. `read_whole` reads an answer that is not a stream."""
 
     name: str
     paths: tuple[str, ...]
@@ -71,7 +71,7 @@ _decode_request = msgspec.json.Decoder(Request).decode
 
 
 def read_request(body: bytes) -> Request:
-    """What a request says; nothing where it is not JSON."""
+    """Read a request; an empty one if it is not JSON."""
     try:
         return _decode_request(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -79,26 +79,26 @@ def read_request(body: bytes) -> Request:
 
 
 def estimated_input_tokens(body: bytes) -> int:
-    """The tokens of a request's text, by the rule of thumb of four characters a token."""
+    """The tokens of a request's text, at four characters a token."""
     try:
-        asked = msgspec.json.decode(body)
+        request = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0
-    if not isinstance(asked, dict):
+    if not isinstance(request, dict):
         return 0
-    characters = sum(_characters(asked.get(name)) for name in ("system", "prompt", "input", "instructions"))
-    messages = asked.get("messages")
+    characters = sum(_characters(request.get(name)) for name in ("system", "prompt", "input", "instructions"))
+    messages = request.get("messages")
     if isinstance(messages, list):
-        characters += sum(_characters(one.get("content")) for one in messages if isinstance(one, dict))
+        characters += sum(_characters(message.get("content")) for message in messages if isinstance(message, dict))
     return max(1, characters // CHARACTERS_A_TOKEN)
 
 
 def _characters(content: Any) -> int:
-    """Of a text, of a list of texts or of parts that hold one."""
+    """The length of a text, of a list of texts, or of parts that hold one."""
     if isinstance(content, str):
         return len(content)
     if isinstance(content, list):
-        return sum(_characters(one) for one in content)
+        return sum(map(_characters, content))
     if isinstance(content, dict):
         return _characters(content.get("text")) + _characters(content.get("content"))
     return 0
@@ -117,6 +117,6 @@ _ERRORS = {
 
 
 def error_code_of(error: Any) -> str:
-    """The structured code of an error that stands inside of a stream that began with 200."""
+    """The structured code of an error inside an answer with status 200."""
     named = [error.get("code"), error.get("type")] if isinstance(error, dict) else []
     return next((_ERRORS[name] for name in named if isinstance(name, str) and name in _ERRORS), "UPSTREAM_UNCLASSIFIED")

@@ -14,7 +14,7 @@ _DONE = b"[DONE]"
 _FILTERED = "content_filter"
 
 
-class _Said(msgspec.Struct):
+class _Message(msgspec.Struct):
     """A message, or a piece of one."""
 
     content: str | list[Any] | None = None
@@ -26,7 +26,7 @@ class _Said(msgspec.Struct):
     reasoning: Any = None
 
     @property
-    def says(self) -> bool:
+    def has_content(self) -> bool:
         return bool(
             self.content
             or self.tool_calls
@@ -39,8 +39,8 @@ class _Said(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    message: _Said | None = None
-    delta: _Said | None = None
+    message: _Message | None = None
+    delta: _Message | None = None
     text: str | None = None
     finish_reason: str | None = None
 
@@ -65,7 +65,7 @@ _NO_ANSWER = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_whole(content: bytes) -> Reading:
-    """What an answer says that is no stream."""
+    """Read an answer that is not a stream."""
     reading = Reading(done=True)
     try:
         answer = _decode(content)
@@ -88,18 +88,18 @@ def read_whole(content: bytes) -> Reading:
 
 
 def _read_whole_choice(choice: _Choice, reading: Reading) -> None:
-    said = choice.message
-    whole = choice.text if said is None else said.content
-    if whole is None and (said is None or not said.says):
+    message = choice.message
+    text = choice.text if message is None else message.content
+    if text is None and (message is None or not message.has_content):
         reading.malformed = True
         return
     reading.content = True
-    reading.refused |= choice.finish_reason == _FILTERED or (said is not None and bool(said.refusal))
-    reading.characters += len(whole) if isinstance(whole, str) else 0
+    reading.refused |= choice.finish_reason == _FILTERED or (message is not None and bool(message.refusal))
+    reading.characters += len(text) if isinstance(text, str) else 0
 
 
 class OpenAIStream:
-    """A stream."""
+    """Reads a stream."""
 
     def __init__(self) -> None:
         self.reading = Reading()
@@ -108,12 +108,12 @@ class OpenAIStream:
         self._began = False
 
     def feed(self, piece: bytes) -> None:
-        """Read on."""
+        """Read the next piece."""
         self.only_usage = False
         for data in self._lines.feed(piece):
             if data == _DONE:
                 self.reading.done = True
-                # An end after nothing at all is no answer.
+                # An end without anything before it is not an answer.
                 self.reading.malformed |= not self._began
                 continue
             try:
@@ -135,12 +135,12 @@ class OpenAIStream:
         if event.usage is not None:
             reading.usage = read_usage(event.usage) or reading.usage
         for choice in event.choices or ():
-            said = choice.delta
-            if said is not None and said.says:
-                self._count(said.content)
+            delta = choice.delta
+            if delta is not None and delta.has_content:
+                self._count(delta.content)
             elif choice.text:
                 self._count(choice.text)
-            if said is not None and said.refusal:
+            if delta is not None and delta.refusal:
                 reading.refused = True
             if choice.finish_reason is not None:
                 reading.done = self._began = True
@@ -165,24 +165,21 @@ class OpenAIStream:
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """Tokens, those from and for the cache apart; None where there are none to read."""
+    """Tokens, those from and for the cache separately; None if there is no usage."""
     if not isinstance(usage, dict):
         return None
-    asked, said = (
-        _whole(usage, one, other)
-        for one, other in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
-    )
-    if asked is None:
+    prompt, answer = _whole(usage, "prompt_tokens", "input_tokens"), _whole(usage, "completion_tokens", "output_tokens")
+    if prompt is None:
         return None
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     details = details if isinstance(details, dict) else {}
     cached, written = _whole(details, "cached_tokens") or 0, _whole(details, "cache_write_tokens") or 0
-    return Usage(max(0, asked - cached - written), said or 0, cached, written)
+    return Usage(max(0, prompt - cached - written), answer or 0, cached, written)
 
 
 def _whole(values: dict[str, Any], *names: str) -> int | None:
-    found = next((values[name] for name in names if values.get(name) is not None), None)
-    return max(0, int(found)) if isinstance(found, int | float) else None
+    number = next((values[name] for name in names if values.get(name) is not None), None)
+    return max(0, int(number)) if isinstance(number, int | float) else None
 
 
 OPENAI = Wire(

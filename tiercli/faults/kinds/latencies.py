@@ -20,6 +20,15 @@ class Lognormal:
         if not 0 < self.p50 <= self.p95 < math.inf:
             raise ValueError(f"a median of {self.p50:g} s and a 95th percentile of {self.p95:g} s are no distribution")
 
+    @property
+    def mean(self) -> float:
+        """The mean latency, seconds: exp(mu + sigma^2 / 2)."""
+        return self.p50 * math.exp(self._sigma**2 / 2)
+
     def draw(self, source: random.Random) -> float:
         """One latency, seconds."""
-        return self.p50 * math.exp(source.gauss(0, 1) * math.log(self.p95 / self.p50) / _Z95)
+        return self.p50 * math.exp(source.gauss(0, 1) * self._sigma)
+
+    @property
+    def _sigma(self) -> float:
+        return math.log(self.p95 / self.p50) / _Z95

@@ -1,6 +1,6 @@
-"""The exact cache of the simulated gateway: the same question of the same tenant, asked again while its answer is fresh.
+"""The exact cache of the simulated gateway: answers to the same request of the same tenant, while they are fresh.
 
-Only what asks to be repeatable is looked up (temperature 0, not streamed), as gateways do it.
+Only requests that are repeatable are looked up (temperature 0, not streamed), as gateways do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_ANSWERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """An answer as it was given: its body, and the region that served it."""
+    """An answer: its body, and the region that served it."""
 
     body: bytes
     served_region: str
@@ -27,24 +27,22 @@ class CachedAnswer:
 
 
 class ExactCache:
-    """Answers by tenant, alias and question; the oldest goes first."""
+    """Answers by tenant and request; the oldest is dropped first."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[bytes, CachedAnswer] = OrderedDict()
 
     def key(self, tenant: str, body: Mapping[str, Any]) -> bytes | None:
-        """What a call is looked up by; None where it does not ask to be repeatable. Tenants share no answers."""
+        """The key of a call; None if its answer is not repeatable. Tenants share no answers."""
         if body.get("stream") is True or body.get("temperature") != 0:
             return None
-        asked = {name: value for name, value in body.items() if name not in ("metadata", "user")}
-        return hashlib.sha256(json.dumps([tenant, asked], sort_keys=True).encode()).digest()
+        question = {name: value for name, value in body.items() if name not in ("metadata", "user")}
+        return hashlib.sha256(json.dumps([tenant, question], sort_keys=True).encode()).digest()
 
     def get(self, key: bytes) -> CachedAnswer | None:
-        """The answer, where there is one that is fresh."""
-        found = self._answers.get(key)
-        if found is None or found.until < time.monotonic():
-            return None
-        return found
+        """The answer, if it is fresh."""
+        answer = self._answers.get(key)
+        return answer if answer is not None and answer.until >= time.monotonic() else None
 
     def put(self, key: bytes, body: bytes, served_region: str) -> None:
         """Keep an answer."""

@@ -1,8 +1,8 @@
 """The simulated gateway: python -m tiercli.sandbox.gateway.process --plan FILE [--instance N]
 
-OpenAI's chat completions where `model` is an alias. The headers x-tenant and x-feature say who calls, percent-encoded where
-a name is not plain ASCII or holds a percent sign. It falls back down the alias's candidates, counts the canonical
-contract, and writes one audit record a call. Simulated in that it authenticates nobody; what it counts is true.
+OpenAI's chat completions, with an alias as `model`. The headers x-tenant and x-feature name the caller, percent-encoded. It
+falls back along the alias's candidates, writes one audit record a call, and exposes the contract's metrics. It authenticates
+nobody.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Gateway:
         client = _Client(request, call.request_id)
         await self._try(call, steps, body, client)
         answered = call.answered
-        # What was served outside the tenant's zone is not kept: giving it again would be the same violation again.
+        # An answer from outside the tenant's zone is not kept: every answer from the cache would be a violation again.
         if question is not None and answered is not None and self._router.in_zone(tenant, answered.served_region):
             self._cache.put(question, answered.body, answered.served_region)
         return await self._answer(call, client)
@@ -129,7 +129,7 @@ class Gateway:
         return web.Response(body=cached.body, content_type="application/json", headers=headers)
 
     async def _try(self, call: Call, steps: tuple[Step, ...], body: Mapping[str, Any], client: _Client) -> None:
-        """Go down the candidates until one answers; `call` holds what happened."""
+        """Try the candidates until one answers; `call` holds the attempts."""
         assert self._upstream is not None  # noqa: S101 - opened before the first request is served
         failed: tuple[Step, str] | None = None
         for step in steps:
@@ -140,14 +140,14 @@ class Gateway:
                 failed = (step, "RATE_LIMITED")
                 continue
             if self._cooldown.leaves_out(step.name):
-                call.considered.append(Considered(step, "left out for a while: it failed again and again"))
+                call.considered.append(Considered(step, "cooldown: it failed again and again"))
                 failed = (step, "CONNECTION_FAILED")
                 continue
             for endpoint in self._router.endpoints(step.candidate):
                 attempt = await self._upstream.attempt(step, endpoint, body, client.send)
                 call.attempts.append(attempt)
                 if attempt.code != "CONNECTION_FAILED" or attempt.started:
-                    break  # only a server that is not there is passed over for its neighbour
+                    break  # only a server that does not answer is replaced by its neighbour
             self._cooldown.note(step.name, failed=attempt.code in FALLS_BACK)
             if not attempt.code or attempt.started or attempt.code not in FALLS_BACK:
                 return
@@ -186,7 +186,7 @@ class Gateway:
 
 
 class _Client:
-    """The client's side of a stream: the answer begins with its first piece."""
+    """The client's side of a stream; the answer begins with its first piece."""
 
     def __init__(self, request: web.Request, request_id: str) -> None:
         self._request = request
@@ -211,7 +211,7 @@ class _Client:
             try:
                 await self.response.write_eof()
             except ConnectionError:
-                return  # it has had everything
+                return  # the client has the whole answer
 
     def break_off(self) -> None:
         """A stream that failed must not look like one that ended."""
@@ -231,7 +231,7 @@ async def _read_body(request: web.Request) -> dict[str, Any]:
         or not isinstance(body.get("model"), str)
         or not isinstance(body.get("messages"), list)
     ):
-        raise Denied(400, "INVALID_REQUEST", "the body is no chat completion request: it needs model and messages")
+        raise Denied(400, "INVALID_REQUEST", "the body is not a chat completion request: it needs model and messages")
     return body
 
 
@@ -248,7 +248,7 @@ async def serving(plan_file: Path, instance: int = 0) -> AsyncIterator[None]:
     """Serve one instance of a plan's gateway. Raises InvalidInput, BackendError."""
     plan = load_plan(plan_file)
     if not 0 <= instance < len(plan.gateways):
-        raise BackendError(f"the plan has {len(plan.gateways)} gateways, none with number {instance}")
+        raise BackendError(f"the plan has {len(plan.gateways)} gateways; there is no number {instance}")
     own = plan.gateways[instance]
     try:
         audit = AuditLog(own.audit_log)
@@ -265,7 +265,7 @@ def main() -> int:
     """The process."""
     parser = argparse.ArgumentParser(prog="python -m tiercli.sandbox.gateway.process")
     parser.add_argument("--plan", type=Path, required=True, help="the plan of a simulated estate")
-    parser.add_argument("--instance", type=int, default=0, help="which of the plan's gateways to be")
+    parser.add_argument("--instance", type=int, default=0, help="the number of the gateway in the plan")
     arguments = parser.parse_args()
     return run_process(serving(arguments.plan, arguments.instance))
 

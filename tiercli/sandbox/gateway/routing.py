@@ -9,7 +9,7 @@ from tiercli.sandbox.plan import CandidatePlan, Endpoint, EstatePlan
 
 
 class Denied(Exception):
-    """A call that is not routed. `scope`: it asked for more than its tenant may have."""
+    """A call that is not routed. `scope`: it named what its tenant may not use."""
 
     def __init__(self, status: int, code: str, message: str, *, scope: bool = False) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """What the audit log says of a candidate: tried in this order, or left out and why."""
+    """A candidate that was left out, and why: for the audit log."""
 
     step: Step
     reason: str
@@ -55,10 +55,10 @@ class Router:
         self._turns: dict[tuple[str, ...], int] = {}
 
     def resolve(self, alias: str, tenant: str, feature: str) -> tuple[tuple[Step, ...], tuple[Considered, ...]]:
-        """The candidates that may serve this call, in order, and those that may not. Raises Denied."""
+        """The candidates that may serve a call, in order, and those that may not. Raises Denied."""
         known = self._catalog.tenants.get(tenant)
         if known is None:
-            raise Denied(403, "INVALID_REQUEST", f"unknown tenant {tenant!r}: who calls is in the header x-tenant")
+            raise Denied(403, "INVALID_REQUEST", f"unknown tenant {tenant!r} in the header x-tenant")
         if alias not in self._aliases:
             raise Denied(404, "INVALID_REQUEST", f"no alias {alias!r}")
         if alias not in self._catalog.tenant_aliases(known):
@@ -80,7 +80,7 @@ class Router:
         return regions is None or region in regions
 
     def endpoints(self, candidate: CandidatePlan) -> Iterator[Endpoint]:
-        """Every endpoint of a candidate, beginning with the one whose turn it is."""
+        """Every endpoint of a candidate, in turn."""
         keys = candidate.endpoints
         turn = self._turns.get(keys, 0)
         self._turns[keys] = (turn + 1) % len(keys)

@@ -21,7 +21,7 @@ from tiercli.signals.error_codes import code_of
 from tiercli.wires.events import EventSplitter
 from tiercli.wires.openai import OPENAI, OpenAIStream
 
-# An invalid request is invalid everywhere; anything else may go better elsewhere.
+# An invalid request is invalid everywhere; after any other error another candidate may answer.
 FALLS_BACK = frozenset(
     {
         "CONNECTION_FAILED",
@@ -40,12 +40,12 @@ Send = Callable[[bytes], Awaitable[None]]
 
 
 class ClientGone(Exception):
-    """The client hung up: nothing that its upstream did wrong."""
+    """The client hung up: not an error of its upstream."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt and what came of it. `code` is empty for success; `started`: the client has its first byte."""
+    """One attempt and its result. `code` is empty for success; `started`: the client has its first byte."""
 
     step: Step
     endpoint: Endpoint
@@ -80,7 +80,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """The time of one attempt, and the limit on what is waited for next."""
+    """The time of one attempt, and its timeout."""
 
     began: float
     timeout_s: float
@@ -127,10 +127,10 @@ class Upstream:
         content = _upstream_body(body, attempt.step.candidate.model)
         url = f"{attempt.endpoint.url}/v1/chat/completions"
         async with asyncio.timeout(self._timeout_s) as limit:
-            # A redirect is no answer: following it would take a tenant's prompt to a place that nobody chose.
+            # A redirect is not followed: it would send a tenant's prompt to a place that nobody chose.
             headers = {**_HEADERS, "Authorization": self._credentials.header(attempt.endpoint.provider)}
-            asking = self._session.post(url, data=content, headers=headers, allow_redirects=False)
-            async with asking as answer:
+            request = self._session.post(url, data=content, headers=headers, allow_redirects=False)
+            async with request as answer:
                 attempt.served_region = _served_region(answer, attempt.endpoint)
                 attempt.code = code_of(answer.status)
                 if attempt.code:

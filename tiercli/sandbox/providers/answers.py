@@ -1,11 +1,10 @@
-"""How long the answers of simulated models are, and how long they take: by formula, so that what is normal can be told
-before anything has run."""
+"""How long the answers of simulated models are, and how long they take: by formula, so that normal values are known before
+anything has run."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import random
 
 from tiercli.faults.kinds.latencies import Lognormal
@@ -13,7 +12,6 @@ from tiercli.sandbox.plan import Endpoint
 
 _MEAN_TOKENS = (60, 420)
 _DRAWS = 4000
-_Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 
 
 def count_tokens(prompt: str) -> int:
@@ -42,6 +40,5 @@ def mean_output_tokens(median: int, limit: int) -> float:
 
 
 def mean_seconds(endpoint: Endpoint) -> float:
-    """The mean duration of an answer: of a lognormal distribution exp(mu + sigma^2 / 2)."""
-    sigma = math.log(endpoint.p95_seconds / endpoint.p50_seconds) / _Z95
-    return endpoint.p50_seconds * math.exp(sigma * sigma / 2)
+    """The mean duration of an answer."""
+    return Lognormal(endpoint.p50_seconds, endpoint.p95_seconds).mean

@@ -1,8 +1,8 @@
 """The simulated providers and local servers: python -m tiercli.sandbox.providers.process --plan FILE
 
-Simulated, because no real provider can be had in a sandbox; real on the wire: OpenAI's chat completions, streaming
-included, one port an endpoint. Latencies are drawn from what the catalog calls typical. A local server serves as many
-calls at once as its concurrency allows, queues the others, and exposes both as vLLM does.
+Only their answers are simulated. The wire is real: OpenAI's chat completions, streams too, one port an endpoint. Latencies are
+drawn from what the catalog calls typical. A local server serves as many calls at once as its concurrency allows, queues the
+others, and exposes both as vLLM does.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _WORDS = _TEXT.split(" ")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What a chat completion request asks for, as far as a simulation cares."""
+class Completion:
+    """What a simulated answer depends on."""
 
     model: str
     stream: bool
@@ -76,64 +76,64 @@ class SimulatedEndpoint:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         try:
-            asked = self._read(await request.read())
+            wanted = self._read(await request.read())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return _error(400, "invalid_request_error", f"not a chat completion request: {error!r}")
-        if asked.model not in self.endpoint.models:
-            return _error(404, "model_not_found", f"no model {asked.model!r} here")
-        came = time.monotonic()
+        if wanted.model not in self.endpoint.models:
+            return _error(404, "model_not_found", f"this endpoint has no model {wanted.model!r}")
+        arrived = time.monotonic()
         if self._slots is None:
-            with self._counted(self.running, asked.model):
-                return await self._serve(request, asked, came)
-        with self._counted(self.waiting, asked.model):
+            with self._counted(self.running, wanted.model):
+                return await self._serve(request, wanted, arrived)
+        with self._counted(self.waiting, wanted.model):
             await self._slots.acquire()
         try:
-            with self._counted(self.running, asked.model):
-                return await self._serve(request, asked, came)
+            with self._counted(self.running, wanted.model):
+                return await self._serve(request, wanted, arrived)
         finally:
             self._slots.release()
 
-    async def _serve(self, request: web.Request, asked: Request, came: float) -> web.StreamResponse:
-        queued = time.monotonic() - came
+    async def _serve(self, request: web.Request, wanted: Completion, arrived: float) -> web.StreamResponse:
+        queued = time.monotonic() - arrived
         seconds = self._latency.draw(self._random)
         if self._random.random() < self.endpoint.error_ratio:
             await asyncio.sleep(seconds * FIRST_TOKEN_SHARE)
             return _error(500, "server_error", "simulated failure")
-        if asked.stream:
-            answer = await self._stream(request, asked, seconds)
-            self._finished(asked, came, queued, seconds)
+        if wanted.stream:
+            answer = await self._stream(request, wanted, seconds)
+            self._finished(wanted, arrived, queued, seconds)
             return answer
         await asyncio.sleep(seconds)
-        self._finished(asked, came, queued, seconds)
-        message = {"role": "assistant", "content": _text(asked.output_tokens)}
+        self._finished(wanted, arrived, queued, seconds)
+        message = {"role": "assistant", "content": _text(wanted.output_tokens)}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        content = {**_head(asked, "chat.completion"), "choices": [choice], "usage": _usage(asked)}
+        content = {**_head(wanted, "chat.completion"), "choices": [choice], "usage": _usage(wanted)}
         return web.json_response(content, headers=self._headers())
 
-    def _finished(self, asked: Request, came: float, queued: float, seconds: float) -> None:
+    def _finished(self, wanted: Completion, arrived: float, queued: float, seconds: float) -> None:
         first_token = queued + seconds * FIRST_TOKEN_SHARE
-        tokens = (asked.prompt_tokens, asked.output_tokens)
-        self._vllm.finished(asked.model, "stop", queued, first_token, time.monotonic() - came, tokens)
+        tokens = (wanted.prompt_tokens, wanted.output_tokens)
+        self._vllm.finished(wanted.model, "stop", queued, first_token, time.monotonic() - arrived, tokens)
 
-    async def _stream(self, request: web.Request, asked: Request, seconds: float) -> web.StreamResponse:
-        head = _head(asked, "chat.completion.chunk")
+    async def _stream(self, request: web.Request, wanted: Completion, seconds: float) -> web.StreamResponse:
+        head = _head(wanted, "chat.completion.chunk")
         response = web.StreamResponse(headers={**self._headers(), "Content-Type": "text/event-stream"})
         await asyncio.sleep(seconds * FIRST_TOKEN_SHARE)
         try:
             await response.prepare(request)
-            pieces = _pieces(asked.output_tokens)
+            pieces = _pieces(wanted.output_tokens)
             for number, piece in enumerate(pieces):
                 delta = {"role": "assistant", "content": piece} if number == 0 else {"content": piece}
                 await response.write(_event({**head, "choices": [_delta(delta)]}))
                 if number < len(pieces) - 1:
                     await asyncio.sleep(seconds * (1 - FIRST_TOKEN_SHARE) / (len(pieces) - 1))
             last = _event({**head, "choices": [_delta({}, "stop")]})
-            if asked.usage_wanted:
-                last += _event({**head, "choices": [], "usage": _usage(asked)})
+            if wanted.usage_wanted:
+                last += _event({**head, "choices": [], "usage": _usage(wanted)})
             await response.write(last + b"data: [DONE]\n\n")
             await response.write_eof()
         except ConnectionError:
-            return response  # the caller hung up; nobody is left to tell
+            return response  # the caller hung up
         return response
 
     async def _models(self, _: web.Request) -> web.Response:
@@ -156,14 +156,14 @@ class SimulatedEndpoint:
         )
 
     def _gpu_registry(self) -> CollectorRegistry:
-        """What tiercli's GPU exporter would say: busy as far as the server's slots are taken."""
+        """What tiercli's GPU exporter would expose: as busy as the server's slots are taken."""
         registry = CollectorRegistry()
         slots = self.endpoint.concurrency or sum(self.running.values()) + 1
         busy = min(1.0, sum(self.running.values()) / slots)
         for name, text, value in (
             ("tiercli_gpu_utilization_ratio", "Share of time in which the GPU was busy.", 0.05 + 0.9 * busy),
             ("tiercli_gpu_memory_used_bytes", "Memory in use.", _GPU_BYTES * (0.55 + 0.35 * busy)),
-            ("tiercli_gpu_memory_total_bytes", "Memory there is.", _GPU_BYTES),
+            ("tiercli_gpu_memory_total_bytes", "Total memory.", _GPU_BYTES),
             ("tiercli_gpu_power_watts", "Power drawn.", 90 + 560 * busy),
             ("tiercli_gpu_temperature_celsius", "Temperature of the GPU.", 36 + 38 * busy),
         ):
@@ -184,13 +184,13 @@ class SimulatedEndpoint:
         # Header values are latin-1 on the wire; the gateway decodes what is percent-encoded.
         return {"x-served-region": urllib.parse.quote(self.endpoint.region, safe="")}
 
-    def _read(self, content: bytes) -> Request:
+    def _read(self, content: bytes) -> Completion:
         body = json.loads(content)
         prompt = "".join(str(message["content"]) for message in body["messages"])
         metadata = body.get("metadata") or {}
         median = usual_output_tokens(str(metadata.get("alias", "")), str(metadata.get("feature", "")))
         limit = int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
-        return Request(
+        return Completion(
             model=body["model"],
             stream=body.get("stream") is True,
             usage_wanted=bool((body.get("stream_options") or {}).get("include_usage")),
@@ -209,15 +209,15 @@ def _pieces(tokens: int) -> Sequence[str]:
     return [" ".join(words[start : start + size]) + " " for start in range(0, len(words), size)]
 
 
-def _head(asked: Request, kind: str) -> dict[str, Any]:
-    return {"id": "chatcmpl-simulated", "object": kind, "created": int(time.time()), "model": asked.model}
+def _head(wanted: Completion, kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-simulated", "object": kind, "created": int(time.time()), "model": wanted.model}
 
 
-def _usage(asked: Request) -> dict[str, int]:
+def _usage(wanted: Completion) -> dict[str, int]:
     return {
-        "prompt_tokens": asked.prompt_tokens,
-        "completion_tokens": asked.output_tokens,
-        "total_tokens": asked.prompt_tokens + asked.output_tokens,
+        "prompt_tokens": wanted.prompt_tokens,
+        "completion_tokens": wanted.output_tokens,
+        "total_tokens": wanted.prompt_tokens + wanted.output_tokens,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a simulated local server says of itself as vLLM does: the metrics that catalogs/sources/vllm.yaml reads."""
+"""The metrics of a simulated local server, as vLLM exposes them and catalogs/sources/vllm.yaml reads them."""
 
 from __future__ import annotations
 

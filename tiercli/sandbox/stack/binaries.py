@@ -1,4 +1,4 @@
-"""Where prometheus, promtool, alertmanager and amtool are: flag, environment, PATH, tiercli's own cache."""
+"""Finds prometheus, promtool, alertmanager and amtool: by flag, environment, PATH, and in tiercli's own cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HINT = "run `tiercli stack install`, or name it with TIERCLI_{} or on PATH"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that was found: where, by which way, and its version."""
+    """A program: its path, how it was found, and its version."""
 
     name: str
     path: Path
@@ -49,22 +49,23 @@ def cache_folder() -> Path:
 
 
 def locate_programs(flags: Mapping[str, Path] | None = None) -> dict[str, Program | None]:
-    """Each program, or None where there is none. Raises ToolMissing for one that was named and does not run."""
+    """Each program, or None if it was not found. Raises ToolMissing for one that was named and does not run."""
     return {name: _locate(name, (flags or {}).get(name)) for name in PROGRAMS}
 
 
 def find_stack(flags: Mapping[str, Path] | None = None) -> StackBinaries:
-    """All four programs. Raises ToolMissing that names every one that is missing or too old, and says what to do."""
-    found = locate_programs(flags)
-    missing = [name for name, program in found.items() if program is None]
+    """All four programs. Raises ToolMissing with every one that is missing or too old, and what to do."""
+    located = locate_programs(flags)
+    missing = [name for name, program in located.items() if program is None]
     if missing:
         raise ToolMissing(f"not installed: {', '.join(missing)}", hint=_HINT.format(missing[0].upper()))
-    programs = {name: program for name, program in found.items() if program is not None}
+    programs = {name: program for name, program in located.items() if program is not None}
     old = [program for program in programs.values() if _number(program.version) < _OLDEST[program.name]]
     if old:
-        said = ", ".join(f"{program.name} {program.version} at {program.path}" for program in old)
+        programs_too_old = ", ".join(f"{program.name} {program.version} at {program.path}" for program in old)
         raise ToolMissing(
-            f"too old: {said}", hint="prometheus 2.42 and alertmanager 0.25 are the oldest that tiercli runs"
+            f"too old: {programs_too_old}",
+            hint="prometheus 2.42 and alertmanager 0.25 are the oldest that tiercli runs",
         )
     return StackBinaries(**programs)
 
@@ -92,7 +93,7 @@ def _locate(name: str, flag: Path | None) -> Program | None:
 def _named(name: str, path: Path, by: str) -> Program:
     version = _version(path)
     if version is None:
-        raise ToolMissing(f"{path}, named by {by}, is not a {name} that runs", hint=_HINT.format(name.upper()))
+        raise ToolMissing(f"{path}, named by {by}, does not run as {name}", hint=_HINT.format(name.upper()))
     return Program(name, path, by, version)
 
 

@@ -1,7 +1,7 @@
-"""Getting prometheus and alertmanager: Debian's packages where apt can be used, else upstream's release archives.
+"""Installs prometheus and alertmanager: Debian's packages if apt can be used, else upstream's release archives.
 
-An archive is pinned by SHA-256, checked before it is opened, and unpacked beside its place: a failure leaves the cache
-as it was.
+An archive is pinned by SHA-256, checked before it is opened, and unpacked in a temporary folder: a failure leaves the cache as
+it was.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MIRROR = "https://github.com"
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A release archive: where it is below a mirror, its SHA-256 by platform, the programs to take out of it."""
+    """A release archive: its path on a mirror, its SHA-256 by platform, and the programs to unpack."""
 
     name: str
     version: str
@@ -39,7 +39,7 @@ class Archive:
     programs: tuple[str, ...]
 
     def url(self, mirror: str, system: str) -> str:
-        """Where the archive for a platform is."""
+        """The URL of the archive for a platform."""
         return f"{mirror.rstrip('/')}/{self.path.format(version=self.version, system=system)}"
 
 
@@ -69,13 +69,13 @@ ARCHIVES: tuple[Archive, ...] = (
 
 
 def this_platform() -> str:
-    """This machine as upstream names it: linux-amd64, linux-arm64, darwin-arm64, …"""
+    """This machine in upstream's names: linux-amd64, linux-arm64, darwin-arm64, …"""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine().lower())
     return f"{platform.system().lower()}-{machine}"
 
 
 def can_use_apt() -> bool:
-    """Whether apt-get is there, and the right to use it: as root, or through sudo without a password."""
+    """Whether apt-get is installed and may be used: as root, or through sudo without a password."""
     if shutil.which("apt-get") is None:
         return False
     if os.geteuid() == 0:
@@ -86,7 +86,7 @@ def can_use_apt() -> bool:
 
 
 def apt_commands() -> list[list[str]]:
-    """What installs Debian's packages. RUNLEVEL=1 keeps their services from being started by the installation."""
+    """The commands that install Debian's packages. With RUNLEVEL=1 the installation starts no services."""
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     environment = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
     install = [*sudo, *environment, "apt-get", "install", "-y", "-q", "--no-install-recommends", *DEBIAN_PACKAGES]
@@ -94,7 +94,7 @@ def apt_commands() -> list[list[str]]:
 
 
 def install_with_apt(say: Say) -> None:
-    """Install Debian's packages, without leaving their services running. Raises BackendError with apt's last words."""
+    """Install Debian's packages, and leave no service running. Raises BackendError with apt's last lines."""
     for command in apt_commands():
         say(f"running {' '.join(command)}")
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -112,7 +112,7 @@ def install_with_apt(say: Say) -> None:
 
 
 def _leave_no_services(say: Say) -> None:
-    """tiercli wants the programs, not daemons on a developer's machine: those that this installation started end."""
+    """Stop the services that the installation started: tiercli needs only the programs."""
     if shutil.which("systemctl") is None or not Path("/run/systemd/system").is_dir():
         return
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -124,7 +124,7 @@ def _leave_no_services(say: Say) -> None:
 def install_archives(
     folder: Path, archives: tuple[Archive, ...], mirror: str, say: Say, system: str = ""
 ) -> list[Path]:
-    """Download, check and unpack `archives` into `folder`/bin; the programs that are there now.
+    """Download, check and unpack `archives` into `folder`/bin; the paths of the programs.
 
     Raises ToolMissing for a platform without a pinned archive, BackendUnreachable for a failed or short download,
     BackendError for a wrong checksum or an archive without its programs. Then nothing in `folder` has changed.
@@ -134,7 +134,7 @@ def install_archives(
         if system not in archive.sha256:
             known = ", ".join(sorted(archive.sha256)) or "none"
             raise ToolMissing(
-                f"no pinned archive of {archive.name} {archive.version} for {system} (there are: {known})",
+                f"no pinned archive of {archive.name} {archive.version} for {system} (available: {known})",
                 hint=f"install {archive.name} yourself and put it on PATH, or name it with TIERCLI_{archive.name.upper()}",
             )
     if not archives:
@@ -173,16 +173,16 @@ def _download(url: str, file: Path, say: Say) -> None:
 
 def _check(file: Path, archive: Archive, system: str) -> None:
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != archive.sha256[system]:
+        checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+    if checksum != archive.sha256[system]:
         raise BackendError(
-            f"the archive of {archive.name} {archive.version} has the wrong checksum: {found}, not {archive.sha256[system]}",
+            f"the archive of {archive.name} {archive.version} has the wrong checksum: {checksum}, not {archive.sha256[system]}",
             hint="it was cut short or changed on the way; nothing was installed",
         )
 
 
 def _unpack(file: Path, archive: Archive, staging: Path) -> list[Path]:
-    """Only the wanted programs leave the archive, under names of ours: no path in it can lead anywhere else."""
+    """Unpack only the programs, under fixed names: paths in the archive have no effect."""
     programs: list[Path] = []
     try:
         with tarfile.open(file) as tar:
@@ -208,5 +208,5 @@ def _unpack(file: Path, archive: Archive, staging: Path) -> list[Path]:
 
 
 def default_method() -> str:
-    """apt where it can be used, else an archive."""
+    """apt if it can be used, else an archive."""
     return "apt" if sys.platform == "linux" and can_use_apt() else "archive"

@@ -1,4 +1,4 @@
-"""The real servers of a sandbox: where they listen, and with which flags they run. Flags that 2.42 and 3.x both know."""
+"""The real servers of a sandbox: their addresses, their flags (Prometheus 2.42 and 3.x both have them), and their past."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiercli.errors import BackendError
 from tiercli.serving import LOOPBACK
 from tiercli.signals.timing import Timing
 
-# Prometheus' own defaults, in estate time.
+# Prometheus' own defaults, simulated seconds.
 _LOOKBACK_S = 300.0
 _RESEND_S = 60.0
 _FOR_GRACE_S = 600.0
@@ -21,7 +21,7 @@ _FOR_GRACE_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The ports of what is not the simulated estate."""
+    """The ports of the real servers and of the webhook receiver."""
 
     prometheus: int
     alertmanager: int
@@ -52,7 +52,7 @@ def prometheus_command(program: Path, config: Path, data: Path, port: int, timin
         f"--web.external-url=http://{LOOPBACK}:{port}",  # else the links in alerts name this machine
         f"--storage.tsdb.path={data}",
         "--storage.tsdb.retention.time=15d",
-        # A series that ends is gone after the look-back; it must outlast a scrape that is late.
+        # A series that ends disappears after the look-back, which must be longer than the delay of a late scrape.
         f"--query.lookback-delta={format_duration(max(timing.compress(_LOOKBACK_S), 4 * timing.scrape_s))}",
         f"--rules.alert.resend-delay={format_duration(timing.compress(_RESEND_S))}",
         f"--rules.alert.for-grace-period={format_duration(timing.compress(_FOR_GRACE_S))}",
@@ -62,7 +62,7 @@ def prometheus_command(program: Path, config: Path, data: Path, port: int, timin
 
 
 def without_rules(configuration: str) -> str:
-    """A Prometheus configuration that reads no rule file; one that is none stays as it is, for Prometheus to say so."""
+    """A Prometheus configuration without its rule files. What is not a configuration stays as it is: Prometheus reports it."""
     try:
         settings = yaml.safe_load(configuration)
     except yaml.YAMLError:
@@ -84,8 +84,8 @@ def alertmanager_command(program: Path, config: Path, data: Path, port: int) -> 
 
 
 async def backfill(promtool: Path, history: Path, data: Path) -> None:
-    """Make blocks of the OpenMetrics file `history` in Prometheus' folder `data`. Raises BackendError with promtool's
-    last words."""
+    """Make blocks of the OpenMetrics file `history` in the folder `data` of a Prometheus that does not run yet. Raises BackendError
+    with promtool's last lines."""
     done = await asyncio.create_subprocess_exec(
         # One block for all of it: promtool reads the text again for each.
         *(promtool, "tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics", history, data),
