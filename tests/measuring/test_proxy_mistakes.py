@@ -57,7 +57,7 @@ def test_every_mistake_in_the_endpoints_is_told_at_once(start_tiercli: Run, tmp_
         (["--env", "staging", "--audit-log", "/not/there/audit.jsonl"], 3, "cannot write the audit log"),
         (["--env", "staging", "--metrics", "{taken}"], 3, "cannot listen on"),
         (["--env", "staging", "--control", "{taken}"], 3, "cannot listen on"),
-        (["--env", "taken"], 3, "another program has it"),
+        (["--env", "taken"], 3, "another program uses it"),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
 )

@@ -250,9 +250,7 @@ def _aliases(catalog: Catalog, endpoints: tuple[Endpoint, ...]) -> tuple[AliasPl
             if not keys:
                 served = f"{candidate.provider}/{candidate.model}/{candidate.region}"
                 accepted = ", ".join(endpoint.key for endpoint in endpoints)
-                problems.append(
-                    Problem(Location("catalog"), f"alias {name!r}: no endpoint serves {served}", accepted)
-                )
+                problems.append(Problem(Location("catalog"), f"alias {name!r}: no endpoint serves {served}", accepted))
             candidates.append(
                 CandidatePlan(
                     provider=candidate.provider, model=candidate.model, region=candidate.region, endpoints=keys

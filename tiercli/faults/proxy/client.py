@@ -14,7 +14,7 @@ import httpx
 
 from tiercli.errors import BackendError, BackendUnreachable, FaultNotReverted, InvalidInput, Location, Problem
 
-LEASE_S = 5.0  # long enough for a busy machine to renew it, short enough for a dead drill
+LEASE_S = 5.0  # long enough for a busy machine to renew it, short enough after a drill that died
 ASK_TIMEOUT_S = 3.0
 _TRIES = 3
 
@@ -32,7 +32,7 @@ class AppliedFault:
 
 @dataclass(frozen=True, slots=True)
 class ProxyRoute:
-    """A route of the proxy: where it listens (host:port), what a fault's target can name, and the faults it can have."""
+    """A route of the proxy: its address (host:port), the labels that a fault's target can name, and the faults it can have."""
 
     name: str
     address: str
@@ -43,7 +43,7 @@ class ProxyRoute:
 class FaultControl:
     """Steers one fault proxy, or one instance of the simulated gateway. An async context manager; leaving it clears what it applied.
 
-    The caller renews: a lease must end by itself when the caller does, so nothing here renews in the background.
+    The caller renews: nothing here renews in the background, because a lease must end with its caller.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class FaultControl:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection; faults stay on until their leases end."""
+        """Close the connection. Faults stay on until their leases end."""
         await self._client.aclose()
 
     async def apply(
@@ -111,7 +111,7 @@ class FaultControl:
         return applied
 
     async def renew_all(self) -> None:
-        """Begin the lease of every fault applied here anew. Raises BackendError where one has ended already,
+        """Begin the lease of every fault applied here anew. Raises BackendError if one has ended already,
         BackendUnreachable if the server does not answer."""
         for applied in list(self._applied.values()):
             try:
@@ -119,7 +119,7 @@ class FaultControl:
             except BackendUnreachable:
                 # A drill or a server that stood still for a moment loses an answer; the next one says what became of the lease.
                 answer = await self._ask("POST", f"/faults/{applied.id}/renew")
-            if applied.id not in self._applied:  # cleared while we asked
+            if applied.id not in self._applied:  # cleared meanwhile
                 continue
             if answer.status_code == 404:
                 del self._applied[applied.id]
@@ -130,7 +130,7 @@ class FaultControl:
                 raise self._refused(answer)
 
     async def clear(self, applied: AppliedFault) -> None:
-        """Turn a fault off; one that is off already is as good. Raises FaultNotReverted when that is not confirmed."""
+        """Turn a fault off; also one that is off already. Raises FaultNotReverted if that is not confirmed."""
         reason = ""
         for _ in range(_TRIES):
             try:
@@ -181,7 +181,7 @@ class FaultControl:
                 for item in _json(answer)["routes"]
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BackendUnreachable(f"what answers at {self.url} is no fault proxy") from error
+            raise BackendUnreachable(f"the server at {self.url} is not a fault proxy") from error
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:

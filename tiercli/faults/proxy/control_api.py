@@ -1,4 +1,5 @@
-"""The control API of whoever brings faults about under a lease: JSON over HTTP, where there is a token with it as a bearer.
+"""The control API of faults under leases, of the fault proxy and of the simulated gateway: JSON over HTTP, with a bearer token if
+the server has one.
 
 PUT    /faults/{id}         {fault, target, settings, lease_s}    201: on; again: replaced
 POST   /faults/{id}/renew                                         200; 404: it is not on any more
@@ -37,8 +38,8 @@ class FaultRequest(BaseModel):
 
 
 class ControlApi(Generic[L]):
-    """The control API over `leases`. `make` gives the lease of an id and a request, and raises InvalidInput if there can be
-    none; `routes` lists what a target can name."""
+    """The control API over `leases`. `make` gives the lease of an id and a request, and raises InvalidInput if it
+    cannot be; `routes` lists what a target can name."""
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class ControlApi(Generic[L]):
     async def _authorize(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode(errors="replace")
         if request.path != "/health" and not hmac.compare_digest(given, self._authorization or b""):
-            return _refusal(401, "the control API wants its bearer token", [])
+            return _refusal(401, "the control API needs its bearer token", [])
         return await handler(request)
 
     async def _health(self, request: web.Request) -> web.Response:

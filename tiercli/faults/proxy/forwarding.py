@@ -1,6 +1,6 @@
-"""The proxy's other side: a request goes to the upstream, and its answer comes back piece by piece.
+"""The proxy's upstream side: a request goes to the upstream, and its answer comes back piece by piece.
 
-Where no fault is on, `relay` does it in as few steps as it can; with faults on, they stand between `fetch` and `reply`.
+Without a fault, `relay` does it in as few steps as possible; faults act between `fetch` and `reply`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from yarl import URL
 from tiercli.faults.kinds.interface import Answer, BrokenOff
 from tiercli.faults.proxy.observing import NO_ANSWER_HEADER, TIMED_OUT, UNREACHABLE, Ending, Observation
 
-# What is between two hops and not between the ends (RFC 9110, 7.6.1). Host and Content-Length are made anew, and
-# `Expect` is answered here.
+# Headers between two hops, not between the ends (RFC 9110, 7.6.1). Host and Content-Length are set again, and `Expect` is
+# answered here.
 _HOP_BY_HOP = (
     "Connection",
     "Keep-Alive",
@@ -38,15 +38,14 @@ _HOP_BY_HOP = (
 )
 _NOT_FORWARDED = (*_HOP_BY_HOP, "Host", "Content-Length", "Expect")
 _SMALL = 1 << 18  # bytes: a body up to here is read whole and passed on in one write
-_HELD = 32 << 20  # bytes: of a watched call a request up to here is read before a fault
+_HELD = 32 << 20  # bytes: up to here the request of an observed call is read before a fault acts
 READABLE = ("gzip", "deflate", "identity")  # encodings of answers that can be read here
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 _UPSTREAM_FAILED = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
 def open_session() -> aiohttp.ClientSession:
-    """A client that changes nothing of what it passes on: no cookies, no decompression, no headers of its own, no limits
-    but those of the client in front and the upstream behind."""
+    """A client that changes nothing: no cookies, no decompression, no headers and no limits of its own."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -57,20 +56,19 @@ def open_session() -> aiohttp.ClientSession:
 
 
 def reset(transport: asyncio.BaseTransport | None) -> None:
-    """Close a connection with RST, so that its peer sees it broken and not ended."""
+    """Close a connection with RST: its peer sees it break, not end."""
     if transport is None or transport.is_closing():
         return
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    cast(asyncio.Transport, transport).abort()  # uvloop's transports have it and are none by class
+    cast(asyncio.Transport, transport).abort()  # uvloop's transports have it, and are not of the class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """What is changed of the requests that go on to an upstream. `tls` checks its certificate. Of headers `removed` are taken
-    out, `put` are set, and `assumed` are set where the client sent none. `readable`: answers come in an encoding that can be
-    read here, or in none."""
+    """Changes to the requests for an upstream. `tls` checks its certificate. Headers in `removed` are removed, `put` are set, and
+    `assumed` are set if the client sent none. `readable`: answers come in an encoding that can be read here, or in none."""
 
     tls: ssl.SSLContext | bool = True
     removed: tuple[str, ...] = ()
@@ -92,7 +90,7 @@ class Passage:
 
 
 class Forwarder:
-    """Passes requests on to one upstream. `observation`, where somebody watches the call, is told what goes by."""
+    """Passes requests on to one upstream. `observation`: of a call that is observed."""
 
     def __init__(self, session: aiohttp.ClientSession, upstream: str, passage: Passage | None = None) -> None:
         self._session = session
@@ -101,7 +99,7 @@ class Forwarder:
         self._tls = passage.tls if passage is not None else True
 
     async def relay(self, request: web.BaseRequest, observation: Observation | None = None) -> web.StreamResponse:
-        """Answer `request` with what the upstream says."""
+        """Answer `request` with the upstream's answer."""
         try:
             answer = await self._ask(request, observation)
         except BadTarget as error:
@@ -126,12 +124,12 @@ class Forwarder:
                 return await _stream(request, answer.status, headers, answer.content.iter_any(), observation)
             except _UPSTREAM_FAILED:
                 _note_break(request, observation)
-                reset(request.transport)  # the upstream broke off in the middle: so does this side
+                reset(request.transport)  # the upstream broke off, and so does this side
                 return web.Response(status=502)
 
     async def read_first(self, request: web.BaseRequest, observation: Observation) -> bytes | None:
-        """The whole body of a request, for a fault may answer and nobody read it then. None where its length is not known,
-        or more than can be held."""
+        """The whole body of a request: a fault can answer without reading it. None if its length is not known, or above the
+        limit."""
         length = request.content_length
         if not request.body_exists or length is None or length > _HELD:
             return None
@@ -147,21 +145,21 @@ class Forwarder:
         body: bytes | None = None,
         observation: Observation | None = None,
     ) -> Answer:
-        """The upstream's answer to `request`, its body yet to come; `opened` ends it. `body`: what was read of the request
+        """The upstream's answer to `request`, its body not read yet; `opened` ends it. `body`: the part of the request that was read
         already. An unreachable upstream is a 502."""
         try:
             answer = await opened.enter_async_context(await self._ask(request, observation, body))
         except BadTarget as error:
             return Answer(400, (), _pieces(f"{error}\n".encode()))
         except _UPSTREAM_FAILED as error:
-            return Answer(502, ((NO_ANSWER_HEADER, _why(error)),), _pieces(_said(error)))
+            return Answer(502, ((NO_ANSWER_HEADER, _why(error)),), _pieces(_reason_text(error)))
         headers = _end_to_end(answer.headers, _HOP_BY_HOP)
         return Answer(answer.status, tuple(headers.items()), answer.content.iter_any())
 
     async def reply(
         self, request: web.BaseRequest, answer: Answer, observation: Observation | None = None
     ) -> web.StreamResponse:
-        """Send `answer` to the client, each piece as it comes. Where its body breaks, the connection does."""
+        """Send `answer` to the client, each piece as it comes. If its body breaks, so does the connection."""
         headers = CIMultiDict(answer.headers)
         if observation is not None:
             observation.response_started(answer.status, headers)
@@ -187,7 +185,7 @@ class Forwarder:
                 if observation is not None:
                     observation.request_piece(body)
             else:
-                body = request.content.iter_any() if observation is None else _asking(request, observation)
+                body = request.content.iter_any() if observation is None else _request_pieces(request, observation)
                 if length is not None:
                     headers["Content-Length"] = str(length)
         url = _url(self._upstream, request.raw_path)
@@ -197,7 +195,7 @@ class Forwarder:
 
 
 class BadTarget(ValueError):
-    """A request line that names no path of the upstream."""
+    """A request line without a path."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -218,8 +216,8 @@ def _end_to_end(headers: CIMultiDictProxy[str], dropped: tuple[str, ...]) -> CIM
 
 
 def _readable(accepted: str) -> str:
-    """What of an Accept-Encoding can be read here; the last resort is no encoding."""
-    kept = [one.strip() for one in accepted.split(",") if one.partition(";")[0].strip().lower() in READABLE]
+    """The encodings of an Accept-Encoding that can be read here; else no encoding."""
+    kept = [name.strip() for name in accepted.split(",") if name.partition(";")[0].strip().lower() in READABLE]
     return ", ".join(kept) or "identity"
 
 
@@ -228,7 +226,7 @@ def _continue(request: web.BaseRequest) -> None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-async def _asking(request: web.BaseRequest, observation: Observation) -> AsyncIterator[bytes]:
+async def _request_pieces(request: web.BaseRequest, observation: Observation) -> AsyncIterator[bytes]:
     async for piece in request.content.iter_any():
         observation.request_piece(piece)
         yield piece
@@ -258,7 +256,7 @@ def _is_gone(request: web.BaseRequest) -> bool:
 
 
 def _note_break(request: web.BaseRequest, observation: Observation | None) -> None:
-    """A write to a client that has gone fails as an upstream does that breaks off."""
+    """A write to a client that is gone raises the same errors as an upstream that breaks off."""
     if observation is not None:
         observation.ended(Ending.CLIENT_GONE if _is_gone(request) else Ending.BROKEN)
 
@@ -267,7 +265,7 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def _said(error: BaseException) -> bytes:
+def _reason_text(error: BaseException) -> bytes:
     return f"fault proxy: no answer from upstream: {type(error).__name__}\n".encode()
 
 
@@ -280,4 +278,4 @@ def _bad_gateway(error: BaseException, observation: Observation | None) -> web.R
     if observation is not None:
         observation.response_started(502, headers)
         observation.ended(Ending.WHOLE)
-    return web.Response(status=502, headers=headers, body=_said(error))
+    return web.Response(status=502, headers=headers, body=_reason_text(error))

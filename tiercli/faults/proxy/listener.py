@@ -15,16 +15,17 @@ _BACKLOG = 1024
 
 
 class RouteListener:
-    """Listens on a port for a server. Between `refuse` and `accept`, connecting gives ECONNREFUSED, while a
-    second socket, bound and not listening, keeps the port from anybody else.
+    """Listens on a port for a server. Between `refuse` and `accept`, connecting gives ECONNREFUSED; a second socket, bound and not
+    listening, reserves the port meanwhile.
 
-    `stays_open`: connections are accepted even then, so that what comes can be watched; whoever refused answers nothing."""
+    `stays_open`: connections are accepted even then, so that their calls can be observed; a fault that refuses does not answer
+    them."""
 
     def __init__(self, server: web.Server, host: str, port: int, *, stays_open: bool = False) -> None:
-        """Raises BackendError where the address cannot be listened on."""
+        """Raises BackendError if the address is not available."""
         self._server, self._host, self._stays_open = server, host, stays_open
         if port:
-            _bind(host, port, shared=False).close()  # a shared bind would not see another proxy that listens there
+            _bind(host, port, shared=False).close()  # a shared bind would not detect another proxy on the port
         self._reserved = _bind(host, port)
         self._listening: asyncio.Server | None = None
         self._refusals = 0
@@ -33,7 +34,7 @@ class RouteListener:
 
     @property
     def port(self) -> int:
-        """The port; given by the system where 0 was asked for."""
+        """The port; the system's choice if it was 0."""
         return int(self._reserved.getsockname()[1])
 
     @property
@@ -55,8 +56,8 @@ class RouteListener:
             self._reset_open()
 
     async def accept(self) -> None:
-        """Undo one `refuse`; with the last one undone, accept connections again. Raises BackendError or OSError where that cannot
-        be, and has undone nothing then: it can be called again."""
+        """Undo one `refuse`; after the last one, accept connections again. Raises BackendError or OSError if that fails: then nothing
+        is undone, and it can be called again."""
         async with self._lock:
             if self._refusals == 1 and not self._stays_open:
                 await self._listen()
@@ -97,8 +98,8 @@ class RouteListener:
 def _bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
     listener = None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = addresses[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
@@ -114,7 +115,7 @@ def _bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
 def _hint(error: OSError) -> str:
     """What to do about an address that cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
-        return "another program has it"
+        return "another program uses it"
     if error.errno == errno.EACCES:
-        return "ports below 1024 are root's"
+        return "only root can use ports below 1024"
     return "is it an address of this machine?"

@@ -1,4 +1,4 @@
-"""The fault proxy: a reverse proxy that passes calls and streams through, and injects faults under a lease.
+"""The fault proxy: a reverse proxy that passes calls and streams through, and injects faults under leases.
 
 As a process: python -m tiercli.faults.proxy.process --plan FILE
 """
@@ -42,9 +42,9 @@ class FaultProxy:
         passages: Mapping[str, Passage] | None = None,
         observers: Mapping[str, Observer] | None = None,
     ) -> None:
-        """A port of 0 lets the system choose; see `ports` and `control_port` after `start`. By a route's name: what its
-        `passages` change of requests, and the `observers` that watch it. A watched route accepts connections even where a
-        fault refuses them, and resets them at their first request: a call that never came in could not be counted."""
+        """With a port of 0 the system chooses; see `ports` and `control_port` after `start`. `passages` and `observers` are by the
+        route's name. An observed route accepts connections even if a fault refuses them, and resets them at their first request:
+        otherwise their calls could not be counted."""
         self._routes = tuple(routes)
         self._token = token
         self._control_host, self._control_port = control_host, control_port
@@ -78,7 +78,7 @@ class FaultProxy:
         return [f"{lease.kind.name} on {', '.join(lease.places)}" for lease in self._leases.active()]
 
     async def start(self) -> None:
-        """Listen everywhere. Raises BackendError where an address cannot be listened on; then nothing listens."""
+        """Listen on every port. Raises BackendError if an address is not available; then nothing listens."""
         self._session = open_session()
         points: list[InjectionPoint] = []
         try:
@@ -129,7 +129,7 @@ class FaultProxy:
                 if not point.faults:
                     return await forwarder.relay(request, observation)
                 return await _answer_with_faults(request, forwarder, point.faults, observation)
-            except BaseException:  # most of all that the handler is cancelled, its connection gone
+            except BaseException:  # mostly the cancelled handler of a connection that is gone
                 if observation is not None:  # a fault reset the connection, or the client did
                     observation.ended(Ending.BROKEN if listener.resets != resets else Ending.CLIENT_GONE)
                 raise
@@ -140,7 +140,7 @@ class FaultProxy:
 
         server = web.Server(
             answer,
-            handler_cancellation=True,  # a client that hangs up ends its upstream call too
+            handler_cancellation=True,  # if a client hangs up, its upstream call ends too
             access_log=None,
             auto_decompress=False,
         )

@@ -1,4 +1,4 @@
-"""What the fault proxy stands in front of: its routes, where it is steered from, and the file that says so."""
+"""The routes of the fault proxy, its control port, and the plan file that has them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from tiercli.errors import InvalidInput, Location, Problem
 
-PLAN_KEY = "proxy"  # where a plan file, which may hold more than the proxy's part, keeps it
+PLAN_KEY = "proxy"  # the proxy's part of a plan file, which can hold more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One listener and what lies behind it. `labels` is what a fault's target can name: provider, region, tier, server.
-    `faults`: the names of those that it can have; None: all of the proxy's."""
+    """One listener and its upstream. `labels`: what a fault's target can name: provider, region, tier, server. `faults`: the names
+    of the faults that it can have; None: all of the proxy's."""
 
     name: str
     port: int
@@ -27,7 +27,7 @@ class Route:
     faults: tuple[str, ...] | None = None
 
     def matches(self, target: Mapping[str, str]) -> bool:
-        """Whether every label of `target` is this route's; an empty target is every route."""
+        """Whether this route has every label of `target`; an empty target matches every route."""
         return all(self.labels.get(name) == value for name, value in target.items())
 
 
@@ -51,7 +51,7 @@ def load_proxy_plan(path: Path) -> ProxyPlan:
         data = json.loads(path.read_text(encoding="utf-8"))
         return TypeAdapter(ProxyPlan).validate_python(data[PLAN_KEY])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        said = f"{PLAN_KEY!r} is missing" if isinstance(error, KeyError) else str(error)
+        reason = f"{PLAN_KEY!r} is missing" if isinstance(error, KeyError) else str(error)
         if isinstance(error, ValidationError):
-            said = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise InvalidInput(f"{path} is not a plan of a fault proxy", [Problem(Location(str(path)), said)]) from error
+            reason = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise InvalidInput(f"{path} is not a plan of a fault proxy", [Problem(Location(str(path)), reason)]) from error
