@@ -112,6 +112,22 @@ def test_names_that_the_catalog_does_not_have_add_no_series(open_exporter: Open,
     assert totals(text)["tiercli_audit_unknown_names_total"] == 5
 
 
+@pytest.mark.parametrize(("result", "counted"), [("answered", 1), ("UPSTREAM_ERROR", 0)])
+def test_an_answer_that_the_client_did_not_wait_for_still_left_its_zone(
+    open_exporter: Open, log: Path, result: str, counted: int
+) -> None:
+    place = {"provider": "openai", "model_version": "gpt-5-mini", "region": "ap-south-1"}
+    route = {"considered": [{"result": result, **place, "latency_s": 0.5}], "fallbacks": []}
+    closed = {"status": "failure", "code": "CLIENT_CLOSED", "model_used": None, "cost_usd": None}
+    write_log(log, [call(region="us-east-1", route_resolution=route, **closed)])
+    exporter = open_exporter()
+    exporter.count_new()
+    seen = exposed(exporter)
+    assert seen.get("ai_gateway_zone_violations_total", 0) == counted
+    assert seen.get("ai_gateway_unpriced_requests_total", 0) == counted
+    assert seen.get("ai_gateway_alias_requests_total", 0) == 0
+
+
 def test_what_a_record_makes_up_adds_no_series_and_nothing_ever_falls(open_exporter: Open, log: Path) -> None:
     write_log(log, [call(), call(1, cache_status="made-up-17_hit", fallback_step=4711)])
     exporter = open_exporter()
