@@ -34,7 +34,7 @@ def test_alarms_that_are_left_out_are_named_beside_the_answer(tmp_path: Path, mo
 def test_machines_are_told_each_signal_and_the_reason(tmp_path: Path) -> None:
     done = generate(MIXED, tmp_path, "--format", "json")
     left_out = json.loads(done.stdout)["alarms_left_out"]
-    assert left_out["ZoneViolation"] == {"tier:tenant:zone_violations:increase5m": "litellm: it knows no zones"}
+    assert left_out["ZoneViolation"] == {"tier:tenant:zone_violations:increase5m": "litellm: it does not report zones"}
     assert done.stderr == ""
 
 

@@ -239,7 +239,7 @@ def test_alarms_that_a_gateway_cannot_feed_are_left_out_with_the_reason(changed_
     left_out = load_alarm_set(loaded, timing_of(loaded.catalog)).left_out
     assert {"ZoneViolation", "AuditEmissionStopped", "AuditEmissionLow", "QuotaBucketSaturated"} <= set(left_out)
     assert "ProviderDown" not in left_out
-    assert left_out["ZoneViolation"] == {"tier:tenant:zone_violations:increase5m": "litellm: it knows no zones"}
+    assert left_out["ZoneViolation"] == {"tier:tenant:zone_violations:increase5m": "litellm: it does not report zones"}
 
 
 def problem_of(loaded: LoadedCatalog) -> tuple[str, str]:
@@ -257,7 +257,7 @@ def test_an_alarm_that_the_catalog_demands_and_no_source_feeds_is_an_error(chang
         data["alarms"] = {"ZoneViolation": {"owner": "content-ai"}}
 
     found, accepted = problem_of(changed_hybrid(change))
-    assert found.startswith("ZoneViolation needs tier:tenant:zone_violations:increase5m (litellm: it knows no zones")
+    assert found.startswith("ZoneViolation needs tier:tenant:zone_violations:increase5m (litellm: it does not report zones")
     assert "a source that has it" in accepted
 
 
