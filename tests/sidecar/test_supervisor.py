@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tiercli.errors import BackendError, ToolMissing
-from tiercli.sidecar import supervisor as supervisor_module
+from tiercli.sidecar.pipe import Sidecar, sidecar_command
 from tiercli.sidecar.supervisor import SUPERVISOR, ProcessSpec, Supervisor
+from tiercli.sidecar.undoer import Undoer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -173,7 +174,7 @@ def test_a_killed_supervisor_takes_its_children_with_it_and_is_told(folder: Path
 
 def test_children_ask_the_kernel_to_die_with_the_supervisor(folder: Path) -> None:
     """Without a client that could help: the supervisor is driven by hand and killed."""
-    command = [*supervisor_module._COMMAND, str(folder)]
+    command = sidecar_command(Supervisor.MODULE, str(folder))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdin is not None
         assert supervisor.stdout is not None
@@ -298,7 +299,7 @@ def test_what_cannot_be_started_is_an_error_and_nothing_else_stops(
 
 
 def test_a_supervisor_that_cannot_be_started_leaves_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "_COMMAND", ("/no/such/python",))
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
 
     async def run() -> None:
         async with Supervisor(folder):
@@ -318,11 +319,14 @@ def test_the_supervisor_is_small(folder: Path) -> None:
     assert asyncio.run(run()) < 15 * 1024
 
 
-def test_the_supervisor_imports_the_standard_library_only(folder: Path) -> None:
-    command = [*supervisor_module._COMMAND[:-1], "-c", f"import runpy, sys; sys.argv[1:] = [{str(folder)!r}]; "]
-    command[-1] += f"runpy.run_path({supervisor_module._COMMAND[-1]!r}, run_name='__main__'); print(*sys.modules)"
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stdout.split()}
-    assert "selectors" in loaded
-    assert loaded - {"__main__"} <= sys.stdlib_module_names
-    assert not folder.exists()
+@pytest.mark.parametrize("sidecar", [Supervisor, Undoer])
+def test_a_sidecar_imports_the_standard_library_and_its_own_folder_only(sidecar: type[Sidecar], folder: Path) -> None:
+    command = sidecar_command(sidecar.MODULE, str(folder))
+    command[-3] = command[-3].replace("main()", "import os; os._exit = lambda _: None; main(); print(*sys.modules)")
+    done = subprocess.run(command, input="", capture_output=True, text=True, check=True)
+    own = {name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert sidecar.MODULE in own
+    assert [
+        name for name in own if not f"{name}.".startswith(("__main__.", "tiercli.sidecar.")) and name != "tiercli"
+    ] == []
+    assert folder.exists() == (sidecar is Undoer)  # a supervisor deletes its folder

@@ -1,1 +1,1 @@
-"""A process that outlives a drill by as long as it takes to undo the drill's faults. Standard library only."""
+"""Processes that outlive a drill by as long as it takes to end its processes (supervisor) and undo its faults (undoer)."""

@@ -1,4 +1,4 @@
-"""What turns a fault on or off: a command, or an HTTP request. A failure is a sentence, without secrets."""
+"""What turns a fault on or off: a command, or an HTTP request. A failure is a sentence, without secrets. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
+from tiercli.sidecar.processes import kill_marked, signal_group
+
 INTERRUPTED = "interrupted before it was done"
-MARK = "TIERCLI_FAULT_ID"  # in a command's environment, and so in that of all that it starts
-_PASSES = 50
+FAULT_ID = "TIERCLI_FAULT_ID"  # in the environment of a command, and so of all that it starts
 _GRACE_S = 2.0  # between TERM and KILL of a command
 _SHOWN = 500  # characters of a command's output, and of an answer
 _MARGIN = 8192  # read beyond them, so that a secret is seen whole before anything is cut
@@ -26,11 +27,11 @@ _URL_SAFE = "%/?:@!$&'()*+,;=-._~"
 
 @dataclass(eq=False, slots=True)
 class Attempt:
-    """Around one action: what must not be said, an event that ends it early, and a mark for the processes of commands."""
+    """Around one action: secrets to leave out of messages, an event that ends it early, and the fault's id, for commands."""
 
     secrets: tuple[str, ...] = ()
     abandoned: asyncio.Event = field(default_factory=asyncio.Event)
-    mark: str = ""
+    fault_id: str = ""
 
     def shown(self, text: str, *, end: bool = False) -> str:
         """The beginning of `text`, or its end, as it can be printed: on one line, without the secrets."""
@@ -51,13 +52,13 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
 
     async def perform(self, attempt: Attempt) -> str:
-        """Run it; what went wrong, "" where nothing did. Past its time, or once abandoned, it ends with what it started."""
+        """Run it. Why it failed, "" where it did not. Past its time, or once abandoned, it ends with what it started."""
         with tempfile.TemporaryFile() as output:  # no pipe: what a command leaves running may hold its output open
             try:
                 process = await asyncio.create_subprocess_exec(
                     *self.argv,
                     cwd=self.cwd,
-                    env={**os.environ, **self.env, **({MARK: attempt.mark} if attempt.mark else {})},
+                    env={**os.environ, **self.env, **({FAULT_ID: attempt.fault_id} if attempt.fault_id else {})},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -71,20 +72,20 @@ class Command:
                 await asyncio.wait({ended, abandoned}, timeout=self.within_s, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 abandoned.cancel()
-            said = attempt.shown(_end_of(output), end=True)
-            said = f": {said}" if said else ""
+            printed = attempt.shown(_end_of(output), end=True)
+            printed = f": {printed}" if printed else ""
             if not ended.done():
                 await _end_group(process.pid, ended)
-                if attempt.mark:  # what it started may be in groups and sessions of its own
-                    await asyncio.to_thread(end_marked, attempt.mark)
-                return INTERRUPTED if attempt.abandoned.is_set() else f"not done within {self.within_s:g} s{said}"
+                if attempt.fault_id:  # what it started may be in groups and sessions of its own
+                    await asyncio.to_thread(kill_marked, FAULT_ID, attempt.fault_id)
+                return INTERRUPTED if attempt.abandoned.is_set() else f"not done within {self.within_s:g} s{printed}"
             code = ended.result()
-            return f"{f'signal {-code}' if code < 0 else f'exit code {code}'}{said}" if code else ""
+            return f"{f'signal {-code}' if code < 0 else f'exit code {code}'}{printed}" if code else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request, within so many seconds. 2xx is success, and so are the statuses `fine`."""
+    """An HTTP request, and how long it may take, seconds. 2xx and the statuses `fine` are success."""
 
     method: str
     url: str
@@ -95,18 +96,18 @@ class Call:
     fine: tuple[int, ...] = ()
 
     async def perform(self, attempt: Attempt) -> str:
-        """Send it; what went wrong, "" where nothing did. One that is under way is not abandoned: its server would go on."""
+        """Send it. Why it failed, "" where it did not. A request under way is not abandoned: its server would go on."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[str] = loop.create_future()
+        outcome: asyncio.Future[str] = loop.create_future()
 
         def work() -> None:
-            said = self._exchange(attempt)
+            failure = self._exchange(attempt)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(lambda: None if answer.done() else answer.set_result(said))
+                loop.call_soon_threadsafe(lambda: None if outcome.done() else outcome.set_result(failure))
 
         threading.Thread(target=work, daemon=True).start()
         try:
-            return await asyncio.wait_for(answer, self.within_s)
+            return await asyncio.wait_for(outcome, self.within_s)
         except TimeoutError:
             return f"no answer within {self.within_s:g} s"
 
@@ -123,8 +124,8 @@ class Call:
             return attempt.shown(_reason(error))
         if 200 <= answer.status < 300 or answer.status in self.fine:
             return ""
-        said = attempt.shown(text)
-        return f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
+        reason = attempt.shown(text)
+        return f"HTTP {answer.status}: {reason}" if reason else f"HTTP {answer.status}"
 
     def _connection(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
         if scheme == "https":
@@ -144,50 +145,17 @@ def action_from_json(data: Mapping[str, Any]) -> Action:
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """`text` without what must not be said."""
+    """`text` with each secret replaced."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "(secret)")
     return text
 
 
-def end_marked(mark: str) -> None:
-    """Kill every process that a command of this mark started, whatever became of its parents (Linux; elsewhere nothing)."""
-    wanted = f"{MARK}={mark}".encode()
-    for _ in range(_PASSES):  # they may be starting others
-        found = [pid for pid in _processes() if wanted in _environment(pid)]
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        if not found:
-            return
-
-
-def _processes() -> list[int]:
-    try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - no pathlib: it is dear
-    except OSError:
-        return []
-
-
-def _environment(pid: int) -> list[bytes]:
-    """The environment that a process began with; empty where it has ended, and for others' processes."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:  # noqa: PTH123
-            return stream.read().split(b"\0")
-    except OSError:
-        return []
-
-
 async def _end_group(pid: int, ended: asyncio.Task[int]) -> None:
-    _signal_group(pid, signal.SIGTERM)
+    signal_group(pid, signal.SIGTERM)
     await asyncio.wait({ended}, timeout=_GRACE_S)
-    _signal_group(pid, signal.SIGKILL)
+    signal_group(pid, signal.SIGKILL)
     await ended
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
 
 
 def _end_of(output: IO[bytes]) -> str:
@@ -197,5 +165,5 @@ def _end_of(output: IO[bytes]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) else None
-    return said or str(error) or type(error).__name__
+    reason = error.strerror if isinstance(error, OSError) else None
+    return reason or str(error) or type(error).__name__

@@ -1,9 +1,9 @@
 """The supervisor: parent of every process that a run starts, so that none outlives it, however the run ends.
 
-`python -m tiercli.sidecar.supervisor_process [FOLDER]` reads one JSON command a line on standard input and answers on standard
-output. When its input ends (the run is over, or was killed), or on SIGTERM, SIGINT and SIGHUP, it ends every child with
-whatever that started, and deletes FOLDER. Children also ask the kernel to be killed with the supervisor, so that killing the
-supervisor leaves none either. Standard library only: it is the first thing to start and stays small.
+`main` with the argument [FOLDER] reads one JSON command a line on standard input and answers on standard output. When its
+input ends (the run is over, or was killed), or on SIGTERM, SIGINT and SIGHUP, it ends every child with all that the child
+started, and deletes FOLDER. Children also ask the kernel to be killed with the supervisor, so that none is left where the
+supervisor is killed. Standard library only: it is the first process to start and stays small.
 
     {"do": "start", "name": …, "argv": […], "env": {…}, "cwd": …, "log": FILE}  →  {"started": NAME, "pid": N}
                                                                       or  →  {"failed": NAME, "error": …}
@@ -24,6 +24,8 @@ import subprocess
 import sys
 import time
 
+from tiercli.sidecar.processes import Identity, descendants, signal_group, signal_process
+
 GRACE_S = 2.0
 _KILLED_WITHIN_S = 3.0
 _POLL_S = 0.05
@@ -32,17 +34,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-# A process as it cannot be mistaken for another that got its number later: process id and start time.
-_Identity = tuple[int, str]
-
 
 class _Child:
-    """A child, and what is known of its end once that was asked for."""
+    """A child; once it is asked to stop, when it will be killed, and what it had started."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.kill_at: float | None = None
-        self.offspring: set[_Identity] = set()  # what it had started when it was told to stop
+        self.offspring: set[Identity] = set()
 
     @property
     def pid(self) -> int:
@@ -89,7 +88,7 @@ class SupervisorProcess:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         for child in self._children.values():
-            _signal_group(child.pid, signal.SIGTERM)
+            signal_group(child.pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_S
         while self._children and time.monotonic() < deadline:
             self._reap(report=False)
@@ -97,10 +96,10 @@ class SupervisorProcess:
         deadline = time.monotonic() + _KILLED_WITHIN_S
         while time.monotonic() < deadline:
             for child in self._children.values():
-                _signal_group(child.pid, signal.SIGKILL)
-            left = _descendants(os.getpid())
+                signal_group(child.pid, signal.SIGKILL)
+            left = descendants(os.getpid())
             for pid, _ in left:
-                _signal(pid, signal.SIGKILL)
+                signal_process(pid, signal.SIGKILL)
             self._reap(report=False)
             if not left and not self._children:
                 return
@@ -114,15 +113,15 @@ class SupervisorProcess:
         child = self._children.get(name)
         if command["do"] == "start":
             if child is not None:
-                _say(failed=name, error="a process of this name runs already")
+                _send(failed=name, error="a process of this name runs already")
             else:
                 self._start(name, command)
         elif child is None:
-            _say(exited=name, code=None)
+            _send(exited=name, code=None)
         else:
-            child.offspring = _descendants(child.pid)
+            child.offspring = descendants(child.pid)
             child.kill_at = time.monotonic() + float(str(command.get("grace_s", GRACE_S)))
-            _signal_group(child.pid, signal.SIGTERM)
+            signal_group(child.pid, signal.SIGTERM)
 
     def _start(self, name: str, command: dict[str, object]) -> None:
         argv = [str(part) for part in command["argv"]]  # type: ignore[attr-defined]
@@ -140,10 +139,10 @@ class SupervisorProcess:
                     preexec_fn=_die_with(os.getpid()),
                 )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            _say(failed=name, error=f"{argv[0]}: {error}")
+            _send(failed=name, error=f"{argv[0]}: {error}")
         else:
             self._children[name] = _Child(process)
-            _say(started=name, pid=process.pid)
+            _send(started=name, pid=process.pid)
 
     def _reap(self, *, report: bool = True) -> None:
         """Take note of every child that ended, and of what ended children had left behind."""
@@ -154,16 +153,16 @@ class SupervisorProcess:
                 continue
             child = self._children.pop(names[pid])
             code = child.process.wait()
-            _signal_group(pid, signal.SIGKILL)  # what it started and did not end
-            for stray, _ in child.offspring & _descendants(os.getpid()):
-                _signal(stray, signal.SIGKILL)
+            signal_group(pid, signal.SIGKILL)  # what it started and did not end
+            for stray, _ in child.offspring & descendants(os.getpid()):
+                signal_process(stray, signal.SIGKILL)
             if report:
-                _say(exited=names[pid], code=code)
+                _send(exited=names[pid], code=code)
 
     def _kill_overdue(self) -> None:
         for child in self._children.values():
             if child.kill_at is not None and child.kill_at <= time.monotonic():
-                _signal_group(child.pid, signal.SIGKILL)
+                signal_group(child.pid, signal.SIGKILL)
                 child.kill_at = None
 
     def _until_next_kill(self) -> float | None:
@@ -184,11 +183,11 @@ def _die_with(supervisor: int) -> object:
     return prepare
 
 
-def _say(**message: object) -> None:
+def _send(**message: object) -> None:
     try:
         os.write(1, json.dumps(message).encode() + b"\n")
     except OSError:
-        pass  # nobody listens any more; the end of input follows
+        pass  # nobody reads any more; the end of input follows
 
 
 def _next_ended() -> int | None:
@@ -198,46 +197,6 @@ def _next_ended() -> int | None:
     except ChildProcessError:
         return None
     return ended.si_pid if ended is not None else None
-
-
-def _signal_group(pid: int, number: int) -> None:
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def _descendants(root: int) -> set[_Identity]:
-    """Everything alive that `root` started, directly or not (Linux; elsewhere nothing is known of it)."""
-    children: dict[int, list[_Identity]] = {}
-    try:
-        entries = os.listdir("/proc")  # noqa: PTH208 - no pathlib here
-    except OSError:
-        return set()
-    for entry in entries:
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
-                fields = stream.read().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields and fields[0] != "Z":
-            children.setdefault(int(fields[1]), []).append((int(entry), fields[19]))
-    found: set[_Identity] = set()
-    ahead = [root]
-    while ahead:
-        for identity in children.get(ahead.pop(), []):
-            found.add(identity)
-            ahead.append(identity[0])
-    return found
 
 
 def main() -> None:
@@ -252,7 +211,3 @@ def main() -> None:
             import shutil
 
             shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,18 +1,11 @@
-"""The processes of this machine and their command lines."""
+"""The processes of this machine by their command lines."""
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
+import psutil
 
 
-def all_processes() -> list[int]:
-    """The id of each process that there is."""
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def command_line(pid: int) -> str:
-    """A process' arguments, "" where it is gone."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
+def processes_with(text: str) -> list[int]:
+    """The ids of those that have `text` in their command line."""
+    command_lines = {process.pid: process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"])}
+    return [pid for pid, arguments in command_lines.items() if text in " ".join(arguments)]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.clients.live_servers import free_port
-from tests.faults.environment.live_processes import all_processes, command_line
+from tests.faults.environment.live_processes import processes_with
 from tests.faults.environment.loopback import Asked, serving
 from tests.faults.environment.stands import (
     MUMBAI,
@@ -39,10 +39,9 @@ NOTE = note_name("staging", os.getpid())
 def _no_undoer_goes_on(tmp_path: Path) -> Iterator[None]:
     """One that has something left tries for half a minute more, at a port that may be another test's by then."""
     yield
-    for pid in all_processes():
-        if str(tmp_path) in command_line(pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    for pid in processes_with(str(tmp_path)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def sh(script: str) -> list[str]:
@@ -241,7 +240,7 @@ def test_a_drill_that_cannot_leave_a_note_turns_nothing_on(tmp_path: Path) -> No
     (tmp_path / "run" / NOTE).rmdir()
     (tmp_path / "run").rmdir()
     (tmp_path / "run").write_text("a file")
-    assert "cannot start the process that keeps the faults" in failure(catalog).message
+    assert "cannot start the undoer" in failure(catalog).message
 
 
 def test_without_a_run_folder_the_note_is_in_the_folder_of_states(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.environment.live_processes import all_processes, command_line
+from tests.faults.environment.live_processes import processes_with
 from tests.faults.environment.stands import injectors_of, write_catalog
 from tiercli.errors import BackendError
 
@@ -33,4 +33,4 @@ def test_a_command_that_is_not_done_in_time_leaves_no_process(tmp_path: Path, sc
     with pytest.raises(BackendError, match="not done within 1 s"):
         asyncio.run(scenario())
     assert (tmp_path / "began").exists()
-    assert [pid for pid in all_processes() if f"touch {tmp_path}/on" in command_line(pid)] == []
+    assert processes_with(f"touch {tmp_path}/on") == []

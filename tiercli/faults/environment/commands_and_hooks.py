@@ -17,7 +17,7 @@ from tiercli.durations import parse_duration
 from tiercli.errors import Problem
 from tiercli.faults.environment.endpoints import Locate, OpenEndpoint, open_endpoint
 from tiercli.sidecar.actions import Call, Command
-from tiercli.sidecar.kept_fault import Step
+from tiercli.sidecar.undoable_fault import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from tiercli.faults.environment.toxiproxy import Toxiproxy
 from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.faults.kinds.check import check_fault
 from tiercli.faults.proxy.client import FaultControl
-from tiercli.sidecar.kept_fault import KeptFault, Step
+from tiercli.sidecar.undoable_fault import Step, UndoableFault
 from tiercli.sidecar.undoer import Undoer
 
 Use = tuple[str, Mapping[str, str], Mapping[str, Any]]
@@ -180,7 +180,7 @@ class LiveInjectors:
         undoer = self._undoer
         # Not its own alone: a command has all of tiercli's variables, and can read every file.
         hidden = tuple(dict.fromkeys((*hidden, *secrets_of(self._environment, self._folder))))
-        kept = KeptFault(f"{fault}-{secrets.token_hex(4)}", _on(fault, target), steps, by_hand, hidden)
+        kept = UndoableFault(f"{fault}-{secrets.token_hex(4)}", _on(fault, target), steps, by_hand, hidden)
         applied = Applied(said, lambda: undoer.turn_off(kept.id))
         # Before it is on: whatever ends this wait also ends the fault.
         self._on.append(applied)

@@ -15,7 +15,7 @@ from tiercli.errors import BackendError, Problem
 from tiercli.faults.environment.endpoints import Locate, OpenEndpoint, open_endpoint
 from tiercli.faults.environment.toxics import Disabled, Toxic
 from tiercli.sidecar.actions import Call
-from tiercli.sidecar.kept_fault import Step
+from tiercli.sidecar.undoable_fault import Step
 
 _WITHIN_S = 10.0
 _GONE = (404,)  # the toxic, or the whole proxy: off either way

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.environment.stands import eventually
 from tiercli.errors import BackendError
 from tiercli.sidecar.actions import Command
-from tiercli.sidecar.kept_fault import KeptFault, Step
+from tiercli.sidecar.undoable_fault import Step, UndoableFault
 from tiercli.sidecar.undoer import Undoer
 from tiercli.sidecar.undoer_process import LEASE_S
 
@@ -29,10 +29,10 @@ def test_a_drill_that_was_stopped_while_it_waited_hears_the_answer(tmp_path: Pat
     asyncio.run(scenario())
 
 
-def kept(folder: Path, name: str, script: str) -> KeptFault:
+def kept(folder: Path, name: str, script: str) -> UndoableFault:
     """A fault that is on while the file of its name is there."""
     off = Command(("rm", "-f", name), str(folder), 20)
-    return KeptFault(name, name, (Step(Command(("sh", "-c", script), str(folder), 600), off),), "by hand")
+    return UndoableFault(name, name, (Step(Command(("sh", "-c", script), str(folder), 600), off),), "by hand")
 
 
 def test_a_drill_that_is_stopped_while_a_slow_command_runs_keeps_no_fault_on_and_learns_of_it(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_drill_that_is_stopped_while_a_slow_command_runs_keeps_no_fault_on_and
         )  # nothing here runs meanwhile, as when the process is stopped
         with pytest.raises(BackendError, match="slow could not be turned on: interrupted"):
             await slow
-        with pytest.raises(BackendError, match="nobody renewed for 5 s: down was turned off"):
+        with pytest.raises(BackendError, match="no renewal for 5 s: down was turned off"):
             await undoer.renew()
         await undoer.close()
 
