@@ -20,14 +20,13 @@ import yaml
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.errors import BackendUnreachable
-from tiercli.lint.linted import read_rules
-from tiercli.lint.live.blindness import GeneratedRule, Seen, Sight, judge_alarms, retention_s
-from tiercli.lint.live.looking import Look, look_at
-from tiercli.output.differences import deployed_tree
+from tiercli.lint.live.blindness import PrometheusState, Visibility, judge_alarms, retention_s
+from tiercli.lint.live.inspection import Inspection, inspect_prometheus
 from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
 from tiercli.rules.deployment import Deployment, ServerTarget
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.contract import CONTRACT
+from tiercli.signals.rule import Rule, read_rules
 from tiercli.signals.timing import Timing
 
 # An hour is six seconds, and every rule has been evaluated after ten.
@@ -123,21 +122,21 @@ def prometheus_with(
             process.wait(20)
 
 
-def look(url: str, loaded: LoadedCatalog, tree: dict[str, str]) -> tuple[Look, dict[str, Sight]]:
-    """What is seen, once everything has been evaluated that can be."""
-    rules = [GeneratedRule(rule.kind, rule.name, rule.expr) for rule in read_rules(tree[RULES_PATH], "rules")]
+def look(url: str, loaded: LoadedCatalog, tree: dict[str, str]) -> tuple[Inspection, dict[str, Visibility]]:
+    """The state once everything has been evaluated that can be."""
+    rules = read_rules(tree[RULES_PATH], "rules")
 
-    async def once() -> Look:
+    async def once() -> Inspection:
         async with PrometheusClient(url) as client:
-            return await look_at(client, loaded.catalog, rules, deployed_tree({RULES_PATH: tree[RULES_PATH]}))
+            return await inspect_prometheus(client, loaded.catalog, rules)
 
     until, before = time.monotonic() + 40, frozenset[str]()
     while True:
         try:
-            seen = asyncio.run(once())
-            if (seen.seen.series == before and len(before) > 60) or time.monotonic() > until:
-                return seen, {sight.alarm: sight for sight in judge_alarms(rules, seen.seen)}
-            before = seen.seen.series
+            inspection = asyncio.run(once())
+            if (inspection.state.series == before and len(before) > 60) or time.monotonic() > until:
+                return inspection, {alarm.alarm: alarm for alarm in judge_alarms(rules, inspection.state)}
+            before = inspection.state.series
         except BackendUnreachable:
             assert time.monotonic() < until
         time.sleep(7)
@@ -147,14 +146,14 @@ def test_a_prometheus_that_has_everything_sees_with_every_alarm(
     hybrid: LoadedCatalog, stack: StackBinaries, tmp_path: Path
 ) -> None:
     with prometheus_with(hybrid, stack, tmp_path, exposition()) as (url, tree):
-        seen, sights = look(url, hybrid, tree)
-    blind = {name: sight.blind for name, sight in sights.items() if sight.state == "blind"}
+        inspection, alarms = look(url, hybrid, tree)
+    blind = {name: alarm.blind for name, alarm in alarms.items() if alarm.state == "blind"}
     # It is too young for a drift to show: that is what it says.
     assert blind.keys() <= {"Drift"}
-    assert sights["ProviderDown"].state == "sees"
-    assert sights["ZoneViolation"].state == "quiet"
-    assert "is exposed" in sights["ZoneViolation"].quiet[0]
-    assert any("without any data" in doubt and "us-east-1" in doubt for doubt in seen.doubts)
+    assert alarms["ProviderDown"].state == "sees"
+    assert alarms["ZoneViolation"].state == "quiet"
+    assert "is exposed" in alarms["ZoneViolation"].quiet[0]
+    assert any("without any data" in doubt and "us-east-1" in doubt for doubt in inspection.doubts)
 
 
 def test_a_metric_that_is_gone_an_edited_rule_and_a_stranger_are_named(
@@ -169,46 +168,46 @@ def test_a_metric_that_is_gone_an_edited_rule_and_a_stranger_are_named(
 
     text = exposition(without="ai_gateway_audit_records_total", tenant="a-stranger")
     with prometheus_with(hybrid, stack, tmp_path, text, edit) as (url, tree):
-        seen, sights = look(url, hybrid, tree)
-    assert "no series of ai_gateway_audit_records_total" in " ".join(sights["AuditEmissionLow"].blind)
-    assert any("has for 540 s, not" in reason or "for 540 s" in reason for reason in sights["CloudErrorRateHigh"].blind)
-    assert "is not loaded" in sights["GatewayReplicaMissing"].blind
-    assert sights["ProviderDown"].state == "sees"
-    assert any("tenant a-stranger has data, and is not in the catalog" in doubt for doubt in seen.doubts)
+        inspection, alarms = look(url, hybrid, tree)
+    assert "no series of ai_gateway_audit_records_total" in " ".join(alarms["AuditEmissionLow"].blind)
+    assert any("has for 540 s, not" in reason or "for 540 s" in reason for reason in alarms["CloudErrorRateHigh"].blind)
+    assert "is not loaded" in alarms["GatewayReplicaMissing"].blind
+    assert alarms["ProviderDown"].state == "sees"
+    assert any("tenant a-stranger has data but is not in the catalog" in doubt for doubt in inspection.doubts)
 
 
 RULES = [
-    GeneratedRule("record", "tier:month", "avg_over_time(tier:hour[31d])"),
-    GeneratedRule("record", "tier:hour", "rate(raw_total[5m])"),
-    GeneratedRule("alert", "Month", "tier:month > 1"),
-    GeneratedRule("alert", "Either", "raw_a or raw_b > 1"),
-    GeneratedRule("alert", "Unless", "raw_a unless raw_b"),
+    Rule("record", "tier:month", "avg_over_time(tier:hour[31d])"),
+    Rule("record", "tier:hour", "rate(raw_total[5m])"),
+    Rule("alert", "Month", "tier:month > 1"),
+    Rule("alert", "Either", "raw_a or raw_b > 1"),
+    Rule("alert", "Unless", "raw_a unless raw_b"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("seen", "blind"),
+    ("state", "blind"),
     [
-        pytest.param(Seen(frozenset({"tier:month", "raw_a"}), frozenset(), 45 * 86_400), [], id="all is there"),
-        pytest.param(Seen(frozenset({"tier:month", "raw_a"}), frozenset(), 40 * 86_400), ["Month"], id="a month is too long"),
+        pytest.param(PrometheusState(frozenset({"tier:month", "raw_a"}), frozenset(), 45 * 86_400), [], id="all is there"),
+        pytest.param(PrometheusState(frozenset({"tier:month", "raw_a"}), frozenset(), 40 * 86_400), ["Month"], id="a month is too long"),
         pytest.param(
-            Seen(frozenset({"tier:month", "raw_b"}), frozenset(), 45 * 86_400), ["Unless"], id="one side of or is enough"
+            PrometheusState(frozenset({"tier:month", "raw_b"}), frozenset(), 45 * 86_400), ["Unless"], id="one side of or is enough"
         ),
-        pytest.param(Seen(frozenset({"raw_a"}), frozenset(), 45 * 86_400), ["Month"], id="a record without data"),
+        pytest.param(PrometheusState(frozenset({"raw_a"}), frozenset(), 45 * 86_400), ["Month"], id="a record without data"),
         pytest.param(
-            Seen(frozenset({"tier:month", "raw_a"}), frozenset(), 45 * 86_400, alertmanagers=0),
+            PrometheusState(frozenset({"tier:month", "raw_a"}), frozenset(), 45 * 86_400, alertmanagers=0),
             ["Month", "Either", "Unless"],
             id="nobody to tell",
         ),
         pytest.param(
-            Seen(frozenset({"tier:month", "raw_a"}), frozenset(), 45 * 86_400, failing={"tier:hour": "many-to-many"}),
+            PrometheusState(frozenset({"tier:month", "raw_a"}), frozenset(), 45 * 86_400, failing={"tier:hour": "many-to-many"}),
             ["Month"],
             id="a record that fails two steps away",
         ),
     ],
 )  # fmt: skip
-def test_an_alarm_is_blind_when(seen: Seen, blind: list[str]) -> None:
-    assert [sight.alarm for sight in judge_alarms(RULES, seen) if sight.state == "blind"] == blind
+def test_an_alarm_is_blind_when(state: PrometheusState, blind: list[str]) -> None:
+    assert [alarm.alarm for alarm in judge_alarms(RULES, state) if alarm.state == "blind"] == blind
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tiercli.rules.prometheus_config import scrape_jobs
 from tiercli.rules.recording import build_records
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.stack.binaries import StackBinaries
+from tiercli.signals.rule import RuleGroup, rule_file_content
 from tiercli.signals.timing import Timing
 
 pytestmark = pytest.mark.stack
@@ -62,11 +63,8 @@ RECORDED: tuple[tuple[str, dict[str, str]], ...] = (
 
 def config_of(loaded: LoadedCatalog, folder: Path) -> None:
     """The configuration of a Prometheus that scrapes and records as generated, sixty times faster."""
-    groups = [
-        {"name": name, "rules": [{"record": one.record, "expr": one.expr, "labels": one.labels} for one in records]}
-        for name, records in build_records(loaded, TIMING, ()).items()
-    ]
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
+    groups = [RuleGroup(name, tuple(records)) for name, records in build_records(loaded, TIMING, ()).items()]
+    (folder / "rules.yml").write_text(yaml.safe_dump(rule_file_content(groups)))
     jobs = [
         job
         for job in scrape_jobs(loaded.catalog, Deployment.production(loaded.catalog))

@@ -21,6 +21,7 @@ from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.alarm_templates import alarm_context
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.case_subjects import Subjects
+from tiercli.signals.rule import rule_file_content
 from tiercli.signals.timing import Timing
 
 ALERTS = resource_folder("templates") / "alerts"
@@ -319,7 +320,7 @@ def test_a_raw_duration_would_be_found(text: str) -> None:
 def test_compressed_rules_hold_no_duration_of_real_time(hybrid: LoadedCatalog) -> None:
     """Under a prime factor no duration of the catalog's own time is left anywhere."""
     timing = Timing(factor=11, scrape_interval_s=10, evaluation_interval_s=10)
-    for group in build_rule_groups(hybrid, timing, load_alarms(hybrid, timing))["groups"]:
+    for group in rule_file_content(build_rule_groups(hybrid, timing, load_alarms(hybrid, timing)))["groups"]:
         for rule in group["rules"]:
             held = [rule.get(key, "") for key in ("for", "keep_firing_for")]
             text = " ".join([rule["expr"], *held])

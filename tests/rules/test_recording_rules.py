@@ -13,6 +13,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.output.tree import to_yaml
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.alerting import build_rule_groups
+from tiercli.signals.rule import rule_file_content
 from tiercli.signals.timing import Timing
 
 OFFER = 'provider="anthropic", model="claude-sonnet-4-6", region="ap-south-1"'
@@ -218,7 +219,7 @@ def rules(hybrid: LoadedCatalog, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("rules")
     for name, timing in (("real", Timing()), ("day", Timing(factor=DAY_IN_5M))):
         alarms = load_alarms(hybrid, timing)
-        (folder / f"{name}.yml").write_text(to_yaml(build_rule_groups(hybrid, timing, alarms)))
+        (folder / f"{name}.yml").write_text(to_yaml(rule_file_content(build_rule_groups(hybrid, timing, alarms))))
     return folder
 
 

@@ -22,6 +22,7 @@ from tiercli.rules.prometheus_config import build_prometheus
 from tiercli.rules.recording import canonical_records
 from tiercli.rules.runbooks import markdown_cell, render_runbook
 from tiercli.signals.recorded import RECORDED
+from tiercli.signals.rule import rule_file_content
 from tiercli.signals.timing import Timing
 
 NAMES = sorted(alarm_paths())
@@ -30,7 +31,9 @@ Change = Callable[[Callable[[dict[str, Any]], object]], LoadedCatalog]
 
 def groups_of(loaded: LoadedCatalog, timing: Timing | None = None) -> list[dict[str, Any]]:
     timing = timing or timing_of(loaded.catalog)
-    groups: list[dict[str, Any]] = build_rule_groups(loaded, timing, load_alarms(loaded, timing))["groups"]
+    groups: list[dict[str, Any]] = rule_file_content(build_rule_groups(loaded, timing, load_alarms(loaded, timing)))[
+        "groups"
+    ]
     return groups
 
 

@@ -17,6 +17,7 @@ from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.go_templates import expand_template
 from tiercli.rules.unit_tests import build_tested_rules, build_unit_tests
+from tiercli.signals.rule import rule_file_content
 
 NAMES = sorted(alarm_paths())
 Rules = dict[str, Any]
@@ -28,7 +29,7 @@ def write_tests(
     """The alert rules, changed by `edit`, and a test file an alarm."""
     timing = timing_of(loaded.catalog)
     alarms = load_alarms(loaded, timing)
-    rules = yaml.safe_load(to_yaml(build_tested_rules(loaded.catalog, alarms, timing)))
+    rules = yaml.safe_load(to_yaml(rule_file_content(build_tested_rules(loaded.catalog, alarms, timing))))
     edit(rules)
     (folder / "alerts.yml").write_text(to_yaml(rules), encoding="utf-8")
     files = []

@@ -25,6 +25,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.rules.deployment import Deployment
 from tiercli.rules.prometheus_config import scrape_jobs
 from tiercli.rules.recording import build_records
+from tiercli.signals.rule import RuleGroup, rule_file_content
 from tiercli.signals.timing import Timing
 
 EXPOSITIONS = Path(__file__).parent / "expositions"
@@ -64,18 +65,12 @@ def recorded(
     """The values of the `expected` series by `labels`, once they are near those expected, or after `seconds`."""
     deployment = dataclasses.replace(Deployment.production(loaded.catalog), timing=TIMING)
     jobs = [job for job in scrape_jobs(loaded.catalog, deployment) if job["job_name"] != "gateway"]
+    wanted = {*expected, "tier:gateway:deployment_info"}
     groups = [
-        {
-            "name": name,
-            "rules": [
-                {"record": one.record, "expr": one.expr, "labels": one.labels}
-                for one in records
-                if one.record in {*expected, "tier:gateway:deployment_info"}
-            ],
-        }
+        RuleGroup(name, tuple(record for record in records if record.name in wanted))
         for name, records in build_records(loaded, TIMING, ()).items()
     ]
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
+    (folder / "rules.yml").write_text(yaml.safe_dump(rule_file_content(groups)))
     every = {"scrape_interval": "250ms", "scrape_timeout": "250ms", "evaluation_interval": "250ms"}
     config = {"global": every, "rule_files": ["rules.yml"], "scrape_configs": jobs}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))

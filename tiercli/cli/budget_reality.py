@@ -27,7 +27,7 @@ def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metr
     from tiercli.cardinality.reality import compare
     from tiercli.clients.prometheus import PrometheusClient
     from tiercli.errors import CheckFailed, InvalidInput
-    from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, look_at_series
+    from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, fetch_series
 
     if prometheus is not None and metrics is not None:
         raise InvalidInput("--prometheus and --metrics cannot be used together", hint="use one of them")
@@ -38,7 +38,7 @@ def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metr
 
     async def look(url: str) -> LiveSeries:
         async with PrometheusClient(url, TIMEOUT_S) as client:
-            return await look_at_series(client, loaded.catalog, scraped)
+            return await fetch_series(client, loaded.catalog, scraped)
 
     exposed = None
     if prometheus is not None:

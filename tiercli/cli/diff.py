@@ -108,22 +108,7 @@ def _of_folder(folder: Path) -> Deployed:
 
 async def _of_prometheus(url: str) -> Deployed:
     from tiercli.clients.prometheus import PrometheusClient
-    from tiercli.output.differences import Deployed, deployed_rule, ours
+    from tiercli.output.differences import deployed_rules
 
     async with PrometheusClient(url, timeout_s=30) as prometheus:
-        rules = await prometheus.rules()
-    things: dict[str, dict[str, dict[str, str]]] = {"alert": {}, "record": {}}
-    for rule in rules:
-        if ours(rule.group):
-            name, parts = deployed_rule(
-                rule.kind,
-                rule.name,
-                rule.expr,
-                rule.group,
-                rule.labels,
-                rule.annotations,
-                rule.for_s,
-                rule.keep_firing_for_s,
-            )
-            things[rule.kind][name] = parts
-    return Deployed(things, tuple(sorted({rule.group for rule in rules if not ours(rule.group)})))
+        return deployed_rules([loaded.rule for loaded in await prometheus.rules()])

@@ -44,50 +44,49 @@ def verify(
     from tiercli.clients.prometheus import PrometheusClient
     from tiercli.errors import CheckFailed
     from tiercli.lint.catalog_checks import further_checks
-    from tiercli.lint.linted import read_rules
-    from tiercli.lint.live.blindness import GeneratedRule, judge_alarms
-    from tiercli.lint.live.looking import Look, look_at
-    from tiercli.output.differences import deployed_tree
+    from tiercli.lint.live.blindness import judge_alarms
+    from tiercli.lint.live.inspection import Inspection, inspect_prometheus
     from tiercli.output.tree import RULES_PATH, render_tree
     from tiercli.rules.deployment import Deployment
+    from tiercli.signals.rule import read_rules
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
     tree = render_tree(loaded, Deployment.production(loaded.catalog), templates or ())
-    rules = [GeneratedRule(rule.kind, rule.name, rule.expr) for rule in read_rules(tree[RULES_PATH], RULES_PATH)]
+    rules = read_rules(tree[RULES_PATH], RULES_PATH)
     if error_console().is_terminal:
         error_console().print(f"[dim]asking {prometheus}[/]", markup=True)
 
-    async def look() -> Look:
+    async def inspect() -> Inspection:
         async with PrometheusClient(prometheus, timeout_s=30) as client:
-            return await look_at(client, loaded.catalog, rules, deployed_tree({RULES_PATH: tree[RULES_PATH]}))
+            return await inspect_prometheus(client, loaded.catalog, rules)
 
-    seen = asyncio.run(look())
-    sights = judge_alarms(rules, seen.seen)
-    blind = [one for one in sights if one.state == "blind"]
+    inspection = asyncio.run(inspect())
+    alarms = judge_alarms(rules, inspection.state)
+    blind = [alarm for alarm in alarms if alarm.state == "blind"]
     if form == "json":
         entries = [
-            {"alarm": one.alarm, "state": one.state, "blind": list(one.blind), "quiet": list(one.quiet)}
-            for one in sights
+            {"alarm": alarm.alarm, "state": alarm.state, "blind": list(alarm.blind), "quiet": list(alarm.quiet)}
+            for alarm in alarms
         ]
-        said = {"prometheus": seen.version, "alarms": entries, "doubts": list(seen.doubts)}
-        typer.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        content = {"prometheus": inspection.version, "alarms": entries, "doubts": list(inspection.doubts)}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
     elif form == "github":
-        for one in blind:
-            typer.echo(f"::error title={one.alarm} is blind::{'; '.join(one.blind)}")
-        for doubt in seen.doubts:
+        for alarm in blind:
+            typer.echo(f"::error title={alarm.alarm} is blind::{'; '.join(alarm.blind)}")
+        for doubt in inspection.doubts:
             typer.echo(f"::warning title=tiercli verify::{doubt}")
     else:
         console = output_console()
-        for one in sights:
-            console.print(f"[{_STYLE[one.state]}]{one.state:<6}[/] {one.alarm}")
-            for reason in (*one.blind, *one.quiet):
+        for alarm in alarms:
+            console.print(f"[{_STYLE[alarm.state]}]{alarm.state:<6}[/] {alarm.alarm}")
+            for reason in (*alarm.blind, *alarm.quiet):
                 console.print(f"         {reason}", markup=False, style="dim")
-        for doubt in seen.doubts:
+        for doubt in inspection.doubts:
             console.print(f"doubt: {doubt}", markup=False, style="yellow")
-        counts = {state: sum(one.state == state for one in sights) for state in _STYLE}
-        console.print(f"{len(sights)} alarms: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+        counts = {state: sum(alarm.state == state for alarm in alarms) for state in _STYLE}
+        console.print(f"{len(alarms)} alarms: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     if blind:
         raise CheckFailed(
-            f"{len(blind)} of {len(sights)} alarms are blind: {', '.join(one.alarm for one in blind)}",
-            hint="load what `tiercli generate` writes, and look at the targets of what has no data",
+            f"{len(blind)} of {len(alarms)} alarms are blind: {', '.join(alarm.alarm for alarm in blind)}",
+            hint="load what `tiercli generate` writes, and check the targets of what has no data",
         )

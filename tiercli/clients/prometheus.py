@@ -10,6 +10,7 @@ from typing import Any
 
 from tiercli.clients.http_api import ApiClient
 from tiercli.durations import format_duration
+from tiercli.signals.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,10 @@ class MetricMetadata:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRule:
-    """A rule as Prometheus has it. Durations are seconds; `group_interval_s` and `group_took_s` are of its group."""
+    """A rule that Prometheus has loaded, and how its evaluation goes. `group_interval_s` and `group_took_s`: of its group,
+    seconds."""
 
-    group: str
-    kind: str  # alert, record
-    name: str
-    expr: str
-    for_s: float
-    keep_firing_for_s: float
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
+    rule: Rule
     health: str
     last_error: str
     group_interval_s: float
@@ -137,14 +132,16 @@ class PrometheusClient(ApiClient):
         with self.reading():
             return [
                 LoadedRule(
-                    group["name"],
-                    "alert" if rule["type"] == "alerting" else "record",
-                    rule["name"],
-                    rule["query"],
-                    float(rule.get("duration") or 0),
-                    float(rule.get("keepFiringFor") or 0),
-                    rule.get("labels") or {},
-                    rule.get("annotations") or {},
+                    Rule(
+                        "alert" if rule["type"] == "alerting" else "record",
+                        rule["name"],
+                        rule["query"],
+                        rule.get("labels") or {},
+                        rule.get("annotations") or {},
+                        float(rule.get("duration") or 0),
+                        float(rule.get("keepFiringFor") or 0),
+                        group["name"],
+                    ),
                     rule.get("health", "unknown"),
                     rule.get("lastError") or "",
                     float(group["interval"]),

@@ -10,28 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tiercli.catalog.document import parse_document
 from tiercli.dashboards.read.queries import resolve_variables
-from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.signals.contract import MetricType
+from tiercli.signals.rule import Rule
 
 Labels = Mapping[str, frozenset[str] | None]
 
 DEFAULT_SCRAPE_S = 60.0  # Prometheus' own, for files that come without a configuration
-
-
-@dataclass(frozen=True, slots=True)
-class LintedRule:
-    """A rule. `lines`: the first and the last that it takes in its file."""
-
-    kind: str  # alert, record
-    name: str
-    expr: str
-    location: Location
-    lines: tuple[int, int]
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +46,7 @@ class Linted:
     """Everything that checks look at. `known`: the series that expressions may read, with their labels; None where nobody
     can say what there is. `types`: of those series that the contract or a binding gives one."""
 
-    rules: tuple[LintedRule, ...] = ()
+    rules: tuple[Rule, ...] = ()
     panels: tuple[LintedPanel, ...] = ()
     boards: Mapping[str, str] = field(default_factory=dict)  # uid → file
     rule_files: tuple[LintedFile, ...] = ()
@@ -73,7 +59,7 @@ class Linted:
     ours: bool = False  # generated from a catalog, not somebody else's
 
     @cached_property
-    def alerts(self) -> tuple[LintedRule, ...]:
+    def alerts(self) -> tuple[Rule, ...]:
         """The alert rules."""
         return tuple(rule for rule in self.rules if rule.kind == "alert")
 
@@ -89,43 +75,6 @@ class Linted:
 
 # There may be ten thousand of these, and nothing can be wrong with them.
 _CONSTANT = re.compile(r"vector\([-+.0-9e]+\)")
-
-
-def read_rules(text: str, name: str) -> list[LintedRule]:
-    """The rules of a Prometheus rule file. Raises InvalidInput when it is none."""
-    document = parse_document(text, name)
-    groups = document.value.get("groups")
-    if not isinstance(groups, list):
-        found = "no list of groups"
-        raise InvalidInput(f"{name} is no rule file", [Problem(document.locate(()), found, "groups: [{name, rules}]")])
-    rules: list[LintedRule] = []
-    starts: list[int] = []
-    for position, group in enumerate(groups):
-        for number, rule in enumerate(group.get("rules") or () if isinstance(group, dict) else ()):
-            kind = "alert" if isinstance(rule, dict) and "alert" in rule else "record"
-            if not isinstance(rule, dict) or not isinstance(rule.get("expr"), (str, int, float)):
-                at = document.locate(("groups", position, "rules", number))
-                raise InvalidInput(f"{name} is no rule file", [Problem(at, "a rule without an expression", "expr")])
-            path = ("groups", position, "rules", number)
-            starts.append(document.locate(path).line)
-            rules.append(
-                LintedRule(
-                    kind,
-                    str(rule.get(kind, "")),
-                    " ".join(str(rule["expr"]).split()),
-                    document.locate((*path, "expr")),
-                    (starts[-1], starts[-1]),
-                    _texts(rule.get("labels")),
-                    _texts(rule.get("annotations")),
-                )
-            )
-    ends = [*(start - 1 for start in starts[1:]), text.count("\n") + 1]
-    return [
-        LintedRule(
-            rule.kind, rule.name, rule.expr, rule.location, (start, max(start, end)), rule.labels, rule.annotations
-        )
-        for rule, start, end in zip(rules, starts, ends, strict=True)
-    ]
 
 
 def read_board(text: str, name: str) -> tuple[str, list[LintedPanel]]:
@@ -178,15 +127,3 @@ def _filled(expr: str) -> str:
 def _line_of(lines: Sequence[str], title: str) -> int:
     wanted = f'"title": {json.dumps(title, ensure_ascii=False)}'
     return next((number for number, line in enumerate(lines, 1) if wanted in line), 1)
-
-
-def _texts(value: object) -> dict[str, str]:
-    return {str(key): str(one) for key, one in value.items()} if isinstance(value, dict) else {}
-
-
-def range_s(text: str) -> float | None:
-    """The seconds of a range selector's duration; None when it is none."""
-    try:
-        return parse_duration(text)
-    except ValueError:
-        return None

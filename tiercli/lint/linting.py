@@ -13,7 +13,7 @@ from tiercli.lint.checks import CHECKS
 from tiercli.lint.comments import COMMENT_CODES, find_silences
 from tiercli.lint.finding import Finding
 from tiercli.lint.interface import Check
-from tiercli.lint.linted import Linted, LintedFile, LintedPanel, LintedRule, read_board, read_rules
+from tiercli.lint.linted import Linted, LintedFile, LintedPanel, read_board
 from tiercli.output.tree import ALERTMANAGER_FILE, PROMETHEUS_FILE, RULES_PATH
 from tiercli.rules.alarm_checks import own_series
 from tiercli.rules.alarm_files import load_alarm_set
@@ -21,6 +21,7 @@ from tiercli.rules.deployment import timing_of
 from tiercli.signals.contract import CONTRACT, MetricType
 from tiercli.signals.expressions import SCRAPE_METRICS, known_series
 from tiercli.signals.recorded import RECORDED
+from tiercli.signals.rule import Rule, read_rules
 from tiercli.signals.sources import catalog_sources
 
 CODES = (*(check.code for check in CHECKS), *COMMENT_CODES)
@@ -67,7 +68,7 @@ def lint_tree(
 def lint_files(rule_paths: Iterable[Path], board_paths: Iterable[Path]) -> Linted:
     """Files that tiercli did not make. What series there are nobody can say, so no series is unknown; the types of those of
     the contract are known. Raises InvalidInput when a file is not what it is said to be."""
-    rules: list[LintedRule] = []
+    rules: list[Rule] = []
     files: list[LintedFile] = []
     for path in rule_paths:
         text = read_text(path)

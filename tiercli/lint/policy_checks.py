@@ -92,7 +92,7 @@ class _Expression:
 
 def _expressions(alarms: AlarmSet, loaded: LoadedCatalog) -> Iterator[_Expression]:
     for records in alarms.canonical.groups.values():
-        yield from (_Expression(record.expr, record=record.record) for record in records)
+        yield from (_Expression(record.expr, record=record.name) for record in records)
     for alarm in alarms.alarms:
         yield from (_Expression(record.expr, record=record.record) for record in alarm.records)
         yield _Expression(alarm.expr, user=alarm.alarm)

@@ -29,11 +29,11 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
     reads: dict[str, frozenset[str]] = {TENANT_BUDGETS: frozenset({TENANT_COST})}  # whose tenants a constant has
     for group in groups.values():
         for record in group:
-            reads[record.record] = reads.get(record.record, frozenset()) | series_read(record.expr)
+            reads[record.name] = reads.get(record.name, frozenset()) | series_read(record.expr)
     reads |= {alarm.alarm: series_read(alarm.expr) for alarm in alarms}
     # Of ten thousand constants only the names are asked for.
     named = dict.fromkeys(constant_names(loaded.catalog), 1)
-    names = named | Counter(record.record for group in groups.values() for record in group)
+    names = named | Counter(record.name for group in groups.values() for record in group)
     return RuleSeries(
         recorded=frozenset(name for name in names if name in RECORDED_BY_NAME),
         constants={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -13,8 +13,8 @@ from typing import Any
 import promql_parser
 
 from tiercli.conventions import CONSTANTS_PIECE, GROUP_PREFIX, NAMESPACE_LABEL
-from tiercli.durations import parse_duration
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, from_yaml
+from tiercli.signals.rule import Rule, read_rules
 
 # A number that stands alone: not part of a name or a duration.
 _NUMBER = re.compile(r"(?<![\w.:])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.:])")
@@ -52,11 +52,7 @@ def deployed_tree(tree: Mapping[str, str]) -> Deployed:
     """The content of a generated tree, or of a part of one."""
     things: dict[str, dict[str, dict[str, str]]] = {}
     if RULES_PATH in tree:
-        things |= {"alert": {}, "record": {}}
-        for group in from_yaml(tree[RULES_PATH])["groups"]:
-            for rule in group["rules"]:
-                kind, name, parts = _rule(group["name"], rule)
-                things[kind][name] = parts
+        things |= rule_things(read_rules(tree[RULES_PATH], RULES_PATH))
     boards = {path: text for path, text in tree.items() if path.startswith("grafana/dashboards/")}
     if boards:
         things["panel"] = {name: parts for path, text in sorted(boards.items()) for name, parts in _panels(path, text)}
@@ -66,25 +62,27 @@ def deployed_tree(tree: Mapping[str, str]) -> Deployed:
     return Deployed(things)
 
 
-def deployed_rule(
-    kind: str,
-    name: str,
-    expr: str,
-    group: str,
-    labels: Mapping[str, str],
-    annotations: Mapping[str, str],
-    for_s: float,
-    keep_firing_for_s: float,
-) -> tuple[str, dict[str, str]]:
-    """A rule as the things of a Deployed have it: its name and its parts."""
-    # In Kubernetes a group of constants may be in pieces, and alerts say their namespace: nothing that was changed.
-    parts = {"expression": normalised(expr), "group": _PIECE.sub("", group)}
-    if kind == "record":
-        return name + _braced(labels), parts
-    parts |= {"for": f"{for_s:g} s", "keep_firing_for": f"{keep_firing_for_s:g} s"}
-    parts |= {f"label {key}": value for key, value in labels.items() if key != NAMESPACE_LABEL}
-    parts |= {f"annotation {key}": value for key, value in annotations.items()}
-    return name, parts
+def deployed_rules(rules: Sequence[Rule]) -> Deployed:
+    """The rules that a Prometheus has loaded: tiercli's groups, and the names of the others."""
+    foreign = sorted({rule.group for rule in rules if not ours(rule.group)})
+    return Deployed(rule_things(rule for rule in rules if ours(rule.group)), tuple(foreign))
+
+
+def rule_things(rules: Iterable[Rule]) -> dict[str, dict[str, dict[str, str]]]:
+    """Rules as the things of a Deployed: alerts and records, by name."""
+    things: dict[str, dict[str, dict[str, str]]] = {"alert": {}, "record": {}}
+    for rule in rules:
+        # In Kubernetes a group of constants may be split, and alerts carry their namespace: neither is a change.
+        parts = {"expression": normalised(rule.expr), "group": _PIECE.sub("", rule.group)}
+        name = rule.name
+        if rule.kind == "record":
+            name += _braced(rule.labels)
+        else:
+            parts |= {"for": f"{rule.for_s:g} s", "keep_firing_for": f"{rule.keep_firing_for_s:g} s"}
+            parts |= {f"label {key}": value for key, value in rule.labels.items() if key != NAMESPACE_LABEL}
+            parts |= {f"annotation {key}": value for key, value in rule.annotations.items()}
+        things[rule.kind][name] = parts
+    return things
 
 
 @lru_cache(maxsize=16384)
@@ -122,21 +120,6 @@ def _numbers(part: str, was: str, becomes: str) -> tuple[str, str, str]:
         return part, was, becomes
     pairs = [(a, b) for a, b in zip(old[1::2], new[1::2], strict=True) if a != b]
     return "threshold", ", ".join(a for a, _ in pairs), ", ".join(b for _, b in pairs)
-
-
-def _rule(group: str, rule: Mapping[str, Any]) -> tuple[str, str, dict[str, str]]:
-    kind = "alert" if "alert" in rule else "record"
-    name, parts = deployed_rule(
-        kind,
-        rule[kind],
-        str(rule["expr"]),
-        group,
-        rule.get("labels") or {},
-        rule.get("annotations") or {},
-        parse_duration(rule.get("for", "0s")),
-        parse_duration(rule.get("keep_firing_for", "0s")),
-    )
-    return kind, name, parts
 
 
 def _panels(path: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:

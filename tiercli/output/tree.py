@@ -37,6 +37,7 @@ from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
 from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.expressions import check_expression
+from tiercli.signals.rule import RuleGroup, rule_file_content
 from tiercli.signals.timing import Timing
 
 PROMETHEUS_FILE = "prometheus/prometheus.yml"
@@ -56,7 +57,7 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     alarms = alarm_set.alarms
     rule_groups = build_rule_groups(loaded, timing, alarms, alarm_set.canonical)
     tree = render_servers(loaded, deployment, alarms, rule_groups)
-    tree[f"{TESTS_FOLDER}/{ALERT_RULES_FILE}"] = to_yaml(build_tested_rules(catalog, alarms, timing))
+    tree[f"{TESTS_FOLDER}/{ALERT_RULES_FILE}"] = to_yaml(rule_file_content(build_tested_rules(catalog, alarms, timing)))
     for alarm in alarms:
         tree[f"{TESTS_FOLDER}/{alarm.alarm}_test.yml"] = to_yaml(build_unit_tests(catalog, alarms, alarm, timing))
         tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, timing)
@@ -76,14 +77,14 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
 
 
 def _counter_tests(
-    catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing, rule_groups: Mapping[str, Any]
+    catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing, rule_groups: Sequence[RuleGroup]
 ) -> dict[str, str]:
     tree: dict[str, str] = {}
     for alarm in alarms:
         if alarm.counters:
             # A rule file for each alarm: promtool evaluates everything that it loads, thousands of times.
             rules, file = build_counted_rules(rule_groups, alarm), f"{alarm.alarm}_counters_rules.yml"
-            tree[f"{TESTS_FOLDER}/{file}"] = to_yaml(rules)
+            tree[f"{TESTS_FOLDER}/{file}"] = to_yaml(rule_file_content(rules))
             tests = build_counter_tests(catalog, alarm, timing, rules, file)
             tree[f"{TESTS_FOLDER}/{alarm.alarm}_counters_test.yml"] = to_yaml(tests)
     return tree
@@ -105,13 +106,13 @@ def render_servers(
     loaded: LoadedCatalog,
     deployment: Deployment,
     alarms: tuple[Alarm, ...],
-    rule_groups: Mapping[str, Any] | None = None,
+    rule_groups: Sequence[RuleGroup] | None = None,
 ) -> dict[str, str]:
     """The files that Prometheus and Alertmanager read, which a sandbox starts with. `rule_groups`: if they are already built."""
     catalog = loaded.catalog
     return {
         PROMETHEUS_FILE: to_yaml(build_prometheus(catalog, deployment)),
-        RULES_PATH: to_yaml(rule_groups or build_rule_groups(loaded, deployment.timing, alarms)),
+        RULES_PATH: to_yaml(rule_file_content(rule_groups or build_rule_groups(loaded, deployment.timing, alarms))),
         ALERTMANAGER_FILE: to_yaml(build_alertmanager(catalog, alarms, deployment)),
     }
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from tiercli.catalog.field_types import Duration, Model
+from tiercli.signals.rule import Rule, recording_rule
 
 AlarmSeverity = Literal["page", "notify", "trend", "heartbeat"]
-
-
-def on_one_line(text: str) -> str:
-    """`text` with every run of white space as one space: none of ours stands inside a string literal."""
-    return re.sub(r"\s+", " ", text).strip()
 
 
 class Threshold(Model):
@@ -123,16 +118,15 @@ class CounterCase(Model):
 
 
 class Record(Model):
-    """One recording rule: a series of signals/recorded.py, or one of the alarm's own."""
+    """A recording rule as a file writes it: of a series in signals/recorded.py, or of the alarm's own."""
 
     record: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
     expr: str
     labels: dict[str, str] = {}
 
-    @field_validator("expr")
-    @classmethod
-    def _one_line(cls, value: str) -> str:
-        return on_one_line(value)
+    def rule(self) -> Rule:
+        """The rule that the file describes."""
+        return recording_rule(self.record, self.expr, self.labels)
 
 
 class RecordFile(Model):
@@ -185,4 +179,4 @@ class Alarm(Model):
     @field_validator("expr", "departure", "fills", "summary", "description")
     @classmethod
     def _on_one_line(cls, value: str | None) -> str | None:
-        return on_one_line(value) if value is not None else None
+        return " ".join(value.split()) if value is not None else None

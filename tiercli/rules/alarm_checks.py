@@ -13,13 +13,14 @@ from tiercli.catalog.names import unknown_name
 from tiercli.conventions import HEARTBEAT, threshold_series
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Problem
-from tiercli.rules.alarm import PROOFS, Alarm, Record
+from tiercli.rules.alarm import PROOFS, Alarm
 from tiercli.rules.alarm_templates import VALUE_FORMATS
 from tiercli.rules.policies import series_of_policies
 from tiercli.signals.contract import DURATION_BUCKETS
 from tiercli.signals.expressions import Series, check_expression, expression_labels, series_labels
 from tiercli.signals.panels import PANELS
 from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.rule import Rule
 
 _ANNOTATIONS = ("summary", "description", "action", "sla")
 
@@ -210,12 +211,12 @@ def _proofs(file: AlarmFile) -> Iterator[Problem]:
             )
 
 
-def check_records(document: Document, records: Sequence[tuple[KeyPath, Record]], more: Series | None = None) -> None:
+def check_records(document: Document, records: Sequence[tuple[KeyPath, Rule]], more: Series | None = None) -> None:
     """Raise InvalidInput unless each record is of a series that is to be recorded, and yields its labels. `more` are
     series that the expressions may read beside the canonical ones."""
     problems: list[Problem] = []
     for path, record in records:
-        name, expr = record.record, record.expr
+        name, expr = record.name, record.expr
         if name not in RECORDED_BY_NAME:
             problems.append(unknown_name("recorded series", name, RECORDED_BY_NAME, document.locate(path, key=True)))
             continue

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from tiercli.catalog.model import Catalog, Tenant
-from tiercli.rules.alarm import Record
 from tiercli.rules.thresholds import number
 from tiercli.signals.label_policy import metric_policies
+from tiercli.signals.rule import Rule, recording_rule
 
 # All of them, also those of which a catalog has none.
 CONSTANT_SERIES = frozenset(
@@ -33,11 +33,11 @@ SEVERAL_ZONES = "several"
 _TOKENS_PER_PRICE = 1_000_000
 
 
-def constant_records(catalog: Catalog) -> Iterator[Record]:
+def constant_records(catalog: Catalog) -> Iterator[Rule]:
     """A recording rule for each constant of `catalog`."""
     for provider, region in catalog.provider_regions():
         labels = {"provider": provider, "region": region, "tier": catalog.providers[provider].tier}
-        yield Record(record="tier:provider:info", expr="vector(1)", labels=labels)
+        yield recording_rule("tier:provider:info", "vector(1)", labels)
     yield _constant("tier:gateway:expected_instances:count", len(catalog.gateway.targets))
     for name, deployment in catalog.gateway.deployments.items():
         yield _constant("tier:gateway:deployment_info", 1, deployment=name, **deployment.model_dump())
@@ -57,10 +57,10 @@ def constant_records(catalog: Catalog) -> Iterator[Record]:
 def constant_names(catalog: Catalog) -> set[str]:
     """The series of constant_records."""
     few = catalog.model_copy(update={"tenants": dict(islice(catalog.tenants.items(), 1))})
-    return {record.record for record in constant_records(few)}
+    return {record.name for record in constant_records(few)}
 
 
-def _budgets(catalog: Catalog) -> Iterator[Record]:
+def _budgets(catalog: Catalog) -> Iterator[Rule]:
     groups = metric_policies(catalog)[TENANT_COST].recorded
     rest: list[Tenant] = []
     for name, tenant in catalog.tenants.items():
@@ -76,7 +76,7 @@ def _budgets(catalog: Catalog) -> Iterator[Record]:
         )
 
 
-def _prices(catalog: Catalog) -> Iterator[Record]:
+def _prices(catalog: Catalog) -> Iterator[Rule]:
     for provider, models in catalog.price_book.models.items():
         for model, price in models.items():
             for direction, usd in price.model_dump(exclude_none=True).items():
@@ -84,7 +84,7 @@ def _prices(catalog: Catalog) -> Iterator[Record]:
                 yield _constant("tier:provider:price_usd_per_token", usd / _TOKENS_PER_PRICE, **labels)
 
 
-def _servers(catalog: Catalog) -> Iterator[Record]:
+def _servers(catalog: Catalog) -> Iterator[Rule]:
     gpus: dict[tuple[str, str], int] = {}
     for provider, name, server in catalog.servers():
         gpus[provider, server.region] = gpus.get((provider, server.region), 0) + server.gpus
@@ -95,5 +95,5 @@ def _servers(catalog: Catalog) -> Iterator[Record]:
         yield _constant("tier:provider:gpu_cost_usd:rate", usd_per_s, provider=provider, region=region)
 
 
-def _constant(record: str, value: float, **labels: str) -> Record:
-    return Record(record=record, expr=f"vector({number(value)})", labels=labels)
+def _constant(name: str, value: float, **labels: str) -> Rule:
+    return recording_rule(name, f"vector({number(value)})", labels)

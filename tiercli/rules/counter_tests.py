@@ -7,7 +7,7 @@ them. Constants, of which there may be ten thousand, are loaded only where an al
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tiercli.catalog.model import Catalog
@@ -16,6 +16,7 @@ from tiercli.rules.alarm import Alarm, CounterCase, CounterSeries
 from tiercli.rules.policies import Policies
 from tiercli.rules.unit_tests import expected_alerts
 from tiercli.signals.expressions import series_read
+from tiercli.signals.rule import RuleGroup
 from tiercli.signals.timing import Timing
 
 STEP_S = 15
@@ -25,34 +26,31 @@ GAP_S = 120
 _SETTLED_S = 360
 
 
-def build_counted_rules(rule_groups: Mapping[str, Any], alarm: Alarm) -> dict[str, Any]:
-    """An alarm's rule out of a rule file, and every recording rule that it rests on, in their groups and order."""
-    rules = [rule for group in rule_groups["groups"] for rule in group["rules"]]
-    needed: set[str] = set()
-    waiting = [rule["expr"] for rule in rules if rule.get("alert") == alarm.alarm]
-    waiting += [record.expr for record in alarm.records]
+def build_counted_rules(groups: Sequence[RuleGroup], alarm: Alarm) -> list[RuleGroup]:
+    """An alarm's rule out of `groups`, and every recording rule that it rests on, in their groups and order."""
+    records: dict[str, list[str]] = {}
+    for rule in (rule for group in groups for rule in group.rules):
+        records.setdefault(rule.name, []).append(rule.expr)
+    needed = {alarm.alarm}
+    waiting = [*records.get(alarm.alarm, ()), *(record.expr for record in alarm.records)]
     while waiting:
         new = series_read(waiting.pop()) - needed
         needed |= new
-        waiting += [rule["expr"] for rule in rules if rule.get("record") in new]
-    groups = []
-    for group in rule_groups["groups"]:
-        kept = [rule for rule in group["rules"] if rule.get("record") in needed or rule.get("alert") == alarm.alarm]
-        if kept:
-            groups.append({**group, "rules": kept})
-    return {"groups": groups}
+        waiting += [expr for name in new for expr in records.get(name, ())]
+    kept = [(group, tuple(rule for rule in group.rules if rule.name in needed)) for group in groups]
+    return [group._replace(rules=rules) for group, rules in kept if rules]
 
 
 def build_counter_tests(
-    catalog: Catalog, subject: Alarm, timing: Timing, rules: Mapping[str, Any], rules_file: str
+    catalog: Catalog, subject: Alarm, timing: Timing, groups: Sequence[RuleGroup], rules_file: str
 ) -> dict[str, Any]:
-    """promtool's test file for an alarm's counter cases. `rules`: what the file `rules_file` holds, with this alarm."""
+    """promtool's test file for an alarm's counter cases. `groups`: what the file `rules_file` holds, with this alarm."""
     policies = Policies(catalog, subject, timing)
     held_s = math.ceil(policies.longest_s / STEP_S) * STEP_S
     return {
         "rule_files": [rules_file],
         "evaluation_interval": format_duration(STEP_S),
-        "group_eval_order": [group["name"] for group in rules["groups"]],
+        "group_eval_order": [group.name for group in groups],
         "tests": [_test(case, subject, policies, held_s, catalog) for case in subject.counters],
     }
 

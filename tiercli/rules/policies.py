@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from tiercli.catalog.model import AlarmSettings, Catalog, Override
 from tiercli.conventions import HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL, policy_series
 from tiercli.durations import format_duration, parse_duration
-from tiercli.rules.alarm import Alarm, Record
+from tiercli.rules.alarm import Alarm
 from tiercli.rules.thresholds import covers, joined, label_sets, number, overrides_of
 from tiercli.signals.promql import quote
+from tiercli.signals.rule import Rule, recording_rule
 from tiercli.signals.timing import Timing
 
 _CARRIED = (SEVERITY_LABEL, OWNER_LABEL)
@@ -87,26 +88,26 @@ class Policies:
         identity = ", ".join(self._alarm.identity)
         return f" or on ({identity}) ".join([*choices, plain])
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[Rule]:
         """The constants that `expr` joins, and since when the condition has held for whom `for` differs."""
         for override in self._who:
             policy = self._policy(override)
             labels = {**override.labels(), SEVERITY_LABEL: policy.severity, OWNER_LABEL: policy.owner}
-            yield Record(record=policy_series(self._alarm.alarm), expr="vector(1)", labels=labels)
+            yield recording_rule(policy_series(self._alarm.alarm), "vector(1)", labels)
         for override in self._wait:
             if override.for_ is not None:
                 extra = self._configured_s(override.for_) - min(self._waits_s())
                 series = policy_series(self._alarm.alarm, _WAIT)
-                yield Record(record=series, expr=f"vector({number(extra)})", labels=override.labels())
+                yield recording_rule(series, f"vector({number(extra)})", override.labels())
 
-    def since(self) -> Record | None:
+    def since(self) -> Rule | None:
         """When the condition began to hold, as Unix seconds: it reads itself, as it was at the last evaluation."""
         if not self._wait:
             return None
         name = policy_series(self._alarm.alarm, _SINCE)
         on = f"on ({', '.join(self._alarm.identity)})"
         expr = self._alarm.expr
-        return Record(record=name, expr=f"({name} and {on} ({expr})) or {on} (0 * ({expr}) + time())")
+        return recording_rule(name, f"({name} and {on} ({expr})) or {on} (0 * ({expr}) + time())")
 
     def _waiting(self, expr: str) -> str:
         if not self._wait:

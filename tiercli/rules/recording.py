@@ -14,7 +14,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.shape import load_model
 from tiercli.resources import resource_folder
-from tiercli.rules.alarm import Alarm, Record, RecordFile
+from tiercli.rules.alarm import Alarm, RecordFile
 from tiercli.rules.alarm_checks import check_records
 from tiercli.rules.alarm_templates import compiled_template, record_context
 from tiercli.rules.constants import CONSTANT_SERIES, constant_records
@@ -25,6 +25,7 @@ from tiercli.signals.bindings import bound_expressions, read_binding
 from tiercli.signals.expressions import series_read
 from tiercli.signals.promql import quote
 from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.rule import Rule, recording_rule
 from tiercli.signals.sources import BoundSource, catalog_sources
 from tiercli.signals.timing import Timing
 
@@ -40,7 +41,7 @@ class CanonicalRecords:
     """The canonical layer of one catalog, by group. `intervals`: of the groups that are not evaluated at the common
     one, as estate time. `unbound`: why a series of signals/recorded.py is not there."""
 
-    groups: dict[str, list[Record]]
+    groups: dict[str, list[Rule]]
     intervals: dict[str, str] = field(default_factory=dict)
     unbound: dict[str, str] = field(default_factory=dict)
 
@@ -55,23 +56,21 @@ def build_records(
     timing: Timing,
     alarms: tuple[Alarm, ...],
     canonical: CanonicalRecords | None = None,
-    constants: Iterable[Record] | None = None,
-) -> dict[str, list[Record]]:
+    constants: Iterable[Rule] | None = None,
+) -> dict[str, list[Rule]]:
     """Recording rules by group, in the order in which they read each other; `constants` in place of the catalog's own.
 
     Raises InvalidInput when a binding is unknown, or when a record is not sound.
     """
     canonical = canonical or canonical_records(loaded, timing)
-    groups: dict[str, list[Record]] = {
-        "meta": list(constant_records(loaded.catalog) if constants is None else constants)
-    }
+    groups: dict[str, list[Rule]] = {"meta": list(constant_records(loaded.catalog) if constants is None else constants)}
     for alarm in alarms:
         groups["meta"] += threshold_records(loaded.catalog, alarm)
         groups["meta"] += Policies(loaded.catalog, alarm, timing).records()
     for group, records in canonical.groups.items():
         groups.setdefault(group, []).extend(records)
     for alarm in alarms:
-        groups.setdefault(alarm.group, []).extend(alarm.records)
+        groups.setdefault(alarm.group, []).extend(record.rule() for record in alarm.records)
         since = Policies(loaded.catalog, alarm, timing).since()
         groups[alarm.group] += [since] if since is not None else []
     return groups
@@ -80,21 +79,20 @@ def build_records(
 def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords:
     """What the sources of the catalog yield, and what can be derived from it. Raises InvalidInput as build_records."""
     sources = catalog_sources(loaded)
-    groups: dict[str, list[Record]] = {"gateway": [], "provider": []}
+    groups: dict[str, list[Rule]] = {"gateway": [], "provider": []}
     for record in _bound_records(sources, timing, loaded.catalog):
-        groups.setdefault(_group_of(record.record), []).append(record)
-    there = {record.record for records in groups.values() for record in records} | CONSTANT_SERIES
+        groups.setdefault(_group_of(record.name), []).append(record)
+    recorded = {record.name for records in groups.values() for record in records} | CONSTANT_SERIES
     unbound = {
         name: _why_unbound(name, sources)
         for name, series in RECORDED_BY_NAME.items()
-        if series.primitive and name not in there
+        if series.primitive and name not in recorded
     }
     unbound |= _withheld(sources)
     files = [load_record_file(path.name, timing, loaded) for path in record_paths()]
-    derived = [record for file in files for record in file.records]
-    kept = _with_inputs(derived, unbound)
-    for file in files:
-        groups.setdefault(file.group, []).extend(record for record in file.records if id(record) in kept)
+    derived = [(file.group, record.rule()) for file in files for record in file.records]
+    for group, record in _with_inputs(derived, unbound):
+        groups.setdefault(group, []).append(record)
     intervals = {file.group: file.interval for file in files if file.interval is not None}
     intervals[_USAGE_GROUP] = _USAGE_INTERVAL
     return CanonicalRecords({name: records for name, records in groups.items() if records}, intervals, unbound)
@@ -113,61 +111,56 @@ def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> Record
     file = load_model(document, RecordFile)
     check_records(
         document,
-        [(("records", position, "expr"), record) for position, record in enumerate(file.records)],
+        [(("records", position, "expr"), record.rule()) for position, record in enumerate(file.records)],
     )
     return file
 
 
-def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog) -> list[Record]:
+def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog) -> list[Rule]:
     """What each source yields. A console's provider is left out of what the gateway says; local servers speak for
     themselves, and the gateway for them only where they do not."""
     measured = [source.provider for source in sources if source.provider is not None]
-    records: list[Record] = []
+    records: list[Rule] = []
     of_servers: set[str] = set()
-    for source in sorted(sources, key=lambda one: one.binding.kind == "gateway"):
+    for source in sorted(sources, key=lambda source: source.binding.kind == "gateway"):
         binding = source.binding
         expressions = bound_expressions(binding, timing, source.job, catalog.service_level.latency_seconds)
-        bound = [Record(record=name, expr=expr) for name, expr in expressions.items()]
+        bound = [recording_rule(name, expr) for name, expr in expressions.items()]
         document = read_binding(binding.source)
-        check_records(document, [(("signals", one.record), one) for one in bound], binding.exposed_series())
+        check_records(document, [(("signals", record.name), record) for record in bound], binding.exposed_series())
         for record in bound:
-            if RECORDED_BY_NAME[record.record].bound_to == "servers":
+            if RECORDED_BY_NAME[record.name].bound_to == "servers":
                 if binding.kind == "servers":
-                    of_servers.add(record.record)
-                elif record.record in of_servers:
+                    of_servers.add(record.name)
+                elif record.name in of_servers:
                     continue
             if source.name == "gateway":
                 record = group_tenants(record, catalog)
-            if source.name == "gateway" and "provider" in RECORDED_BY_NAME[record.record].labels:
+            if source.name == "gateway" and "provider" in RECORDED_BY_NAME[record.name].labels:
                 record = _without(record, measured)
             records.append(record)
     return records
 
 
-def _without(record: Record, providers: list[str]) -> Record:
+def _without(record: Rule, providers: list[str]) -> Rule:
     expr = record.expr
     for provider in providers:
         named = quote(provider.replace("$", "$$"))
         expr = f'({expr}) unless on (provider) label_replace(vector(1), "provider", {named}, "", "")'
-    return Record(record=record.record, expr=expr)
+    return recording_rule(record.name, expr)
 
 
-def _with_inputs(records: list[Record], unbound: dict[str, str]) -> set[int]:
-    """The ids of the records whose inputs are there; `unbound` gains the series of which none is left."""
-    kept = {id(record) for record in records if record.record not in unbound}
+def _with_inputs(records: list[tuple[str, Rule]], unbound: dict[str, str]) -> list[tuple[str, Rule]]:
+    """The (group, record) pairs whose inputs exist; `unbound` gains every series that no remaining record records."""
+    kept = [(group, record) for group, record in records if record.name not in unbound]
     while True:
-        gone: dict[str, str] = {}
-        for record in records:
-            if id(record) in kept:
-                missing = [name for name in series_read(record.expr) if name in unbound]
-                if missing:
-                    kept.discard(id(record))
-                    gone[record.record] = unbound[missing[0]]
-        left = {record.record for record in records if id(record) in kept}
-        lost = {name: why for name, why in gone.items() if name not in left}
-        unbound |= lost
-        if not gone:
+        missing = [[name for name in series_read(record.expr) if name in unbound] for _, record in kept]
+        dropped = {record.name: unbound[names[0]] for (_, record), names in zip(kept, missing, strict=True) if names}
+        if not dropped:
             return kept
+        kept = [pair for pair, names in zip(kept, missing, strict=True) if not names]
+        remaining = {record.name for _, record in kept}
+        unbound |= {name: why for name, why in dropped.items() if name not in remaining}
 
 
 def _withheld(sources: list[BoundSource]) -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 from tiercli.catalog.model import Catalog
-from tiercli.rules.alarm import Record
 from tiercli.signals.bindings import CANONICAL_BINDING, bound_expressions, known_binding
 from tiercli.signals.contract import METRICS_BY_NAME
 from tiercli.signals.expressions import series_read
 from tiercli.signals.label_policy import TENANT, metric_policies
 from tiercli.signals.promql import any_of, quote
 from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.rule import Rule, recording_rule
 from tiercli.signals.timing import Timing
 
 _OWN = "own_name"
@@ -19,16 +19,16 @@ _OWN = "own_name"
 _FULLEST = frozenset({"tier:tenant:quota_fill:ratio"})
 
 
-def group_tenants(record: Record, catalog: Catalog) -> Record:
+def group_tenants(record: Rule, catalog: Catalog) -> Rule:
     """`record`, with tenants that are grouped by rules added up under one name. Calls of nobody known stay without one."""
-    labels = RECORDED_BY_NAME[record.record].labels
+    labels = RECORDED_BY_NAME[record.name].labels
     if TENANT not in labels or not any(entry.where == "rules" for entry in catalog.cardinality.policy):
         return record
-    policies = [metric_policies(catalog)[metric] for metric in _metrics_of(record.record)]
+    policies = [metric_policies(catalog)[metric] for metric in _metrics_of(record.name)]
     policy = next((one for one in policies if one.recorded is not None and one.groups is None), None)
     if policy is None or policy.recorded is None:
         return record
-    operator = "max" if record.record in _FULLEST else "sum"
+    operator = "max" if record.name in _FULLEST else "sum"
     others = [label for label in labels if label != TENANT]
     kept = quote(f"({any_of(sorted(policy.recorded.kept))}|)")
     rest = quote(policy.recorded.rest.replace("$", "$$"))
@@ -38,7 +38,7 @@ def group_tenants(record: Record, catalog: Catalog) -> Record:
     named = (
         f'label_replace(label_replace({summed}, "{TENANT}", {rest}, "{_OWN}", ""), "{TENANT}", "$1", "{_OWN}", "=(.*)")'
     )
-    return Record(record=record.record, expr=f"{operator} by ({', '.join(labels)}) ({named})")
+    return recording_rule(record.name, f"{operator} by ({', '.join(labels)}) ({named})")
 
 
 @cache

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tiercli.catalog.model import OVERRIDE_LABELS, AlarmSettings, Catalog, Override
 from tiercli.conventions import threshold_series
-from tiercli.rules.alarm import Alarm, Record, Threshold
+from tiercli.rules.alarm import Alarm, Threshold
 from tiercli.signals.promql import matcher
+from tiercli.signals.rule import Rule, recording_rule
 
 
 def limits_of(catalog: Catalog, alarm: str, thresholds: Mapping[str, Threshold]) -> dict[str, float]:
@@ -40,15 +41,15 @@ def threshold_of(
     return limits[threshold] if best is None else best.thresholds[threshold]
 
 
-def threshold_records(catalog: Catalog, alarm: Alarm) -> Iterator[Record]:
+def threshold_records(catalog: Catalog, alarm: Alarm) -> Iterator[Rule]:
     """A constant for each override of each threshold: neither these nor the alert rules grow with the catalog."""
     for threshold in sorted(overridden_thresholds(catalog, alarm.alarm)):
         for override in overrides_of(catalog, alarm.alarm):
             if threshold in override.thresholds:
-                yield Record(
-                    record=threshold_series(alarm.alarm, threshold),
-                    expr=f"vector({number(override.thresholds[threshold])})",
-                    labels=override.labels(),
+                yield recording_rule(
+                    threshold_series(alarm.alarm, threshold),
+                    f"vector({number(override.thresholds[threshold])})",
+                    override.labels(),
                 )
 
 

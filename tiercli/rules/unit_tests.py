@@ -14,13 +14,14 @@ from typing import Any
 from tiercli.catalog.model import OVERRIDE_LABELS, Catalog
 from tiercli.conventions import GROUP_PREFIX, HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL, policy_series
 from tiercli.durations import format_duration, parse_duration
-from tiercli.rules.alarm import Alarm, Case, CaseAlert, CaseSeries, Record
+from tiercli.rules.alarm import Alarm, Case, CaseAlert, CaseSeries
 from tiercli.rules.alerting import alert_annotations, alert_labels, build_alert_rule
 from tiercli.rules.go_templates import expand_template
 from tiercli.rules.policies import Policies
 from tiercli.rules.thresholds import number, threshold_records
 from tiercli.signals.expressions import series_labels
 from tiercli.signals.promql import selector
+from tiercli.signals.rule import Rule, RuleGroup
 from tiercli.signals.timing import Timing
 
 ALERT_RULES_FILE = "alerts.yml"
@@ -33,13 +34,12 @@ LATER_STEPS = 8
 LEAST_S = 330
 
 
-def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing) -> dict[str, Any]:
+def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing) -> list[RuleGroup]:
     """The alert rules of the rule file, and nothing else: what the unit tests load."""
-    groups = []
-    for name in dict.fromkeys(alarm.group for alarm in alarms):
-        rules = [build_alert_rule(catalog, alarm, timing) for alarm in alarms if alarm.group == name]
-        groups.append({"name": f"{GROUP_PREFIX}-{name}", "rules": rules})
-    return {"groups": groups}
+    rules: dict[str, list[Rule]] = {}
+    for alarm in alarms:
+        rules.setdefault(alarm.group, []).append(build_alert_rule(catalog, alarm, timing))
+    return [RuleGroup(f"{GROUP_PREFIX}-{name}", tuple(group)) for name, group in rules.items()]
 
 
 def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm, timing: Timing) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _moments(case: Case, alarm: Alarm, step_s: int, held_steps: int) -> Iterator
     yield _last_step(alarm, step_s, held_steps), later
 
 
-def _inputs(case: Case, constants: list[Record], held_steps: int, last_step: int) -> list[dict[str, str]]:
+def _inputs(case: Case, constants: list[Rule], held_steps: int, last_step: int) -> list[dict[str, str]]:
     change_at = held_steps if case.changes == "early" else held_steps + 1
     inputs = [{"series": one.series, "values": _values(one, change_at, last_step)} for one in case.series]
     # The thresholds that the catalog records for whom the case is about.
@@ -132,7 +132,7 @@ def _inputs(case: Case, constants: list[Record], held_steps: int, last_step: int
         whom = {label: value for label, value in record.labels.items() if label in OVERRIDE_LABELS}
         if any(whom.items() <= labels.items() for labels in about):
             value = record.expr.removeprefix("vector(").removesuffix(")")
-            inputs.append({"series": selector(record.record, record.labels), "values": f"{value}x{last_step}"})
+            inputs.append({"series": selector(record.name, record.labels), "values": f"{value}x{last_step}"})
     return inputs
 
 

@@ -77,7 +77,7 @@ async def _rules(plan: LivePlan) -> list[Problem]:
     """What Prometheus has in place of the alarms that the drill is about."""
     access = plan.prometheus
     async with PrometheusClient(access.url, headers=access.headers, verify=access.verify) as client:
-        loaded = {rule.name: rule for rule in await client.rules() if rule.kind == "alert"}
+        loaded = {one.rule.name: one.rule for one in await client.rules() if one.rule.kind == "alert"}
     alarms = {alarm.alarm: alarm for alarm in plan.estate.alarms}
     problems = []
     for name in dict.fromkeys((*(one.alert for one in plan.spec.expect), WATCHDOG)):

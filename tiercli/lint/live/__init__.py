@@ -1,1 +1,1 @@
-"""What a live Prometheus has of what the rules read."""
+"""A running Prometheus compared with the generated rules: what data it has, and which alarms cannot see."""

@@ -1,13 +1,13 @@
-"""Which alarms are blind on a running Prometheus: without data, not loaded as generated, or without the past they need.
+"""Which alarms are blind on a running Prometheus: inputs without data, rules not loaded as generated, retention too short.
 
-An alarm sees when every series that its expression needs is there. What a series is needed for follows from the expression:
-of `a or b` one is enough, what stands right of `unless` may be missing. A series that counts what may never happen is quiet,
-not missing, unless its targets do not expose the metric at all.
+An alarm sees when every series that its expression needs has data. What it needs follows from the expression: either side of
+`a or b` is enough, and the right side of `unless` may be missing. A series that counts rare events is quiet, not missing,
+as long as its targets expose the metric.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
@@ -18,28 +18,20 @@ from tiercli.durations import parse_duration
 from tiercli.lint.parsed import parse, walk
 from tiercli.signals.expressions import series_read
 from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.rule import Rule
 
 State = Literal["sees", "quiet", "blind"]
-# Prometheus' own retention when nothing is said.
+# Prometheus' default retention.
 DEFAULT_RETENTION_S = 15 * 86_400
-# A month to date needs the whole month, and the time that it takes somebody to look at it (dashboards.md).
+# A month to date needs the whole month, and time for somebody to look at it afterwards.
 MONTH_S = 28 * 86_400
 MONTH_NEEDS_S = 45 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class GeneratedRule:
-    """A rule as it should be loaded."""
-
-    kind: str
-    name: str
-    expr: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a Prometheus shows. `series`: names that have data; `exposed`: names that its targets know, with data or not;
-    `unlike`: by rule, how it differs from the generated one; `failing`: by rule, its last error."""
+class PrometheusState:
+    """`series`: names that have data; `exposed`: names that the targets expose, with data or not; `unlike`: by rule, how it
+    differs from the generated one; `failing`: by rule, its last error; `alertmanagers`: how many are connected."""
 
     series: frozenset[str]
     exposed: frozenset[str]
@@ -50,8 +42,8 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What becomes of one alarm there: why it is blind, and what is quiet."""
+class Visibility:
+    """Whether one alarm could fire: why it is blind, and which of its inputs are quiet."""
 
     alarm: str
     state: State
@@ -59,93 +51,97 @@ class Sight:
     quiet: tuple[str, ...] = ()
 
 
-def judge_alarms(rules: Sequence[GeneratedRule], seen: Seen) -> list[Sight]:
-    """Each alert of `rules`, in their order."""
+def judge_alarms(rules: Sequence[Rule], prometheus: PrometheusState) -> list[Visibility]:
+    """The visibility of each alert of `rules`, in their order."""
     records: dict[str, list[str]] = {}
     for rule in rules:
         if rule.kind == "record":
             records.setdefault(rule.name, []).append(rule.expr)
-    sights = []
-    for rule in rules:
-        if rule.kind != "alert":
-            continue
-        quiet: dict[str, None] = {}
-        blind = list(dict.fromkeys(_missing(rule.expr, records, seen, quiet)))
-        read = _all_read(rule.expr, records)
-        blind += seen.unlike.get(rule.name, ())
-        for name in (rule.name, *sorted(read)):
-            if name in seen.failing:
-                blind.append(f"{name} fails to evaluate: {seen.failing[name]}")
-            if name != rule.name:
-                blind += [f"{name} {said}" for said in seen.unlike.get(name, ())]
-        needed_s = max((_reach_s(expr) for name in read for expr in records.get(name, ())), default=0.0)
-        needed_s = max(needed_s, _reach_s(rule.expr))
-        needed_s = MONTH_NEEDS_S if needed_s >= MONTH_S else needed_s
-        if needed_s > seen.retention_s:
-            blind.append(
-                f"it looks {needed_s / 86_400:.3g} days back, and samples are kept for {seen.retention_s / 86_400:.3g}"
-            )
-        if not seen.alertmanagers:
-            blind.append("no Alertmanager is connected")
-        state: State = "blind" if blind else "quiet" if quiet else "sees"
-        sights.append(Sight(rule.name, state, tuple(dict.fromkeys(blind)), tuple(quiet)))
-    return sights
+    return [_judge(rule, records, prometheus) for rule in rules if rule.kind == "alert"]
 
 
-def names_to_ask(rules: Sequence[GeneratedRule]) -> list[str]:
-    """Every series name that the rules read, to be asked for."""
+def _judge(rule: Rule, records: Mapping[str, list[str]], prometheus: PrometheusState) -> Visibility:
+    quiet: dict[str, None] = {}
+    blind = list(_missing(rule.expr, records, prometheus, quiet))
+    inputs = _all_read(rule.expr, records)
+    blind += prometheus.unlike.get(rule.name, ())
+    for name in (rule.name, *sorted(inputs)):
+        if name in prometheus.failing:
+            blind.append(f"{name} fails to evaluate: {prometheus.failing[name]}")
+        if name != rule.name:
+            blind += [f"{name} {difference}" for difference in prometheus.unlike.get(name, ())]
+    needed_s = max(_reach_s(expr) for expr in (rule.expr, *(expr for name in inputs for expr in records.get(name, ()))))
+    needed_s = MONTH_NEEDS_S if needed_s >= MONTH_S else needed_s
+    if needed_s > prometheus.retention_s:
+        kept = f"{prometheus.retention_s / 86_400:.3g}"
+        blind.append(f"it looks {needed_s / 86_400:.3g} days back, and samples are kept for {kept}")
+    if not prometheus.alertmanagers:
+        blind.append("no Alertmanager is connected")
+    state: State = "blind" if blind else "quiet" if quiet else "sees"
+    return Visibility(rule.name, state, tuple(dict.fromkeys(blind)), tuple(quiet))
+
+
+def series_needed(rules: Sequence[Rule]) -> list[str]:
+    """Every series name that the rules read."""
     return sorted({name for rule in rules for name in series_read(rule.expr)})
 
 
-def _missing(expr: str, records: Mapping[str, list[str]], seen: Seen, quiet: dict[str, None]) -> Iterator[str]:
-    for name in _needed(parse(expr), seen.series):
-        if name in seen.series or name == "ALERTS":
+def _missing(
+    expr: str, records: Mapping[str, list[str]], prometheus: PrometheusState, quiet: dict[str, None]
+) -> Iterator[str]:
+    """Why inputs of an expression have no data; `quiet` gains those that may have none."""
+    for name in _needed(parse(expr), prometheus.series):
+        if name in prometheus.series or name == "ALERTS":
             continue
         rare = name in RECORDED_BY_NAME and RECORDED_BY_NAME[name].rare
-        raw = sorted(_raw(name, records))
-        absent = [one for one in raw if one not in seen.series]
-        unknown = [one for one in absent if one not in seen.exposed]
-        if rare and not unknown:
-            quiet[f"{name}: nothing of its kind has happened ({', '.join(absent) or name} is exposed)"] = None
+        absent = [series for series in sorted(_raw(name, records)) if series not in prometheus.series]
+        unexposed = [series for series in absent if series not in prometheus.exposed]
+        if rare and not unexposed:
+            quiet[f"{name}: no such event has happened yet ({', '.join(absent) or name} is exposed)"] = None
         elif rare:
-            # Many clients expose a counter only with its first event: that it would be seen cannot be shown.
-            quiet[f"{name}: no target exposes {', '.join(unknown)} yet; nothing shows that it would be seen"] = None
+            # Many clients expose a counter only with its first event, so nothing can prove that it would be seen.
+            names = ", ".join(unexposed)
+            quiet[f"{name}: no target exposes {names} yet, so nothing proves that an event would be seen"] = None
         elif name in records:
-            why = f"no series of {', '.join(absent)}" if absent else "though what it reads is there"
+            why = f"no series of {', '.join(absent)}" if absent else "although its inputs have data"
             yield f"{name} has no data: {why}"
         else:
             yield f"{name} has no data"
 
 
-def _needed(node: Any, there: Collection[str]) -> Iterator[str]:
+def _needed(node: Any, with_data: frozenset[str]) -> Iterator[str]:
     """The series without which a part of an expression yields nothing, as far as its form tells."""
     if isinstance(node, p.VectorSelector):
         yield from (node.name,) if node.name else ()
     elif isinstance(node, p.MatrixSelector):
-        yield from _needed(node.vector_selector, there)
+        yield from _needed(node.vector_selector, with_data)
     elif isinstance(node, p.Call):
         if not node.func.name.startswith("absent"):
             for argument in node.args:
-                yield from _needed(argument, there)
+                yield from _needed(argument, with_data)
     elif isinstance(node, p.BinaryExpr):
-        left, right = list(_needed(node.lhs, there)), list(_needed(node.rhs, there))
+        left, right = list(_needed(node.lhs, with_data)), list(_needed(node.rhs, with_data))
         operator = str(node.op)
         if operator == "or":
-            chosen = left if all(name in there for name in left) else right if all(n in there for n in right) else left
+            chosen = left if with_data.issuperset(left) else right if with_data.issuperset(right) else left
             yield from chosen
         elif operator == "unless":
             yield from left
         else:
             yield from (*left, *right)
     elif hasattr(node, "expr"):
-        yield from _needed(node.expr, there)
+        yield from _needed(node.expr, with_data)
 
 
 def _raw(name: str, records: Mapping[str, list[str]]) -> set[str]:
     """The series that targets expose and that a recorded one comes from."""
     if name not in records:
         return {name}
-    return {one for one in _all_read(name, records) if one not in records and not one.startswith(("ALERTS", "up"))}
+    return {
+        series
+        for series in _all_read(name, records)
+        if series not in records and not series.startswith(("ALERTS", "up"))
+    }
 
 
 @lru_cache(maxsize=4096)
@@ -163,21 +159,21 @@ def _reach_s(expr: str) -> float:
 
 
 def _all_read(expr: str, records: Mapping[str, list[str]]) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [expr]
     while waiting:
-        for name in series_read(waiting.pop()) - found:
-            found.add(name)
+        for name in series_read(waiting.pop()) - names:
+            names.add(name)
             waiting += records.get(name, [])
-    return found
+    return names
 
 
-def retention_s(said: str) -> float:
-    """Seconds that Prometheus keeps samples for, from what it says: "15d", "45d or 10GiB"."""
-    for part in said.split(" or "):
+def retention_s(setting: str) -> float:
+    """Seconds that Prometheus keeps samples for, from its setting: "15d", "45d or 10GiB"."""
+    for part in setting.split(" or "):
         try:
             seconds = parse_duration(part.strip())
         except ValueError:
-            continue  # a size, which bounds nothing that can be counted in time
+            continue  # a size does not limit the time
         return seconds or DEFAULT_RETENTION_S
     return DEFAULT_RETENTION_S

@@ -1,4 +1,4 @@
-"""What series a running Prometheus has of this estate: by metric, by label value, and how many are new."""
+"""How many series of this estate a running Prometheus has: by metric, by label value, and how many are new."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ class LiveSeries:
     churn: Churn
 
 
-async def look_at_series(client: PrometheusClient, catalog: Catalog, scraped: ScrapedMetrics) -> LiveSeries:
-    """Count what is there now. Raises BackendUnreachable or QueryRejected."""
+async def fetch_series(client: PrometheusClient, catalog: Catalog, scraped: ScrapedMetrics) -> LiveSeries:
+    """Count the series that exist now. Raises BackendUnreachable or QueryRejected."""
     exposed = _exposed(catalog)
     alerts = f'{{__name__=~"ALERTS|ALERTS_FOR_STATE", {", ".join(our_matchers(catalog))}}}'
     series: Counter[str] = Counter()
     for selector in (*exposed, f'{{__name__=~"{RECORD_PREFIX}:.+"}}', alerts):
-        for one in await client.query(f"count by (__name__) ({selector})"):
-            series[scraped.family(one.labels["__name__"])] += int(one.value)
+        for sample in await client.query(f"count by (__name__) ({selector})"):
+            series[scraped.family(sample.labels["__name__"])] += int(sample.value)
     values: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for label in sorted(scraped.watched):
         for selector in exposed:
-            for one in await client.query(f"count by (__name__, {label}) ({selector})"):
-                family = scraped.family(one.labels["__name__"])
-                if label in one.labels and label in scraped.labels.get(family, ()):
-                    values[family, label][one.labels[label]] += int(one.value)
+            for sample in await client.query(f"count by (__name__, {label}) ({selector})"):
+                family = scraped.family(sample.labels["__name__"])
+                if label in sample.labels and label in scraped.labels.get(family, ()):
+                    values[family, label][sample.labels[label]] += int(sample.value)
     return LiveSeries(series, dict(values), await _churn(client, exposed))
 
 
 def _exposed(catalog: Catalog) -> list[str]:
-    """Selectors of the series that the sources of a catalog expose, of which no two select the same; the contract's whoever
-    exposes them."""
+    """Selectors of the series that the sources of a catalog expose, no two of which overlap; the contract's metrics
+    whoever exposes them."""
     jobs = list(dict.fromkeys(source.job for source in VendorCounts(catalog).sources))
     own = f'{{{matcher("job", "=~", any_of(jobs))}, __name__!~"{_SCRAPES}|{_CONTRACT}"}}'
     native = catalog.gateway.binding == CANONICAL_BINDING
@@ -72,5 +72,5 @@ async def _churn(client: PrometheusClient, exposed: list[str]) -> Churn:
 
 
 async def _number(client: PrometheusClient, expr: str) -> float:
-    found = await client.query(expr)
-    return found[0].value if found else 0.0
+    samples = await client.query(expr)
+    return samples[0].value if samples else 0.0
