@@ -17,7 +17,7 @@ from tiercli.signals.contract import SUCCESS
 # A counter only grows: no amount is negative.
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Amount = Annotated[float, msgspec.Meta(ge=0)]
-CALL, EVAL_SCORE = "call", "eval_score"
+EVAL_SCORE = "eval_score"
 ANSWERED = "answered"  # the result of an attempt
 CLIENT_CLOSED = "CLIENT_CLOSED"  # the code of a call whose client hung up first
 

@@ -9,24 +9,13 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from tiercli.audit.audit_log import AuditLog
-from tiercli.exporters.audit_tally import COUNTED, Tally
+from tiercli.exporters.audit_tally import Tally
 from tiercli.exporters.contract_families import contract_family
 from tiercli.sandbox.gateway.conditions import Conditions
 from tiercli.sandbox.gateway.limits import Quotas
 from tiercli.sandbox.gateway.upstream import Credentials
 from tiercli.sandbox.plan import EstatePlan
 from tiercli.signals.label_policy import metric_policies
-
-# The queue depth of the local servers is their own metric.
-EMITTED = (
-    *COUNTED,
-    "ai_gateway_price_book_info",
-    "ai_gateway_eval_score",
-    "ai_gateway_quota_bucket_fill_ratio",
-    "ai_gateway_quota_headroom_ratio",
-    "ai_gateway_credentials_issued_total",
-    "ai_gateway_up",
-)
 
 
 class GatewayMetrics(Collector):
