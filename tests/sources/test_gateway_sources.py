@@ -257,7 +257,9 @@ def test_an_alarm_that_the_catalog_demands_and_no_source_feeds_is_an_error(chang
         data["alarms"] = {"ZoneViolation": {"owner": "content-ai"}}
 
     found, accepted = problem_of(changed_hybrid(change))
-    assert found.startswith("ZoneViolation needs tier:tenant:zone_violations:increase5m (litellm: it does not report zones")
+    assert found.startswith(
+        "ZoneViolation needs tier:tenant:zone_violations:increase5m (litellm: it does not report zones"
+    )
     assert "a source that has it" in accepted
 
 

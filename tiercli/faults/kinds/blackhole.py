@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tiercli.faults.kinds.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.kinds.interface import Answer, Call, FaultKind, FaultSettings, Forward
 
 
 class BlackholeSettings(FaultSettings):
@@ -26,8 +26,6 @@ class Blackhole:
 BLACKHOLE = FaultKind(
     name="blackhole",
     summary="the endpoint takes every call and never answers",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=BlackholeSettings,
     build=Blackhole,
 )

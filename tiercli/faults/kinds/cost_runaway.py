@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from tiercli.faults.kinds.interface import CALL_LABELS, FaultKind
-from tiercli.faults.kinds.surge import SurgeSettings
+from tiercli.faults.kinds.surge import surge_fault
 
-COST_RUNAWAY = FaultKind(
-    name="cost-runaway",
-    summary="a tenant loops, and spends many times what it did",
-    injector="load",
-    target_labels=CALL_LABELS,
-    settings=SurgeSettings,
-)
+COST_RUNAWAY = surge_fault("cost-runaway", "a tenant loops, and spends many times what it did")

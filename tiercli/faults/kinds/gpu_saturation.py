@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from tiercli.faults.kinds.interface import CALL_LABELS, FaultKind
-from tiercli.faults.kinds.surge import SurgeSettings
+from tiercli.faults.kinds.surge import surge_fault
 
-GPU_SATURATION = FaultKind(
-    name="gpu-saturation",
-    summary="more calls than the local servers' GPUs can carry",
-    injector="load",
-    target_labels=CALL_LABELS,
-    settings=SurgeSettings,
-)
+GPU_SATURATION = surge_fault("gpu-saturation", "more calls than the local servers' GPUs can carry")

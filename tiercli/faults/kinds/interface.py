@@ -1,8 +1,8 @@
 """What a fault is.
 
-A fault of the proxy has one required method, `exchange`: it stands between a request and its answer, and may wait, answer
-itself, pass on, or break off. Everything else is optional, as an interface of its own (HoldsListener). A fault of
-another injector has no code here: its name and settings only, so that a drill that names it can be checked.
+A fault of the proxy has one required method, `exchange`: it takes a request, and may wait, answer itself, pass the request on,
+or break the connection. All else is optional, as an interface of its own (HoldsListener). A fault of another injector has no code
+here, only a name and settings, so that a drill that names it can be checked.
 
 This module and the faults import no HTTP library: a drill's spec is checked without one.
 """
@@ -10,30 +10,41 @@ This module and the faults import no HTTP library: a drill's spec is checked wit
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-# Who brings a fault about: the fault proxy; whoever supervises processes; more load; the simulated gateway, for what no
-# network and no load can bring about.
+# Who causes a fault: the fault proxy; the supervisor of processes; more load; the simulated gateway, for what no network and no
+# load can cause.
 Injector = Literal["proxy", "process", "load", "gateway"]
 ROUTE_LABELS = ("provider", "region", "tier", "server")
-# Of the routes that scrapes take: gateway, servers or gpus, and which server's.
+# Of the routes of scrapes: gateway, servers or gpus, and which server's.
 SCRAPE_LABELS = ("scrape", "server")
 CALL_LABELS = ("alias", "tenant", "feature")
 
 
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
 class FaultSettings(BaseModel):
-    """The base of every fault's settings: immutable, and an unknown key is an error."""
+    """The base of every fault's settings: immutable, and an unknown key is an error. Itself it is for faults without settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ShareSettings(FaultSettings):
+    """The base for a fault that hits a `share` of the calls, 0 to 1; the same `seed` hits the same calls."""
+
+    share: Share = 1.0
+    seed: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that a route received: what a fault may decide by. `received_at` is the event loop's clock, seconds."""
+    """A request that a route received. `received_at`: seconds of the event loop's clock."""
 
     method: str
     path: str
@@ -74,7 +85,7 @@ async def _one_piece(content: bytes) -> AsyncIterator[bytes]:
 
 
 class BrokenOff(Exception):
-    """Raised by a fault: the client's connection is to be reset, and no answer given."""
+    """Raised by a fault to reset the client's connection without an answer."""
 
 
 Forward = Callable[[], Awaitable[Answer]]
@@ -88,7 +99,7 @@ class Fault(Protocol):
 
 
 class Listener(Protocol):
-    """A route's listening socket, as a fault may steer it. Each `refuse` is undone by one `accept`."""
+    """A route's listening socket, for a fault of connections. Each `refuse` is undone by one `accept`."""
 
     @property
     def address(self) -> str:
@@ -98,7 +109,7 @@ class Listener(Protocol):
         """Refuse new connections (ECONNREFUSED) and reset those that are open. The port stays reserved."""
 
     async def accept(self) -> None:
-        """Accept connections again, once nobody else refuses them."""
+        """Accept connections again, once no other fault refuses them."""
 
 
 @runtime_checkable
@@ -113,7 +124,7 @@ class HoldsListener(Protocol):
 
 
 class RefusesConnections:
-    """What a fault of connections does with the listener: it is closed while the fault is on, where `refuses`."""
+    """The base of a fault that closes the listener while it is on, where `refuses`."""
 
     def __init__(self, refuses: bool) -> None:
         self._refuses = refuses
@@ -130,6 +141,19 @@ class RefusesConnections:
 
 
 S = TypeVar("S", bound=FaultSettings)
+ShareS = TypeVar("ShareS", bound=ShareSettings)
+
+
+class HitsAShare(Generic[ShareS]):
+    """The base of a fault with ShareSettings."""
+
+    def __init__(self, settings: ShareS) -> None:
+        self._settings = settings
+        self._random = random.Random(settings.seed)  # noqa: S311 - a simulation
+
+    def hits(self) -> bool:
+        """Draw whether the fault hits this call."""
+        return self._random.random() < self._settings.share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,23 +164,23 @@ class FaultKind(Generic[S]):
 
     name: str
     summary: str
-    injector: Injector
-    target_labels: tuple[str, ...]
+    injector: Injector = "proxy"
+    target_labels: tuple[str, ...] = ROUTE_LABELS
     settings: type[S]
     build: Callable[[S], Fault] | None = None
     wire: str | None = None
 
     def check_settings(self, settings: Mapping[str, Any]) -> list[str]:
-        """What is wrong with `settings`, a sentence each; empty when nothing is."""
+        """A sentence for each mistake in `settings`."""
         try:
             self.settings.model_validate(dict(settings))
         except ValidationError as error:
             accepted = ", ".join(self.settings.model_fields) or "no settings"
-            return [f"{_said(item)} (accepted: {accepted})" for item in error.errors(include_url=False)]
+            return [f"{_mistake(item)} (accepted: {accepted})" for item in error.errors(include_url=False)]
         return []
 
 
-def _said(item: Mapping[str, Any]) -> str:
+def _mistake(item: Mapping[str, Any]) -> str:
     place = ".".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
         return f"unknown setting {place!r}"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tiercli.faults.kinds.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.kinds.interface import Answer, Call, FaultKind, FaultSettings, Forward
 from tiercli.faults.kinds.latencies import Lognormal
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -81,8 +81,6 @@ async def _ends_at(body: AsyncIterator[bytes], at: float) -> AsyncIterator[bytes
 LATENCY = FaultKind(
     name="latency",
     summary="answers come late, by a fixed time or a distribution",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=LatencySettings,
     build=Latency,
 )

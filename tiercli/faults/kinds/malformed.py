@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
-from tiercli.faults.kinds.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.kinds.interface import Answer, Call, FaultKind, Forward, HitsAShare, ShareSettings
 
 _ANSWER = b'{"object": "chat.completion", "choices": []}'
 _STREAM = b'data: {"object": "chat.completion.chunk", "choices": "none"}\n\ndata: [DONE]\n\n'
 
 
-class MalformedSettings(FaultSettings):
+class MalformedSettings(ShareSettings):
     """`share` of the answers that succeed, 0 to 1, lose their content."""
 
     share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    seed: int | None = None
 
 
-class Malformed:
+class Malformed(HitsAShare[MalformedSettings]):
     """Asks the endpoint, and passes on another answer in the time that it took."""
-
-    def __init__(self, settings: MalformedSettings) -> None:
-        self._settings = settings
-        self._random = random.Random(settings.seed)  # noqa: S311 - a simulation
 
     async def exchange(self, call: Call, forward: Forward) -> Answer:
         """The endpoint's answer, or one without a choice in it."""
         answer = await forward()
-        if answer.status != 200 or self._random.random() >= self._settings.share:
+        if answer.status != 200 or not self.hits():
             return answer
         headers = tuple(
             (name, value)
@@ -51,8 +45,6 @@ async def _instead(body: AsyncIterator[bytes], content: bytes) -> AsyncIterator[
 MALFORMED = FaultKind(
     name="malformed",
     summary="a share of the answers succeeds and has the wrong shape",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=MalformedSettings,
     build=Malformed,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from tiercli.faults.kinds.interface import (
-    ROUTE_LABELS,
     Answer,
     BrokenOff,
     Call,
@@ -36,8 +35,6 @@ class Outage(RefusesConnections):
 OUTAGE = FaultKind(
     name="outage",
     summary="the endpoint refuses or resets every connection",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=OutageSettings,
     build=Outage,
 )

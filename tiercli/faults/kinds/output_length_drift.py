@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from tiercli.faults.kinds.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.kinds.interface import Answer, Call, FaultKind, FaultSettings, Forward
 from tiercli.faults.kinds.rewriting import rewritten
 
 
@@ -37,8 +37,6 @@ class OutputLength:
 OUTPUT_LENGTH = FaultKind(
     name="output-length-drift",
     summary="answers have another length than they had",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=OutputLengthSettings,
     build=OutputLength,
     wire="openai",

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from tiercli.faults.kinds.interface import CALL_LABELS, FaultKind
-from tiercli.faults.kinds.surge import SurgeSettings
+from tiercli.faults.kinds.surge import surge_fault
 
-QUEUE_BUILD_UP = FaultKind(
-    name="queue-build-up",
-    summary="more and more calls wait at the local servers",
-    injector="load",
-    target_labels=CALL_LABELS,
-    settings=SurgeSettings,
-)
+QUEUE_BUILD_UP = surge_fault("queue-build-up", "more and more calls wait at the local servers")

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from tiercli.faults.kinds.interface import CALL_LABELS, FaultKind
-from tiercli.faults.kinds.surge import SurgeSettings
+from tiercli.faults.kinds.surge import surge_fault
 
-QUOTA_EXHAUSTION = FaultKind(
-    name="quota-exhaustion",
-    summary="a tenant sends as much as its quota allows, or more",
-    injector="load",
-    target_labels=CALL_LABELS,
-    settings=SurgeSettings,
-)
+QUOTA_EXHAUSTION = surge_fault("quota-exhaustion", "a tenant sends as much as its quota allows, or more")

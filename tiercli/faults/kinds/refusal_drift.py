@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import random
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from tiercli.faults.kinds.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.kinds.interface import Answer, Call, FaultKind, Forward, HitsAShare, Share, ShareSettings
 from tiercli.faults.kinds.rewriting import rewritten
 
 
-class RefusalSettings(FaultSettings):
+class RefusalSettings(ShareSettings):
     """`share` of the answers that succeed, 0 to 1, become refusals (finish_reason content_filter)."""
 
-    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.1
-    seed: int | None = None
+    share: Share = 0.1
 
 
-class Refusal:
+class Refusal(HitsAShare[RefusalSettings]):
     """Asks the endpoint, and lets it refuse."""
-
-    def __init__(self, settings: RefusalSettings) -> None:
-        self._settings = settings
-        self._random = random.Random(settings.seed)  # noqa: S311 - a simulation
 
     async def exchange(self, call: Call, forward: Forward) -> Answer:
         """The endpoint's own answer, or a refusal in the time that it took."""
         answer = await forward()
-        if answer.status != 200 or self._random.random() >= self._settings.share:
+        if answer.status != 200 or not self.hits():
             return answer
         return rewritten(answer, _refuse)
 
@@ -47,8 +39,6 @@ def _refuse(data: dict[str, Any]) -> None:
 REFUSAL = FaultKind(
     name="refusal-drift",
     summary="the model refuses a share of the calls",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=RefusalSettings,
     build=Refusal,
     wire="openai",

@@ -39,7 +39,6 @@ class ScrapeFailure(RefusesConnections):
 SCRAPE_FAILURE = FaultKind(
     name="scrape-failure",
     summary="the metrics of some targets cannot be scraped",
-    injector="proxy",
     target_labels=SCRAPE_LABELS,
     settings=ScrapeFailureSettings,
     build=ScrapeFailure,

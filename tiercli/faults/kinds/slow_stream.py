@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from tiercli.faults.kinds.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.kinds.interface import Answer, Call, FaultKind, FaultSettings, Forward
 
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
@@ -49,8 +49,6 @@ class SlowStream:
 SLOW_STREAM = FaultKind(
     name="slow-stream",
     summary="the first token of a stream comes late, and the others drip",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=SlowStreamSettings,
     build=SlowStream,
 )

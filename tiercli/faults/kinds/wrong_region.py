@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from tiercli.faults.kinds.interface import ROUTE_LABELS, Answer, Call, FaultKind, FaultSettings, Forward
+from tiercli.faults.kinds.interface import Answer, Call, FaultKind, FaultSettings, Forward
 
 HEADER = "x-served-region"
 
@@ -36,8 +36,6 @@ class WrongRegion:
 WRONG_REGION = FaultKind(
     name="wrong-region",
     summary="answers say that another region served them",
-    injector="proxy",
-    target_labels=ROUTE_LABELS,
     settings=WrongRegionSettings,
     build=WrongRegion,
 )
