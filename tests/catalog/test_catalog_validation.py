@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tiercli.catalog.consistency import LAST_LATENCY_BUCKET_S
-from tiercli.catalog.loading import Check, LoadedCatalog, load_catalog, parse_catalog
+from tiercli.catalog.loading import Check, load_catalog, parse_catalog
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.names import SHOWN_NAMES
 from tiercli.errors import InvalidInput, Problem
@@ -58,7 +59,9 @@ def place_of(text: str, needle: str, nth: int = 1) -> str:
 
 @pytest.mark.parametrize("path", sorted(resource_folder("catalogs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_catalogs_that_come_with_tiercli_are_valid(path: Path) -> None:
-    assert isinstance(load_catalog(path, further_checks()), LoadedCatalog)
+    loaded, written = load_catalog(path, further_checks()), yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert loaded.catalog.estate == written["estate"]
+    assert set(loaded.catalog.providers) == set(written["providers"])
 
 
 PROMETHEUS_LINE = "prometheus: {scrape_interval"

@@ -204,10 +204,13 @@ def test_dashboards_show_the_annotations_that_drills_write(emitted: Emitted) -> 
 
 
 def test_kubernetes_objects_carry_the_namespace_that_routes_match(emitted: Emitted) -> None:
-    for path in emitted.tree:
-        if not path.startswith("kubernetes/prometheusrule-"):
-            continue
-        content = emitted.read(path)
-        alerts = [rule for group in content["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
-        namespaces = {alert["labels"][NAMESPACE_LABEL] for alert in alerts}
-        assert namespaces <= {content["metadata"]["namespace"]}
+    objects = [emitted.read(path) for path in emitted.tree if path.startswith("kubernetes/prometheusrule-")]
+    alerts = [
+        (content["metadata"]["namespace"], rule["labels"][NAMESPACE_LABEL])
+        for content in objects
+        for group in content["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    assert len(alerts) == len(emitted.alerts)
+    assert [(own, label) for own, label in alerts if own != label] == []

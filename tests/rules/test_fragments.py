@@ -120,11 +120,6 @@ def test_no_inhibition_of_ours_can_touch_an_alert_of_theirs(generated: Path) -> 
         assert {"estate", "env"} <= set(rule["equal"])
 
 
-def test_every_receiver_of_the_fragment_is_ours_by_name(generated: Path) -> None:
-    fragment = yaml.safe_load((generated / "fragments" / "alertmanager.yml").read_text())
-    assert all(one["name"].startswith("tiercli/") for one in fragment["receivers"])
-
-
 def merged_prometheus(generated: Path, folder: Path, jobs: list[Any]) -> Path:
     config = copy.deepcopy(FOREIGN_PROMETHEUS)
     config["scrape_configs"] += jobs
@@ -153,6 +148,7 @@ def test_what_leaves_prometheus_is_what_rules_recorded(promtool: Any, generated:
     keep = re.compile(sent["write_relabel_configs"][0]["regex"])
     recorded = yaml.safe_load((generated / "prometheus" / "rules" / "tiercli.yml").read_text())
     names = {rule["record"] for group in recorded["groups"] for rule in group["rules"] if "record" in rule}
+    assert len(names) > 50
     assert all(keep.fullmatch(name) for name in {*names, "ALERTS"})
     assert not any(keep.fullmatch(name) for metric in CONTRACT for name in metric.exposed_names)
 
