@@ -35,8 +35,8 @@ class Recorded:
         return self.bound_to is not None
 
 
-_GATEWAY: Final = "gateway"
-_SERVERS: Final = "servers"
+_GW: Final = "gateway"
+_SRV: Final = "servers"
 _GPUS: Final = "gpus"
 _RATIO = "percentunit"
 _USD = "currencyUSD"
@@ -66,49 +66,34 @@ RECORDED: tuple[Recorded, ...] = (
         _USD,
     ),
     # Primitive.
+    Recorded("tier:provider:requests:rate5m", (*_OFFER, "status"), "Attempts per second over 5 minutes.", "reqps", _GW),
     Recorded(
-        "tier:provider:requests:rate5m", (*_OFFER, "status"), "Attempts per second over 5 minutes.", "reqps", _GATEWAY
+        "tier:provider:requests:increase1m", ("provider", "region", "status"), "Attempts in 1 minute.", "short", _GW
     ),
+    Recorded("tier:provider:requests:increase5m", _OFFER, "Attempts in 5 minutes: the traffic guard.", "short", _GW),
     Recorded(
-        "tier:provider:requests:increase1m",
-        ("provider", "region", "status"),
-        "Attempts in 1 minute.",
-        "short",
-        _GATEWAY,
+        "tier:provider:errors:rate5m", (*_OFFER, "code"), "Failed attempts per second by code.", "reqps", _GW, rare=True
     ),
-    Recorded(
-        "tier:provider:requests:increase5m", _OFFER, "Attempts in 5 minutes: the traffic guard.", "short", _GATEWAY
-    ),
-    Recorded(
-        "tier:provider:errors:rate5m",
-        (*_OFFER, "code"),
-        "Failed attempts per second by code.",
-        "reqps",
-        _GATEWAY,
-        rare=True,
-    ),
-    Recorded("tier:provider:latency_seconds:p50_5m", _OFFER, "Median attempt duration.", "s", _GATEWAY),
-    Recorded("tier:provider:latency_seconds:p95_5m", _OFFER, "95th percentile of attempt duration.", "s", _GATEWAY),
-    Recorded("tier:provider:latency_seconds:p99_5m", _OFFER, "99th percentile of attempt duration.", "s", _GATEWAY),
-    Recorded("tier:provider:ttft_seconds:p95_5m", _OFFER, "95th percentile of time to first token.", "s", _GATEWAY),
+    Recorded("tier:provider:latency_seconds:p50_5m", _OFFER, "Median attempt duration.", "s", _GW),
+    Recorded("tier:provider:latency_seconds:p95_5m", _OFFER, "95th percentile of attempt duration.", "s", _GW),
+    Recorded("tier:provider:latency_seconds:p99_5m", _OFFER, "99th percentile of attempt duration.", "s", _GW),
+    Recorded("tier:provider:ttft_seconds:p95_5m", _OFFER, "95th percentile of time to first token.", "s", _GW),
     Recorded(
         "tier:provider:within_sla:rate5m",
         _OFFER,
         "Attempts per second that took no longer than the service level (to the histogram's next bucket).",
         "reqps",
-        _GATEWAY,
+        _GW,
     ),
-    Recorded(
-        "tier:provider:timed:rate5m", _OFFER, "Attempts per second whose duration was measured.", "reqps", _GATEWAY
-    ),
-    Recorded("tier:provider:tokens:rate5m", (*_OFFER, "direction"), "Tokens per second.", "short", _GATEWAY),
-    Recorded("tier:provider:quota_headroom:ratio", _OFFER, "What is left of the quota.", _RATIO, _GATEWAY),
+    Recorded("tier:provider:timed:rate5m", _OFFER, "Attempts per second whose duration was measured.", "reqps", _GW),
+    Recorded("tier:provider:tokens:rate5m", (*_OFFER, "direction"), "Tokens per second.", "short", _GW),
+    Recorded("tier:provider:quota_headroom:ratio", _OFFER, "What is left of the quota.", _RATIO, _GW),
     Recorded(
         "tier:provider:unclassified_errors:increase5m",
         _OFFER,
         "Failures in 5 minutes that the translator does not know, the first of its kind included.",
         "short",
-        _GATEWAY,
+        _GW,
         rare=True,
     ),
     Recorded(
@@ -116,7 +101,7 @@ RECORDED: tuple[Recorded, ...] = (
         _OFFER,
         "Attempts in 5 minutes that no price covers, the first included.",
         "short",
-        _GATEWAY,
+        _GW,
         rare=True,
     ),
     Recorded(
@@ -124,22 +109,15 @@ RECORDED: tuple[Recorded, ...] = (
         ("provider", "model", "alias"),
         "Answers of the wrong shape in 5 minutes, the first of its kind included.",
         "short",
-        _GATEWAY,
+        _GW,
         rare=True,
     ),
     Recorded(
-        "tier:provider:credentials_issued:rate5m",
-        ("provider",),
-        "Credentials handed out per second.",
-        "short",
-        _GATEWAY,
+        "tier:provider:credentials_issued:rate5m", ("provider",), "Credentials handed out per second.", "short", _GW
     ),
     # Derived: the same for every source.
     Recorded(
-        "tier:provider:error_ratio:rate5m",
-        _OFFER,
-        "Share of attempts that failed, own-alarm codes left out.",
-        _RATIO,
+        "tier:provider:error_ratio:rate5m", _OFFER, "Share of attempts that failed, own-alarm codes left out.", _RATIO
     ),
     Recorded(
         "tier:provider:region_error_ratio:rate5m",
@@ -178,16 +156,10 @@ RECORDED: tuple[Recorded, ...] = (
         _RATIO,
     ),
     Recorded(
-        "tier:provider:error_ratio:rate5m:normal",
-        _OFFER,
-        "Error ratio while ProviderErrorRateHigh is quiet.",
-        _RATIO,
+        "tier:provider:error_ratio:rate5m:normal", _OFFER, "Error ratio while ProviderErrorRateHigh is quiet.", _RATIO
     ),
     Recorded(
-        "tier:provider:error_ratio:rate5m:baseline",
-        _OFFER,
-        "Error ratio, moving average of what was normal.",
-        _RATIO,
+        "tier:provider:error_ratio:rate5m:baseline", _OFFER, "Error ratio, moving average of what was normal.", _RATIO
     ),
     # tier:tier:… Local against cloud, on the same axes. Quantiles of different sources cannot be merged: a tier's is the mean of its
     # providers', weighted by their traffic.
@@ -219,11 +191,11 @@ RECORDED: tuple[Recorded, ...] = (
         (),
         "Gateway instances up and healthy; 0 when none is there.",
         "short",
-        _GATEWAY,
+        _GW,
     ),
-    Recorded("tier:gateway:calls:increase5m", (), "Client calls in 5 minutes.", "short", _GATEWAY),
-    Recorded("tier:gateway:audit_records:increase5m", (), "Audit records written in 5 minutes.", "short", _GATEWAY),
-    Recorded("tier:gateway:price_book:info", ("version",), "1 for each price book in use.", "short", _GATEWAY),
+    Recorded("tier:gateway:calls:increase5m", (), "Client calls in 5 minutes.", "short", _GW),
+    Recorded("tier:gateway:audit_records:increase5m", (), "Audit records written in 5 minutes.", "short", _GW),
+    Recorded("tier:gateway:price_book:info", ("version",), "1 for each price book in use.", "short", _GW),
     Recorded("tier:gateway:audit_completeness:ratio5m", (), "Audit records over client calls.", _RATIO),
     Recorded("tier:gateway:audit_completeness:threshold", (), "Below this AuditEmissionLow is pending.", _RATIO),
     Recorded("tier:gateway:available:bool", (), "1 while an instance is healthy, else 0.", "bool"),
@@ -237,67 +209,51 @@ RECORDED: tuple[Recorded, ...] = (
         ("alias", "provider", "model", "region", "fallback_step"),
         "Calls per second by the candidate that answered.",
         "reqps",
-        _GATEWAY,
+        _GW,
     ),
     Recorded(
         "tier:alias:fallbacks:rate5m",
         ("alias", "from", "to", "reason"),
         "Falls per second from one candidate to the next.",
         "reqps",
-        _GATEWAY,
+        _GW,
         rare=True,
     ),
-    Recorded(
-        "tier:alias:cache_lookups:rate5m", ("alias", "kind", "result"), "Cache lookups per second.", "reqps", _GATEWAY
-    ),
-    Recorded("tier:alias:refusals:rate5m", ("alias", "kind"), "Refusals per second.", "reqps", _GATEWAY, rare=True),
-    Recorded("tier:alias:eval_score:mean", _ALIAS, "Rolling score of production evals, 0 to 1.", _RATIO, _GATEWAY),
+    Recorded("tier:alias:cache_lookups:rate5m", ("alias", "kind", "result"), "Cache lookups per second.", "reqps", _GW),
+    Recorded("tier:alias:refusals:rate5m", ("alias", "kind"), "Refusals per second.", "reqps", _GW, rare=True),
+    Recorded("tier:alias:eval_score:mean", _ALIAS, "Rolling score of production evals, 0 to 1.", _RATIO, _GW),
     Recorded("tier:alias:eval_score:target", _ALIAS, "The score that the catalog holds its evals to.", _RATIO),
-    Recorded("tier:alias:response_tokens:mean5m", _ALIAS, "Output tokens per call, mean.", "short", _GATEWAY),
-    Recorded(
-        "tier:alias:response_tokens:p95_5m", _ALIAS, "Output tokens per call, 95th percentile.", "short", _GATEWAY
-    ),
-    Recorded("tier:alias:cost_usd:rate5m", _ALIAS, "US dollars per second.", _USD, _GATEWAY),
+    Recorded("tier:alias:response_tokens:mean5m", _ALIAS, "Output tokens per call, mean.", "short", _GW),
+    Recorded("tier:alias:response_tokens:p95_5m", _ALIAS, "Output tokens per call, 95th percentile.", "short", _GW),
+    Recorded("tier:alias:cost_usd:rate5m", _ALIAS, "US dollars per second.", _USD, _GW),
     Recorded("tier:alias:cache_hit:ratio5m", ("alias", "kind"), "Share of cache lookups that hit.", _RATIO),
     Recorded("tier:alias:refusal:ratio5m", _ALIAS, "Share of calls that were refused.", _RATIO),
     Recorded("tier:alias:fallback:ratio5m", ("alias", "fallback_step"), "Share of calls by step.", _RATIO),
     Recorded("tier:alias:cost_usd_per_1k:ratio5m", _ALIAS, "US dollars per 1,000 calls.", _USD),
     # tier:tenant:… Tenants and their features: calls, tokens, spend, budgets, quotas, zones.
-    Recorded(
-        "tier:tenant:budget_usd",
-        ("tenant", "zone"),
-        "Monthly budget; the label zone is its privacy zone.",
-        _USD,
-    ),
-    Recorded("tier:tenant:calls:rate5m", ("tenant", "region", "status"), "Client calls per second.", "reqps", _GATEWAY),
-    Recorded("tier:tenant:tokens:rate5m", ("tenant", "direction"), "Tokens per second.", "short", _GATEWAY),
-    Recorded("tier:tenant:cost_usd:rate5m", _TENANT, "US dollars per second.", _USD, _GATEWAY),
-    Recorded("tier:feature:cost_usd:rate5m", ("tenant", "feature"), "US dollars per second.", _USD, _GATEWAY),
-    Recorded(
-        "tier:tenant:quota_fill:ratio", ("tenant", "provider"), "Used over limit of a quota bucket.", _RATIO, _GATEWAY
-    ),
+    Recorded("tier:tenant:budget_usd", ("tenant", "zone"), "Monthly budget; the label zone is its privacy zone.", _USD),
+    Recorded("tier:tenant:calls:rate5m", ("tenant", "region", "status"), "Client calls per second.", "reqps", _GW),
+    Recorded("tier:tenant:tokens:rate5m", ("tenant", "direction"), "Tokens per second.", "short", _GW),
+    Recorded("tier:tenant:cost_usd:rate5m", _TENANT, "US dollars per second.", _USD, _GW),
+    Recorded("tier:feature:cost_usd:rate5m", ("tenant", "feature"), "US dollars per second.", _USD, _GW),
+    Recorded("tier:tenant:quota_fill:ratio", ("tenant", "provider"), "Used over limit of a quota bucket.", _RATIO, _GW),
     Recorded(
         "tier:tenant:zone_violations:increase5m",
         ("tenant", "region"),
         "Calls in 5 minutes outside the tenant's zone, the first of its kind included.",
         "short",
-        _GATEWAY,
+        _GW,
         rare=True,
     ),
     Recorded(
-        "tier:tenant:zone_violations:increase1d",
-        ("tenant", "region"),
-        "The same in a day.",
-        "short",
-        _GATEWAY,
-        rare=True,
+        "tier:tenant:zone_violations:increase1d", ("tenant", "region"), "The same in a day.", "short", _GW, rare=True
     ),
     Recorded(
         "tier:tenant:scope_denials:increase5m",
         _TENANT,
         "Calls denied for lack of scope in 5 minutes.",
         "short",
-        _GATEWAY,
+        _GW,
         rare=True,
     ),
     # Derived.
@@ -356,14 +312,14 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:drift:departure:ratio", _DRIFT, "The change over its tolerance: above 1 it is flagged."),
     # tier:server:… The local inference servers.
     Recorded("tier:server:info", ("server", "provider", "region"), "GPUs of each server of the catalog."),
-    Recorded("tier:server:queue_depth:sum", _SERVED, "Requests waiting at a local server.", "short", _SERVERS),
-    Recorded("tier:server:running:sum", _SERVED, "Requests being served.", "short", _SERVERS),
-    Recorded("tier:server:cache_usage:ratio", _SERVED, "Share of the KV cache in use.", _RATIO, _SERVERS),
-    Recorded("tier:server:tokens:rate5m", (*_SERVED, "direction"), "Tokens per second.", "short", _SERVERS),
-    Recorded("tier:server:requests:rate5m", _SERVED, "Requests finished per second.", "reqps", _SERVERS),
-    Recorded("tier:server:latency_seconds:p95_5m", _SERVED, "95th percentile of a request's duration.", "s", _SERVERS),
-    Recorded("tier:server:ttft_seconds:p95_5m", _SERVED, "95th percentile of time to first token.", "s", _SERVERS),
-    Recorded("tier:server:queue_seconds:p95_5m", _SERVED, "95th percentile of the time in the queue.", "s", _SERVERS),
+    Recorded("tier:server:queue_depth:sum", _SERVED, "Requests waiting at a local server.", "short", _SRV),
+    Recorded("tier:server:running:sum", _SERVED, "Requests being served.", "short", _SRV),
+    Recorded("tier:server:cache_usage:ratio", _SERVED, "Share of the KV cache in use.", _RATIO, _SRV),
+    Recorded("tier:server:tokens:rate5m", (*_SERVED, "direction"), "Tokens per second.", "short", _SRV),
+    Recorded("tier:server:requests:rate5m", _SERVED, "Requests finished per second.", "reqps", _SRV),
+    Recorded("tier:server:latency_seconds:p95_5m", _SERVED, "95th percentile of a request's duration.", "s", _SRV),
+    Recorded("tier:server:ttft_seconds:p95_5m", _SERVED, "95th percentile of time to first token.", "s", _SRV),
+    Recorded("tier:server:queue_seconds:p95_5m", _SERVED, "95th percentile of the time in the queue.", "s", _SRV),
     Recorded("tier:server:queue_depth:threshold", _SERVED, "Above this a growing queue is an alarm.", "short"),
     Recorded("tier:server:queue_depth:deriv10m", _SERVED, "How fast the queue grows, requests per second.", "short"),
     # tier:gpu:… GPUs. `instance` is the exporter's scrape target, `gpu` the card's number or id there.
