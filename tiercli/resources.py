@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """The folder `name` ("templates", "catalogs", "drills") that came with this tiercli."""
+    """The folder `name` ("templates", "catalogs", "drills", "docs") that came with this tiercli."""
     inside = _PACKAGE / "resources" / name
     return inside if inside.is_dir() else _PACKAGE.parent / name

@@ -16,8 +16,8 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.errors import InvalidInput
 from tiercli.lint.checks import CHECKS
 from tiercli.lint.comments import COMMENT_CODES
-from tiercli.lint.finding import Finding, Severity
 from tiercli.lint.formats import as_github, as_json, as_sarif
+from tiercli.lint.interface import Finding, Severity
 from tiercli.lint.linted import LintedFile
 from tiercli.lint.linting import CODES, lint_files, lint_tree, run_checks
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, render_tree

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tiercli.catalog.loading import LoadedCatalog
     from tiercli.catalog.model import SeriesBudget
     from tiercli.errors import Location
-    from tiercli.lint.finding import Finding
+    from tiercli.lint.interface import Finding
 
 _BAR = 16
 _SHOWN = 4
@@ -119,7 +119,7 @@ def judge(plan: Plan, raised: Sequence[Raised]) -> None:
 def budget_findings(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], savings: Savings) -> Iterator[Finding]:
     """Each budget that is exceeded or was raised, at its place in the catalog."""
     from tiercli.cardinality.budgets import TOTAL_BUDGET
-    from tiercli.lint.finding import Finding, Severity
+    from tiercli.lint.interface import Finding, Severity
 
     def place(name: str) -> Location:
         keys = ("cardinality", "total") if name == TOTAL_BUDGET else ("cardinality", "metrics", name)

@@ -52,8 +52,8 @@ def lint(
     from tiercli.errors import CheckFailed, InvalidInput, Location
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.lint.checks import CHECKS
-    from tiercli.lint.finding import Severity
     from tiercli.lint.formats import as_github, as_json, as_sarif, counted
+    from tiercli.lint.interface import Severity
     from tiercli.lint.linted import LintedFile
     from tiercli.lint.linting import CODES, lint_files, lint_tree, run_checks
     from tiercli.output.tree import render_tree

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tiercli.errors import Location
-from tiercli.lint.finding import Finding, Severity
+from tiercli.lint.interface import Finding, Severity
 from tiercli.lint.linted import Linted, LintedFile
 
 _COMMENT = re.compile(

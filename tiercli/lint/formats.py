@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiercli import __version__
-from tiercli.lint.finding import Finding, Severity
-from tiercli.lint.interface import Check
+from tiercli.lint.interface import Check, Finding, Severity
 
 _SARIF_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _GITHUB_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}

@@ -1,4 +1,4 @@
-"""What is linted: rules and panels with the places where they stand, whoever made them."""
+"""What is linted: rules and panels with their places in files, generated or not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from tiercli.dashboards.read.queries import resolve_variables
 from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.lint.parsed import parse, walk
 from tiercli.signals.contract import MetricType
 from tiercli.signals.rule import Rule
 
@@ -43,8 +44,8 @@ class LintedFile:
 
 @dataclass(frozen=True)
 class Linted:
-    """Everything that checks look at. `known`: the series that expressions may read, with their labels; None where nobody
-    can say what there is. `types`: of those series that the contract or a binding gives one."""
+    """Everything that checks look at. `known`: the series that expressions may read, with their labels; None when that is not
+    known. `types`: of the series that the contract or a binding types."""
 
     rules: tuple[Rule, ...] = ()
     panels: tuple[LintedPanel, ...] = ()
@@ -72,8 +73,14 @@ class Linted:
             for expr in panel.expressions:
                 yield f"{panel.board}: {panel.title}", expr, panel.location
 
+    def parts(self) -> Iterator[tuple[Location, str, Any, tuple[Any, ...]]]:
+        """(place, subject, part, the parts around it, nearest first) of every part of every expression that parses."""
+        for subject, expr, place in self.expressions():
+            for part, around in walk(parse(expr)):
+                yield place, subject, part, around
 
-# There may be ten thousand of these, and nothing can be wrong with them.
+
+# There may be ten thousand of these, and nothing can be wrong in them.
 _CONSTANT = re.compile(r"vector\([-+.0-9e]+\)")
 
 

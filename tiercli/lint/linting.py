@@ -11,8 +11,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.errors import Location
 from tiercli.lint.checks import CHECKS
 from tiercli.lint.comments import COMMENT_CODES, find_silences
-from tiercli.lint.finding import Finding
-from tiercli.lint.interface import Check
+from tiercli.lint.interface import Check, Finding
 from tiercli.lint.linted import Linted, LintedFile, LintedPanel, read_board
 from tiercli.output.tree import ALERTMANAGER_FILE, PROMETHEUS_FILE, RULES_PATH
 from tiercli.rules.alarm_checks import own_series

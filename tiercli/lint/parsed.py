@@ -1,4 +1,4 @@
-"""Expressions as trees: parsed once, walked with what stands around each part."""
+"""Expressions as trees: parsed once, walked with the parts around each part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import promql_parser as p
 
 @lru_cache(maxsize=8192)
 def parse(expr: str) -> Any | None:
-    """The tree of `expr`; None when it is not PromQL, which one check reports for all."""
+    """The tree of `expr`; None when it is not PromQL, which promql/syntax reports."""
     try:
         return p.parse(expr)
     except ValueError:
@@ -19,7 +19,7 @@ def parse(expr: str) -> Any | None:
 
 
 def walk(node: Any, around: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Every part of a tree, with the parts that it stands in, the nearest first."""
+    """Every part of a tree, with the parts around it, the nearest first."""
     yield node, around
     inner = (node, *around)
     for child in _children(node):
@@ -27,7 +27,7 @@ def walk(node: Any, around: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[A
 
 
 def calls_around(around: tuple[Any, ...]) -> list[str]:
-    """The functions and aggregations that a part stands in, the nearest first."""
+    """The functions and aggregations around a part, the nearest first."""
     names = []
     for node in around:
         if isinstance(node, p.Call):

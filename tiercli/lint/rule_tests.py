@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,23 +13,21 @@ import yaml
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL, SOURCE_LABEL
-from tiercli.errors import BackendError
+from tiercli.lint.tools import run_tool
 from tiercli.output.tree import ALERTMANAGER_FILE, TESTS_FOLDER
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.policies import Policies
 from tiercli.signals.timing import Timing
 
-# A test over a month of evaluations takes seconds; one that takes this long hangs.
-TIMEOUT_S = 300
-# Many short runs: collecting garbage less often takes a quarter off, for 50 MB more each.
+# Many short runs: less frequent garbage collection saves a quarter of the time, for 50 MB more each.
 _GO = {"GOGC": "400"}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmResult:
-    """What became of one alarm's tests. `cases`: how many there are; `failures`: what the tools said, empty when all
-    passed; `receivers`: who hears of it, by the route that Alertmanager itself chose."""
+    """The result of one alarm's tests. `cases`: their number; `failures`: what the tools reported, empty when all passed;
+    `receivers`: the receivers that Alertmanager's own routing chose."""
 
     alarm: str
     cases: int
@@ -54,8 +51,8 @@ def run_rule_tests(
     jobs: int | None = None,
     on_done: Callable[[AlarmResult], None] = lambda result: None,
 ) -> list[AlarmResult]:
-    """Run the tests of `alarms` out of a generated tree, `jobs` at once (as many as there are cores, when not given), in
-    a folder that is gone afterwards. `on_done` hears of each as it ends; results come in the order of the alarms.
+    """Run the tests of `alarms` out of a generated tree in a temporary folder, `jobs` at a time (default: one per core).
+    `on_done` receives each result as it arrives; the returned results are in the order of the alarms.
 
     Raises BackendError when a tool cannot be run.
     """
@@ -80,23 +77,24 @@ def _test_alarm(
     cases, failures = 0, []
     for path in (folder / f"{alarm.alarm}_test.yml", folder / f"{alarm.alarm}_counters_test.yml"):
         if path.exists():
-            cases += len(yaml.load(path.read_text(encoding="utf-8"), _LOADER)["tests"])  # noqa: S506 - a safe one
-            code, said = _run(promtool, "test", "rules", str(path))
-            failures += [said.strip()] if code else []
+            cases += len(yaml.load(path.read_text(encoding="utf-8"), _LOADER)["tests"])  # noqa: S506 - a safe loader
+            code, output = run_tool(promtool, "test", "rules", str(path), env=_GO)
+            failures += [output.strip()] if code else []
     receivers = []
     for labels, wanted in routed(catalog, alarm, timing):
         matched = [f"{name}={value}" for name, value in labels.items()]
         config = str(folder / PurePosixPath(ALERTMANAGER_FILE).name)
-        code, said = _run(amtool, "config", "routes", "test", f"--config.file={config}", *matched)
+        code, output = run_tool(amtool, "config", "routes", "test", f"--config.file={config}", *matched, env=_GO)
         cases += 1
-        receivers.append(said.strip())
-        if code or said.strip() != wanted:
-            failures.append(f"an alert with {', '.join(matched)} goes to {said.strip()}, not to {wanted}")
+        receiver = output.strip()
+        receivers.append(receiver)
+        if code or receiver != wanted:
+            failures.append(f"an alert with {', '.join(matched)} goes to {receiver}, not to {wanted}")
     return AlarmResult(alarm.alarm, cases, tuple(failures), tuple(dict.fromkeys(receivers)))
 
 
 def routed(catalog: Catalog, alarm: Alarm, timing: Timing) -> Iterator[tuple[dict[str, str], str]]:
-    """The labels of an alarm's alerts, for each severity and owner that they can have, and who has to hear of them."""
+    """The labels of an alarm's alerts, for each severity and owner that they can have, and the receiver that must get them."""
     for severity, owner in Policies(catalog, alarm, timing).destinations():
         labels = {
             "alertname": alarm.alarm,
@@ -108,21 +106,3 @@ def routed(catalog: Catalog, alarm: Alarm, timing: Timing) -> Iterator[tuple[dic
         }
         default = getattr(catalog.routing, severity)
         yield labels, default if severity == HEARTBEAT else getattr(catalog.owners[owner], severity) or default
-
-
-def _run(program: Path, *arguments: str) -> tuple[int, str]:
-    try:
-        done = subprocess.run(
-            [program, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env=_GO | os.environ,
-        )
-    except OSError as error:
-        raise BackendError(f"cannot run {program}: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise BackendError(f"{program} {' '.join(arguments)} took more than {TIMEOUT_S} s") from error
-    return done.returncode, done.stdout + done.stderr if done.returncode else done.stdout

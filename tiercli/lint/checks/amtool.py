@@ -1,28 +1,17 @@
-"""tool/amtool: what amtool has to say of Alertmanager's configuration."""
+"""tool/amtool: what amtool reports about Alertmanager's configuration."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
-from tiercli.errors import Location
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
-from tiercli.lint.tools import program, said_by
+from tiercli.lint.tools import complaints
 
 
 def _look(linted: Linted) -> Iterator[Found]:
-    if linted.alertmanager is None:
-        return
-    with tempfile.TemporaryDirectory(prefix="tiercli-lint-") as folder:
-        path = Path(folder) / "alertmanager.yml"
-        path.write_text(linted.alertmanager.text, encoding="utf-8")
-        found = said_by(program("amtool"), "check-config", str(path))
-        if found:
-            place = Location(linted.alertmanager.name, 1, 1)
-            yield place, "amtool check-config", found.replace(str(path), linted.alertmanager.name)
+    if linted.alertmanager is not None:
+        yield from complaints("amtool", ("check-config",), linted.alertmanager)
 
 
-CHECK = Check("tool/amtool", Severity.ERROR, "correct what amtool names: Alertmanager would not start", _look)
+CHECK = Check("tool/amtool", Severity.ERROR, "correct what amtool reports: Alertmanager would not start", _look)

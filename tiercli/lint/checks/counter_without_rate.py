@@ -1,4 +1,4 @@
-"""promql/counter-without-rate: a counter read as it stands, which says how long a process has run."""
+"""promql/counter-without-rate: a counter's own value, which shows how long its process has run."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ from collections.abc import Iterator
 
 import promql_parser as p
 
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
-from tiercli.lint.parsed import calls_around, parse, walk
+from tiercli.lint.parsed import calls_around
 from tiercli.signals.contract import MetricType
 
-# Functions that read a counter rightly, and those that ask only whether it is there.
-_RIGHT = {"rate", "irate", "increase", "resets", "changes", "idelta"}
+# Functions that are made for counters, and those that only test whether a series exists.
+_FOR_COUNTERS = {"rate", "irate", "increase", "resets", "changes", "idelta"}
 _PRESENCE = {"count", "group", "absent", "absent_over_time", "present_over_time", "last_over_time", "timestamp"}
 _PRESENCE |= {"count_over_time", "count_values"}
 
 
 def _look(linted: Linted) -> Iterator[Found]:
-    for subject, expr, place in linted.expressions():
-        for node, around in walk(parse(expr)):
-            if not isinstance(node, p.VectorSelector) or not _is_counter(linted, node.name):
-                continue
-            if not (_RIGHT | _PRESENCE) & set(calls_around(around)) and not _asks_presence(around, node):
-                yield place, subject, f"the counter {node.name} without rate() or increase()"
+    for place, subject, part, around in linted.parts():
+        if not isinstance(part, p.VectorSelector) or not _is_counter(linted, part.name):
+            continue
+        if not (_FOR_COUNTERS | _PRESENCE) & set(calls_around(around)) and not _tests_presence(around, part):
+            yield place, subject, f"the counter {part.name} without rate() or increase()"
 
 
 def _is_counter(linted: Linted, name: str | None) -> bool:
@@ -34,9 +32,9 @@ def _is_counter(linted: Linted, name: str | None) -> bool:
     return known is MetricType.COUNTER if known is not None else name.endswith("_total")
 
 
-def _asks_presence(around: tuple[object, ...], node: object) -> bool:
-    """The right side of `unless` or `and` asks only whether something is there."""
-    inner = node
+def _tests_presence(around: tuple[object, ...], part: object) -> bool:
+    """Whether a part is on the right side of `unless` or `and`, which only tests whether a series exists."""
+    inner = part
     for outer in around:
         if isinstance(outer, p.BinaryExpr) and str(outer.op) in ("unless", "and") and outer.rhs is inner:
             return True
@@ -47,6 +45,6 @@ def _asks_presence(around: tuple[object, ...], node: object) -> bool:
 CHECK = Check(
     "promql/counter-without-rate",
     Severity.WARNING,
-    "wrap it in rate() or increase(): its value is that since the process started",
+    "wrap it in rate() or increase(): a counter counts from the start of its process",
     _look,
 )

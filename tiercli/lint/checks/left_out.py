@@ -1,22 +1,21 @@
-"""alert/left-out: an alarm that the catalog's sources cannot feed, so that it is not there. Worth knowing before the outage."""
+"""alert/left-out: an alarm that is left out because no source of the catalog provides its signals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
 
 
 def _look(linted: Linted) -> Iterator[Found]:
     for alarm, (place, missing) in linted.left_out.items():
-        yield place, alarm, f"no source of the catalog gives {', '.join(missing)}, so this alarm is left out"
+        yield place, alarm, f"no source of the catalog provides {', '.join(missing)}, so this alarm is left out"
 
 
 CHECK = Check(
     "alert/left-out",
     Severity.INFO,
-    "name a source that has it (tiercli sources show NAME says what each one gives), or accept that nobody will be told",
+    "add a source that provides it (`tiercli sources show NAME` lists what each one provides), or accept the gap",
     _look,
 )

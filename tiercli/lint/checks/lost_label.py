@@ -1,4 +1,4 @@
-"""alert/lost-label: an annotation quotes a label that the expression has aggregated away."""
+"""alert/lost-label: an annotation that quotes a label which the expression aggregates away."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tiercli.errors import InvalidInput
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
 from tiercli.lint.parsed import parse
 from tiercli.signals.expressions import expression_labels
@@ -22,7 +21,7 @@ def _look(linted: Linted) -> Iterator[Found]:
         try:
             labels = expression_labels(rule.expr, linted.known)
         except InvalidInput:
-            continue  # it reads series that are not known, and what they have is not known either
+            continue  # it reads unknown series, so their labels are unknown too
         if labels is None:
             continue
         for annotation, text in sorted(rule.annotations.items()):
@@ -32,4 +31,6 @@ def _look(linted: Linted) -> Iterator[Found]:
                     yield rule.location, rule.name, f"{annotation} quotes {label!r}, which the expression does not have"
 
 
-CHECK = Check("alert/lost-label", Severity.ERROR, "keep the label in the aggregation, or do not quote it", _look)
+CHECK = Check(
+    "alert/lost-label", Severity.ERROR, "keep the label in the aggregation, or remove it from the annotation", _look
+)

@@ -1,12 +1,11 @@
-"""alert/missing-parts: an alert that does not say whose it is, what to do, by when, or where to look."""
+"""alert/missing-parts: an alert without an owner, a severity, or an annotation that says what to do, by when and where to look."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tiercli.conventions import HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
 
 _ANNOTATIONS = {"runbook": "runbook_url", "SLA": "sla", "panel": "dashboard_url", "summary": "summary"}
@@ -27,7 +26,7 @@ def _look(linted: Linted) -> Iterator[Found]:
 CHECK = Check(
     "alert/missing-parts",
     Severity.ERROR,
-    "give it labels severity and owner, and annotations summary, runbook_url, sla and dashboard_url",
+    "add the labels severity and owner, and the annotations summary, runbook_url, sla and dashboard_url",
     _look,
     elsewhere=Severity.WARNING,
 )

@@ -1,4 +1,4 @@
-"""alert/page-share: so many pages that the real ones are ignored."""
+"""alert/page-share: so large a share of pages that the real ones are ignored."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from tiercli.conventions import HEARTBEAT, SEVERITY_LABEL
 from tiercli.errors import Location
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
 
 MOST = 1 / 3

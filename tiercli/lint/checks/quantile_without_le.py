@@ -1,4 +1,4 @@
-"""promql/quantile-without-le: histogram_quantile() over something that has lost its buckets."""
+"""promql/quantile-without-le: histogram_quantile() over an aggregation that drops the buckets."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from collections.abc import Iterator
 
 import promql_parser as p
 
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
-from tiercli.lint.parsed import parse, walk
 
 
 def _look(linted: Linted) -> Iterator[Found]:
-    for subject, expr, place in linted.expressions():
-        for node, _ in walk(parse(expr)):
-            if isinstance(node, p.Call) and node.func.name == "histogram_quantile" and _loses_le(node.args[1]):
-                yield place, subject, "histogram_quantile() over an aggregation without `le`"
+    for place, subject, part, _ in linted.parts():
+        if isinstance(part, p.Call) and part.func.name == "histogram_quantile" and _loses_le(part.args[1]):
+            yield place, subject, "histogram_quantile() over an aggregation without `le`"
 
 
 def _loses_le(node: object) -> bool:

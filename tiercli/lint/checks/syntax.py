@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import promql_parser
 
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
 from tiercli.lint.parsed import parse
 

@@ -1,11 +1,10 @@
-"""dashboard/unknown-link: a panel that leads to a dashboard that is not there."""
+"""dashboard/unknown-link: a panel that links to a dashboard that does not exist."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tiercli.lint.finding import Severity
-from tiercli.lint.interface import Check, Found
+from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
 
 
@@ -16,7 +15,7 @@ def _look(linted: Linted) -> Iterator[Found]:
                 yield (
                     panel.location,
                     f"{panel.board}: {panel.title}",
-                    f"it leads to dashboard {uid}, which is not there",
+                    f"it links to dashboard {uid}, which does not exist",
                 )
 
 
