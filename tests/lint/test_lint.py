@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ from tiercli.errors import InvalidInput
 from tiercli.lint.checks import CHECKS
 from tiercli.lint.comments import COMMENT_CODES
 from tiercli.lint.formats import as_github, as_json, as_sarif
-from tiercli.lint.interface import Finding, Severity
+from tiercli.lint.interface import Finding, Severity, load_page
 from tiercli.lint.linted import LintedFile
 from tiercli.lint.linting import CODES, lint_files, lint_tree, run_checks
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, render_tree
+from tiercli.resources import resource_folder
 from tiercli.rules.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,7 +166,8 @@ def test_alarms_that_no_source_can_feed_are_told(changed_hybrid: Callable[..., L
 def test_every_check_finds_something_in_these_tests_and_has_its_file_and_page() -> None:
     exercised = {str(case.values[2]) for case in BROKEN} | set(COMMENT_CODES) | {LEFT_OUT}
     assert exercised == set(CODES)
-    pages = {str(path.relative_to(ROOT / "docs" / "checks"))[:-3] for path in (ROOT / "docs" / "checks").rglob("*.md")}
+    folder = resource_folder("docs") / "checks"
+    pages = {str(path.relative_to(folder))[:-3] for path in folder.rglob("*.md")}
     assert pages == set(CODES) | {"budget/over", "budget/raised"}  # those two are `tiercli budget`'s
     files = {path.stem for path in (ROOT / "tiercli" / "lint" / "checks").glob("*.py")} - {"__init__"}
     assert files == {check.code.partition("/")[2].replace("-", "_") for check in CHECKS}
@@ -311,3 +315,32 @@ def test_the_command_exits_by_what_is_found(tmp_path: Path, run_tiercli: Any) ->
     assert run_tiercli("lint", "--rules", str(path), "--fail-on", "warning").returncode == 1
     assert run_tiercli("lint").returncode == 2
     assert run_tiercli("lint", "--rules", str(path), "--disable", "promql/nothing").returncode == 2
+
+
+def test_a_finding_names_a_command_that_explains_it(tmp_path: Path, run_tiercli: Any) -> None:
+    finding = lint_text(tmp_path, "#")[0]
+    explained = run_tiercli(*finding.page.split()[1:])
+    assert explained.returncode == 0
+    assert explained.stdout.startswith("# promql/counter-without-rate\n")
+    budget = run_tiercli("lint", "--explain", "budget/over")
+    assert "more series than a budget allows" in budget.stdout.replace("\n", " ")
+
+
+def test_an_unknown_code_is_not_explained(run_tiercli: Any) -> None:
+    done = run_tiercli("lint", "--explain", "promql/short-rang")
+    assert done.returncode == 2
+    assert "did you mean 'promql/short-range'?" in done.stderr
+
+
+def test_a_wheel_holds_the_pages_where_an_installed_tiercli_looks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As installed: only what pyproject.toml puts into the wheel, and no checkout beside it."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    for source, target in build["wheel"]["force-include"].items():
+        shutil.copytree(ROOT / source, tmp_path / target)
+    monkeypatch.setattr("tiercli.resources._PACKAGE", tmp_path / "tiercli")
+    for code in (*CODES, "budget/over", "budget/raised"):
+        assert load_page(code).startswith(f"# {code}\n")
+    for name in ("templates", "catalogs", "drills"):
+        assert resource_folder(name).is_relative_to(tmp_path / "tiercli" / "resources")

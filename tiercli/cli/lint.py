@@ -14,6 +14,7 @@ _EPILOG = (
     "  tiercli lint catalogs/hybrid.yaml\n\n"
     "  tiercli lint my.yaml --fail-on warning --format github\n\n"
     "  tiercli lint --rules rules/*.yml --dashboards boards/*.json      (files that tiercli did not make)\n\n"
+    "  tiercli lint --explain promql/short-range\n\n"
     "A comment silences one finding:  # tiercli: disable CODE [SUBJECT] [until YYYY-MM-DD]: reason"
 )
 
@@ -45,6 +46,9 @@ def lint(
     form: Annotated[
         Literal["text", "json", "github", "sarif"], typer.Option("--format", help="How to say what was found.")
     ] = "text",
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="CODE", help="Print the page about a check, and nothing else.")
+    ] = None,
 ) -> None:
     """Check every expression, annotation, link and route; promtool and amtool too. Exit 1 when something is wrong."""
     from tiercli.catalog.loading import load_catalog
@@ -53,15 +57,18 @@ def lint(
     from tiercli.lint.catalog_checks import further_checks
     from tiercli.lint.checks import CHECKS
     from tiercli.lint.formats import as_github, as_json, as_sarif, counted
-    from tiercli.lint.interface import Severity
+    from tiercli.lint.interface import Severity, load_page
     from tiercli.lint.linted import LintedFile
     from tiercli.lint.linting import CODES, lint_files, lint_tree, run_checks
     from tiercli.output.tree import render_tree
     from tiercli.rules.deployment import Deployment
 
+    if explain is not None:
+        typer.echo(load_page(explain), nl=False)
+        return
     unknown = [unknown_name("check", code, CODES, Location("--disable")) for code in disable or () if code not in CODES]
     if unknown:
-        raise InvalidInput("checks that there are not", unknown)
+        raise InvalidInput("unknown check", unknown)
     if catalog is None and not rules and not dashboards:
         raise InvalidInput("nothing to lint", hint="name a catalog, or files with --rules and --dashboards")
     findings = []
@@ -83,16 +90,17 @@ def lint(
     else:
         style = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
         console = output_console()
-        for one in findings:
-            place = f"{one.location.file}:{one.location.line}" + (
-                f":{one.location.column}" if one.location.column else ""
-            )
+        for finding in findings:
+            at = finding.location
+            place = f"{at.file}:{at.line}" + (f":{at.column}" if at.column else "")
             console.print(f"{place}: ", markup=False, end="")
-            console.print(one.severity.word, style=style[one.severity], end=" ")
-            console.print(f"{one.code}: {one.subject}: {one.found}", markup=False)
-            console.print(f"    {one.do} ({one.page})", markup=False, style="dim")
+            console.print(finding.severity.word, style=style[finding.severity], end=" ")
+            console.print(f"{finding.code}: {finding.subject}: {finding.found}", markup=False)
+            console.print(f"    {finding.do} ({finding.page})", markup=False, style="dim")
         console.print(counted(findings), markup=False)
     worst = Severity[fail_on.upper()]
-    bad = [one for one in findings if one.severity >= worst]
+    bad = [finding for finding in findings if finding.severity >= worst]
     if bad:
-        raise CheckFailed(f"{counted(bad)}", hint="see the pages named, or silence one with a comment and its reason")
+        raise CheckFailed(
+            counted(bad), hint="`tiercli lint --explain CODE` explains a finding; a comment with a reason silences it"
+        )

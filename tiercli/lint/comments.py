@@ -1,10 +1,10 @@
-"""Comments that silence one finding, for a time or for good, and never without a reason.
+"""Comments that silence one finding, for a time or for ever, and never without a reason.
 
     # tiercli: disable promql/short-range: the exporter is scraped every second
     # tiercli: disable alert/missing-parts ProviderDown until 2027-01-31: the runbook is being written
 
-In a rule file a comment holds for the rule below it or around it; in a catalog or an alarm's own file for what is generated
-from it, of one subject when it names one; in a dashboard it stands in a panel's description and holds for that panel.
+In a rule file a comment applies to the rule below it or around it. In a catalog or alarm file it applies to what is generated
+from the file, or to one subject of it. In a dashboard it is part of a panel's description and applies to that panel.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _DIRECTIVE = re.compile(r"tiercli:\s*disable")
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A comment that silences `code`, of `subject` (of all, when empty). `lines`: where it holds in its own file; None:
-    in everything that is generated from it."""
+    """A comment that silences `code` for `subject` (for all subjects when empty). `lines`: where it applies in its own file;
+    None: to everything that is generated from the file."""
 
     code: str
     subject: str
@@ -51,15 +51,15 @@ class Silence:
 def find_silences(
     linted: Linted, sources: Iterable[LintedFile], codes: frozenset[str], today: datetime.date
 ) -> tuple[list[Silence], list[Finding]]:
-    """Every comment that silences something, and what is wrong with comments. `sources`: the catalog and the alarms' own
-    files, from which the rest is generated."""
+    """Every comment that silences a finding, and the findings about comments. `sources`: the catalog and the alarm files, from
+    which the rest is generated."""
     silences: list[Silence] = []
     findings: list[Finding] = []
     for comment, place, lines in (*_in_rules(linted), *_in_sources(sources), *_in_panels(linted)):
         match = _COMMENT.search(comment)
         if match is None or match["code"] not in codes:
-            found = f"{comment.strip()!r} names no check" if match else f"{comment.strip()!r} cannot be read"
-            findings.append(_finding("comment/unreadable", place, found))
+            wrong = "names no check" if match else "cannot be read"
+            findings.append(_finding("comment/unreadable", place, f"{comment.strip()!r} {wrong}"))
             continue
         until = None
         if match["until"]:
@@ -67,11 +67,11 @@ def find_silences(
                 until = datetime.date.fromisoformat(match["until"])
             except ValueError:
                 findings.append(
-                    _finding("comment/unreadable", place, f"{match['until']!r} is no date such as 2027-01-31")
+                    _finding("comment/unreadable", place, f"{match['until']!r} is not a date such as 2027-01-31")
                 )
                 continue
         if not match["reason"]:
-            findings.append(_finding("comment/no-reason", place, f"{match['code']} is silenced, and nobody knows why"))
+            findings.append(_finding("comment/no-reason", place, f"{match['code']} is silenced without a reason"))
         if until is not None and until < today:
             findings.append(_finding("comment/expired", place, f"{match['code']} was silenced until {until}"))
         silences.append(Silence(match["code"], match["subject"] or "", until, place, lines))
@@ -80,8 +80,8 @@ def find_silences(
 
 _DO = {
     "comment/unreadable": "write # tiercli: disable CODE [SUBJECT] [until YYYY-MM-DD]: reason",
-    "comment/no-reason": "say why, after a colon",
-    "comment/expired": "mend what it silenced, or give it another date with its reason",
+    "comment/no-reason": "add the reason after a colon",
+    "comment/expired": "fix the finding, or set a later date and its reason",
 }
 COMMENT_CODES = tuple(_DO)
 
@@ -95,11 +95,9 @@ def _in_rules(linted: Linted) -> Iterator[tuple[str, Location, tuple[int, int] |
         rules = [rule for rule in linted.rules if rule.location.file == file.name]
         for number, line in enumerate(file.text.splitlines(), 1):
             if "#" in line and _DIRECTIVE.search(line):
-                rule = next(
-                    (one for one in rules if one.lines[0] <= number < one.lines[1] or number < one.lines[0]), None
-                )
-                below = next((one for one in rules if number < one.lines[0]), None)
-                # Above a rule it is within what the rule before takes; the nearer one below is meant.
+                rule = next((rule for rule in rules if number < rule.lines[1]), None)
+                below = next((rule for rule in rules if number < rule.lines[0]), None)
+                # A comment directly above a rule is still within the lines of the rule before; it is meant for the one below.
                 if below is not None and all(
                     not text.strip() or text.lstrip().startswith("#")
                     for text in file.text.splitlines()[number - 1 : below.lines[0] - 1]
