@@ -97,7 +97,7 @@ def test_passes_when_all_is_well_and_leaves_nothing_behind(hybrid: LoadedCatalog
     assert run.result.outcome is Outcome.PASSED, run.result.reasons
     assert [step.name for step in run.result.evidence] == [
         "panel provider/Error rate shows it",
-        "the heartbeat is heard",
+        "heartbeat received",
     ]
     detection = run.result.expectations[0].detection
     assert detection.above_floor_s is not None

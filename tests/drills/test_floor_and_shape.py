@@ -16,7 +16,7 @@ from tiercli.drills.judge.detection import floor_parts
 from tiercli.drills.judge.verdict import judge
 from tiercli.drills.load.shape import build_shape
 from tiercli.drills.record.events import AlarmFacts, AlertSamples, Notified, SignalSamples
-from tiercli.drills.record.result_json import encode_result
+from tiercli.drills.record.history import encode_result
 from tiercli.drills.record.timeline_file import decode_events, encode_event
 from tiercli.drills.report.junit import render_junit
 from tiercli.drills.report.page import render_report
@@ -149,7 +149,7 @@ def test_the_report_is_one_offline_page_with_the_verdict_first() -> None:
     assert "svg" in page.tags
     body = page.text[page.text.index("Fire drill") :]
     assert body.index("passed") < body.index("What happened") < body.index("Verification record")
-    assert "fired after 4.0 s of 6.0 s allowed (3m of estate time)" in body
+    assert "fired after 4.0 s of 6.0 s allowed (3m of simulated time)" in body
 
 
 def test_the_report_escapes_what_it_is_told() -> None:

@@ -54,7 +54,7 @@ def test_a_load_of_two_workers_survives_the_loss_of_one_and_says_so(hybrid: Load
     assert [(event.left, event.of) for event in view.events if isinstance(event, WorkerLost)] == [(1, 2)]
     load = done.result.load
     assert load is not None
-    assert "of 2 workers 1 were left" in load.said
+    assert "of 2 workers 1 were left" in load.message
     # Its half of the users moves to the other: whether that was enough is what the verdict says.
     assert load.sufficient == (done.result.outcome is Outcome.PASSED)
     assert windows[-1].started > 0

@@ -45,27 +45,27 @@ def test_what_arrived_whole_passes(told: Sequence[Notified]) -> None:
     [
         (
             (replace(TOLD, labels={name: value for name, value in LABELS.items() if name != "region"}),),
-            "platform-pager was told region=nothing, and it fired with ap-south-1",
+            "platform-pager was notified with region=nothing; the alert fired with ap-south-1",
         ),
         (
             (replace(TOLD, labels=LABELS | {"severity": "notify"}),),
-            "platform-pager was told severity=notify, and it fired with page",
+            "platform-pager was notified with severity=notify; the alert fired with page",
         ),
         (
             (replace(TOLD, group_labels={"provider": "openai"}),),
-            "platform-pager was told of the group provider=openai, to which it does not belong",
+            "platform-pager was notified with the group provider=openai, to which it does not belong",
         ),
         ((replace(TOLD, named="other"),), "what arrived at platform-pager was meant for other"),
         (
             (TOLD, replace(RESOLVED, group_key="{}:{region}")),
-            "platform-pager was told of it in 2 groups: what ended there is not what began",
+            "platform-pager was notified of it in 2 groups: what ended there is not what began",
         ),
     ],
     ids=["a label lost", "a label changed", "another's group", "another's receiver", "resolved in another group"],
 )
 def test_what_arrived_otherwise_fails(told: Sequence[Notified], said: str) -> None:
     step = judge_payload([LABELS], told)
-    assert (step.outcome, step.said) == (Outcome.FAILED, said)
+    assert (step.outcome, step.message) == (Outcome.FAILED, said)
 
 
 def test_a_run_whose_receiver_was_told_less_than_fired_fails() -> None:

@@ -15,9 +15,8 @@ from tests.drills.short_drill import SHORT
 from tests.drills.synthetic_run import passing_events, spec, without
 from tiercli.drills.judge.verdict import judge
 from tiercli.drills.record.events import AlertSamples, Event, RunEnded, RunStarted, Timeline
-from tiercli.drills.record.history import last_of_each, read_records
+from tiercli.drills.record.history import encode_result, last_of_each, read_records, read_result
 from tiercli.drills.record.result import Outcome, Result
-from tiercli.drills.record.result_json import encode_result, read_result
 from tiercli.drills.record.run_folder import RESULT, SPEC, TIMELINE
 from tiercli.drills.record.timeline_file import encode_event
 from tiercli.drills.report.summary import render_summary

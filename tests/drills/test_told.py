@@ -96,7 +96,7 @@ def test_by_alertmanagers_word_the_heartbeat_is_there_all_the_time(
     assert started is not None
     step = judge_heartbeat(started, timeline)
     assert step is not None
-    assert step.outcome is outcome, step.said
+    assert step.outcome is outcome, step.message
 
 
 def test_a_heartbeat_that_is_silenced_is_not_heard() -> None:
@@ -125,7 +125,7 @@ def test_what_alertmanager_only_counts_is_not_said_to_have_arrived_whole() -> No
     result = judge(short_spec(), Timeline(tuple(sorted([*events, counted], key=lambda one: one.at))))
     steps = {step.name: step.outcome for step in result.expectations[0].steps}
     assert steps["reached platform-pager"] is Outcome.PASSED
-    assert "told what fired" not in steps
+    assert "notification matches the alert" not in steps
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_what_the_drill_before_left_behind_is_told_and_not_judged() -> None:
     shared = [replace(event, shared=True) if isinstance(event, RunStarted) else event for event in passing_events()]
     result = verdict(shared, seen, samples)
     assert result.outcome is Outcome.PASSED
-    assert [(one.alert, one.said) for one in result.seen] == [("Drift", "it fired before the drill began")]
+    assert [(seen.alert, seen.message) for seen in result.seen] == [("Drift", "it fired before the drill began")]
     # One that began in this drill is this drill's, and so is any in a sandbox of its own.
     anew = replace(seen, active_at=T0 + 1)
     assert verdict(shared, anew, samples).outcome is Outcome.FAILED
@@ -309,13 +309,15 @@ def test_a_heartbeat_silent_for_longer_than_its_receiver_waits_fails_the_run(
 ) -> None:
     result = verdict(silent_between(begin, end))
     assert result.outcome is Outcome.FAILED
-    assert result.reasons == (f"Watchdog was not heard for {silence:.1f} s, and its receiver alarms after 10.0 s",)
+    assert result.reasons == (
+        f"Watchdog was not received for {silence:.1f} s; its receiver raises the alarm after 10.0 s",
+    )
 
 
 def test_a_heartbeat_that_misses_a_few_beats_is_still_heard() -> None:
     result = verdict(silent_between(T0 + 22, T0 + 26))
     assert result.outcome is Outcome.PASSED, result.reasons
-    assert result.evidence[-1].said == "Watchdog reached heartbeat, at most 8.0 s of 10.0 s apart"
+    assert result.evidence[-1].message == "Watchdog reached heartbeat, at most 8.0 s of 10.0 s apart"
 
 
 def live(events: list[Event], **more: object) -> list[Event]:
@@ -426,7 +428,7 @@ def test_a_panel_shows_a_fault_by_changing(panels: tuple[Event, ...], outcome: O
     )
     result = judge(wanted, timeline(passing_events(), *panels))
     assert result.outcome is outcome, result.reasons
-    assert said in result.evidence[0].said
+    assert said in result.evidence[0].message
 
 
 def test_a_drill_is_not_over_while_something_may_fire_yet() -> None:
@@ -451,7 +453,7 @@ def test_a_panel_that_was_not_read_leaves_the_run_inconclusive() -> None:
 @pytest.mark.parametrize(
     ("day", "zone", "early"),
     [
-        ("2026-11-03T12:00:00+00:00", "UTC", "it is day 3 of the month, and before day 4"),
+        ("2026-11-03T12:00:00+00:00", "UTC", "it is day 3 of the month; the expected alert cannot fire before day 4"),
         ("2026-11-04T00:00:01+00:00", "UTC", ""),
         ("2026-11-03T20:00:00+00:00", "Asia/Kolkata", ""),
         ("2026-11-04T03:00:00+00:00", "America/New_York", "it is day 3 of the month"),

@@ -76,7 +76,7 @@ def test_every_alarm_reaches_the_receiver_of_its_severity(
         pytest.param("content-ai", "notify", "content-ai-channel", id="an owner's own channel"),
         pytest.param("content-ai", "page", "platform-pager", id="and the common pager, having none of their own"),
         pytest.param("platform", "notify", "platform-channel", id="an owner without a channel of their own"),
-        pytest.param("platform", "trend", "dashboards", id="a trend interrupts nobody"),
+        pytest.param("platform", "trend", "dashboards", id="a trend notifies no receiver"),
         pytest.param("platform", "heartbeat", "heartbeat", id="the heartbeat"),
     ],
 )

@@ -90,7 +90,7 @@ def _owner_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:
 
 def _receiver_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:
     for name, receiver in catalog.receivers.items():
-        yield name, ", ".join(_integrations(receiver)) or "none: interrupts nobody"
+        yield name, ", ".join(_integrations(receiver)) or "none: notifies no receiver"
 
 
 def _integrations(receiver: Receiver) -> Iterable[str]:

@@ -181,7 +181,7 @@ def _ready(stage: Stage, out: Path | None) -> None:
     factor = stage.sandbox.estate.timing.factor
     _say(f"dashboards: {out / 'grafana' / 'dashboards'}, for a Grafana with the Prometheus data source {url}")
     _say(f"without one: tiercli dashboards show home --dir {shlex.quote(str(out))} --prometheus {url} --range 5m")
-    _say(f"time is compressed ×{factor:g}: look at the last 5 minutes, {5 * factor / 60:g} hours of estate time")
+    _say(f"time is compressed ×{factor:g}: look at the last 5 minutes, {5 * factor / 60:g} hours of simulated time")
 
 
 def _say_round(one: Round, rounds: Sequence[Round], count: int) -> None:

@@ -157,7 +157,7 @@ def _lines(plan: LivePlan) -> list[str]:
     lines += [f"  brings about {use.fault} on {_target(use.target)}" for use in spec.faults]
     for one in spec.expect:
         told = f"{one.receiver} told" if one.receiver else "nobody told"
-        real = f"within {one.firing_within}" + (f" of estate time, ÷ {factor:g}" if factor != 1 else "")
+        real = f"within {one.firing_within}" + (f" of simulated time, ÷ {factor:g}" if factor != 1 else "")
         lines.append(f"  expects {one.alert} {_target(one.labels)} {real}, {told}")
     return lines
 

@@ -1,4 +1,4 @@
-"""`tiercli drill run`: drills in a sandbox, or in an environment that really is."""
+"""`tiercli drill run`: drills in a sandbox, or in a live environment."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
 def print_run(done: DrillRun, output: str) -> None:
     """What came of a run."""
     from tiercli.cli.drill_view import summary_lines
-    from tiercli.drills.record.result_json import encode_result
+    from tiercli.drills.record.history import encode_result
     from tiercli.drills.record.run_folder import REPORT
 
     if output == "json":

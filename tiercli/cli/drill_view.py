@@ -97,7 +97,7 @@ class PlainView:
         if isinstance(event, PhaseStarted) and self._zero is None:
             self._zero = event.at
         if isinstance(event, RunStarted) and event.factor != 1:
-            self._print(f"time is compressed ×{event.factor:g}: 1 s here is {event.factor:g} s of estate time")
+            self._print(f"time is compressed ×{event.factor:g}: 1 s here is {event.factor:g} s of simulated time")
         line = event_line(event, self._zero)
         if line is not None:
             self._print(line)
@@ -187,7 +187,7 @@ class TerminalView:
     def _compression(self) -> str:
         if self._run is None or self._run.factor == 1:
             return ""
-        return f"[dim]time ×{self._run.factor:g}: 1 s here is {self._run.factor:g} s of estate time[/]"
+        return f"[dim]time ×{self._run.factor:g}: 1 s here is {self._run.factor:g} s of simulated time[/]"
 
     def _phase_row(self, phase: PhaseStarted) -> RenderableType:
         done = min(max(0.0, time.time() - phase.at), phase.planned_s)
@@ -224,16 +224,16 @@ def summary_lines(result: Result) -> list[str]:
     lines += [f"  {escape(reason)}" for reason in result.reasons]
     for expectation in result.expectations:
         lines.append(f"{_MARK[expectation.outcome]} {expectation.alert} {escape(_braces(expectation.labels))}")
-        lines += [f"    {_MARK[step.outcome]} {escape(step.said)}" for step in expectation.steps]
+        lines += [f"    {_MARK[step.outcome]} {escape(step.message)}" for step in expectation.steps]
         if sentence := expectation.detection.sentence:
             lines.append(f"    {escape(sentence)}")
-    lines += [f"{_MARK[step.outcome]} {escape(step.said)}" for step in result.evidence]
-    lines += [f"[red]✗[/] unexpected {other.alert}: {escape(other.said)}" for other in result.unexpected]
+    lines += [f"{_MARK[step.outcome]} {escape(step.message)}" for step in result.evidence]
+    lines += [f"[red]✗[/] unexpected {other.alert}: {escape(other.message)}" for other in result.unexpected]
     lines += [
-        f"[dim]· {other.alert} {escape(_identity(other.labels))}: {escape(other.said)}[/]" for other in result.seen
+        f"[dim]· {other.alert} {escape(_identity(other.labels))}: {escape(other.message)}[/]" for other in result.seen
     ]
     if result.load is not None:
-        lines.append(f"[dim]· {escape(result.load.said)}[/]")
+        lines.append(f"[dim]· {escape(result.load.message)}[/]")
     return lines
 
 

@@ -144,7 +144,11 @@ def _alerts(
 
 def _followed(bell: Bell, alerts: Sequence[GettableAlert]) -> Rung:
     found = next(
-        (one for one in alerts if (one.labels[SEVERITY_LABEL], one.labels[OWNER_LABEL]) == (bell.severity, bell.owner)),
+        (
+            alert
+            for alert in alerts
+            if (alert.labels[SEVERITY_LABEL], alert.labels[OWNER_LABEL]) == (bell.severity, bell.owner)
+        ),
         None,
     )
     if found is None:
@@ -166,9 +170,9 @@ def _wanted(bells: Sequence[Bell], groups: Sequence[AlertGroup], number: str) ->
     for bell in bells:
         for kind in bell.integrations:
             receivers.setdefault(kind, set()).add(bell.receiver)
-    ours = [one.receiver for one in groups if any(labels.get(BELL_LABEL) == number for labels in one.alerts)]
+    ours = [group.receiver for group in groups if any(labels.get(BELL_LABEL) == number for labels in group.alerts)]
     return {
-        kind: max(len(names), sum(any(is_receiver(name, (one,)) for name in names) for one in ours))
+        kind: max(len(names), sum(any(is_receiver(name, (our,)) for name in names) for our in ours))
         for kind, names in receivers.items()
     }
 
@@ -189,7 +193,7 @@ def _said(bell: Bell, unsent: Mapping[str, str]) -> str:
 
 
 async def _ours(client: AlertmanagerClient, number: str) -> list[GettableAlert]:
-    return [one for one in await client.alerts() if one.labels.get(BELL_LABEL) == number]
+    return [alert for alert in await client.alerts() if alert.labels.get(BELL_LABEL) == number]
 
 
 async def _wait_until_gone(client: AlertmanagerClient, number: str) -> tuple[str, ...]:
@@ -197,7 +201,7 @@ async def _wait_until_gone(client: AlertmanagerClient, number: str) -> tuple[str
     left: list[GettableAlert] = []
     for _ in range(20):
         now = time.time()
-        left = [one for one in await _ours(client, number) if one.ends_at is None or one.ends_at > now]
+        left = [our for our in await _ours(client, number) if our.ends_at is None or our.ends_at > now]
         if not left:
             break
         await asyncio.sleep(_POLL_S)

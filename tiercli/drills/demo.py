@@ -77,7 +77,7 @@ def describe(estate: Estate, sandbox: Sandbox, out: Path, load: bool) -> list[st
         f"alertmanager  {sandbox.addresses.alertmanager_url}",
         f"gateway       {plan.gateways[0].url}/metrics",
         "",
-        f"time is compressed ×{estate.timing.factor:g}: 1 s here is {estate.timing.factor:g} s of estate time",
+        f"time is compressed ×{estate.timing.factor:g}: 1 s here is {estate.timing.factor:g} s of simulated time",
         f"load: {DEMO_LOAD.arrivals_per_second:g} requests/s" if load else "no load; --load puts the estate under it",
         "",
         "a call of your own:",

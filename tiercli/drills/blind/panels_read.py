@@ -22,7 +22,7 @@ from tiercli.drills.blind.seen import Figure, Moment, Panel
 from tiercli.output.live_board import POINTS, BoardRequest, fetch_board
 from tiercli.signals.timing import Timing
 
-RANGE = "15m"  # what a board shows, estate time
+RANGE = "15m"  # what a board shows, simulated time
 _STALE_POINTS = 4  # a line that ended so many points ago is not there any more
 _OPENED = (CODES,)  # from a lane of HEALTH
 
@@ -56,9 +56,9 @@ class PanelReader:
                 for panel, figures in (await self._read(name, board, wanted, at)).items():
                     named = tuple(
                         dataclasses.replace(
-                            one, name=" / ".join((*chosen.values(), one.name)), labels={**one.labels, **chosen}
+                            figure, name=" / ".join((*chosen.values(), figure.name)), labels={**figure.labels, **chosen}
                         )
-                        for one in figures
+                        for figure in figures
                     )
                     found[panel] = (*found.get(panel, ()), *named)
         return found

@@ -114,7 +114,7 @@ def vocabulary(known: Sequence[Culprit], most: int = 60) -> list[str]:
     shown = [str(one) for one in known[:most]] + (["…"] if len(known) > most else [])
     return [
         "kinds:",
-        *(f"  {kind.value:<{width}}  {said}" for kind, said in MEANING.items()),
+        *(f"  {kind.value:<{width}}  {message}" for kind, message in MEANING.items()),
         "culprits:",
         f"  {', '.join(shown)}",
     ]

@@ -112,11 +112,11 @@ def _cloud_callers(ground: Ground) -> list[Target]:
 def _spenders(ground: Ground) -> list[Target]:
     """Of those, who can come to spend three times what they did."""
     found = []
-    for one in _cloud_callers(ground):
-        tenant, alias = one.labels["tenant"], one.labels["alias"]
+    for caller in _cloud_callers(ground):
+        tenant, alias = caller.labels["tenant"], caller.labels["alias"]
         usd = call_usd(ground.catalog, ground.primary[alias], _LONG_PROMPTS[0])
-        if _spending_calls(ground, one) * usd >= 2 * ground.tenant_usd[tenant]:
-            found.append(one)
+        if _spending_calls(ground, caller) * usd >= 2 * ground.tenant_usd[tenant]:
+            found.append(caller)
     return found
 
 

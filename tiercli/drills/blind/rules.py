@@ -122,7 +122,7 @@ def unclassified(seen: Seen) -> Found:
 
 def _candidate(seen: Seen, alias: str) -> Shift | None:
     """The row of who answers an alias most."""
-    return max(seen.shifts(panels.CANDIDATES, alias=alias), key=lambda one: one.now, default=None)
+    return max(seen.shifts(panels.CANDIDATES, alias=alias), key=lambda shift: shift.now, default=None)
 
 
 def _answering(seen: Seen, alias: str) -> Culprit:
@@ -147,15 +147,15 @@ def quota(seen: Seen) -> Found:
 
 def overloaded(seen: Seen) -> Found:
     """A queue, in front of GPUs that are busy. Who is asked for more than it carries, is the place that answers late or fails."""
-    queues = [one for one in seen.shifts(panels.QUEUE, " waiting") if one.now > max(10.0, 2 * one.was)]
-    busy = [one for one in seen.shifts(panels.GPUS) if one.now >= 0.7 and one.now > one.was + 0.15]
+    queues = [shift for shift in seen.shifts(panels.QUEUE, " waiting") if shift.now > max(10.0, 2 * shift.was)]
+    busy = [shift for shift in seen.shifts(panels.GPUS) if shift.now >= 0.7 and shift.now > shift.was + 0.15]
     if not queues or not busy:
         return
-    models = {one.label("model") for one in queues}
-    slow = [one for one in seen.shifts(panels.LATENCY, " p95") if one.label("model") in models and one.was]
+    models = {queue.label("model") for queue in queues}
+    slow = [shift for shift in seen.shifts(panels.LATENCY, " p95") if shift.label("model") in models and shift.was]
     if slow:
         worst = max(slow, key=_ratio)
-        yield _place(worst), sum(one.now for one in queues), [*queues, busy[0], worst]
+        yield _place(worst), sum(queue.now for queue in queues), [*queues, busy[0], worst]
 
 
 def unreachable(seen: Seen) -> Found:
@@ -197,9 +197,9 @@ def errors(seen: Seen) -> Found:
 
 def _slower(seen: Seen, panel: Panel, ending: str) -> list[tuple[float, Shift]]:
     """Rows by how many times slower they are than before; what all of them share is this machine's doing and left out."""
-    shifts = [one for one in seen.shifts(panel, ending) if one.was > 0]
-    least = min((_ratio(one) for one in shifts), default=1.0) if len(shifts) > 1 else 1.0
-    return [(_ratio(one) / max(1.0, least), one) for one in shifts]
+    shifts = [shift for shift in seen.shifts(panel, ending) if shift.was > 0]
+    least = min((_ratio(shift) for shift in shifts), default=1.0) if len(shifts) > 1 else 1.0
+    return [(_ratio(shift) / max(1.0, least), shift) for shift in shifts]
 
 
 def slow(seen: Seen) -> Found:
@@ -219,7 +219,7 @@ def slow_streams(seen: Seen) -> Found:
 
 def _called_as_ever(seen: Seen, alias: str) -> bool:
     """Whether an alias has as many calls as before, and enough for a mean to mean something."""
-    return any(0.6 < _ratio(one) < 1.5 and one.now >= 100 for one in seen.shifts(panels.ALIAS_CALLS, alias=alias))
+    return any(0.6 < _ratio(shift) < 1.5 and shift.now >= 100 for shift in seen.shifts(panels.ALIAS_CALLS, alias=alias))
 
 
 def answer_length(seen: Seen) -> Found:
@@ -235,8 +235,10 @@ def _asking_more(seen: Seen) -> dict[str, Shift]:
     """Tenants whose tokens have grown to several times what they were, by as much as others would notice; the row that says so
     most."""
     shifts = sorted(seen.shifts(panels.TENANT_TOKENS), key=_ratio)
-    whole = sum(one.was for one in shifts)
-    return {one.label("tenant"): one for one in shifts if _ratio(one) >= 3 and one.now - one.was > 0.2 * whole}
+    whole = sum(shift.was for shift in shifts)
+    return {
+        shift.label("tenant"): shift for shift in shifts if _ratio(shift) >= 3 and shift.now - shift.was > 0.2 * whole
+    }
 
 
 def spend(seen: Seen) -> Found:

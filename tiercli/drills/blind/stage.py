@@ -90,7 +90,7 @@ async def staged(
             )
             async with renewed_leases(sandbox, stop), load:
                 await stage.race(load.wait_for_first_call())
-                say("letting a normal time pass")
+                say("waiting through normal operation")
                 await stage.race(wait_until_quiet(sandbox.prometheus, WARM_UP_S))
                 await stage.settle()
                 yield stage

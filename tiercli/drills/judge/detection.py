@@ -27,12 +27,14 @@ def filled_at(
     time before it fired: a signal that falls back begins its `for` anew. None where that is not known.
 
     `samples`: those of the expected alert since the fault; of several alerts, the first to fire counts."""
-    firing = [one for one in samples if one.state == "firing" and one.times]
+    firing = [sample for sample in samples if sample.state == "firing" and sample.times]
     if not firing:
         return None
     first = min(firing, key=lambda one: min(one.times))
     fired_at = min(first.times)
-    pending = [at for one in samples if one.state == "pending" and one.labels == first.labels for at in one.times]
+    pending = [
+        at for sample in samples if sample.state == "pending" and sample.labels == first.labels for at in sample.times
+    ]
     held_from = _last_begin([at for at in pending if at < fired_at], fired_at)
     look_s = scrape_s / 3  # it is looked at several times a scrape: two looks that miss are a break
     begins = [

@@ -23,7 +23,7 @@ from tiercli.drills.record.result import Detection, ExpectationResult, Outcome, 
 from tiercli.drills.spec.model import Expectation
 from tiercli.durations import parse_duration
 
-# (step's name, when it came, since when it counts, deadline in estate time, what to say when it never came) → step
+# (step's name, when it came, since when it counts, deadline in simulated time, what to say when it never came) → step
 _Judge = Callable[[str, float | None, float | None, str, str], Step]
 
 
@@ -52,11 +52,11 @@ class _Sightings:
 
 
 def judge_expectation(expected: Expectation, run: RunStarted, timeline: Timeline) -> ExpectationResult:
-    """What came of one expectation. Deadlines are estate time and are divided by the run's factor."""
+    """What came of one expectation. Deadlines are simulated time and are divided by the run's factor."""
     saw = _sightings(expected, run, timeline)
     steps: tuple[Step, ...]
     if saw.fault_at is None:
-        steps = (Step(name="fault on", outcome=Outcome.INCONCLUSIVE, said="the fault was never on"),)
+        steps = (Step(name="fault on", outcome=Outcome.INCONCLUSIVE, message="the fault was never on"),)
     else:
         steps = tuple(_steps(expected, saw, run))
     outcomes = [step.outcome for step in steps]
@@ -78,23 +78,23 @@ def _steps(expected: Expectation, saw: _Sightings, run: RunStarted) -> Iterator[
     def judged(name: str, at: float | None, since: float | None, within: str, missing: str) -> Step:
         allowed_s = parse_duration(within) / run.factor
         if at is None or since is None:
-            return Step(name=name, outcome=Outcome.FAILED, said=missing)
+            return Step(name=name, outcome=Outcome.FAILED, message=missing)
         took = at - since
-        said = f"after {took:.1f} s of {allowed_s:.1f} s allowed ({within} of estate time)"
+        message = f"after {took:.1f} s of {allowed_s:.1f} s allowed ({within} of simulated time)"
         if took <= allowed_s:
-            return Step(name=name, outcome=Outcome.PASSED, said=f"{name} {said}")
-        return Step(name=name, outcome=Outcome.FAILED, said=f"{name} too late, {said}")
+            return Step(name=name, outcome=Outcome.PASSED, message=f"{name} {message}")
+        return Step(name=name, outcome=Outcome.FAILED, message=f"{name} too late, {message}")
 
     if saw.firing_early_at is not None:
-        said = f"it was firing {fault_at - saw.firing_early_at:.1f} s before the fault"
-        yield Step(name="quiet before the fault", outcome=Outcome.FAILED, said=said)
+        message = f"it was firing {fault_at - saw.firing_early_at:.1f} s before the fault"
+        yield Step(name="quiet before the fault", outcome=Outcome.FAILED, message=message)
     elif saw.pending_early_at is not None:
-        said = (
+        message = (
             f"it was pending {fault_at - saw.pending_early_at:.1f} s before the fault, so the fault is not why it fired"
         )
-        yield Step(name="quiet before the fault", outcome=Outcome.INCONCLUSIVE, said=said)
+        yield Step(name="quiet before the fault", outcome=Outcome.INCONCLUSIVE, message=message)
     else:
-        yield Step(name="quiet before the fault", outcome=Outcome.PASSED, said="quiet before the fault")
+        yield Step(name="quiet before the fault", outcome=Outcome.PASSED, message="quiet before the fault")
     yield judged("fired", saw.firing_at, fault_at, expected.firing_within, "it never fired")
     if saw.firing_at is None:
         return
@@ -102,19 +102,19 @@ def _steps(expected: Expectation, saw: _Sightings, run: RunStarted) -> Iterator[
     yield Step(
         name=f"severity {expected.severity}",
         outcome=Outcome.PASSED if found == expected.severity else Outcome.FAILED,
-        said=f"severity is {found}" + ("" if found == expected.severity else f", not {expected.severity}"),
+        message=f"severity is {found}" + ("" if found == expected.severity else f", not {expected.severity}"),
     )
     yield from _delivery_steps(expected, saw, run, judged)
     if expected.holds:
         # An evaluation may come late; two that miss are a break.
         held = saw.longest_break_s <= 2.5 * run.evaluation_s
-        said = "it held until the fault was over" if held else f"it stopped firing for {saw.longest_break_s:.1f} s"
-        yield Step(name="held", outcome=Outcome.PASSED if held else Outcome.FAILED, said=said)
+        message = "it held until the fault was over" if held else f"it stopped firing for {saw.longest_break_s:.1f} s"
+        yield Step(name="held", outcome=Outcome.PASSED if held else Outcome.FAILED, message=message)
     if expected.resolved_within is None:
         return
     if saw.cleared_at is None:
         yield Step(
-            name="resolved", outcome=Outcome.INCONCLUSIVE, said="the fault was not cleared, so nothing could resolve"
+            name="resolved", outcome=Outcome.INCONCLUSIVE, message="the fault was not cleared, so nothing could resolve"
         )
         return
     yield judged("resolved", saw.resolved_at, saw.cleared_at, expected.resolved_within, "it did not resolve")
@@ -125,9 +125,9 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, run: RunStarted, jud
     reached = sorted({event.receiver for event in firing} | saw.routed_to)
     if expected.receiver is None:
         reached = [receiver for receiver in reached if receiver not in expected.also]
-        name = "interrupts nobody"
-        said = f"it reached {', '.join(reached)}" if reached else "it interrupted nobody"
-        yield Step(name=name, outcome=Outcome.FAILED if reached else Outcome.PASSED, said=said)
+        name = "notifies no receiver"
+        message = f"it reached {', '.join(reached)}" if reached else "no receiver was notified"
+        yield Step(name=name, outcome=Outcome.FAILED if reached else Outcome.PASSED, message=message)
         return
     at = min((event.at for event in firing if event.receiver == expected.receiver), default=None)
     missing = f"no notification reached {expected.receiver}"
@@ -139,15 +139,17 @@ def _delivery_steps(expected: Expectation, saw: _Sightings, run: RunStarted, jud
         missing += ": Alertmanager never had the alert"
     within = expected.notified_within or expected.firing_within
     step = judged("notified", at, saw.fault_at, within, missing)
-    said = f"{expected.receiver} {step.said}" if at is not None else step.said
-    yield Step(name=f"reached {expected.receiver}", outcome=step.outcome, said=said)
+    message = f"{expected.receiver} {step.message}" if at is not None else step.message
+    yield Step(name=f"reached {expected.receiver}", outcome=step.outcome, message=message)
     if at is not None and run.told_by == "webhook":
         yield judge_payload(saw.fired, saw.notified)
     strays = [receiver for receiver in reached if receiver not in (expected.receiver, *expected.also)]
     if strays:
-        yield Step(name="reached nobody else", outcome=Outcome.FAILED, said=f"it also reached {', '.join(strays)}")
+        yield Step(
+            name="notified no other receiver", outcome=Outcome.FAILED, message=f"it also reached {', '.join(strays)}"
+        )
     else:
-        yield Step(name="reached nobody else", outcome=Outcome.PASSED, said="nobody else was told")
+        yield Step(name="notified no other receiver", outcome=Outcome.PASSED, message="no other receiver was notified")
 
 
 def _sightings(expected: Expectation, run: RunStarted, timeline: Timeline) -> _Sightings:

@@ -8,8 +8,8 @@ from tiercli.conventions import WATCHDOG
 from tiercli.drills.record.events import DeliverySeen, Notified, RunEnded, RunStarted, Timeline
 from tiercli.drills.record.result import Outcome, Step
 
-NAME = "the heartbeat is heard"
-# What stands in Watchdog's SLA: after this silence, estate time, whoever hears the heartbeat alarms.
+NAME = "heartbeat received"
+# What stands in Watchdog's SLA: after this silence, simulated time, whoever hears the heartbeat alarms.
 SILENCE_S = 300.0
 # Under a high factor that is an instant; a busy machine may hold a notification back for so long, real seconds.
 LEAST_SILENCE_S = 3.0
@@ -25,22 +25,24 @@ def judge_heartbeat(run: RunStarted, timeline: Timeline) -> Step | None:
         return None
     if run.told_by == "alertmanager":
         return _kept(timeline, ended.at, max(SILENCE_S / run.factor, LEAST_SILENCE_S))
-    beats = [one for one in timeline.of(Notified) if one.alert == WATCHDOG and one.status == "firing"]
-    heard = sorted(one.at for one in beats if timeline.began <= one.at <= ended.at)
+    beats = [event for event in timeline.of(Notified) if event.alert == WATCHDOG and event.status == "firing"]
+    heard = sorted(beat.at for beat in beats if timeline.began <= beat.at <= ended.at)
     silences = [later - earlier for earlier, later in pairwise([timeline.began, *heard, ended.at])]
     limit = max(SILENCE_S / run.factor, LEAST_SILENCE_S)
     for number, silence in enumerate(silences):
         allowed = limit if number else max(limit, FIRST_WITHIN_S)
         if silence > allowed:
-            said = f"{WATCHDOG} was not heard for {silence:.1f} s, and its receiver alarms after {allowed:.1f} s"
-            return Step(name=NAME, outcome=Outcome.FAILED, said=said)
-    by = ", ".join(sorted({one.receiver for one in beats}))
+            message = (
+                f"{WATCHDOG} was not received for {silence:.1f} s; its receiver raises the alarm after {allowed:.1f} s"
+            )
+            return Step(name=NAME, outcome=Outcome.FAILED, message=message)
+    by = ", ".join(sorted({beat.receiver for beat in beats}))
     if not heard:
         return None
     return Step(
         name=NAME,
         outcome=Outcome.PASSED,
-        said=f"{WATCHDOG} reached {by}, at most {max(silences):.1f} s of {limit:.1f} s apart",
+        message=f"{WATCHDOG} reached {by}, at most {max(silences):.1f} s of {limit:.1f} s apart",
     )
 
 
@@ -59,12 +61,10 @@ def _kept(timeline: Timeline, end: float, limit: float) -> Step | None:
     if not present:
         absent = max(absent, end - since)
     if absent > limit:
-        said = (
-            f"Alertmanager did not pass {WATCHDOG} on for {absent:.1f} s, and its receiver alarms after {limit:.1f} s"
-        )
-        return Step(name=NAME, outcome=Outcome.FAILED, said=said)
+        message = f"Alertmanager did not pass {WATCHDOG} on for {absent:.1f} s; its receiver raises the alarm after {limit:.1f} s"
+        return Step(name=NAME, outcome=Outcome.FAILED, message=message)
     return (
-        Step(name=NAME, outcome=Outcome.PASSED, said=f"Alertmanager passed {WATCHDOG} on throughout")
+        Step(name=NAME, outcome=Outcome.PASSED, message=f"Alertmanager passed {WATCHDOG} on throughout")
         if present
         else None
     )

@@ -22,24 +22,26 @@ def judge_load(spec: DrillSpec, timeline: Timeline) -> LoadResult:
     planned = spec.load.arrivals_per_second
     rate = started / seconds if seconds else 0.0
     if not during:
-        said, sufficient = "no load arrived: Locust started no request while the drill ran", False
+        message, sufficient = "no load arrived: Locust started no request while the drill ran", False
     else:
-        said, sufficient = f"{rate:.0f} of {planned:.0f} planned requests/s were started", True
+        message, sufficient = f"{rate:.0f} of {planned:.0f} planned requests/s were started", True
         for name, phase_windows in _windows_by_phase(phases, during):
             length = sum(window.seconds for window in phase_windows)
             part = sum(window.started for window in phase_windows) / length if length else 0.0
             if part * length < least_calls(min(planned, _least_rate(spec)) * length):
-                said = f"the load did not arrive: {part:.0f} of {planned:.0f} requests/s were started in phase {name}"
+                message = (
+                    f"the load did not arrive: {part:.0f} of {planned:.0f} requests/s were started in phase {name}"
+                )
                 sufficient = False
                 break
         gap = _silent_for(during, max(window.at for window in windows), timeline)
         if sufficient and gap > max(5.0, 20 / _least_rate(spec)):
-            said, sufficient = f"the load stopped {gap:.0f} s before the end of the run", False
+            message, sufficient = f"the load stopped {gap:.0f} s before the end of the run", False
     lost = list(timeline.of(WorkerLost))
     if lost:
-        said += f"; of {lost[-1].of} workers {min(one.left for one in lost)} were left"
+        message += f"; of {lost[-1].of} workers {min(one.left for one in lost)} were left"
     return LoadResult(
-        planned_rate=planned, started_rate=rate, started=started, failed=failed, sufficient=sufficient, said=said
+        planned_rate=planned, started_rate=rate, started=started, failed=failed, sufficient=sufficient, message=message
     )
 
 

@@ -9,14 +9,14 @@ from tiercli.drills.record.events import DeliverySeen, NotificationsSent, Notifi
 from tiercli.drills.record.result import Outcome, Step
 from tiercli.sandbox.receiver import Notification
 
-NOTIFICATION_CHECK = "told what fired"  # the name of its step in result.json
+NOTIFICATION_CHECK = "notification matches the alert"  # the name of its step in result.json
 
 # An alert is seen at Alertmanager by asking; what it sends may be counted a moment before.
 _SEEN_LATE_S = 0.5
 
 
 def notifications(timeline: Timeline) -> tuple[Notified, ...]:
-    """What receivers were told, oldest first. Of Alertmanager's word: an alert that it routed to a receiver, once every
+    """Notifications received, oldest first. Of Alertmanager's word: an alert that it routed to a receiver, once every
     integration of that receiver has sent more and not failed; over when Alertmanager has it no more."""
     run = timeline.first(RunStarted)
     if run is None or run.told_by == "webhook":
@@ -84,18 +84,18 @@ def judge_payload(fired: Sequence[Mapping[str, str]], told: Sequence[Notified]) 
     """`fired`: the labels of each alert at Prometheus that was expected; `told`: every notification of them. Prometheus may add labels of its own
     on the way (external_labels); none may be lost or changed."""
     wrong = list(dict.fromkeys(_wrong(fired, told)))
-    said = "; ".join(wrong) if wrong else "every label arrived, in one group"
-    return Step(name=NOTIFICATION_CHECK, outcome=Outcome.FAILED if wrong else Outcome.PASSED, said=said)
+    message = "; ".join(wrong) if wrong else "the notification has every label, in one group"
+    return Step(name=NOTIFICATION_CHECK, outcome=Outcome.FAILED if wrong else Outcome.PASSED, message=message)
 
 
 def _wrong(fired: Sequence[Mapping[str, str]], told: Sequence[Notified]) -> Iterator[str]:
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], set[str]] = {}
     for one in told:
         for name, value in _differences(fired, one.labels):
-            yield f"{one.receiver} was told {name}={one.labels.get(name) or 'nothing'}, and it fired with {value}"
+            yield f"{one.receiver} was notified with {name}={one.labels.get(name) or 'nothing'}; the alert fired with {value}"
         for name, value in one.group_labels.items():
             if one.labels.get(name, "") != value:
-                yield f"{one.receiver} was told of the group {name}={value}, to which it does not belong"
+                yield f"{one.receiver} was notified with the group {name}={value}, to which it does not belong"
         # An operator of Kubernetes puts a namespace before the name: namespace/configuration/name.
         if one.named and one.named.rpartition("/")[2] != one.receiver:
             yield f"what arrived at {one.receiver} was meant for {one.named}"
@@ -103,7 +103,7 @@ def _wrong(fired: Sequence[Mapping[str, str]], told: Sequence[Notified]) -> Iter
             groups.setdefault((one.receiver, tuple(sorted(one.labels.items()))), set()).add(one.group_key)
     for (receiver, _), keys in groups.items():
         if len(keys) > 1:
-            yield f"{receiver} was told of it in {len(keys)} groups: what ended there is not what began"
+            yield f"{receiver} was notified of it in {len(keys)} groups: what ended there is not what began"
 
 
 def _differences(fired: Sequence[Mapping[str, str]], told: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ class PanelRow:
     before: str | None
 
     @property
-    def said(self) -> tuple[str, str]:
+    def shown(self) -> tuple[str, str]:
         """Its value, and the one before the fault, as they are shown."""
         unit = " s" if self.unit == "s" else ""
         return f"{self.value}{unit}", "nothing" if self.before is None else f"{self.before}{unit}"
@@ -78,20 +78,20 @@ def _judge(wanted: Evidence, panel: PanelRead | None) -> Step:
     place, who = f"panel {wanted.dashboard}/{wanted.panel}", f" {_braces(wanted.row)}" if wanted.row else ""
     name = f"{place} shows it"
     if panel is None:
-        return Step(name=name, outcome=Outcome.INCONCLUSIVE, said=f"{place} was not read")
+        return Step(name=name, outcome=Outcome.INCONCLUSIVE, message=f"{place} was not read")
     rows = [row for row in panel.rows if wanted.row.items() <= row.labels.items()]
     if not rows:
-        return Step(name=name, outcome=Outcome.FAILED, said=f"{place} has no row{who} while the fault is on")
+        return Step(name=name, outcome=Outcome.FAILED, message=f"{place} has no row{who} while the fault is on")
     if not panel.compared:
-        return Step(name=name, outcome=Outcome.INCONCLUSIVE, said=f"{place} was not read before the fault")
+        return Step(name=name, outcome=Outcome.INCONCLUSIVE, message=f"{place} was not read before the fault")
     changed = next((row for row in rows if row.changed), None)
     if changed is None:
-        now, then = rows[0].said
-        said = f"{place} shows {now}{who} while the fault is on, and {then} before it"
-        return Step(name=name, outcome=Outcome.FAILED, said=said)
-    now, then = changed.said
-    said = f"{wanted.panel}{who}: {then} before the fault, {now} with it"
-    return Step(name=name, outcome=Outcome.PASSED, said=said)
+        now, then = rows[0].shown
+        message = f"{place} shows {now}{who} while the fault is on, and {then} before it"
+        return Step(name=name, outcome=Outcome.FAILED, message=message)
+    now, then = changed.shown
+    message = f"{wanted.panel}{who}: {then} before the fault, {now} with it"
+    return Step(name=name, outcome=Outcome.PASSED, message=message)
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -65,7 +65,7 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
 
     broken = list(_what_stopped(timeline))
     if not load.sufficient:
-        broken.append(load.said)
+        broken.append(load.message)
     if timeline.first(RunEnded) is None and not broken:
         broken.append("the timeline stops in the middle of the run")
     for applied in spec.faults:
@@ -73,20 +73,20 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
             broken.append(f"the fault {applied.fault} was never on")
 
     failed = [
-        f"{result.alert}: {step.said}"
+        f"{result.alert}: {step.message}"
         for result in expectations
         for step in result.steps
         if step.outcome is Outcome.FAILED
     ]
-    failed += [f"unexpected alert {other.alert}{_braces(other.labels)}: {other.said}" for other in unexpected]
-    failed += [step.said for step in evidence if step.outcome is Outcome.FAILED]
+    failed += [f"unexpected alert {other.alert}{_braces(other.labels)}: {other.message}" for other in unexpected]
+    failed += [step.message for step in evidence if step.outcome is Outcome.FAILED]
     unsure = [
-        f"{result.alert}: {step.said}"
+        f"{result.alert}: {step.message}"
         for result in expectations
         for step in result.steps
         if step.outcome is Outcome.INCONCLUSIVE
     ]
-    unsure += [step.said for step in evidence if step.outcome is Outcome.INCONCLUSIVE]
+    unsure += [step.message for step in evidence if step.outcome is Outcome.INCONCLUSIVE]
     unsure += unsure_of
     if broken:
         outcome, reasons = Outcome.INCONCLUSIVE, broken
@@ -142,33 +142,39 @@ def judge_others(
         if any(expected.alert == story.alert and _has(story.labels, expected.labels) for expected in spec.expect):
             continue
         if story.left_over and not story.anew:
-            seen.append(Seen(alert=story.alert, labels=story.labels, said="it fired before the drill began"))
+            seen.append(Seen(alert=story.alert, labels=story.labels, message="it fired before the drill began"))
             continue
         allowed = _allowance(spec.allow, story)
         if story.pending_before and not story.anew and not (allowed and allowed.state == "any"):
-            said = "it was pending before the drill began: whether the drill made it fire is not known"
-            unsure.append(f"{story.alert}{_braces(story.labels)}: {said}")
-            seen.append(Seen(alert=story.alert, labels=story.labels, said=said))
+            message = "it was pending before the drill began: whether the drill made it fire is not known"
+            unsure.append(f"{story.alert}{_braces(story.labels)}: {message}")
+            seen.append(Seen(alert=story.alert, labels=story.labels, message=message))
             continue
         reached = f"it reached {', '.join(story.notified)}" if story.notified else ""
         if allowed is not None and allowed.state == "any":
-            seen.append(Seen(alert=story.alert, labels=story.labels, said=reached or "allowed by the drill"))
+            seen.append(Seen(alert=story.alert, labels=story.labels, message=reached or "allowed by the drill"))
         elif story.notified:
-            said = f"{reached}, though it should have been inhibited" if allowed or story.suppressed else reached
-            unexpected.append(Unexpected(alert=story.alert, labels=story.labels, said=said))
+            message = f"{reached}, though it should have been inhibited" if allowed or story.suppressed else reached
+            unexpected.append(Unexpected(alert=story.alert, labels=story.labels, message=message))
         elif story.active:
             unexpected.append(
-                Unexpected(alert=story.alert, labels=story.labels, said="it was active in Alertmanager, not suppressed")
+                Unexpected(
+                    alert=story.alert, labels=story.labels, message="it was active in Alertmanager, not suppressed"
+                )
             )
         elif story.silenced:
-            said = "it fired under a silence: whether anybody would have been told is not known"
-            unsure.append(f"{story.alert}{_braces(story.labels)}: {said}")
-            seen.append(Seen(alert=story.alert, labels=story.labels, said=said))
+            message = "it fired under a silence: whether a receiver would have been notified is not known"
+            unsure.append(f"{story.alert}{_braces(story.labels)}: {message}")
+            seen.append(Seen(alert=story.alert, labels=story.labels, message=message))
         elif story.suppressed:
-            seen.append(Seen(alert=story.alert, labels=story.labels, said="fired, inhibited, and nobody was told"))
+            seen.append(
+                Seen(
+                    alert=story.alert, labels=story.labels, message="fired and was inhibited; no receiver was notified"
+                )
+            )
         else:
             unexpected.append(
-                Unexpected(alert=story.alert, labels=story.labels, said="it fired and was not seen in Alertmanager")
+                Unexpected(alert=story.alert, labels=story.labels, message="it fired and was not seen in Alertmanager")
             )
     return tuple(unexpected), tuple(seen), tuple(unsure)
 
@@ -218,7 +224,14 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
 
 
 def _allowance(allowances: tuple[Allowance, ...], story: _Story) -> Allowance | None:
-    return next((one for one in allowances if one.alert == story.alert and _has(story.labels, one.labels)), None)
+    return next(
+        (
+            allowance
+            for allowance in allowances
+            if allowance.alert == story.alert and _has(story.labels, allowance.labels)
+        ),
+        None,
+    )
 
 
 def _what_stopped(timeline: Timeline) -> Iterator[str]:
@@ -243,11 +256,13 @@ def _what_stopped(timeline: Timeline) -> Iterator[str]:
 def _what_was_proven(expectations: tuple[ExpectationResult, ...], seen: tuple[Seen, ...]) -> Iterator[str]:
     for result in expectations:
         resolved = any(step.name == "resolved" for step in result.steps)
-        ended = "and resolved" if resolved else "and stays, as the drill says"
+        ended = "and resolved" if resolved else "and keeps firing, as the drill allows"
         yield f"{result.alert} fired, reached {result.receiver}, {ended}"
     if not expectations:
         yield (
-            "no alarm fired" if not seen else "no alarm fired that would tell anybody, or that the drill does not allow"
+            "no alarm fired"
+            if not seen
+            else "no alarm fired that would notify a receiver and that the drill does not allow"
         )
 
 

@@ -42,7 +42,7 @@ class LoadShape:
 
 
 def build_shape(load: Load, factor: float) -> LoadShape:
-    """The shape that a drill's load section describes; its durations are estate time, its rates per real second."""
+    """The shape that a drill's load section describes; its durations are simulated time, its rates per real second."""
 
     def seconds(text: str | None) -> float:
         return parse_duration(text or "0s") / factor

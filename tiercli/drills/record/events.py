@@ -1,7 +1,7 @@
 """What a drill saw, in the order it saw it: one JSON object a line, on disk as it happens.
 
 Observation only. Whether the drill passed is decided by verdict.py from these events and the spec, now or years later.
-All times are Unix seconds of this machine's clock; durations are real seconds, not estate time.
+All times are Unix seconds of this machine's clock; durations are real seconds, not simulated time.
 """
 
 from __future__ import annotations

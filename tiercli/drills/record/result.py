@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from tiercli.errors import ExitCode
+
+# A sentence for people; result.json calls it "said".
+Message = Annotated[str, Field(alias="said")]
 
 
 class Outcome(StrEnum):
@@ -68,7 +74,7 @@ class Step:
 
     name: str
     outcome: Outcome
-    said: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,7 @@ class Unexpected:
 
     alert: str
     labels: dict[str, str]
-    said: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +105,7 @@ class Seen:
 
     alert: str
     labels: dict[str, str]
-    said: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +117,7 @@ class LoadResult:
     started: int
     failed: int
     sufficient: bool
-    said: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

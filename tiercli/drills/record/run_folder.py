@@ -57,5 +57,5 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
 
 def disk_error(error: OSError, folder: Path) -> BackendError:
     """What to say of a disk that refuses."""
-    said = (error.strerror or str(error)).lower()
-    return BackendError(f"cannot write the run's folder {folder}: {said}", hint="--runs names another folder")
+    message = (error.strerror or str(error)).lower()
+    return BackendError(f"cannot write the run's folder {folder}: {message}", hint="--runs names another folder")

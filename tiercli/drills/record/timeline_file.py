@@ -65,8 +65,8 @@ def load_timeline(path: Path) -> Timeline:
         with path.open(encoding="utf-8", errors="backslashreplace") as stream:
             return decode_events(stream, str(path))
     except OSError as error:
-        said = (error.strerror or str(error)).lower()
-        problem = Problem(Location(str(path)), said, "a drill's timeline")
+        message = (error.strerror or str(error)).lower()
+        problem = Problem(Location(str(path)), message, "a drill's timeline")
         raise InvalidInput(f"{path} cannot be read", [problem]) from error
 
 
@@ -81,5 +81,5 @@ def load_run_spec(folder: Path, timeline: Timeline) -> DrillSpec:
         problem = Problem(
             Location(place), "it ends before the drill began", f"a run that began, or one with its {SPEC}"
         )
-        raise InvalidInput(f"nothing says what the run of {folder} was", [problem])
+        raise InvalidInput(f"no file describes the run of {folder} was", [problem])
     return load_model(Document(place, run.spec, {}, {}), DrillSpec)

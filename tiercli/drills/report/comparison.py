@@ -37,7 +37,10 @@ def compare_records(before: Mapping[str, Record], after: Mapping[str, Record]) -
     for drill in sorted({*before, *after}):
         then, now = before.get(drill), after.get(drill)
         alerts = dict.fromkeys(
-            one.alert for record in (then, now) if record is not None for one in record.result.expectations
+            expectation.alert
+            for record in (then, now)
+            if record is not None
+            for expectation in record.result.expectations
         )
         for alert in alerts or {"": None}:
             yield Change(drill, alert, *_outcomes(alert, then, now), _seconds(alert, then), _seconds(alert, now))
@@ -63,4 +66,4 @@ def _seconds(alert: str, record: Record | None) -> float | None:
 
 
 def _expectation(alert: str, record: Record) -> ExpectationResult | None:
-    return next((one for one in record.result.expectations if one.alert == alert), None)
+    return next((expectation for expectation in record.result.expectations if expectation.alert == alert), None)

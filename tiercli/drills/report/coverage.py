@@ -66,7 +66,7 @@ def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record]) -> I
             yield Proof(spec.name)
             continue
         result = record.result
-        found = next((one for one in result.expectations if one.alert == alarm), None)
+        found = next((expectation for expectation in result.expectations if expectation.alert == alarm), None)
         # A drill that failed for another reason has still shown nothing that can be relied on.
         outcome = result.outcome if found is not None else Outcome.INCONCLUSIVE
         if found is None:

@@ -57,13 +57,13 @@ def _faults(timeline: Timeline, end: float) -> Iterator[tuple[float, float, str]
 
 def _load_tracks(timeline: Timeline) -> Iterator[Track]:
     windows = list(timeline.of(LoadWindow))
-    started = [(one.at, one.started / one.seconds) for one in windows if one.seconds]
-    failed = [(one.at, one.failed / one.seconds) for one in windows if one.seconds]
+    started = [(window.at, window.started / window.seconds) for window in windows if window.seconds]
+    failed = [(window.at, window.failed / window.seconds) for window in windows if window.seconds]
     yield Track(
         "Load", "/s", (Line("load", "requests started", started), Line("failed", "failed for the client", failed)), 90
     )
-    p95 = [(one.at, one.p95_s) for one in windows if one.p95_s is not None]
-    ttft = [(one.at, one.ttft_p95_s) for one in windows if one.ttft_p95_s is not None]
+    p95 = [(window.at, window.p95_s) for window in windows if window.p95_s is not None]
+    ttft = [(window.at, window.ttft_p95_s) for window in windows if window.ttft_p95_s is not None]
     lines = (Line("signal", "p95 at the client", p95), Line("baseline", "p95 of time to first token", ttft))
     yield Track("Client latency", "s", lines, 90)
 
@@ -95,7 +95,7 @@ def _lanes(result: Result, timeline: Timeline, step: float, end: float) -> Itera
             if isinstance(event, AlertSamples) and max(event.times) < timeline.began:
                 continue  # warm-up
             seen.setdefault((event.alert, _identity(event.labels)), event.labels)
-    expected = [one.alert for one in result.expectations]
+    expected = [expectation.alert for expectation in result.expectations]
     order = sorted(seen, key=lambda key: (expected.index(key[0]) if key[0] in expected else len(expected), key))
     for alert, identity in order:
         yield Lane(
@@ -139,7 +139,11 @@ def _stretches(times: list[float], step: float) -> Iterator[tuple[float, float]]
 def _marks(timeline: Timeline, alert: str, identity: str) -> Iterator[Mark]:
     for event in notifications(timeline):
         if event.alert == alert and _identity(event.labels) == identity:
-            text = f"{event.receiver} notified" if event.status == "firing" else f"{event.receiver} told it is over"
+            text = (
+                f"{event.receiver} notified"
+                if event.status == "firing"
+                else f"{event.receiver} notified that it is resolved"
+            )
             yield Mark(event.at, "notified" if event.status == "firing" else "resolved", text)
 
 

@@ -26,19 +26,19 @@ def render_junit(result: Result) -> str:
         )
         if step.outcome is not Outcome.PASSED:
             kind = "failure" if step.outcome is Outcome.FAILED else "error"
-            ElementTree.SubElement(case, kind, message=_printable(step.said))
+            ElementTree.SubElement(case, kind, message=_printable(step.message))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _cases(result: Result) -> Iterator[tuple[str, Step]]:
-    yield "verdict", Step(name="verdict", outcome=result.outcome, said="; ".join(result.reasons))
+    yield "verdict", Step(name="verdict", outcome=result.outcome, message="; ".join(result.reasons))
     for expectation in result.expectations:
         for step in expectation.steps:
             yield f"{expectation.alert}: {step.name}", step
     for step in result.evidence:
         yield step.name, step
     for other in result.unexpected:
-        yield f"unexpected {other.alert}", Step(name=other.alert, outcome=Outcome.FAILED, said=other.said)
+        yield f"unexpected {other.alert}", Step(name=other.alert, outcome=Outcome.FAILED, message=other.message)
 
 
 def _printable(text: str) -> str:

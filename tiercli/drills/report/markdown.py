@@ -31,11 +31,11 @@ def results_markdown(results: Sequence[Result]) -> str:
 def changes_markdown(changes: Sequence[Change]) -> str:
     """A table of what changed between two records."""
     lines = ["| drill | alarm | before | after | time to detect | |", "|---|---|---|---|--:|---|"]
-    for one in changes:
-        slower = "" if one.slower_s is None else f"{one.slower_s:+.0f} s"
-        took = f"{_seconds(one.before_s)} → {_seconds(one.after_s)}"
+    for change in changes:
+        slower = "" if change.slower_s is None else f"{change.slower_s:+.0f} s"
+        took = f"{_seconds(change.before_s)} → {_seconds(change.after_s)}"
         lines.append(
-            f"| {_text(one.drill)} | {one.alert or 'silence'} | {_outcome(one.before)} | {_outcome(one.after)} | {took} | {slower} |"
+            f"| {_text(change.drill)} | {change.alert or 'silence'} | {_outcome(change.before)} | {_outcome(change.after)} | {took} | {slower} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -44,13 +44,13 @@ def _rows(result: Result) -> Iterator[str]:
     drill = _text(result.drill)
     if not result.expectations:
         yield f"| {drill} | silence | {_outcome(result.outcome)} | | | |"
-    for one in result.expectations:
-        seconds = one.detection.time_to_detect_s
+    for expectation in result.expectations:
+        seconds = expectation.detection.time_to_detect_s
         took = _seconds(None if seconds is None else seconds * result.factor)
-        floor = one.detection.floor_s
+        floor = expectation.detection.floor_s
         least = _seconds(None if floor is None else floor * result.factor)
-        told = _text(one.receiver) if one.detection.notified_s is not None else "nobody"
-        yield f"| {drill} | {one.alert} | {_outcome(outcome_of(result, one))} | {took} | {least} | {told} |"
+        notified = _text(expectation.receiver) if expectation.detection.notified_s is not None else "nobody"
+        yield f"| {drill} | {expectation.alert} | {_outcome(outcome_of(result, expectation))} | {took} | {least} | {notified} |"
 
 
 def _outcome(outcome: Outcome | None) -> str:

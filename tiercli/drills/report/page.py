@@ -74,11 +74,13 @@ def render_report(result: Result, timeline: Timeline) -> str:
         facts=verification.facts if verification else {},
         description=run.spec.get("description", "") if run else "",
         figure=Markup(draw(figure)) if figure else "",  # noqa: S704 - built and escaped by chart.py
-        expectations=[(one, list(detection_parts(one.detection))) for one in result.expectations],
+        expectations=[
+            (expectation, list(detection_parts(expectation.detection))) for expectation in result.expectations
+        ],
         notifications=list(_notifications(timeline, fault)),
         panels=list(panels_read(timeline)),
         spend=timeline.first(SpendBound),
-        answered=sum(one.succeeded for one in windows),
+        answered=sum(window.succeeded for window in windows),
         marks={Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.INCONCLUSIVE: "?"},
         Outcome=Outcome,
     )
@@ -87,11 +89,11 @@ def render_report(result: Result, timeline: Timeline) -> str:
 def detection_parts(detection: Detection) -> Iterator[Part]:
     """The time from the fault to the notification, cut into what each step took."""
     moments = [
-        ("until the raw data departs", detection.departed_s, "departs"),
+        ("until the metrics change", detection.departed_s, "departs"),
         ("until the expression is true", detection.pending_s, "fills"),
         ("pending", detection.firing_s, "pends"),
         ("until Alertmanager has it", detection.alertmanager_s, "travels"),
-        ("until the receiver is told", detection.notified_s, "waits"),
+        ("until the receiver is notified", detection.notified_s, "waits"),
     ]
     whole = max((at for _, at, _ in moments if at is not None), default=0.0)
     previous = 0.0

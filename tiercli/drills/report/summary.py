@@ -22,7 +22,7 @@ class Row:
     link: str
     outcome: str
     alert: str
-    told: str
+    notified: str
     detected: str
     floor: str
     factor: str
@@ -67,13 +67,13 @@ def _rows(record: Record) -> Iterator[Row]:
             estate_time(None if value is None else value * result.factor)
             for value in (one.detection.time_to_detect_s, one.detection.floor_s)
         )
-        told = one.receiver if one.detection.notified_s is not None else "nobody"
+        notified = one.receiver if one.detection.notified_s is not None else "nobody"
         yield Row(
             result.drill,
             link if number == 0 else "",
             outcome_of(result, one).value,
             one.alert,
-            told,
+            notified,
             seconds,
             floor,
             *(common if number == 0 else ("", "")),
@@ -86,7 +86,7 @@ def outcome_of(result: Result, expectation: ExpectationResult) -> Outcome:
 
 
 def estate_time(seconds: float | None) -> str:
-    """A duration of estate time as people say it; nothing where there is none."""
+    """A duration of simulated time as people say it; nothing where there is none."""
     if seconds is None:
         return ""
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

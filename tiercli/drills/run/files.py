@@ -9,9 +9,8 @@ import yaml
 
 from tiercli.drills.judge.verdict import judge
 from tiercli.drills.record.events import Timeline
-from tiercli.drills.record.history import Record
+from tiercli.drills.record.history import Record, encode_result
 from tiercli.drills.record.result import Result
-from tiercli.drills.record.result_json import encode_result
 from tiercli.drills.record.run_folder import JUNIT, REPORT, RESULT, SPEC, TIMELINE, write_files
 from tiercli.drills.record.timeline_file import load_run_spec, load_timeline
 from tiercli.drills.report.junit import render_junit

@@ -117,15 +117,15 @@ class _Run:
         except TiercliError as error:
             # Whatever was wrong with what was asked was looked for before; what changed since is the environment's doing.
             problems = "; ".join(map(str, getattr(error, "problems", ())))
-            said = " ".join(filter(None, (error.message, problems, error.hint)))
-            self.error = self.error or (error if isinstance(error, BackendError) else BackendError(said))
+            message = " ".join(filter(None, (error.message, problems, error.hint)))
+            self.error = self.error or (error if isinstance(error, BackendError) else BackendError(message))
             name = "the sandbox" if self.shared is None else "the environment"
-            self.observe(BackendLost(at=time.time(), name=name, reason=said))
+            self.observe(BackendLost(at=time.time(), name=name, reason=message))
 
     async def _drive_in(self, stack: AsyncExitStack) -> None:
         order = self.order
-        if said := too_early(order.spec, order.estate.loaded.catalog.time_zone, time.time()):
-            raise Stopped(Unsound(at=time.time(), reason=said))
+        if message := too_early(order.spec, order.estate.loaded.catalog.time_zone, time.time()):
+            raise Stopped(Unsound(at=time.time(), reason=message))
         site = self.shared
         if site is None:
             site = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
@@ -276,8 +276,8 @@ class _Run:
             doubts = what_is_doubtful(
                 site.prometheus, site.alertmanager, spec, site.reports_exits, before, (began, time.time()), scrape_s
             )
-            for said in await asyncio.wait_for(doubts, _READ_WITHIN_S):
-                self.observe(Unsound(at=time.time(), reason=said))
+            for message in await asyncio.wait_for(doubts, _READ_WITHIN_S):
+                self.observe(Unsound(at=time.time(), reason=message))
         except (BackendError, TimeoutError) as error:
             if self.stop.reason is None:
                 self.observe(

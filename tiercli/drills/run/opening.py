@@ -61,7 +61,7 @@ def too_early(spec: DrillSpec, time_zone: str, now: float) -> str | None:
     if day >= spec.from_day_of_month:
         return None
     return (
-        f"it is day {day} of the month, and before day {spec.from_day_of_month} what is expected cannot come, by design"
+        f"it is day {day} of the month; the expected alert cannot fire before day {spec.from_day_of_month}, by design"
     )
 
 
@@ -72,7 +72,7 @@ def verification_facts(estate: Estate, of_site: Mapping[str, str], limits: Seque
     bounds = timing.bounds(estate.windows())
     return {
         "tiercli": __version__,
-        **{name: said for name, said in of_site.items() if name not in _LAST},
+        **{name: message for name, message in of_site.items() if name not in _LAST},
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{name: _installed(name) for name in _LIBRARIES},
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -81,7 +81,7 @@ def verification_facts(estate: Estate, of_site: Mapping[str, str], limits: Seque
         "gpu": _gpu(),
         "catalog": estate.loaded.document.name,
         "data path": f"{of_site['data path']}; data in {data.name}",
-        "compression": f"×{timing.factor:g}: 1 s here is {timing.factor:g} s of estate time",
+        "compression": f"×{timing.factor:g}: 1 s here is {timing.factor:g} s of simulated time",
         "scrape and evaluation": f"every {timing.scrape_s:.3g} s and {timing.evaluation_s:.3g} s",
         "real, not simulated": of_site["real, not simulated"],
         "limits": "; ".join(

@@ -67,10 +67,8 @@ async def what_is_doubtful(
     if abs(now.prometheus_started_at - before.prometheus_started_at) > MOST_SKEW_S:
         found.append("Prometheus was restarted during the run: what was pending began anew")
     if abs(now.alertmanager_started_at - before.alertmanager_started_at) > MOST_SKEW_S:
-        found.append(
-            "Alertmanager was restarted during the run: what it had told, and what it counted, it may have forgotten"
-        )
-    found += [said for one in (before, now) if (said := one.clock.problem())][:1]
+        found.append("Alertmanager was restarted during the run: it may have lost what it had sent and counted")
+    found += [message for one in (before, now) if (message := one.clock.problem())][:1]
     begin, end = (at + now.clock.ahead_s for at in between)
     return found + await read_gaps(prometheus, spec, reports_exits, begin, end, scrape_s)
 
@@ -97,7 +95,7 @@ async def read_gaps(
         series = await client.raw_samples(selector("up", {"job": job}), end - begin, end)
         if not series and job == GATEWAY_JOB:
             found.append(f"nothing of the job {job} was scraped: what the gateway did is not known")
-        found += [said for one in series if (said := _gap(one, begin, end, scrape_s, gone_by_fault))]
+        found += [message for one in series if (message := _gap(one, begin, end, scrape_s, gone_by_fault))]
     return found
 
 

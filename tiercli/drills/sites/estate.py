@@ -36,7 +36,7 @@ class Estate:
     settings: SandboxSettings = AS_THE_CATALOG
 
     def windows(self) -> tuple[str, ...]:
-        """The rate windows that the rules use, in estate time: the bounds of compression are stated for these."""
+        """The rate windows that the rules use, in simulated time: the bounds of compression are stated for these."""
         return ("1m", "5m")
 
 
@@ -105,10 +105,12 @@ async def start_sandbox(
         timing=estate.timing,
         gateway_targets=sandbox.gateway_targets,
         server_targets=tuple(
-            ServerTarget(one.metrics_address, one.server or one.key, one.provider, one.region)
-            for one in sandbox.servers
+            ServerTarget(server.metrics_address, server.server or server.key, server.provider, server.region)
+            for server in sandbox.servers
         ),
-        source_targets={name: tuple(one.gpu_metrics_address for one in sandbox.servers) for name in catalog.sources},
+        source_targets={
+            name: tuple(server.gpu_metrics_address for server in sandbox.servers) for name in catalog.sources
+        },
         alertmanager_targets=(f"127.0.0.1:{sandbox.addresses.alertmanager}",),
         prometheus_target=f"127.0.0.1:{sandbox.addresses.prometheus}",
         receiver_base=sandbox.addresses.receiver_url,

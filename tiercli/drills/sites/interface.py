@@ -1,4 +1,4 @@
-"""Where a drill runs, as its runner sees it: a sandbox, or an environment that really is."""
+"""Where a drill runs, as its runner sees it: a sandbox, or a live environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment that really is, as a site of drills: its own servers, its injectors, our Locust, and a lock."""
+"""A live environment, as a site of drills: its own servers, its injectors, our Locust, and a lock."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class LiveSite:
         try:
             await asyncio.shield(self._grafana.annotate(text, tags, time.time()))
         except BackendError as error:
-            self._say(f"Grafana was not told: {error.message}")
+            self._say(f"Grafana has no annotation of it: {error.message}")
 
     def facts(self) -> Mapping[str, str]:
         """Versions, and what is real here: everything."""
@@ -204,7 +204,9 @@ class LiveSite:
 
     def limits(self) -> Sequence[str]:
         """What limits a result."""
-        counted = "who was told is what Alertmanager counts by integration: weaker than what arrives at a webhook"
+        counted = (
+            "notifications are what Alertmanager counts by integration: weaker evidence than what arrives at a webhook"
+        )
         return () if self.told_by == "webhook" else (counted,)
 
     def _exited(self, name: str, code: int) -> None:

@@ -46,9 +46,9 @@ async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
     async with PrometheusClient(
         plan.prometheus.url, headers=plan.prometheus.headers, verify=plan.prometheus.verify
     ) as one:
-        said = (await read_clock(one)).problem()
-    if said:
-        raise BackendError(said, hint="set both clocks by the same time server (chrony, systemd-timesyncd)")
+        message = (await read_clock(one)).problem()
+    if message:
+        raise BackendError(message, hint="set both clocks by the same time server (chrony, systemd-timesyncd)")
 
 
 async def versions(plan: LivePlan) -> dict[str, str]:
@@ -83,17 +83,17 @@ async def _rules(plan: LivePlan) -> list[Problem]:
     for name in dict.fromkeys((*(one.alert for one in plan.spec.expect), WATCHDOG)):
         rule = loaded.get(name)
         if rule is None:
-            said = f"Prometheus at {access.url} has no alert {name}"
-            problems.append(Problem(access.location, said, "the rules of `tiercli generate`, loaded there"))
+            message = f"Prometheus at {access.url} has no alert {name}"
+            problems.append(Problem(access.location, message, "the rules of `tiercli generate`, loaded there"))
         elif strange := _strange(rule.labels, plan):
-            said = f"{name} has {strange} there: this drill would not know its alerts"
-            problems.append(Problem(access.location, said, "the rules of this catalog"))
+            message = f"{name} has {strange} there: this drill would not know its alerts"
+            problems.append(Problem(access.location, message, "the rules of this catalog"))
         elif name in alarms and abs(parse_duration(alarms[name].for_) - rule.for_s) > _FOR_DIFFERS_S:
-            said = (
+            message = (
                 f"{name} waits {format_duration(rule.for_s)} there, and {alarms[name].for_} by the catalog with time "
                 f"{plan.environment.factor:g} times as fast"
             )
-            problems.append(Problem(access.location, said, "the rules of this catalog, and their `factor`"))
+            problems.append(Problem(access.location, message, "the rules of this catalog, and their `factor`"))
     return problems
 
 
@@ -109,10 +109,10 @@ def _receivers(plan: LivePlan) -> list[Problem]:
     for name in dict.fromkeys(one.receiver for one in plan.spec.expect if one.receiver):
         place = plan.estate.loaded.document.locate(("receivers", name))
         if not integrations[name]:
-            problems.append(Problem(place, f"receiver {name!r} has no integration: nobody can be told", _BETTER))
+            problems.append(Problem(place, f"receiver {name!r} has no integration: it cannot notify anybody", _BETTER))
         elif shared := sorted(beating & set(integrations[name])):
-            said = f"receiver {name!r} and the heartbeat both go by {', '.join(shared)}: Alertmanager's count tells nothing"
-            problems.append(Problem(place, said, _BETTER))
+            message = f"receiver {name!r} and the heartbeat both go by {', '.join(shared)}: Alertmanager's count tells nothing"
+            problems.append(Problem(place, message, _BETTER))
     return problems
 
 
@@ -126,8 +126,8 @@ def _webhook(address: str, plan: LivePlan) -> list[Problem]:
             return []
     except OSError as error:
         place = plan.estate.loaded.document.locate(("environments", plan.name, "webhook"))
-        said = f"tiercli cannot listen at {address}: {error.strerror or error}"
-        return [Problem(place, said, "an address of this machine that is free")]
+        message = f"tiercli cannot listen at {address}: {error.strerror or error}"
+        return [Problem(place, message, "an address of this machine that is free")]
 
 
 def _strange(labels: Mapping[str, str], plan: LivePlan) -> str:

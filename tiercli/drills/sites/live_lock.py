@@ -74,8 +74,8 @@ async def locked(client: AlertmanagerClient, estate: str, env: str, drill: str) 
     now = time.time()
     who = f"tiercli, {_user()} on {platform.node()}"
     # What begins in the past begins now, by Alertmanager's own clock: that of whoever asks decides nothing.
-    said = f"the drill {drill} is running; it silences nothing"
-    silence = Silence("", matchers, who, said, now - _PAST_S, now + LEASE_S)
+    message = f"the drill {drill} is running; it silences nothing"
+    silence = Silence("", matchers, who, message, now - _PAST_S, now + LEASE_S)
     silence = replace(silence, id=await client.put_silence(silence))
     lock = DrillLock(client, silence)
     try:

@@ -1,4 +1,4 @@
-"""What a drill does in an environment that really is, decided before anything is touched."""
+"""What a drill does in a live environment, decided before anything is touched."""
 
 from __future__ import annotations
 
@@ -180,8 +180,8 @@ def _direct_way(loaded: LoadedCatalog, name: str, environment: Environment, spec
         raise InvalidInput("calls have nowhere to go", [Problem(place, f"{name!r} names no gateway", accepted)])
     for at, endpoint in enumerate(environment.endpoints):
         if endpoint.listen.endswith(":0"):
-            said = f"tiercli proxy listens anywhere for {endpoint.provider} in {endpoint.region}"
-            problems.append(Problem(loaded.document.locate((*places, at)), said, "listen: HOST:PORT"))
+            message = f"tiercli proxy listens anywhere for {endpoint.provider} in {endpoint.region}"
+            problems.append(Problem(loaded.document.locate((*places, at)), message, "listen: HOST:PORT"))
     by_alias = {
         alias: endpoints
         for alias in {part.alias for part in build_mix(spec.load, loaded.catalog)}
@@ -190,8 +190,8 @@ def _direct_way(loaded: LoadedCatalog, name: str, environment: Environment, spec
     missing = {part.alias for part in build_mix(spec.load, loaded.catalog)} - set(by_alias)
     if missing:
         place = loaded.document.locate(places)
-        said = f"no endpoint serves {', '.join(sorted(missing))}, which the drill calls"
-        problems.append(Problem(place, said, "an endpoint of one of its candidates"))
+        message = f"no endpoint serves {', '.join(sorted(missing))}, which the drill calls"
+        problems.append(Problem(place, message, "an endpoint of one of its candidates"))
     if problems:
         raise InvalidInput("calls have nowhere to go", problems)
     return LoadWay(next(iter(by_alias.values()))[0].url, endpoints=by_alias)
@@ -202,10 +202,10 @@ def _endpoints(catalog: Catalog, alias: str, endpoints: Sequence[ProviderEndpoin
     for candidate in catalog.aliases[alias].candidates:
         servers = catalog.providers[candidate.provider].servers
         found = tuple(
-            Endpoint(f"http://{one.listen}", one.wire, candidate.model)
-            for one in endpoints
-            if (one.provider, one.region) == (candidate.provider, candidate.region)
-            and (one.server is None or candidate.model in servers[one.server].models)
+            Endpoint(f"http://{endpoint.listen}", endpoint.wire, candidate.model)
+            for endpoint in endpoints
+            if (endpoint.provider, endpoint.region) == (candidate.provider, candidate.region)
+            and (endpoint.server is None or candidate.model in servers[endpoint.server].models)
         )
         if found:
             return found
@@ -241,7 +241,9 @@ def _check_spend(plan: LivePlan, loaded: LoadedCatalog) -> None:
     ]
     if plan.usd > plan.cap_usd:
         place = loaded.document.locate(("environments", plan.name, "spend_cap_usd"))
-        said = f"{plan.calls:,.0f} calls may cost {plan.usd:.4g} USD, and a drill in {plan.name!r} {plan.cap_usd:g} USD"
-        problems.append(Problem(place, said, "spend_cap_usd, --spend-cap, or fewer calls: --rate"))
+        message = (
+            f"{plan.calls:,.0f} calls may cost {plan.usd:.4g} USD, and a drill in {plan.name!r} {plan.cap_usd:g} USD"
+        )
+        problems.append(Problem(place, message, "spend_cap_usd, --spend-cap, or fewer calls: --rate"))
     if problems:
         raise InvalidInput(f"{plan.spec.name} is not begun", problems)

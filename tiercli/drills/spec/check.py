@@ -61,8 +61,8 @@ def _hidden(spec: DrillSpec, alarms: Mapping[str, Alarm], locate: Locate) -> Ite
         for allowed in spec.allow:
             same = allowed.alert == expected.alert and _matches(allowed.labels, expected.labels)
             if same and (allowed.state == "suppressed" or allowed.labels == expected.labels):
-                said = f"{expected.alert} is expected, and the drill allows it too: it could not fail"
-                yield Problem(locate(place), said, "one of the two")
+                message = f"{expected.alert} is expected, and the drill allows it too: it could not fail"
+                yield Problem(locate(place), message, "one of the two")
         if expected.receiver is None or expected.alert not in alarms:
             continue
         for other in spec.expect:
@@ -72,8 +72,8 @@ def _hidden(spec: DrillSpec, alarms: Mapping[str, Alarm], locate: Locate) -> Ite
             held = source.inhibits
             names = expected.alert in held.alarms or alarms[expected.alert].source in held.sources
             if names and all(other.labels.get(label) == expected.labels.get(label) for label in held.equal):
-                said = f"{expected.alert} is expected to reach {expected.receiver}, and {other.alert}, expected too, inhibits it"
-                yield Problem(locate(place), said, "`allow` with state suppressed for what is inhibited")
+                message = f"{expected.alert} is expected to reach {expected.receiver}, and {other.alert}, expected too, inhibits it"
+                yield Problem(locate(place), message, "`allow` with state suppressed for what is inhibited")
 
 
 def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Problem]:
@@ -111,20 +111,22 @@ def _times(spec: DrillSpec, locate: Locate) -> Iterator[Problem]:
     for position, use in enumerate(spec.faults):
         begin, end = parse_duration(use.from_), parse_duration(use.until) if use.until else fault_s
         if not 0 <= begin < end <= fault_s:
-            said = f"from {use.from_} until {use.until or phases.fault} does not lie within the fault phase"
-            yield Problem(locate(("faults", position)), said, f"0s to {phases.fault}, from before until")
+            message = f"from {use.from_} until {use.until or phases.fault} does not lie within the fault phase"
+            yield Problem(locate(("faults", position)), message, f"0s to {phases.fault}, from before until")
     for position, expected in enumerate(spec.expect):
         place: tuple[str | int, ...] = ("expect", position)
         firing_s = parse_duration(expected.firing_within)
         if firing_s > fault_s:
-            said = f"firing_within {expected.firing_within} is longer than the fault phase"
-            yield Problem(locate((*place, "firing_within")), said, f"at most {phases.fault}")
+            message = f"firing_within {expected.firing_within} is longer than the fault phase"
+            yield Problem(locate((*place, "firing_within")), message, f"at most {phases.fault}")
         if expected.notified_within is not None and parse_duration(expected.notified_within) < firing_s:
-            said = f"notified_within {expected.notified_within} is shorter than firing_within {expected.firing_within}"
-            yield Problem(locate((*place, "notified_within")), said, f"at least {expected.firing_within}")
+            message = (
+                f"notified_within {expected.notified_within} is shorter than firing_within {expected.firing_within}"
+            )
+            yield Problem(locate((*place, "notified_within")), message, f"at least {expected.firing_within}")
         if expected.resolved_within is not None and parse_duration(expected.resolved_within) > recovery_s:
-            said = f"resolved_within {expected.resolved_within} is longer than the recovery phase"
-            yield Problem(locate((*place, "resolved_within")), said, f"at most {phases.recovery}")
+            message = f"resolved_within {expected.resolved_within} is longer than the recovery phase"
+            yield Problem(locate((*place, "resolved_within")), message, f"at most {phases.recovery}")
 
 
 _SHAPE_NEEDS = {

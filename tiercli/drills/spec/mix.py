@@ -63,10 +63,10 @@ def check_mix(load: Load, catalog: Catalog, locate: Callable[[tuple[str | int, .
         called = {part.alias for part in build_mix(load, catalog)}
         for alias in load.mix.aliases or ():
             if alias not in called:
-                said = f"nobody in the mix may call alias {alias!r}"
+                message = f"nobody in the mix may call alias {alias!r}"
                 problems.append(
                     Problem(
-                        locate(("load", "mix", "aliases", alias)), said, "an alias that a tenant of the mix may call"
+                        locate(("load", "mix", "aliases", alias)), message, "an alias that a tenant of the mix may call"
                     )
                 )
         if not called:
