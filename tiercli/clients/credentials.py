@@ -1,4 +1,4 @@
-"""How to get in where an environment's server demands it: headers from a variable or a file. Never printed."""
+"""Credentials of an environment's servers, read from a variable or a file, as headers. Never printed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from tiercli.errors import InvalidInput, Location, Problem
 
 def read_headers(endpoint: Endpoint, folder: Path, location: Location) -> dict[str, str]:
     """The Authorization header for a server, or none. Files lie below `folder`. Raises InvalidInput at `location` where the
-    secret is not where the catalog says."""
+    secret is missing or malformed."""
     if endpoint.credential is None:
         return {}
-    secret = read_secret(endpoint.credential, folder, location)
-    if endpoint.credential.scheme == "basic":
+    return authorization(endpoint.credential, read_secret(endpoint.credential, folder, location))
+
+
+def authorization(credential: Credential, secret: str) -> dict[str, str]:
+    """The Authorization header of a secret."""
+    if credential.scheme == "basic":
         return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
     return {"Authorization": f"Bearer {secret}"}
 
 
 def read_trust(endpoint: Endpoint, folder: Path, location: Location) -> ssl.SSLContext | bool:
-    """What a server's certificate is checked by: the system's authorities, or those of the catalog's file. Raises InvalidInput
-    where it holds none."""
+    """How to check a server's certificate: by the usual authorities, or those of the catalog's file. Raises InvalidInput
+    where the file has none."""
     if endpoint.ca_file is None:
         return True
     path = folder / endpoint.ca_file
@@ -49,10 +53,9 @@ def read_secret(
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            said = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise InvalidInput(
-                "no credential", [Problem(location, f"{path}: {said}", "a file with a secret")]
-            ) from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            problem = Problem(location, f"{path}: {reason}", "a file with a secret")
+            raise InvalidInput("no credential", [problem]) from error
     secret = text.strip()
     if not secret:
         raise InvalidInput("no credential", [Problem(location, missing, "the secret")])

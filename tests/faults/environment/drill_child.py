@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.errors import TiercliError
-from tiercli.faults.environment import LiveInjectors
+from tiercli.faults.environment.live import LiveInjectors
 
 
 async def main() -> None:
@@ -20,7 +20,7 @@ async def main() -> None:
     async with LiveInjectors(environment, "staging", folder, loaded.document.locate, note_folder=notes) as live:
         for use in sys.argv[3:]:
             applied = await live.apply(*json.loads(use))
-            print("on:", applied.said, flush=True)
+            print("on:", applied.description, flush=True)
         while True:
             await live.renew_all()
             await asyncio.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Everything that can bring a fault about, each with a catalog that names it, one fault, and whether that is on."""
+"""Everything that can cause a fault, each with a catalog that names it, one fault, and whether that is on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import HYBRID, ROOT
 from tests.faults.environment.loopback import Asked, serving
 from tests.faults.environment.toxiproxy_fake import fake_toxiproxy
 from tiercli.catalog.loading import load_catalog
-from tiercli.faults.environment import LiveInjectors
+from tiercli.faults.environment.live import LiveInjectors
 
 SECRET = "a-secret-that-nobody-may-read"
 SECRET_VARIABLE = "TIERCLI_TEST_INJECTOR_TOKEN"

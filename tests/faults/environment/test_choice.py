@@ -43,7 +43,7 @@ def applied(catalog: Path, *uses: Use) -> list[str]:
 
     async def scenario() -> list[str]:
         async with injectors_of(catalog) as live:
-            return [(await live.apply(*use)).said for use in uses]
+            return [(await live.apply(*use)).description for use in uses]
 
     return asyncio.run(scenario())
 
@@ -62,7 +62,7 @@ def test_an_own_command_goes_before_the_proxies_and_the_fault_proxy_before_toxip
         assert checked(catalog, *uses) == []
         assert not (tmp_path / "run").exists()
         assert applied(catalog, *uses) == [
-            "the command `touch down` brought outage on provider=anthropic, region=ap-south-1 about",
+            "the command `touch down`: outage on provider=anthropic, region=ap-south-1",
             f"the fault proxy at {proxy.url}: latency on mumbai",
             f"Toxiproxy at {fake.url}: virginia does not listen",
         ]
@@ -73,17 +73,29 @@ def test_an_own_command_goes_before_the_proxies_and_the_fault_proxy_before_toxip
 @pytest.mark.parametrize(
     ("use", "said", "accepted"),
     [
-        (("gateway-down", {}, {}), "it ends processes, which no proxy can", "a command or a hook with this fault"),
-        (("audit-loss", {}, {"share": 0.1}), "what the simulated gateway does", "a command or a hook with this fault"),
-        (("outage", {"provider": "openai"}, {}), "none of its proxies stands before that", "toxiproxy.proxies"),
+        (
+            ("gateway-down", {}, {}),
+            "it ends processes, and no proxy can do that",
+            "a command or a hook with this fault",
+        ),
+        (
+            ("audit-loss", {}, {"share": 0.1}),
+            "the behaviour of the simulated gateway, and no proxy can do that",
+            "a command or a hook with this fault",
+        ),
+        (("outage", {"provider": "openai"}, {}), "it has no proxy for this target", "toxiproxy.proxies"),
         (("errors", MUMBAI, {"share": 0.5}), "it passes bytes on, and errors needs to know calls", "tiercli proxy"),
         (("slow-stream", MUMBAI, {}), "slow-stream needs to know calls", "tiercli proxy"),
         (("latency", MUMBAI, {"seconds": 1, "mode": "target"}), "cannot fill it up", "mode: add"),
         (("latency", MUMBAI, {"p50_seconds": 1, "p95_seconds": 2}), "a uniform distribution", "p95_seconds up to 1.9"),
-        (("latency", MUMBAI, {"seconds": 1, "seed": 7}), "cannot be drawn again", "no seed"),
+        (("latency", MUMBAI, {"seconds": 1, "seed": 7}), "its random delays cannot be repeated", "no seed"),
         (("latency", MUMBAI, {"seconds": 0.0001}), "counts in milliseconds", "at least 0.001 seconds"),
-        (("outage", {"provider": "anthropic"}, {}), "before anthropic/us-east-1, which the target means too", "each"),
-        (("outage", {"tier": "cloud"}, {}), "none of its proxies stands before that", "toxiproxy.proxies"),
+        (
+            ("outage", {"provider": "anthropic"}, {}),
+            "no proxy for anthropic/us-east-1, which the target includes",
+            "each",
+        ),
+        (("outage", {"tier": "cloud"}, {}), "it has no proxy for this target", "toxiproxy.proxies"),
         (("laten", MUMBAI, {}), "unknown fault 'laten'", "latency"),
         (("latency", MUMBAI, {"second": 1}), "unknown setting 'second'", ""),
     ],
@@ -140,7 +152,7 @@ def test_every_problem_of_every_use_is_told_at_once(tmp_path: Path) -> None:
         for text in (
             "'./no-such-program' cannot be run here",
             "'no-such-program' cannot be run here",
-            "can bring gateway-down about",
+            "can cause gateway-down",
             "Toxiproxy's proxy 'mumbai' is disabled",
             f"Toxiproxy at {fake.url} has no proxy 'virginia' (accepted: mumbai)",
         ):
@@ -152,7 +164,7 @@ def test_every_problem_of_every_use_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("injectors", "said"),
     [
-        ({"proxy": {"url": "http://x"}}, "the fault proxy wants its token"),
+        ({"proxy": {"url": "http://x"}}, "the fault proxy requires its token"),
         ({"proxy": {"url": "http://x", "credential": {"env": "NO_SUCH_VARIABLE_HERE"}}}, "NO_SUCH_VARIABLE_HERE"),
         ({"toxiproxy": {"url": "http://x", "proxies": {"a": MUMBAI}, "ca_file": "missing.pem"}}, "missing.pem"),
         (
@@ -226,7 +238,7 @@ def test_toxics_can_be_told_from_others_and_are_as_asked(tmp_path: Path) -> None
     async def scenario(catalog: Path) -> dict[str, Any]:
         async with injectors_of(catalog) as live:
             said = await live.apply("latency", MUMBAI, {"p50_seconds": 0.75, "p95_seconds": 1.2})
-            assert "adds 750 ms ± 500 ms, uniformly" in said.said
+            assert "adds 750 ms ± 500 ms, uniformly" in said.description
             [toxic] = fake.proxies["mumbai"]["toxics"]
             await said.clear()
             assert fake.proxies["mumbai"]["toxics"] == []

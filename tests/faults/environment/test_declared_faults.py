@@ -54,7 +54,7 @@ def place_of(catalog: Path, text: str) -> str:
         ),
         (
             {"commands": [{"fault": "gateway-down", **ARGV}], "hooks": [{"fault": "gateway-down", **CALL}]},
-            "gateway-down on the same target twice in environment 'staging': this one would never be used",
+            "gateway-down on the same target twice in environment 'staging': this one is never used",
             "fault: gateway-down",
         ),
     ],

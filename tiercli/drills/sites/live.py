@@ -151,7 +151,7 @@ class LiveSite:
             except asyncio.CancelledError:  # it may be on already, or be about to
                 await asyncio.shield(self._injectors.clear_all())
                 raise
-            self._say(applied.said)
+            self._say(applied.description)
             off = applied.clear
 
         async def clear() -> None:

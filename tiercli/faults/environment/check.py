@@ -1,4 +1,4 @@
-"""Whether the faults that a catalog's commands and hooks bring about are ones that a drill could want."""
+"""Whether a drill can use the faults of a catalog's commands and hooks."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tiercli.faults.kinds.targets import Targets
 
 def check_own_faults(loaded: LoadedCatalog) -> list[Problem]:
     """A problem for each command or hook whose fault is unknown, whose target no drill could name, or that is never used
-    because another is for the same."""
+    because an earlier one has the same fault and target."""
     problems: list[Problem] = []
     targets = Targets(loaded.catalog) if _is_whole(loaded) else None
     for name, environment in loaded.catalog.environments.items():
         seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
         for kind in ("commands", "hooks"):
             declared: Sequence[OwnFault] = getattr(environment.injectors, kind)
-            for at, own in enumerate(declared):
-                path = ("environments", name, "injectors", kind, at)
+            for number, own in enumerate(declared):
+                path = ("environments", name, "injectors", kind, number)
                 problems += _problems(loaded, own, path, targets)
                 key = (own.fault, frozenset(own.target.items()))
                 if key in seen:
-                    said = f"{own.fault} on the same target twice in environment {name!r}: this one would never be used"
-                    problems.append(loaded.problem(path, said, "each fault and target once"))
+                    message = f"{own.fault} on the same target twice in environment {name!r}: this one is never used"
+                    problems.append(loaded.problem(path, message, "each fault and target once"))
                 seen.add(key)
     return problems
 
@@ -38,18 +38,18 @@ def _problems(loaded: LoadedCatalog, own: OwnFault, path: KeyPath, targets: Targ
     if kind is None:
         yield unknown_name("fault", own.fault, FAULTS_BY_NAME, loaded.document.locate((*path, "fault")))
         return
-    strange = [label for label in own.target if label not in kind.target_labels]
-    for label in strange:
+    unknown = [label for label in own.target if label not in kind.target_labels]
+    for label in unknown:
         accepted = ", ".join(kind.target_labels) or "no target"
         yield loaded.problem(
             (*path, "target", label), f"{own.fault}: target has no label {label!r}", accepted, key=True
         )
-    if targets is not None and not strange:
+    if targets is not None and not unknown:
         yield from targets.problems(kind, own.target, lambda *label: loaded.document.locate((*path, "target", *label)))
 
 
 def _is_whole(loaded: LoadedCatalog) -> bool:
-    """Whether everything that a target can name is sound; else what there is would not be known."""
+    """Whether all that a target can name was read; else an unknown name may be one of those with mistakes."""
     for section in ("providers", "aliases", "tenants"):
         written = loaded.document.value.get(section) or {}
         if not isinstance(written, Mapping) or len(written) != len(getattr(loaded.catalog, section)):

@@ -1,4 +1,4 @@
-"""Who brings a fault about in an environment: an operator's own command or hook, else the fault proxy, else Toxiproxy."""
+"""What causes a fault in an environment: an operator's own command or hook, else the fault proxy, else Toxiproxy."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from dataclasses import dataclass
 
 from tiercli.catalog.environment import Injectors
 from tiercli.errors import Location, Problem
-from tiercli.faults.environment.commands_and_hooks import DeclaredFault, own_fault
+from tiercli.faults.environment.commands_and_hooks import OwnFault, fault_on_target, find_own_fault, labels_in_words
 from tiercli.faults.environment.endpoints import Locate
-from tiercli.faults.environment.toxics import Cannot, Disabled, Toxic, toxiproxy_way
-from tiercli.faults.environment.toxiproxy import Toxiproxy
+from tiercli.faults.environment.toxiproxy import Cannot, Disabled, Toxic, Toxiproxy, toxiproxy_way
 from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.faults.kinds.interface import FaultSettings, Injector
 from tiercli.faults.proxy.client import FaultControl, ProxyRoute
 
 _OWN = "a command or a hook with this fault and exactly this target, in injectors"
-_BEYOND: Mapping[Injector, str] = {
-    "process": "it ends processes, which no proxy can",
-    "gateway": "it changes what the simulated gateway does, which no proxy can",
+_NOT_BY_PROXY: Mapping[Injector, str] = {
+    "process": "it ends processes, and no proxy can do that",
+    "gateway": "it changes the behaviour of the simulated gateway, and no proxy can do that",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ByProxy:
-    """The fault proxy does it."""
+    """The fault proxy causes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByLoad:
-    """More calls do it."""
+    """More calls cause it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByToxiproxy:
-    """Toxiproxy does it, at these of its proxies."""
+    """Toxiproxy causes it, at these of its proxies."""
 
     toxiproxy: Toxiproxy
     names: Sequence[str]
@@ -43,21 +42,21 @@ class ByToxiproxy:
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """Nobody can: why, and what would help."""
+    """Nothing in the environment can cause it: why, and what would help."""
 
-    said: str
+    why: str
     accepted: str
 
     def problem(self, location: Location) -> Problem:
         """As a problem of the catalog's."""
-        return Problem(location, self.said, self.accepted)
+        return Problem(location, self.why, self.accepted)
 
 
-Choice = DeclaredFault | ByProxy | ByLoad | ByToxiproxy | Uncovered
+Choice = OwnFault | ByProxy | ByLoad | ByToxiproxy | Uncovered
 
 
 class Chooser:
-    """Chooses for one environment. A proxy is opened when a fault may need it, and asked once what it stands before."""
+    """Chooses for one environment. A proxy is opened when a fault may need it, and asked for its routes once."""
 
     def __init__(
         self,
@@ -71,20 +70,20 @@ class Chooser:
         self._open_proxy = open_proxy
         self._open_toxiproxy = open_toxiproxy
         self._chosen_toxiproxy: Toxiproxy | None = None
-        self._offered: tuple[ProxyRoute, ...] | None = None
+        self._routes: tuple[ProxyRoute, ...] | None = None
 
     async def choose(self, fault: str, target: Mapping[str, str], settings: FaultSettings) -> Choice:
-        """Who does it. Raises BackendError where the fault proxy does not say what it stands before, InvalidInput where a
-        credential is not where the catalog says."""
-        own = own_fault(self._injectors, fault, target)
+        """What causes the fault. Raises BackendError where the fault proxy does not list its routes, InvalidInput where a
+        credential is missing."""
+        own = find_own_fault(self._injectors, fault, target)
         if own is not None:
             return own
         kind = FAULTS_BY_NAME[fault]
         if kind.injector == "load":
             return ByLoad()
         if kind.build is None:
-            return self._uncovered(fault, target, [_BEYOND[kind.injector]], [_OWN])
-        whys, could = [], []
+            return self._uncovered(fault, target, [_NOT_BY_PROXY[kind.injector]], [_OWN])
+        whys, accepted = [], []
         control = self._open_proxy()
         if control is not None:
             why = await self._why_not_proxy(control, fault, target)
@@ -98,29 +97,33 @@ class Chooser:
                 self._chosen_toxiproxy = toxiproxy
                 return way
             whys.append(f"Toxiproxy cannot: {way.why}")
-            could += [way.could] if way.could else []
+            accepted += [way.accepted] if way.accepted else []
         if not whys:
             whys.append("it has no proxy")
-            could.append("injectors: {proxy: …} or {toxiproxy: …}")
-        return self._uncovered(fault, target, whys, [*could, _OWN])
+            accepted.append("injectors: {proxy: …} or {toxiproxy: …}")
+        return self._uncovered(fault, target, whys, [*accepted, _OWN])
 
     async def toxiproxy_problems(self, locate: Locate) -> list[Problem]:
-        """What the catalog says of Toxiproxy that is not so there, where a fault was left to it. Raises BackendError."""
+        """Where the catalog's Toxiproxy differs from the running one, if a fault was left to it. Raises BackendError."""
         if self._chosen_toxiproxy is None:
             return []
         return list(self._chosen_toxiproxy.problems(await self._chosen_toxiproxy.proxies(), locate))
 
     async def _why_not_proxy(self, control: FaultControl, fault: str, target: Mapping[str, str]) -> str:
-        if self._offered is None:
-            self._offered = await control.routes()
-        meant = [route for route in self._offered if all(route.labels.get(key) == one for key, one in target.items())]
-        unable = [route.name for route in meant if fault not in route.faults]
+        if self._routes is None:
+            self._routes = await control.routes()
+        matching = [
+            route for route in self._routes if all(route.labels.get(label) == value for label, value in target.items())
+        ]
+        unable = [route.name for route in matching if fault not in route.faults]
         if unable:
-            return f"the fault proxy at {control.url} cannot do {fault} on {', '.join(unable)}, which the target means"
-        if meant:
+            return (
+                f"the fault proxy at {control.url} cannot do {fault} on {', '.join(unable)}, which the target includes"
+            )
+        if matching:
             return ""
-        known = "; ".join(f"{route.name} ({_labels(route.labels)})" for route in self._offered) or "none"
-        return f"no route of the fault proxy at {control.url} is that; its routes: {known}"
+        known = "; ".join(f"{route.name} ({labels_in_words(route.labels)})" for route in self._routes) or "none"
+        return f"no route of the fault proxy at {control.url} matches the target; its routes: {known}"
 
     def _by_toxiproxy(
         self, toxiproxy: Toxiproxy, fault: str, target: Mapping[str, str], settings: FaultSettings
@@ -128,19 +131,16 @@ class Chooser:
         way = toxiproxy_way(fault, settings)
         if isinstance(way, Cannot):
             return way
-        names, beside = toxiproxy.names(target), toxiproxy.beside(target)
+        names, without_proxy = toxiproxy.proxies_of(target), toxiproxy.endpoints_without_proxy(target)
         if not names:
-            return Cannot("none of its proxies stands before that", "an entry of toxiproxy.proxies for it")
-        if beside:
-            said = f"none of its proxies stands before {', '.join(beside)}, which the target means too"
-            return Cannot(said, "an entry of toxiproxy.proxies for each")
+            return Cannot("it has no proxy for this target", "an entry of toxiproxy.proxies for it")
+        if without_proxy:
+            why = f"it has no proxy for {', '.join(without_proxy)}, which the target includes"
+            return Cannot(why, "an entry of toxiproxy.proxies for each")
         return ByToxiproxy(toxiproxy, names, way)
 
-    def _uncovered(self, fault: str, target: Mapping[str, str], whys: Sequence[str], could: Sequence[str]) -> Uncovered:
-        on = f" on {_labels(target)}" if target else ""
-        said = f"nothing in environment {self._name!r} can bring {fault}{on} about: {'; '.join(whys)}"
-        return Uncovered(said, "; or ".join(could))
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{label}={value}" for label, value in labels.items())
+    def _uncovered(
+        self, fault: str, target: Mapping[str, str], whys: Sequence[str], accepted: Sequence[str]
+    ) -> Uncovered:
+        why = f"nothing in environment {self._name!r} can cause {fault_on_target(fault, target)}: {'; '.join(whys)}"
+        return Uncovered(why, "; or ".join(accepted))

@@ -1,4 +1,4 @@
-"""Faults that an operator's own commands and hooks bring about, as the undoer takes them."""
+"""Faults that an operator's own commands and hooks cause and undo."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,50 +21,50 @@ from tiercli.sidecar.undoable_fault import Step
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredFault:
-    """A command or a hook, and where it stands below `injectors`."""
+class OwnFault:
+    """A command or a hook, and its place below `injectors`."""
 
     injector: CommandInjector | HookInjector
     path: KeyPath
 
 
 @dataclass(frozen=True, slots=True)
-class OwnWay:
-    """How an operator's own fault is brought about and undone."""
+class InjectionPlan:
+    """How a fault is caused and undone; `description`: by what, for the operator; `by_hand`: a command line that undoes it."""
 
-    step: Step
-    said: str
+    steps: tuple[Step, ...]
+    description: str
     by_hand: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-def own_fault(injectors: Injectors, fault: str, target: Mapping[str, str]) -> DeclaredFault | None:
-    """The command or hook for exactly this fault and target, the commands first; None where there is none."""
+def find_own_fault(injectors: Injectors, fault: str, target: Mapping[str, str]) -> OwnFault | None:
+    """The command or hook for exactly this fault and target, the commands first; None without one."""
     for kind in ("commands", "hooks"):
-        found: Sequence[CommandInjector | HookInjector] = getattr(injectors, kind)
-        for at, one in enumerate(found):
-            if one.fault == fault and dict(one.target) == dict(target):
-                return DeclaredFault(one, (kind, at))
+        declared: Sequence[CommandInjector | HookInjector] = getattr(injectors, kind)
+        for number, injector in enumerate(declared):
+            if injector.fault == fault and dict(injector.target) == dict(target):
+                return OwnFault(injector, (kind, number))
     return None
 
 
-def missing_programs(own: DeclaredFault, folder: Path, locate: Locate) -> Iterator[Problem]:
+def missing_programs(own: OwnFault, folder: Path, locate: Locate) -> Iterator[Problem]:
     """A problem for each program of a command that cannot be run from `folder`."""
     if not isinstance(own.injector, CommandInjector):
         return
     for key in ("on", "off"):
         program = getattr(own.injector, key)[0]
-        found = os.access(folder / program, os.X_OK) if "/" in program else shutil.which(program)
-        if not found:
+        runnable = os.access(folder / program, os.X_OK) if "/" in program else shutil.which(program)
+        if not runnable:
             accepted = "a program on PATH, or a path from the catalog's folder"
             yield Problem(locate((*own.path, key, 0)), f"{program!r} cannot be run here", accepted)
 
 
-def own_way(
-    own: DeclaredFault, target: Mapping[str, str], settings: Mapping[str, Any], folder: Path, locate: Locate
-) -> OwnWay:
-    """What turns it on and off. Raises InvalidInput for a credential or certificates that are not where the catalog says."""
-    within_s = parse_duration(own.injector.within)
+def plan_own_fault(
+    own: OwnFault, target: Mapping[str, str], settings: Mapping[str, Any], folder: Path, locate: Locate
+) -> InjectionPlan:
+    """How it is turned on and off. Raises InvalidInput for a missing credential or certificate."""
+    within_s, name = parse_duration(own.injector.within), fault_on_target(own.injector.fault, target)
     if isinstance(own.injector, CommandInjector):
         env = {
             "TIERCLI_FAULT": own.injector.fault,
@@ -72,20 +72,30 @@ def own_way(
             "TIERCLI_SETTINGS": json.dumps(dict(settings)),
         }
         on, off = (Command(argv, str(folder), within_s, env) for argv in (own.injector.on, own.injector.off))
-        said = f"the command `{shlex.join(on.argv)}`"
-        return OwnWay(Step(on, off), said, f"cd {shlex.quote(str(folder))} && {shlex.join(off.argv)}", ())
+        by_hand = f"cd {shlex.quote(str(folder))} && {shlex.join(off.argv)}"
+        return InjectionPlan((Step(on, off),), f"the command `{shlex.join(on.argv)}`: {name}", by_hand)
     hook = own.injector
-    opened = [
+    to_on, to_off = (
         open_endpoint(call, folder, locate((*own.path, key))) for key, call in (("on", hook.on), ("off", hook.off))
-    ]
-    step = Step(_call(hook.on, opened[0], within_s), _call(hook.off, opened[1], within_s))
-    secrets = tuple(dict.fromkeys((*opened[0].secrets, *opened[1].secrets)))
-    by_hand = opened[1].curl(hook.off.method, hook.off.url, hook.off.body)
-    return OwnWay(step, f"the hook {hook.on.method} {hook.on.url}", by_hand, secrets)
+    )
+    step = Step(_call(hook.on, to_on, within_s), _call(hook.off, to_off, within_s))
+    description = f"the hook {hook.on.method} {hook.on.url}: {name}"
+    by_hand = to_off.curl(hook.off.method, hook.off.url, hook.off.body)
+    return InjectionPlan((step,), description, by_hand, tuple(dict.fromkeys((*to_on.secrets, *to_off.secrets))))
 
 
-def _call(call: HookCall, opened: OpenEndpoint, within_s: float) -> Call:
-    headers = dict(opened.headers)
+def fault_on_target(fault: str, target: Mapping[str, str]) -> str:
+    """A fault and its target in words: `outage on provider=openai, region=us-east-1`."""
+    return f"{fault} on {labels_in_words(target)}" if target else fault
+
+
+def labels_in_words(labels: Mapping[str, str]) -> str:
+    """`provider=openai, region=us-east-1`."""
+    return ", ".join(f"{label}={value}" for label, value in labels.items())
+
+
+def _call(call: HookCall, endpoint: OpenEndpoint, within_s: float) -> Call:
+    headers = dict(endpoint.headers)
     if call.body is not None:
         headers["Content-Type"] = "application/json"
-    return Call(call.method, call.url, within_s, headers, call.body, opened.ca_file)
+    return Call(call.method, call.url, within_s, headers, call.body, endpoint.ca_file)

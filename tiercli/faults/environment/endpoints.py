@@ -1,9 +1,7 @@
-"""An endpoint of an environment with its credential read: what goes over the wire, and what is said in its place."""
+"""An endpoint of an environment with its credential read: the headers to send, and the secrets to leave out of messages."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import shlex
 import ssl
 from collections.abc import Callable, Mapping
@@ -14,15 +12,16 @@ import certifi
 
 from tiercli.catalog.environment import Credential, Endpoint
 from tiercli.catalog.tree import KeyPath
-from tiercli.clients.credentials import read_headers, read_trust
+from tiercli.clients.credentials import authorization, read_secret, read_trust
 from tiercli.errors import Location
+from tiercli.faults.environment.secrets import secret_forms
 
 Locate = Callable[[KeyPath], Location]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenEndpoint:
-    """`headers` let tiercli in; `secrets` are what of them must not be said. `ca_file` names the certificates to trust."""
+    """`headers` authenticate tiercli; no message may contain one of `secrets`. `ca_file` names the certificates to trust."""
 
     headers: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
@@ -43,22 +42,14 @@ class OpenEndpoint:
 
 
 def open_endpoint(endpoint: Endpoint, folder: Path, location: Location) -> OpenEndpoint:
-    """Read what an endpoint needs. Raises InvalidInput at `location`."""
-    headers, trust = read_headers(endpoint, folder, location), read_trust(endpoint, folder, location)
-    # httpx, which asks all other servers, trusts certifi's authorities.
+    """Read an endpoint's credential and certificates. Raises InvalidInput at `location`."""
+    headers: Mapping[str, str] = {}
+    secrets: tuple[str, ...] = ()
+    if endpoint.credential is not None:
+        secret = read_secret(endpoint.credential, folder, location)
+        headers = authorization(endpoint.credential, secret)
+        secrets = tuple(form for form in secret_forms(endpoint.credential, secret) if form)
+    trust = read_trust(endpoint, folder, location)
+    # The same authorities as httpx trusts, by which all other servers are asked.
     ca_file = str(folder / endpoint.ca_file) if endpoint.ca_file else certifi.where()
-    return OpenEndpoint(headers, _secrets(headers), trust, ca_file, endpoint.credential)
-
-
-def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Every form of a credential that a server could repeat."""
-    scheme, _, secret = headers.get("Authorization", "").partition(" ")
-    if not secret:
-        return ()
-    if scheme != "Basic":
-        return (secret,)
-    try:
-        pair = base64.b64decode(secret).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return (secret,)
-    return tuple(part for part in (secret, pair, pair.partition(":")[2]) if part)
+    return OpenEndpoint(headers, secrets, trust, ca_file, endpoint.credential)
