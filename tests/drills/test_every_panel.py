@@ -103,7 +103,7 @@ async def make_trouble(sandbox: Sandbox, control: FaultControl) -> None:
     await control.apply("malformed", mumbai, {"share": 0.2})
     await control.apply("wrong-region", {"provider": "vllm"}, {"region": "us-east-1"})
     gateway = sandbox.plan.gateways[0].url
-    condition = {"fault": "eval-drift", "target": {"alias": "chat"}, "settings": {"score": 0.5}, "lease_s": 60}
+    condition = {"fault": "eval-drift", "target": {"alias": "chat"}, "settings": {"score": 0.5}, "lease_s": 600}
     place = f"{gateway}/simulation/faults/panels"
     async with aiohttp.ClientSession() as client, client.put(place, json=condition) as answer:
         assert answer.status == 201
