@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from tiercli.catalog.dump import dump_catalog
+from tiercli.catalog.export import dump_catalog
 from tiercli.catalog.field_types import Name
 from tiercli.catalog.loading import load_catalog, parse_catalog
 from tiercli.resources import resource_folder

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from tiercli.catalog.document import read_document
-from tiercli.catalog.schema import build_schema
+from tiercli.catalog.export import build_schema
 from tiercli.resources import resource_folder
 
 CATALOGS = sorted(resource_folder("catalogs").glob("*.yaml"))

@@ -15,8 +15,7 @@ from tiercli.output.tree import to_yaml
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.deployment import timing_of
-from tiercli.rules.go_templates import expand_template
-from tiercli.rules.unit_tests import build_tested_rules, build_unit_tests
+from tiercli.rules.unit_tests import build_tested_rules, build_unit_tests, expand_template
 from tiercli.signals.rule import rule_file_content
 
 NAMES = sorted(alarm_paths())

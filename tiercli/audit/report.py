@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from tiercli.audit.log_files import MOMENT, malformed_lines, open_duckdb, records_sql
-from tiercli.catalog.validation import unknown_name
+from tiercli.catalog.names import unknown_name
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
 from tiercli.signals.contract import SUCCESS
 

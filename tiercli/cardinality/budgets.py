@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tiercli.catalog.document import Document
 from tiercli.catalog.model import Catalog, SeriesBudget
-from tiercli.catalog.validation import unknown_name
+from tiercli.catalog.names import unknown_name
 from tiercli.errors import Problem
 from tiercli.signals.bindings import Binding, binding_names, known_binding
 from tiercli.signals.contract import METRICS_BY_NAME

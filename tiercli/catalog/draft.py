@@ -1,4 +1,4 @@
-"""A first draft of a catalog from the names that a running Prometheus sees. What it cannot know is a marked guess."""
+"""A first catalog: the starter, or a draft from the names in a running Prometheus. What is not known is marked as a guess."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tiercli.catalog.field_types import HostPort, Name
 from tiercli.catalog.model import Offer
 from tiercli.catalog.names import folded
 from tiercli.errors import InvalidInput
+from tiercli.resources import resource_folder
 
 T = TypeVar("T")
 
@@ -48,6 +49,11 @@ class SeenEstate:
     aliases: Mapping[str, Sequence[SeenStep]] = field(default_factory=dict)
     tenants: Mapping[str, SeenTenant] = field(default_factory=dict)
     targets: Sequence[str] = ()
+
+
+def starter_text() -> str:
+    """A small valid catalog, with comments that explain each section."""
+    return (resource_folder("catalogs") / "starter.yaml").read_text(encoding="utf-8")
 
 
 def draft_text(seen: SeenEstate) -> str:

@@ -1,4 +1,4 @@
-"""From a catalog file to a checked Catalog: every problem of form, shape and reference in one pass."""
+"""From a catalog file to a checked Catalog: every problem of syntax, shape and reference in one pass."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tiercli.catalog.consistency import check_consistency
 from tiercli.catalog.document import Document, KeyPath, parse_document, read_text
 from tiercli.catalog.model import Catalog
-from tiercli.catalog.salvage import stand_in, what_is_sound
+from tiercli.catalog.overrides import check_overrides
+from tiercli.catalog.references import check_names
+from tiercli.catalog.salvage import salvage, stand_in
 from tiercli.catalog.shape import check_shape
-from tiercli.catalog.tenant_rows import load_tenant_rows
-from tiercli.catalog.validation import check_references
+from tiercli.catalog.tenant_rows import TenantRows, load_tenant_rows
+from tiercli.catalog.view import CatalogView
 from tiercli.errors import InvalidInput, Location, Problem
 
 TENANTS_FILE = "tenants_file"
@@ -31,55 +34,80 @@ class LoadedCatalog:
         return Problem(self.document.locate(path, key=key), found, accepted, suggestion)
 
 
-# What a later stage checks of a catalog: it may be given the sound part of one.
+# A check of a later stage; it may be given only the valid part of a catalog.
 Check = Callable[[LoadedCatalog], list[Problem]]
 
 
 def load_catalog(path: Path, checks: Sequence[Check] = ()) -> LoadedCatalog:
-    """Read and check a catalog; "-" is standard input. `checks` are what later stages know of it (names of alarms, of
-    metrics). Raises InvalidInput with everything that is wrong with it."""
-    return parse_catalog(read_text(path), str(path), checks)
+    """Read and check a catalog and its tenants file; "-" is standard input. `checks` are those of later stages (names of alarms,
+    of metrics). Raises InvalidInput with everything that is wrong with it."""
+    document = parse_document(read_text(path), str(path))
+    return _checked(document, _read_tenants(document), checks)
 
 
-def parse_catalog(text: str, name: str, checks: Sequence[Check] = ()) -> LoadedCatalog:
-    """As load_catalog, for text in hand; `name` stands for the file in problems."""
-    document, unread = _with_tenants(parse_document(text, name))
+def parse_catalog(
+    text: str, name: str, checks: Sequence[Check] = (), tenants: TenantRows | None = None
+) -> LoadedCatalog:
+    """As load_catalog, without reading files: `name` stands for the catalog's file in problems, `tenants` are those of its tenants
+    file."""
+    return _checked(parse_document(text, name), tenants, checks)
+
+
+def _checked(document: Document, tenants: TenantRows | None, checks: Sequence[Check]) -> LoadedCatalog:
+    document, unread = _with_tenants(document, tenants)
     whole = replace(document, value={**document.value, "tenants": stand_in("tenants")}) if unread else document
     catalog, problems = check_shape(whole, Catalog)
     missing: frozenset[str] = frozenset()
     if catalog is None:
-        catalog, missing = what_is_sound(whole.value)
+        catalog, missing = salvage(whole.value)
     if unread:
         catalog, missing = catalog.model_copy(update={"tenants": {}}), missing | {"tenants"}
     loaded = LoadedCatalog(catalog, document)
-    problems += check_references(catalog, document, missing)
+    view = CatalogView(catalog, document, missing)
+    problems += [*check_names(view), *check_consistency(view), *check_overrides(view)]
     for check in checks:
         problems += check(loaded)
     if problems:
         problems = list(dict.fromkeys(problems))
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise InvalidInput(f"{name}: {count}", problems)
+        raise InvalidInput(f"{document.name}: {count}", problems)
     return loaded
 
 
-def _with_tenants(document: Document) -> tuple[Document, bool]:
-    """`document` with the tenants of the file that it names, as if they stood in it; and whether no tenant could be read,
-    so that nothing is to be said of tenants but why."""
+def _tenants_file(document: Document) -> str | None:
+    """The tenants file that the catalog names; None when it names none, or something that is not a name."""
     named = document.value.get(TENANTS_FILE)
-    if not isinstance(named, str) or not named.strip():
-        return document, False
-    rest = {key: one for key, one in document.value.items() if key != TENANTS_FILE}
-    own = rest.get("tenants", {})
-    at = document.locate((TENANTS_FILE,))
+    return named if isinstance(named, str) and named.strip() else None
+
+
+def _read_tenants(document: Document) -> TenantRows | None:
+    """The rows of the tenants file; none, with its problems, when it cannot be read."""
+    named = _tenants_file(document)
+    if named is None:
+        return None
+    path = Path(document.name).parent / named
     try:
-        rows = load_tenant_rows(Path(document.name).parent / named)
+        return load_tenant_rows(path)
     except InvalidInput as error:
         first = error.problems[0]
-        there = [problem for problem in error.problems if problem.location.line]
-        problems = (*document.problems, Problem(at, f"{named}: {first.found}", first.accepted), *there)
-        return replace(document, value=rest, problems=problems), not own
+        problem = Problem(document.locate((TENANTS_FILE,)), f"{named}: {first.found}", first.accepted)
+        located = [problem for problem in error.problems if problem.location.line]
+        return TenantRows(str(path), problems=[problem, *located])
+
+
+def _with_tenants(document: Document, rows: TenantRows | None) -> tuple[Document, bool]:
+    """`document` with `rows` as if they were in it; and whether no tenant could be read, so that only the reason is reported."""
+    named = _tenants_file(document)
+    if named is None:
+        return document, False
+    at = document.locate((TENANTS_FILE,))
+    if rows is None:
+        rows = TenantRows(named, problems=[Problem(at, f"{named} was not read", "the catalog as a file")])
+    rest = {key: value for key, value in document.value.items() if key != TENANTS_FILE}
+    own = rest.get("tenants", {})
     if not isinstance(own, dict):
-        return replace(document, value=rest, problems=(*document.problems, *rows.problems)), False
+        unread = not own and bool(rows.problems) and not rows.entries
+        return replace(document, value=rest, problems=(*document.problems, *rows.problems)), unread
     twice = [
         Problem(
             document.locate(("tenants", tenant), key=True),
@@ -93,7 +121,7 @@ def _with_tenants(document: Document) -> tuple[Document, bool]:
     if rows.problems and not tenants:
         return replace(document, value=rest, problems=problems), True
 
-    def place(asked: KeyPath) -> Location | None:
-        return at if asked == ("tenants",) and "tenants" not in rest else rows.locate(asked)
+    def place(path: KeyPath) -> Location | None:
+        return at if path == ("tenants",) and "tenants" not in rest else rows.locate(path)
 
     return replace(document, value={**rest, "tenants": tenants}, problems=problems, elsewhere=place), False

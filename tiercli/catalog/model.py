@@ -1,6 +1,6 @@
-"""What the estate is. Frozen pydantic models: the shape of a catalog file, and the source of its JSON Schema.
+"""The catalog's models: frozen pydantic classes, the shape of a catalog file and the source of its JSON Schema.
 
-Cross references are checked in validation.py; these models check only what one entry can say of itself.
+They check one entry at a time; references.py, consistency.py and overrides.py check entries against each other.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from zoneinfo import available_timezones
 
-from tiercli.catalog.environment_places import check_environments
+from tiercli.catalog.environment import ProviderEndpoint, ToxiproxyTarget
 from tiercli.catalog.model import Candidate, Provider, Tenant
 from tiercli.catalog.names import look_alikes, repeated, unknown_name
 from tiercli.catalog.view import CatalogView
@@ -27,7 +27,7 @@ def check_names(view: CatalogView) -> Iterator[Problem]:
     yield from _zones(view)
     yield from _targets(view)
     yield from _sources(view)
-    yield from check_environments(view)
+    yield from _environments(view)
 
 
 def _time_zone(view: CatalogView) -> Iterator[Problem]:
@@ -223,3 +223,41 @@ def _sources(view: CatalogView) -> Iterator[Problem]:
 def _twice(view: CatalogView, values: tuple[str, ...], path: tuple[str | int, ...], where: str) -> Iterator[Problem]:
     for position, value in repeated(values):
         yield Problem(view.at(*path, position), f"{value!r} twice in {where}", "each once")
+
+
+def _environments(view: CatalogView) -> Iterator[Problem]:
+    """Endpoints, Toxiproxy's targets and tenants with keys."""
+    for name, environment in view.catalog.environments.items():
+        start, where = ("environments", name), f" in environment {name!r}"
+        known: set[tuple[str, str, str | None]] = set()
+        for at, endpoint in enumerate(environment.endpoints):
+            yield from _endpoint_place(view, endpoint, (*start, "endpoints", at), where)
+            if (endpoint.provider, endpoint.region, endpoint.server) in known:
+                accepted = "each provider, region and server once"
+                yield Problem(view.at(*start, "endpoints", at), f"the same endpoint twice{where}", accepted)
+            known.add((endpoint.provider, endpoint.region, endpoint.server))
+        for tenant in environment.tenants:
+            yield from view.reference("tenants", "tenant", tenant, (*start, "tenants", tenant), where)
+        toxiproxy = environment.injectors.toxiproxy
+        for key, target in toxiproxy.proxies.items() if toxiproxy else ():
+            yield from _endpoint_place(view, target, (*start, "injectors", "toxiproxy", "proxies", key), where)
+
+
+def _endpoint_place(
+    view: CatalogView, place: ProviderEndpoint | ToxiproxyTarget, path: tuple[str | int, ...], where: str
+) -> Iterator[Problem]:
+    yield from view.reference("providers", "provider", place.provider, (*path, "provider"), where)
+    provider = view.catalog.providers.get(place.provider)
+    if provider is None:
+        return
+    of = f" of provider {place.provider!r}{where}"
+    if place.region not in provider.regions:
+        yield unknown_name("region", place.region, provider.regions, view.at(*path, "region"), of)
+    if place.server is None:
+        return
+    server = provider.servers.get(place.server)
+    if server is None:
+        yield unknown_name("server", place.server, provider.servers, view.at(*path, "server"), of)
+    elif place.region in provider.regions and server.region != place.region:
+        said = f"server {place.server!r}{of} is in region {server.region!r}, not in {place.region!r}"
+        yield Problem(view.at(*path, "region"), said, server.region)

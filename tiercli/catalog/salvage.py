@@ -1,4 +1,4 @@
-"""What is left of a catalog when its misshapen entries are taken out: enough to check the rest in the same pass."""
+"""The valid part of a catalog with invalid entries, so that the rest of it is checked in the same pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tiercli.catalog.document import KeyPath
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.shape import error_paths, validate_strictly
 
-# How deep the entries of a section lie that can be taken out alone; elsewhere the whole section goes.
+# The depth of entries that can be removed alone; elsewhere the whole section is removed.
 _ENTRY_DEPTH = {
     ("owners",): 2,
     ("receivers",): 2,
@@ -24,7 +24,7 @@ _ENTRY_DEPTH = {
 }
 
 _BUDGET = {"series": 1, "owner": "x", "reason": "x"}
-# Stands for a required section that is wrong or not there, so that the model can be built; nothing in it is checked.
+# In place of a required section that is invalid or missing, so that the model can be built; nothing in it is checked.
 _STAND_INS: Mapping[str, Any] = {
     "version": 1,
     "estate": "x",
@@ -45,24 +45,24 @@ _MAPPINGS = ("owners", "receivers", "providers", "aliases", "zones", "tenants")
 
 
 def stand_in(section: str) -> Any:
-    """Something of the right shape for a required section of which nothing could be read."""
+    """A value of the right shape for a required section of which nothing could be read."""
     return deepcopy(_STAND_INS[section])
 
 
-def what_is_sound(value: dict[str, Any]) -> tuple[Catalog, frozenset[str]]:
-    """The catalog without what has the wrong shape, and the sections of which nothing is left."""
+def salvage(value: dict[str, Any]) -> tuple[Catalog, frozenset[str]]:
+    """The catalog without its invalid entries, and the sections of which nothing is left."""
     rest = deepcopy(value)
     missing: set[str] = set()
     while paths := error_paths(Catalog, rest):
         for path in sorted(set(paths), key=len, reverse=True):
-            _take_out(rest, path, missing)
+            _remove(rest, path, missing)
     catalog = validate_strictly(Catalog, rest)
     nothing: dict[str, Any] = {section: {} for section in _MAPPINGS if section in missing}
     return catalog.model_copy(update=nothing), frozenset(missing)
 
 
-def _take_out(rest: dict[str, Any], path: KeyPath, missing: set[str]) -> None:
-    """Remove the smallest thing around `path` that can be removed; the whole section at the last."""
+def _remove(rest: dict[str, Any], path: KeyPath, missing: set[str]) -> None:
+    """Remove the smallest entry around `path` that can be removed; at most the whole section."""
     section = str(path[0])
     for prefix, depth in _ENTRY_DEPTH.items():
         if path[: len(prefix)] == prefix and len(path) >= depth:

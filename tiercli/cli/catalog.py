@@ -50,7 +50,7 @@ def init(
     """
     import asyncio
 
-    from tiercli.catalog.starter import starter_text
+    from tiercli.catalog.draft import starter_text
 
     if from_prometheus is None:
         text = starter_text()
@@ -142,7 +142,7 @@ def show(
         resolved = known.model_dump(mode="json", by_alias=True, exclude_none=True)
         sys.stdout.write(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
         return
-    from tiercli.catalog.dump import dump_catalog
+    from tiercli.catalog.export import dump_catalog
 
     sys.stdout.write(dump_catalog(known))
 
@@ -152,7 +152,7 @@ def schema() -> None:
     import json
     import sys
 
-    from tiercli.catalog.schema import build_schema
+    from tiercli.catalog.export import build_schema
 
     sys.stdout.write(json.dumps(build_schema(), indent=2) + "\n")
 

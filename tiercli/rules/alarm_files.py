@@ -14,8 +14,8 @@ import jinja2
 from tiercli.catalog.document import Document, parse_document, read_text
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import AlarmSettings, Catalog
+from tiercli.catalog.names import unknown_name
 from tiercli.catalog.shape import load_model
-from tiercli.catalog.validation import unknown_name
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_checks import AlarmFile, check_alarm_files, check_settings

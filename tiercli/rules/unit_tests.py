@@ -8,15 +8,16 @@ duplicate samples. A file an alarm, because the time between evaluations follows
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote_plus
 
 from tiercli.catalog.model import OVERRIDE_LABELS, Catalog
 from tiercli.conventions import GROUP_PREFIX, HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL, policy_series
 from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.alarm import Alarm, Case, CaseAlert, CaseSeries
 from tiercli.rules.alerting import alert_annotations, alert_labels, build_alert_rule
-from tiercli.rules.go_templates import expand_template
 from tiercli.rules.policies import Policies
 from tiercli.rules.thresholds import number, threshold_records
 from tiercli.signals.expressions import series_labels
@@ -177,3 +178,29 @@ def expected_alerts(
             labels |= {SEVERITY_LABEL: policy.severity, OWNER_LABEL: policy.owner}
         expected.append({"exp_labels": labels, "exp_annotations": annotations})
     return expected
+
+
+def expand_template(text: str, labels: Mapping[str, str], value: float) -> str:
+    """`text` with its Go templates expanded, as Prometheus does for an alert with these labels and this value. Raises KeyError
+    for a template that alarm files cannot contain."""
+
+    def replace(match: re.Match[str]) -> str:
+        expression = match[1].strip()
+        if expression.startswith("$labels."):
+            name, _, pipe = expression.removeprefix("$labels.").partition("|")
+            label = labels.get(name.strip(), "")
+            return query_escape(label) if pipe.strip() == "urlquery" else label
+        formats = {
+            '$value | printf "%.0f"': f"{value:.0f}",
+            '$value | printf "%.2f"': f"{value:.2f}",
+            '$value | printf "%.3g"': f"{value:.3g}",
+            "$value | humanizePercentage": f"{value * 100:.4g}%",
+        }
+        return formats[expression]
+
+    return re.sub(r"\{\{(.*?)\}\}", replace, text)
+
+
+def query_escape(text: str) -> str:
+    """As Go's url.QueryEscape, which the template function urlquery calls: space is a plus sign."""
+    return quote_plus(text, safe="~")

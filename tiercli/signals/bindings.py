@@ -11,8 +11,8 @@ from pydantic import Field
 
 from tiercli.catalog.document import Document, read_document
 from tiercli.catalog.field_types import Model
+from tiercli.catalog.names import unknown_name
 from tiercli.catalog.shape import load_model
-from tiercli.catalog.validation import unknown_name
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, MetricType

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tiercli.catalog.model import Catalog
-from tiercli.catalog.validation import unknown_name
+from tiercli.catalog.names import unknown_name
 from tiercli.drills.spec.mix import check_mix
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.durations import parse_duration

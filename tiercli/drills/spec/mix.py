@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Catalog
-from tiercli.catalog.validation import unknown_name
+from tiercli.catalog.names import unknown_name
 from tiercli.drills.spec.model import Load
 from tiercli.errors import Location, Problem
 
