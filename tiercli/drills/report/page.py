@@ -73,7 +73,7 @@ def render_report(result: Result, timeline: Timeline) -> str:
         run=run,
         facts=verification.facts if verification else {},
         description=run.spec.get("description", "") if run else "",
-        figure=Markup(draw(figure)) if figure else "",  # noqa: S704 - built and escaped by chart.py
+        figure=Markup(draw(figure)) if figure else "",  # noqa: S704 - built and escaped by svg.py
         expectations=[
             (expectation, list(detection_parts(expectation.detection))) for expectation in result.expectations
         ],

@@ -39,7 +39,7 @@ def find_drill(name: str, folders: Sequence[Path] = ()) -> Path:
 def load_drill(path: Path) -> tuple[DrillSpec, Document]:
     """A drill's spec and the document that knows its places. Raises InvalidInput with every problem of its shape.
 
-    Its cross references are checked by spec_check.py, which needs the catalog and the alarms.
+    Its cross references are checked by check.py, which needs the catalog and the alarms.
     """
     document = read_document(path)
     spec = load_model(document, DrillSpec)

@@ -1,7 +1,7 @@
 """What a drill is: load, phases, faults, what must come of it, and what may. One YAML file a drill.
 
 All durations are simulated time; a sandbox divides them by the factor. Cross references (alarms, targets, receivers) and
-times that contradict each other are checked in spec_check.py.
+times that contradict each other are checked in check.py.
 """
 
 from __future__ import annotations
