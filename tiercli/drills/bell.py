@@ -61,7 +61,7 @@ class Peal:
     @property
     def passed(self) -> bool:
         """Whether every bell reached its receiver and nothing is left."""
-        problems = self.left or self.failed_integrations or any(one.problem for one in self.rung)
+        problems = self.left or self.failed_integrations or any(bell.problem for bell in self.rung)
         return self.sent_s is not None and not problems
 
 
@@ -106,7 +106,7 @@ async def ring(
             failed = tuple(
                 sorted(kind for kind in unsent if now.get((FAILED, kind), 0) > before.get((FAILED, kind), 0))
             )
-            if all(not one.problem for one in rung.values()) and not unsent:
+            if all(not answer.problem for answer in rung.values()) and not unsent:
                 sent_s = time.time() - began
                 break
     finally:
@@ -114,7 +114,10 @@ async def ring(
         await client.post_alerts(_alerts(catalog, bells, number, began, time.time()))
     left = await _wait_until_gone(client, number)
     if sent_s is None:
-        rung = {bell: one if one.problem else replace(one, problem=_said(bell, unsent)) for bell, one in rung.items()}
+        rung = {
+            bell: answer if answer.problem else replace(answer, problem=_said(bell, unsent))
+            for bell, answer in rung.items()
+        }
     return Peal(tuple(rung.values()), sent_s, failed, left)
 
 
@@ -143,7 +146,7 @@ def _alerts(
 
 
 def _followed(bell: Bell, alerts: Sequence[GettableAlert]) -> Rung:
-    found = next(
+    alert = next(
         (
             alert
             for alert in alerts
@@ -151,14 +154,14 @@ def _followed(bell: Bell, alerts: Sequence[GettableAlert]) -> Rung:
         ),
         None,
     )
-    if found is None:
+    if alert is None:
         return Rung(bell, problem="Alertmanager does not have it")
-    seen_at = ", ".join(found.receivers)
-    if found.silenced_by:
+    seen_at = ", ".join(alert.receivers)
+    if alert.silenced_by:
         return Rung(bell, seen_at, "a silence holds it back")
-    if found.inhibited_by:
+    if alert.inhibited_by:
         return Rung(bell, seen_at, "another alert inhibits it")
-    if not is_receiver(bell.receiver, found.receivers):
+    if not is_receiver(bell.receiver, alert.receivers):
         return Rung(bell, seen_at, f"it is routed to {seen_at or 'nobody'}, not to {bell.receiver}")
     return Rung(bell, seen_at)
 
@@ -180,12 +183,12 @@ def _wanted(bells: Sequence[Bell], groups: Sequence[AlertGroup], number: str) ->
 def _unsent(wanted: Mapping[str, int], before: Counts, now: Counts) -> dict[str, str]:
     """What is missing, by integration: Alertmanager does not count by receiver. A request that failed was made good where as many
     others were answered well as there were to be."""
-    found = {}
+    unsent = {}
     for kind, count in wanted.items():
         well = arrived(before, now, kind)
         if well < count:
-            found[kind] = f"only {well:g} of {count} notifications were sent" if well > 0 else "nothing was sent"
-    return found
+            unsent[kind] = f"only {well:g} of {count} notifications were sent" if well > 0 else "nothing was sent"
+    return unsent
 
 
 def _said(bell: Bell, unsent: Mapping[str, str]) -> str:
@@ -205,7 +208,7 @@ async def _wait_until_gone(client: AlertmanagerClient, number: str) -> tuple[str
         if not left:
             break
         await asyncio.sleep(_POLL_S)
-    return tuple(f"{one.labels[SEVERITY_LABEL]} of {one.labels[OWNER_LABEL]}" for one in left)
+    return tuple(f"{alert.labels[SEVERITY_LABEL]} of {alert.labels[OWNER_LABEL]}" for alert in left)
 
 
 def _rfc3339(at: float) -> str:

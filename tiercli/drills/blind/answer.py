@@ -100,25 +100,27 @@ def place(provider: str, region: str) -> Culprit:
 
 def culprits_of(catalog: Catalog) -> tuple[Culprit, ...]:
     """Everything in the catalog that an answer can name."""
-    found: dict[Culprit, None] = {}
+    culprits: dict[Culprit, None] = {}
     for provider, region in catalog.provider_regions():
-        found[place(provider, region)] = None
-    found |= dict.fromkeys(Culprit("provider", name) for name in catalog.providers)
-    found |= dict.fromkeys(Culprit("server", name) for _, name, _ in catalog.servers())
-    found |= dict.fromkeys(Culprit("alias", name) for name in catalog.aliases)
-    found |= dict.fromkeys(Culprit("tenant", name) for name in catalog.tenants)
-    found |= dict.fromkeys(Culprit("region", region) for _, region in catalog.provider_regions())
+        culprits[place(provider, region)] = None
+    culprits |= dict.fromkeys(Culprit("provider", name) for name in catalog.providers)
+    culprits |= dict.fromkeys(Culprit("server", name) for _, name, _ in catalog.servers())
+    culprits |= dict.fromkeys(Culprit("alias", name) for name in catalog.aliases)
+    culprits |= dict.fromkeys(Culprit("tenant", name) for name in catalog.tenants)
+    culprits |= dict.fromkeys(Culprit("region", region) for _, region in catalog.provider_regions())
     if any(True for _ in catalog.servers()):
-        found |= dict.fromkeys(Culprit("metrics", name) for name in METRICS)
-    return (*found, Culprit("gateway"), Culprit("audit log"))
+        culprits |= dict.fromkeys(Culprit("metrics", name) for name in METRICS)
+    return (*culprits, Culprit("gateway"), Culprit("audit log"))
 
 
 def parse_answer(text: str, known: Sequence[Culprit]) -> Answer:
     """The answer in "KIND CULPRIT"; where only one culprit can be meant, KIND alone is enough. Raises InvalidInput."""
     word, _, rest = text.strip().partition(" ")
-    kind = next((one for one in Kind if one.value == word.casefold()), None)
+    kind = next((kind_ for kind_ in Kind if kind_.value == word.casefold()), None)
     if kind is None:
-        raise InvalidInput("no such kind of fault", [unknown_name("kind", word, [one.value for one in Kind], _PLACE)])
+        raise InvalidInput(
+            "no such kind of fault", [unknown_name("kind", word, [kind_.value for kind_ in Kind], _PLACE)]
+        )
     rest = rest.strip()
     if kind in _IMPLIED:
         return Answer(kind, Culprit(_IMPLIED[kind]))
@@ -126,12 +128,12 @@ def parse_answer(text: str, known: Sequence[Culprit]) -> Answer:
     if len(exact) == 1:
         return Answer(kind, exact[0])
     if not exact:
-        problem = unknown_name("culprit", rest, [str(one) for one in known], _PLACE)
+        problem = unknown_name("culprit", rest, [str(culprit) for culprit in known], _PLACE)
         raise InvalidInput("nobody of that name", [problem])
-    problem = Problem(_PLACE, f"{rest!r} is several", ", ".join(str(one) for one in exact))
+    problem = Problem(_PLACE, f"{rest!r} is several", ", ".join(str(culprit) for culprit in exact))
     raise InvalidInput("say which is meant", [problem])
 
 
 def _named(text: str, known: Sequence[Culprit], fold: Callable[[str], str]) -> Iterator[Culprit]:
     wanted = fold(text)
-    return (one for one in known if wanted and wanted in (fold(str(one)), fold(one.name)))
+    return (culprit for culprit in known if wanted and wanted in (fold(str(culprit)), fold(culprit.name)))

@@ -41,7 +41,7 @@ class Ground:
 
     def aliases_at(self, place: Place) -> tuple[str, ...]:
         """Aliases that are answered there first."""
-        return tuple(alias for alias, one in self.primary.items() if (one.provider, one.region) == place)
+        return tuple(alias for alias, step in self.primary.items() if (step.provider, step.region) == place)
 
     def local(self, place: Place) -> bool:
         """Whether our own servers are there."""

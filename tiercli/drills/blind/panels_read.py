@@ -43,14 +43,14 @@ class PanelReader:
 
     async def read(self, at: float | None = None) -> Moment:
         """What the panels say at `at` (Unix seconds; now). Raises BackendError."""
-        found: dict[Panel, tuple[Figure, ...]] = {}
+        moment: dict[Panel, tuple[Figure, ...]] = {}
         for name, board in self._boards.items():
             if board.panels:
-                found |= await self._read(name, board, {}, at)
+                moment |= await self._read(name, board, {}, at)
         for name, board in self._opened.items():
             if not board.panels:
                 continue
-            for lane in found.get(HEALTH, ()):
+            for lane in moment.get(HEALTH, ()):
                 chosen = {key: lane.labels[key] for key in ("provider", "region") if key in lane.labels}
                 wanted = {key: (value,) for key, value in chosen.items()}
                 for panel, figures in (await self._read(name, board, wanted, at)).items():
@@ -60,8 +60,8 @@ class PanelReader:
                         )
                         for figure in figures
                     )
-                    found[panel] = (*found.get(panel, ()), *named)
-        return found
+                    moment[panel] = (*moment.get(panel, ()), *named)
+        return moment
 
     async def _read(
         self, name: str, board: Board, wanted: Mapping[str, Sequence[str]], at: float | None

@@ -111,7 +111,7 @@ class Given:
 def vocabulary(known: Sequence[Culprit], most: int = 60) -> list[str]:
     """The kinds and the culprits that an answer can name, as lines."""
     width = max(len(kind.value) for kind in MEANING)
-    shown = [str(one) for one in known[:most]] + (["…"] if len(known) > most else [])
+    shown = [str(culprit) for culprit in known[:most]] + (["…"] if len(known) > most else [])
     return [
         "kinds:",
         *(f"  {kind.value:<{width}}  {message}" for kind, message in MEANING.items()),

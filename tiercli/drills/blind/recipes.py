@@ -49,20 +49,24 @@ def _places(ground: Ground) -> list[Target]:
 
 def _places_or_servers(ground: Ground) -> list[Target]:
     """A place, or one of several servers there."""
-    found = _places(ground)
+    places = _places(ground)
     for at in ground.busy():
         servers = ground.servers_at(at) if ground.local(at) else ()
         for name in servers if len(servers) > 1 else ():
             labels = {"provider": at[0], "region": at[1], "server": name}
-            found.append(Target(labels, (Culprit("server", name),), at))
-    return found
+            places.append(Target(labels, (Culprit("server", name),), at))
+    return places
 
 
 def _places_of_aliases(ground: Ground) -> list[Target]:
     """What shows by alias: the place, or an alias that is answered there first."""
     return [
-        Target(one.labels, (*one.culprits, *(Culprit("alias", name) for name in ground.aliases_at(one.at))), one.at)
-        for one in _places(ground)
+        Target(
+            place_.labels,
+            (*place_.culprits, *(Culprit("alias", name) for name in ground.aliases_at(place_.at))),
+            place_.at,
+        )
+        for place_ in _places(ground)
     ]
 
 
@@ -70,21 +74,21 @@ def _out_of_zone(ground: Ground) -> list[Target]:
     """Places whose answers can come from where some of their callers' data may not go."""
     regions = dict.fromkeys(region for _, region in ground.catalog.provider_regions())
     return [
-        Target(one.labels, (Culprit("region", region), *one.culprits), (one.at[0], region))
-        for one in _places(ground)
+        Target(place_.labels, (Culprit("region", region), *place_.culprits), (place_.at[0], region))
+        for place_ in _places(ground)
         for region in regions
-        if region != one.at[1] and _calls_bound_elsewhere(ground, one.at, region) >= 1
+        if region != place_.at[1] and _calls_bound_elsewhere(ground, place_.at, region) >= 1
     ]
 
 
 def _calls_bound_elsewhere(ground: Ground, at: Place, region: str) -> float:
     """Calls per second to a provider of tenants who call it there and may not be served in `region`."""
-    found = 0.0
+    calls = 0.0
     for tenant in dict.fromkeys(tenant for alias, tenant in ground.callers if alias in ground.aliases_at(at)):
         allowed = ground.catalog.zones[ground.catalog.tenants[tenant].zone].regions
         if allowed is not None and region not in allowed:
-            found += ground.tenant_calls[tenant, at[0]]
-    return found
+            calls += ground.tenant_calls[tenant, at[0]]
+    return calls
 
 
 def _aliases(ground: Ground) -> list[Target]:
@@ -95,8 +99,8 @@ def _local_aliases(ground: Ground) -> list[Target]:
     """Aliases that our own servers answer first."""
     return [
         Target({"alias": alias}, (*_named(ground, at), Culprit("alias", alias)), at)
-        for alias, one in ground.primary.items()
-        if ground.local(at := (one.provider, one.region)) and ground.servers_at(at)
+        for alias, step in ground.primary.items()
+        if ground.local(at := (step.provider, step.region)) and ground.servers_at(at)
     ]
 
 
@@ -111,13 +115,13 @@ def _cloud_callers(ground: Ground) -> list[Target]:
 
 def _spenders(ground: Ground) -> list[Target]:
     """Of those, who can come to spend three times what they did."""
-    found = []
+    spenders = []
     for caller in _cloud_callers(ground):
         tenant, alias = caller.labels["tenant"], caller.labels["alias"]
         usd = call_usd(ground.catalog, ground.primary[alias], _LONG_PROMPTS[0])
         if _spending_calls(ground, caller) * usd >= 2 * ground.tenant_usd[tenant]:
-            found.append(caller)
-    return found
+            spenders.append(caller)
+    return spenders
 
 
 def _priced_providers(ground: Ground) -> list[Target]:
@@ -125,13 +129,13 @@ def _priced_providers(ground: Ground) -> list[Target]:
     rates: dict[str, float] = {}
     for (provider, _), rate in ground.calls.items():
         rates[provider] = rates.get(provider, 0.0) + rate
-    found = []
+    providers = []
     for provider, rate in rates.items():
         regions = tuple(ground.catalog.providers[provider].regions)
         alone = (place(provider, regions[0]),) if len(regions) == 1 else ()
         if prices.get(provider) and rate >= BUSY_PER_S:
-            found.append(Target({"provider": provider}, (Culprit("provider", provider), *alone)))
-    return found
+            providers.append(Target({"provider": provider}, (Culprit("provider", provider), *alone)))
+    return providers
 
 
 def _scrapes(ground: Ground) -> list[Target]:

@@ -55,24 +55,24 @@ def encode_played(played: Played) -> str:
         "target_s": TARGET_S,
         **_score(played.score),
         "by_kind": {kind.value: _score(score) for kind, score in scores_by_kind(played.rounds).items()},
-        "rounds": [_round(one) for one in played.rounds],
+        "rounds": [_round(round_) for round_ in played.rounds],
         "facts": dict(played.facts),
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def verdict_of(one: Round) -> str:
+def verdict_of(played: Round) -> str:
     """right, late or wrong."""
-    if not one.right:
+    if not played.right:
         return "wrong"
-    return "right" if one.in_time else "late"
+    return "right" if played.in_time else "late"
 
 
-def in_words(one: Round) -> str:
+def in_words(played: Round) -> str:
     """The fault that was on, with its target and settings."""
-    target = ", ".join(f"{key} {value}" for key, value in one.scenario.target.items())
-    settings = ", ".join(f"{key} {value}" for key, value in one.scenario.settings.items())
-    return one.scenario.fault + (f" on {target}" if target else "") + (f" ({settings})" if settings else "")
+    target = ", ".join(f"{key} {value}" for key, value in played.scenario.target.items())
+    settings = ", ".join(f"{key} {value}" for key, value in played.scenario.settings.items())
+    return played.scenario.fault + (f" on {target}" if target else "") + (f" ({settings})" if settings else "")
 
 
 def render_blind_report(played: Played) -> str:
@@ -83,7 +83,7 @@ def render_blind_report(played: Played) -> str:
         outcome=outcome,
         target_s=TARGET_S,
         kinds=[(kind.value, score) for kind, score in scores_by_kind(played.rounds).items()],
-        rounds=[(one, verdict_of(one), in_words(one)) for one in played.rounds],
+        rounds=[(round_, verdict_of(round_), in_words(round_)) for round_ in played.rounds],
         styles={"right": "passed", "late": "inconclusive", "wrong": "failed"},
         marks={"right": "✓", "late": "?", "wrong": "✗"},
     )
@@ -94,24 +94,24 @@ def _score(score: Score) -> dict[str, Any]:
     return {"right": score.right, "of": score.of, "interval_95": [round(low, 4), round(high, 4)]}
 
 
-def _round(one: Round) -> dict[str, Any]:
+def _round(played: Round) -> dict[str, Any]:
     return {
-        "number": one.number,
-        "seed": one.seed,
-        "at": round(one.at, 3),
-        "verdict": verdict_of(one),
-        "seconds": round(one.seconds, 1),
-        "answer": None if one.answer is None else _answer(one.answer.kind.value, str(one.answer.culprit)),
+        "number": played.number,
+        "seed": played.seed,
+        "at": round(played.at, 3),
+        "verdict": verdict_of(played),
+        "seconds": round(played.seconds, 1),
+        "answer": None if played.answer is None else _answer(played.answer.kind.value, str(played.answer.culprit)),
         "truth": {
-            **_answer(one.scenario.kind.value, str(one.scenario.culprits[0])),
-            "also_right": [str(culprit) for culprit in one.scenario.culprits[1:]],
-            "fault": one.scenario.fault,
-            "target": dict(one.scenario.target),
-            "settings": dict(one.scenario.settings),
+            **_answer(played.scenario.kind.value, str(played.scenario.culprits[0])),
+            "also_right": [str(culprit) for culprit in played.scenario.culprits[1:]],
+            "fault": played.scenario.fault,
+            "target": dict(played.scenario.target),
+            "settings": dict(played.scenario.settings),
         },
         "panels": [
-            {**_answer(found.answer.kind.value, str(found.answer.culprit)), "shown": list(found.shown)}
-            for found in one.shown
+            {**_answer(finding.answer.kind.value, str(finding.answer.culprit)), "shown": list(finding.shown)}
+            for finding in played.shown
         ],
     }
 

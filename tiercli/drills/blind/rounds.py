@@ -70,10 +70,10 @@ class Panels:
         await stage.race(asyncio.sleep(FILLED * stage.window_s))
         last: Answer | None = None
         while time.monotonic() < ends:
-            found = diagnose(Seen(before, await stage.race(stage.reader.read())))
-            if found and found[0].answer == last:
+            finding = diagnose(Seen(before, await stage.race(stage.reader.read())))
+            if finding and finding[0].answer == last:
                 return last
-            last = found[0].answer if found else None
+            last = finding[0].answer if finding else None
             await stage.race(asyncio.sleep(_AGAIN_S))
         return last
 

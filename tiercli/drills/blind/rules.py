@@ -26,11 +26,11 @@ class Rule:
 
     def findings(self, seen: Seen) -> list[Finding]:
         """What the rule finds, the strongest first."""
-        found = [
+        ranked = [
             Finding(Answer(self.kind, culprit), strength, tuple(map(str, shown)))
             for culprit, strength, shown in self.find(seen)
         ]
-        return sorted(found, key=lambda one: -one.strength)
+        return sorted(ranked, key=lambda finding: -finding.strength)
 
 
 Found = Iterator[tuple[Culprit, float, list[Shift]]]
@@ -84,7 +84,7 @@ def wrong_region(seen: Seen) -> Found:
         if shift.now > 1.02 * shift.was + 1:
             grown.setdefault(shift.label("region"), []).append(shift)
     for region, shifts in grown.items():
-        yield Culprit("region", region), sum(one.now - one.was for one in shifts), shifts
+        yield Culprit("region", region), sum(shift.now - shift.was for shift in shifts), shifts
 
 
 def worse_evals(seen: Seen) -> Found:
@@ -167,8 +167,8 @@ def unreachable(seen: Seen) -> Found:
 
 def server_unreachable(seen: Seen) -> Found:
     """A server finishes nothing any more, and another does."""
-    shifts = [one for one in seen.shifts(panels.FINISHED) if one.was > 0.5]
-    alive = [one for one in shifts if one.now > 0.5 * one.was]
+    shifts = [shift for shift in seen.shifts(panels.FINISHED) if shift.was > 0.5]
+    alive = [shift for shift in shifts if shift.now > 0.5 * shift.was]
     for shift in shifts:
         if alive and shift.now < 0.1 * shift.was:
             yield Culprit("server", shift.label("server")), shift.was, [shift]
@@ -180,7 +180,7 @@ def _fails_with(code: str, seen: Seen) -> Found:
         if shift.now <= max(0.05, shift.figure.alarm or 0.0, 2 * shift.was):
             continue
         codes = list(seen.shifts(panels.CODES, provider=shift.label("provider"), region=shift.label("region")))
-        grown = sorted(codes, key=lambda one: -(one.now - one.was))
+        grown = sorted(codes, key=lambda shift: -(shift.now - shift.was))
         if grown and grown[0].label("code") == code:
             yield _place(shift), shift.now, [shift, grown[0]]
 
@@ -211,7 +211,7 @@ def slow(seen: Seen) -> Found:
 
 def slow_streams(seen: Seen) -> Found:
     """First tokens come late, and the median is where it was."""
-    medians = {_place(one): ratio for ratio, one in _slower(seen, panels.LATENCY, " p50")}
+    medians = {_place(shift): ratio for ratio, shift in _slower(seen, panels.LATENCY, " p50")}
     for ratio, shift in _slower(seen, panels.FIRST_TOKEN, " p95"):
         if ratio >= 2 and shift.now > shift.was + 0.3 and medians.get(_place(shift), 1.0) < 1.6:
             yield _place(shift), ratio, [shift]

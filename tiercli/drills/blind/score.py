@@ -36,10 +36,10 @@ class Score:
 
 def score_of(rounds: Sequence[Round]) -> Score:
     """Answers that were right, and in time."""
-    return Score(sum(one.right and one.in_time for one in rounds), len(rounds))
+    return Score(sum(round_.right and round_.in_time for round_ in rounds), len(rounds))
 
 
 def scores_by_kind(rounds: Sequence[Round]) -> dict[Kind, Score]:
     """The same by the kind of fault, of those that were drawn, in the order of kinds."""
-    drawn = {kind: [one for one in rounds if one.scenario.kind is kind] for kind in Kind}
+    drawn = {kind: [round_ for round_ in rounds if round_.scenario.kind is kind] for kind in Kind}
     return {kind: score_of(some) for kind, some in drawn.items() if some}

@@ -68,15 +68,15 @@ class Seen:
 
     def shifts(self, panel: Panel, ending: str = "", /, **labels: str) -> Iterator[Shift]:
         """The rows of a panel now, beside what they were; of those whose name ends with `ending`, with these labels."""
-        were = {one.key: one for one in self.before.get(panel, ())}
+        were = {figure.key: figure for figure in self.before.get(panel, ())}
         for figure in self.now.get(panel, ()):
             if figure.name.endswith(ending) and all(figure.labels.get(key) == wanted for key, wanted in labels.items()):
                 yield Shift(panel, figure, were.get(figure.key))
 
     def gone(self, panel: Panel) -> Iterator[Figure]:
         """Rows that were there before and are not any more."""
-        there = {one.key for one in self.now.get(panel, ())}
-        return (one for one in self.before.get(panel, ()) if one.key not in there)
+        present = {figure.key for figure in self.now.get(panel, ())}
+        return (figure for figure in self.before.get(panel, ()) if figure.key not in present)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def filled_at(
     firing = [sample for sample in samples if sample.state == "firing" and sample.times]
     if not firing:
         return None
-    first = min(firing, key=lambda one: min(one.times))
+    first = min(firing, key=lambda event: min(event.times))
     fired_at = min(first.times)
     pending = [
         at for sample in samples if sample.state == "pending" and sample.labels == first.labels for at in sample.times

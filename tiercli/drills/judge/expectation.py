@@ -98,11 +98,11 @@ def _steps(expected: Expectation, saw: _Sightings, run: RunStarted) -> Iterator[
     yield judged("fired", saw.firing_at, fault_at, expected.firing_within, "it never fired")
     if saw.firing_at is None:
         return
-    found = saw.labels.get(SEVERITY_LABEL, "none")
+    severity = saw.labels.get(SEVERITY_LABEL, "none")
     yield Step(
         name=f"severity {expected.severity}",
-        outcome=Outcome.PASSED if found == expected.severity else Outcome.FAILED,
-        message=f"severity is {found}" + ("" if found == expected.severity else f", not {expected.severity}"),
+        outcome=Outcome.PASSED if severity == expected.severity else Outcome.FAILED,
+        message=f"severity is {severity}" + ("" if severity == expected.severity else f", not {expected.severity}"),
     )
     yield from _delivery_steps(expected, saw, run, judged)
     if expected.holds:
@@ -203,7 +203,9 @@ def _pending_early_at(seen: list[AlertSeen], fault_at: float, evaluation_s: floa
     """Since when the alert that fired after the fault was pending, where that was before it. A fault that is a load begins a
     moment before its first calls are seen."""
     fired = min(
-        (one for one in seen if one.state == "firing" and one.at >= fault_at), key=lambda one: one.at, default=None
+        (event for event in seen if event.state == "firing" and event.at >= fault_at),
+        key=lambda event: event.at,
+        default=None,
     )
     if fired is None or fired.active_at is None or fired.active_at >= fault_at - max(2 * evaluation_s, 2.0):
         return None

@@ -26,8 +26,8 @@ def judge_heartbeat(run: RunStarted, timeline: Timeline) -> Step | None:
     if run.told_by == "alertmanager":
         return _kept(timeline, ended.at, max(SILENCE_S / run.factor, LEAST_SILENCE_S))
     beats = [event for event in timeline.of(Notified) if event.alert == WATCHDOG and event.status == "firing"]
-    heard = sorted(beat.at for beat in beats if timeline.began <= beat.at <= ended.at)
-    silences = [later - earlier for earlier, later in pairwise([timeline.began, *heard, ended.at])]
+    received = sorted(beat.at for beat in beats if timeline.began <= beat.at <= ended.at)
+    silences = [later - earlier for earlier, later in pairwise([timeline.began, *received, ended.at])]
     limit = max(SILENCE_S / run.factor, LEAST_SILENCE_S)
     for number, silence in enumerate(silences):
         allowed = limit if number else max(limit, FIRST_WITHIN_S)
@@ -37,7 +37,7 @@ def judge_heartbeat(run: RunStarted, timeline: Timeline) -> Step | None:
             )
             return Step(name=NAME, outcome=Outcome.FAILED, message=message)
     by = ", ".join(sorted({beat.receiver for beat in beats}))
-    if not heard:
+    if not received:
         return None
     return Step(
         name=NAME,

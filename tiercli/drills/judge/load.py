@@ -39,7 +39,7 @@ def judge_load(spec: DrillSpec, timeline: Timeline) -> LoadResult:
             message, sufficient = f"the load stopped {gap:.0f} s before the end of the run", False
     lost = list(timeline.of(WorkerLost))
     if lost:
-        message += f"; of {lost[-1].of} workers {min(one.left for one in lost)} were left"
+        message += f"; of {lost[-1].of} workers {min(event.left for event in lost)} were left"
     return LoadResult(
         planned_rate=planned, started_rate=rate, started=started, failed=failed, sufficient=sufficient, message=message
     )

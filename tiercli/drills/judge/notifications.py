@@ -21,7 +21,7 @@ def notifications(timeline: Timeline) -> tuple[Notified, ...]:
     run = timeline.first(RunStarted)
     if run is None or run.told_by == "webhook":
         return tuple(timeline.of(Notified))
-    return tuple(sorted(_by_alertmanager(run, timeline), key=lambda one: one.at))
+    return tuple(sorted(_by_alertmanager(run, timeline), key=lambda event: event.at))
 
 
 def notified(notification: Notification) -> Notified:
@@ -40,18 +40,18 @@ def notified(notification: Notification) -> Notified:
 
 
 def _by_alertmanager(run: RunStarted, timeline: Timeline) -> Iterator[Notified]:
-    told: dict[tuple[tuple[str, str], ...], set[str]] = {}
+    receivers_by_alert: dict[tuple[tuple[str, str], ...], set[str]] = {}
     for seen in timeline.of(DeliverySeen):
         key = tuple(sorted(seen.labels.items()))
         if seen.state == "resolved":
-            for receiver in sorted(told.pop(key, ())):
+            for receiver in sorted(receivers_by_alert.pop(key, ())):
                 yield _notified(seen, receiver, seen.at)
         elif seen.state == "active":
             for name in seen.receivers:
                 receiver = name.removeprefix(f"{RECEIVER_PREFIX}/")
                 sent_at = _sent_at(run.integrations.get(receiver, []), seen.at, timeline)
                 if sent_at is not None:
-                    told.setdefault(key, set()).add(receiver)
+                    receivers_by_alert.setdefault(key, set()).add(receiver)
                     yield _notified(seen, receiver, sent_at)
 
 
@@ -80,33 +80,35 @@ def _sent_at(integrations: list[str], since: float, timeline: Timeline) -> float
     return max(times, default=None)
 
 
-def judge_payload(fired: Sequence[Mapping[str, str]], told: Sequence[Notified]) -> Step:
-    """`fired`: the labels of each alert at Prometheus that was expected; `told`: every notification of them. Prometheus may add labels of its own
+def judge_payload(fired: Sequence[Mapping[str, str]], delivered: Sequence[Notified]) -> Step:
+    """`fired`: the labels of each alert at Prometheus that was expected; `delivered`: every notification of them. Prometheus may add labels of its own
     on the way (external_labels); none may be lost or changed."""
-    wrong = list(dict.fromkeys(_wrong(fired, told)))
+    wrong = list(dict.fromkeys(_wrong(fired, delivered)))
     message = "; ".join(wrong) if wrong else "the notification has every label, in one group"
     return Step(name=NOTIFICATION_CHECK, outcome=Outcome.FAILED if wrong else Outcome.PASSED, message=message)
 
 
-def _wrong(fired: Sequence[Mapping[str, str]], told: Sequence[Notified]) -> Iterator[str]:
+def _wrong(fired: Sequence[Mapping[str, str]], delivered: Sequence[Notified]) -> Iterator[str]:
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], set[str]] = {}
-    for one in told:
-        for name, value in _differences(fired, one.labels):
-            yield f"{one.receiver} was notified with {name}={one.labels.get(name) or 'nothing'}; the alert fired with {value}"
-        for name, value in one.group_labels.items():
-            if one.labels.get(name, "") != value:
-                yield f"{one.receiver} was notified with the group {name}={value}, to which it does not belong"
+    for notification in delivered:
+        for name, value in _differences(fired, notification.labels):
+            yield f"{notification.receiver} was notified with {name}={notification.labels.get(name) or 'nothing'}; the alert fired with {value}"
+        for name, value in notification.group_labels.items():
+            if notification.labels.get(name, "") != value:
+                yield f"{notification.receiver} was notified with the group {name}={value}, to which it does not belong"
         # An operator of Kubernetes puts a namespace before the name: namespace/configuration/name.
-        if one.named and one.named.rpartition("/")[2] != one.receiver:
-            yield f"what arrived at {one.receiver} was meant for {one.named}"
-        if one.group_key:
-            groups.setdefault((one.receiver, tuple(sorted(one.labels.items()))), set()).add(one.group_key)
+        if notification.named and notification.named.rpartition("/")[2] != notification.receiver:
+            yield f"what arrived at {notification.receiver} was meant for {notification.named}"
+        if notification.group_key:
+            groups.setdefault((notification.receiver, tuple(sorted(notification.labels.items()))), set()).add(
+                notification.group_key
+            )
     for (receiver, _), keys in groups.items():
         if len(keys) > 1:
             yield f"{receiver} was notified of it in {len(keys)} groups: what ended there is not what began"
 
 
-def _differences(fired: Sequence[Mapping[str, str]], told: Mapping[str, str]) -> list[tuple[str, str]]:
+def _differences(fired: Sequence[Mapping[str, str]], received: Mapping[str, str]) -> list[tuple[str, str]]:
     """The labels of the alert that was meant, which is the one most like it, that did not arrive as they were."""
-    lost = [[(name, value) for name, value in one.items() if told.get(name) != value] for one in fired]
+    lost = [[(name, value) for name, value in labels.items() if received.get(name) != value] for labels in fired]
     return min(lost, key=len, default=[])

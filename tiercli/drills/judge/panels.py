@@ -70,7 +70,7 @@ def panels_read(timeline: Timeline) -> Iterator[PanelRead]:
 
 def judge_panels(spec: DrillSpec, timeline: Timeline) -> tuple[Step, ...]:
     """A step for each panel that the drill names as evidence: whether its row stands out while the fault is on."""
-    read = {(one.dashboard, one.panel): one for one in panels_read(timeline)}
+    read = {(panel.dashboard, panel.panel): panel for panel in panels_read(timeline)}
     return tuple(_judge(wanted, read.get((wanted.dashboard, wanted.panel))) for wanted in spec.evidence)
 
 

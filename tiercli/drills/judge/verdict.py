@@ -192,8 +192,8 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
     others = [event for event in timeline.events if not isinstance(event, Notified)]
     for event in [*others, *notifications(timeline)]:
         if isinstance(event, AlertSeen):
-            told = story(event.alert, event.labels)
-            told.fired = told.fired or (event.state == "firing" and event.at >= timeline.began)
+            current = story(event.alert, event.labels)
+            current.fired = current.fired or (event.state == "firing" and event.at >= timeline.began)
             if event.active_at is not None and event.state != "inactive":
                 before = event.active_at < told_from
                 # A trend looks back for hours: in a sandbox, one that was pending is what the drill before left behind.
@@ -201,25 +201,25 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
                     (event.state == "firing" and event.at < told_from)
                     or (sandbox and event.labels.get(SEVERITY_LABEL) == "trend")
                 )
-                told.left_over, told.pending_before = (
-                    told.left_over or left,
-                    told.pending_before or (before and not left),
+                current.left_over, current.pending_before = (
+                    current.left_over or left,
+                    current.pending_before or (before and not left),
                 )
-                told.anew = told.anew or (event.state == "firing" and event.active_at >= told_from)
+                current.anew = current.anew or (event.state == "firing" and event.active_at >= told_from)
         elif isinstance(event, AlertSamples):
             if event.state == "firing" and any(at >= timeline.began for at in event.times):
                 story(event.alert, event.labels).fired = True
         elif event.at < told_from:
             continue  # somebody was told of what another drill did
         elif isinstance(event, DeliverySeen):
-            told = story(event.alert, event.labels)
-            told.active = told.active or event.state == "active"
-            told.suppressed = told.suppressed or event.state == "suppressed"
-            told.silenced = told.silenced or bool(event.silenced_by and not event.inhibited_by)
+            current = story(event.alert, event.labels)
+            current.active = current.active or event.state == "active"
+            current.suppressed = current.suppressed or event.state == "suppressed"
+            current.silenced = current.silenced or bool(event.silenced_by and not event.inhibited_by)
         elif isinstance(event, Notified) and event.status == "firing":
-            told = story(event.alert, event.labels)
-            if event.receiver not in told.notified:
-                told.notified += (event.receiver,)
+            current = story(event.alert, event.labels)
+            if event.receiver not in current.notified:
+                current.notified += (event.receiver,)
     yield from stories.values()
 
 

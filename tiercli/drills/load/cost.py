@@ -90,9 +90,9 @@ def unpriced(catalog: Catalog, aliases: Sequence[str]) -> list[Candidate]:
 
 
 def _price(catalog: Catalog, candidate: Candidate) -> tuple[float, float] | None:
-    found = catalog.price_book.models.get(candidate.provider, {}).get(candidate.model)
+    price = catalog.price_book.models.get(candidate.provider, {}).get(candidate.model)
     # What a cache stores is billed dearer than plain input.
-    return None if found is None else (max(found.input, found.cache_write or 0.0), found.output)
+    return None if price is None else (max(price.input, price.cache_write or 0.0), price.output)
 
 
 def _candidate_usd(load: Load, catalog: Catalog, candidate: Candidate) -> float:

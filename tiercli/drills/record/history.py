@@ -31,8 +31,8 @@ def read_records(place: Path) -> list[Record]:
     if not files:
         problem = Problem(Location(str(place)), f"no {RESULT} in it or below it", "a run's folder, or a folder of runs")
         raise InvalidInput(f"{place} holds no run", [problem])
-    found = [Record(file.parent, read_result(file)) for file in files]
-    return sorted(found, key=lambda record: record.result.started_at)
+    records = [Record(file.parent, read_result(file)) for file in files]
+    return sorted(records, key=lambda record: record.result.started_at)
 
 
 def last_of_each(records: list[Record]) -> dict[str, Record]:

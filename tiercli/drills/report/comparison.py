@@ -55,13 +55,13 @@ def _outcome(alert: str, record: Record | None) -> Outcome | None:
         return None
     if record.result.outcome is Outcome.PASSED or not alert:
         return record.result.outcome
-    found = _expectation(alert, record)
-    return record.result.outcome if found is None else found.outcome
+    expectation = _expectation(alert, record)
+    return record.result.outcome if expectation is None else expectation.outcome
 
 
 def _seconds(alert: str, record: Record | None) -> float | None:
-    found = None if record is None else _expectation(alert, record)
-    seconds = None if found is None else found.detection.time_to_detect_s
+    expectation = None if record is None else _expectation(alert, record)
+    seconds = None if expectation is None else expectation.detection.time_to_detect_s
     return None if seconds is None or record is None else seconds * record.result.factor
 
 

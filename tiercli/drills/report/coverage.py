@@ -66,20 +66,20 @@ def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record]) -> I
             yield Proof(spec.name)
             continue
         result = record.result
-        found = next((expectation for expectation in result.expectations if expectation.alert == alarm), None)
+        expectation = next((expected for expected in result.expectations if expected.alert == alarm), None)
         # A drill that failed for another reason has still shown nothing that can be relied on.
-        outcome = result.outcome if found is not None else Outcome.INCONCLUSIVE
-        if found is None:
+        outcome = result.outcome if expectation is not None else Outcome.INCONCLUSIVE
+        if expectation is None:
             yield Proof(spec.name, outcome, result.started_at, result.factor)
             continue
-        detection, above = found.detection, found.detection.above_floor_s
+        detection, above = expectation.detection, expectation.detection.above_floor_s
         within = None if above is None or detection.tolerance_s is None else above <= detection.tolerance_s
         yield Proof(
             spec.name,
             outcome,
             result.started_at,
             result.factor,
-            found.detection.time_to_detect_s,
+            expectation.detection.time_to_detect_s,
             detection.floor_s,
             within,
         )

@@ -51,7 +51,7 @@ def build_figure(result: Result, timeline: Timeline) -> Figure | None:
 def _faults(timeline: Timeline, end: float) -> Iterator[tuple[float, float, str]]:
     cleared = list(timeline.of(FaultCleared))
     for fault in timeline.of(FaultApplied):
-        over = next((one.at for one in cleared if one.fault == fault.fault and one.target == fault.target), end)
+        over = next((event.at for event in cleared if event.fault == fault.fault and event.target == fault.target), end)
         yield fault.at, over, f"{fault.fault} on {_labels(fault.target)}"
 
 

@@ -62,17 +62,17 @@ def _rows(record: Record) -> Iterator[Row]:
     common = (f"×{result.factor:g}", f"{result.ended_at - result.started_at:.0f} s")
     if not result.expectations:
         yield Row(result.drill, link, result.outcome.value, "silence", "nobody", "", "", *common)
-    for number, one in enumerate(result.expectations):
+    for number, expectation in enumerate(result.expectations):
         seconds, floor = (
             estate_time(None if value is None else value * result.factor)
-            for value in (one.detection.time_to_detect_s, one.detection.floor_s)
+            for value in (expectation.detection.time_to_detect_s, expectation.detection.floor_s)
         )
-        notified = one.receiver if one.detection.notified_s is not None else "nobody"
+        notified = expectation.receiver if expectation.detection.notified_s is not None else "nobody"
         yield Row(
             result.drill,
             link if number == 0 else "",
-            outcome_of(result, one).value,
-            one.alert,
+            outcome_of(result, expectation).value,
+            expectation.alert,
             notified,
             seconds,
             floor,

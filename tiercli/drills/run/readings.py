@@ -56,7 +56,7 @@ def full_window_departure(alarm: Alarm, estate: Estate) -> str | None:
 async def read_panels(spec: DrillSpec, estate: Estate, client: PrometheusClient, observe: Observe) -> None:
     """Ask Prometheus what the panels ask that the drill names as evidence, and note every row of the answers."""
     dashboards = render_dashboards(estate.loaded.catalog)
-    for wanted in dict.fromkeys((one.dashboard, one.panel) for one in spec.evidence):
+    for wanted in dict.fromkeys((evidence.dashboard, evidence.panel) for evidence in spec.evidence):
         name, title = wanted
         text = dashboards.get(f"grafana/dashboards/{name}.json", '{"panels": []}')
         rows = []

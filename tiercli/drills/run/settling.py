@@ -18,10 +18,10 @@ def _last_seen(timeline: Timeline) -> Iterator[AlertSeen]:
 
 def _may_fire_yet(event: AlertSeen, spec: DrillSpec, began: float) -> bool:
     allowed = any(
-        one.alert == event.alert and one.state == "any" and one.labels.items() <= event.labels.items()
-        for one in spec.allow
+        expected.alert == event.alert and expected.state == "any" and expected.labels.items() <= event.labels.items()
+        for expected in spec.allow
     )
-    stays = any(one.alert == event.alert and one.resolved_within is None for one in spec.expect)
+    stays = any(expected.alert == event.alert and expected.resolved_within is None for expected in spec.expect)
     of_others = event.active_at is not None and event.active_at < began
     return event.state == "pending" and event.alert != WATCHDOG and not (allowed or stays or of_others)
 
@@ -31,20 +31,20 @@ def all_resolved(spec: DrillSpec, timeline: Timeline) -> bool:
     nobody is told, whether it is over at Alertmanager. What is still pending may fire yet, unless the drill allows it to."""
     if any(_may_fire_yet(event, spec, timeline.began) for event in _last_seen(timeline)):
         return False
-    told: dict[tuple[str, str, str], str] = {}
+    last_status: dict[tuple[str, str, str], str] = {}
     for event in notifications(timeline):
         if event.alert != WATCHDOG:
-            told[event.receiver, event.alert, str(sorted(event.labels.items()))] = event.status
+            last_status[event.receiver, event.alert, str(sorted(event.labels.items()))] = event.status
     seen: dict[tuple[str, str], str] = {}
     for delivery in timeline.of(DeliverySeen):
         seen[delivery.alert, str(sorted(delivery.labels.items()))] = delivery.state
-    heard = {(receiver, alert) for receiver, alert, _ in told}
+    reached = {(receiver, alert) for receiver, alert, _ in last_status}
     for expected in spec.expect:
         if expected.resolved_within is None:
             continue
         states = [state for (alert, _), state in seen.items() if alert == expected.alert]
         if expected.receiver is None and not (states and all(state == "resolved" for state in states)):
             return False
-        if expected.receiver is not None and (expected.receiver, expected.alert) not in heard:
+        if expected.receiver is not None and (expected.receiver, expected.alert) not in reached:
             return False
-    return all(status == "resolved" for status in told.values())
+    return all(status == "resolved" for status in last_status.values())

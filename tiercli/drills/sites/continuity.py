@@ -63,24 +63,24 @@ async def what_is_doubtful(
     """Everything that makes the record no proof. `before`: the servers when the run began; `between`: the phases, Unix seconds.
     Raises BackendError."""
     now = await read_servers(prometheus, alertmanager)
-    found = []
+    doubts = []
     if abs(now.prometheus_started_at - before.prometheus_started_at) > MOST_SKEW_S:
-        found.append("Prometheus was restarted during the run: what was pending began anew")
+        doubts.append("Prometheus was restarted during the run: what was pending began anew")
     if abs(now.alertmanager_started_at - before.alertmanager_started_at) > MOST_SKEW_S:
-        found.append("Alertmanager was restarted during the run: it may have lost what it had sent and counted")
-    found += [message for one in (before, now) if (message := one.clock.problem())][:1]
+        doubts.append("Alertmanager was restarted during the run: it may have lost what it had sent and counted")
+    doubts += [message for servers in (before, now) if (message := servers.clock.problem())][:1]
     begin, end = (at + now.clock.ahead_s for at in between)
-    return found + await read_gaps(prometheus, spec, reports_exits, begin, end, scrape_s)
+    return doubts + await read_gaps(prometheus, spec, reports_exits, begin, end, scrape_s)
 
 
 async def read_clock(client: PrometheusClient) -> Clock:
     """Ask for the time there, the quickest of three answers. Raises BackendError."""
     answers = []
     for _ in range(3):
-        asked = time.time()
-        there = await client.clock()
+        sent_at = time.time()
+        server_time = await client.clock()
         answered = time.time()
-        answers.append(Clock(there - (asked + answered) / 2, (answered - asked) / 2))
+        answers.append(Clock(server_time - (sent_at + answered) / 2, (answered - sent_at) / 2))
     return min(answers, key=lambda clock: clock.within_s)
 
 
@@ -90,13 +90,13 @@ async def read_gaps(
     """What is missing of the estate's scrapes between two times (Unix seconds). A target that could not be scraped counts too,
     unless the site reports the end of its processes or the drill itself takes targets away. Raises BackendError."""
     gone_by_fault = reports_exits or any(_takes_targets(use.fault, use.target) for use in spec.faults)
-    found = []
+    gaps = []
     for job in (GATEWAY_JOB, SERVERS_JOB):
         series = await client.raw_samples(selector("up", {"job": job}), end - begin, end)
         if not series and job == GATEWAY_JOB:
-            found.append(f"nothing of the job {job} was scraped: what the gateway did is not known")
-        found += [message for one in series if (message := _gap(one, begin, end, scrape_s, gone_by_fault))]
-    return found
+            gaps.append(f"nothing of the job {job} was scraped: what the gateway did is not known")
+        gaps += [message for target in series if (message := _gap(target, begin, end, scrape_s, gone_by_fault))]
+    return gaps
 
 
 def _takes_targets(fault: str, target: Mapping[str, str]) -> bool:

@@ -69,9 +69,13 @@ class LiveSite:
             self.load_port = self._stack.enter_context(PortAllocator())()
             self.folder = Path(tempfile.mkdtemp(prefix="tiercli-drill-"))  # mode 0700; the supervisor's to delete
             self.supervisor = await enter(Supervisor(self.folder, self._exited))
-            one, other = plan.prometheus, plan.alertmanager
-            self.prometheus = await enter(PrometheusClient(one.url, headers=one.headers, verify=one.verify))
-            self.alertmanager = await enter(AlertmanagerClient(other.url, headers=other.headers, verify=other.verify))
+            prometheus, alertmanager = plan.prometheus, plan.alertmanager
+            self.prometheus = await enter(
+                PrometheusClient(prometheus.url, headers=prometheus.headers, verify=prometheus.verify)
+            )
+            self.alertmanager = await enter(
+                AlertmanagerClient(alertmanager.url, headers=alertmanager.headers, verify=alertmanager.verify)
+            )
             lock = await enter(locked(self.alertmanager, catalog.estate, catalog.env, plan.spec.name))
             self._lock = asyncio.create_task(lock.keep())
             if plan.environment.webhook is not None:
@@ -80,8 +84,10 @@ class LiveSite:
             else:
                 self._counts = await read_counts(self.alertmanager)
             if plan.grafana is not None:
-                there = plan.grafana
-                self._grafana = await enter(AnnotationsClient(there.url, headers=there.headers, verify=there.verify))
+                grafana = plan.grafana
+                self._grafana = await enter(
+                    AnnotationsClient(grafana.url, headers=grafana.headers, verify=grafana.verify)
+                )
             await enter(self._injectors)
         except BaseException:
             await self._stack.aclose()
@@ -193,12 +199,12 @@ class LiveSite:
         """Versions, and what is real here: everything."""
         plan = self.plan
         to = plan.gateway.url if plan.gateway else "tiercli proxy, before each endpoint"
-        told = plan.environment.webhook or "what Alertmanager counts as sent"
+        evidence = plan.environment.webhook or "what Alertmanager counts as sent"
         return {
             "environment": plan.name,
             **self._versions,
             "data path": f"Locust → {to}",
-            "told by": told,
+            "told by": evidence,
             "real, not simulated": "everything: gateway, endpoints, prometheus, alertmanager, Locust",
         }
 

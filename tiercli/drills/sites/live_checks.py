@@ -35,8 +35,8 @@ async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
     ]
     problems = [problem for access, path in knocks if (problem := await refusal(access, path))]
     if not problems:
-        catalog, there = loaded.catalog, plan.alertmanager
-        async with AlertmanagerClient(there.url, headers=there.headers, verify=there.verify) as alertmanager:
+        catalog, access = loaded.catalog, plan.alertmanager
+        async with AlertmanagerClient(access.url, headers=access.headers, verify=access.verify) as alertmanager:
             await check_free(alertmanager, catalog.estate, catalog.env)
         problems += await _rules(plan)
         problems += _receivers(plan)
@@ -45,8 +45,8 @@ async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
         raise InvalidInput(f"{plan.spec.name} cannot be run in {plan.name!r} of {loaded.document.name}", problems)
     async with PrometheusClient(
         plan.prometheus.url, headers=plan.prometheus.headers, verify=plan.prometheus.verify
-    ) as one:
-        message = (await read_clock(one)).problem()
+    ) as prometheus_client:
+        message = (await read_clock(prometheus_client)).problem()
     if message:
         raise BackendError(message, hint="set both clocks by the same time server (chrony, systemd-timesyncd)")
 
@@ -55,32 +55,36 @@ async def versions(plan: LivePlan) -> dict[str, str]:
     """What runs there. Raises BackendError."""
     prometheus, alertmanager = plan.prometheus, plan.alertmanager
     async with (
-        PrometheusClient(prometheus.url, headers=prometheus.headers, verify=prometheus.verify) as one,
+        PrometheusClient(prometheus.url, headers=prometheus.headers, verify=prometheus.verify) as prometheus_client,
         AlertmanagerClient(alertmanager.url, headers=alertmanager.headers, verify=alertmanager.verify) as other,
     ):
-        return {"prometheus": await one.version(), "alertmanager": await other.version()}
+        return {"prometheus": await prometheus_client.version(), "alertmanager": await other.version()}
 
 
 def _gateway_knocks(plan: LivePlan, gateway: Access) -> list[tuple[Access, str]]:
     """Which models there are may be asked by anybody who may call: once with each key."""
     path = "/models" if gateway.url.rstrip("/").endswith("/v1") else "/v1/models"
     locate = plan.estate.loaded.document.locate
-    found = []
+    knocks = []
     for tenant, key in plan.way.keys.items():
         place = locate(("environments", plan.name, "tenants", tenant)) if tenant else gateway.location
         name = f"gateway, as {tenant}," if tenant else gateway.name
-        found.append((replace(gateway, name=name, headers={"Authorization": key}, location=place), path))
-    return found or [(gateway, path)]
+        knocks.append((replace(gateway, name=name, headers={"Authorization": key}, location=place), path))
+    return knocks or [(gateway, path)]
 
 
 async def _rules(plan: LivePlan) -> list[Problem]:
     """What Prometheus has in place of the alarms that the drill is about."""
     access = plan.prometheus
     async with PrometheusClient(access.url, headers=access.headers, verify=access.verify) as client:
-        loaded = {one.rule.name: one.rule for one in await client.rules() if one.rule.kind == "alert"}
+        loaded = {
+            loaded_rule.rule.name: loaded_rule.rule
+            for loaded_rule in await client.rules()
+            if loaded_rule.rule.kind == "alert"
+        }
     alarms = {alarm.alarm: alarm for alarm in plan.estate.alarms}
     problems = []
-    for name in dict.fromkeys((*(one.alert for one in plan.spec.expect), WATCHDOG)):
+    for name in dict.fromkeys((*(expected.alert for expected in plan.spec.expect), WATCHDOG)):
         rule = loaded.get(name)
         if rule is None:
             message = f"Prometheus at {access.url} has no alert {name}"
@@ -106,7 +110,7 @@ def _receivers(plan: LivePlan) -> list[Problem]:
     integrations = integrations_of(catalog)
     beating = set(integrations[catalog.routing.heartbeat])
     problems = []
-    for name in dict.fromkeys(one.receiver for one in plan.spec.expect if one.receiver):
+    for name in dict.fromkeys(expected.receiver for expected in plan.spec.expect if expected.receiver):
         place = plan.estate.loaded.document.locate(("receivers", name))
         if not integrations[name]:
             problems.append(Problem(place, f"receiver {name!r} has no integration: it cannot notify anybody", _BETTER))

@@ -84,7 +84,9 @@ async def locked(client: AlertmanagerClient, estate: str, env: str, drill: str) 
         if present and present[0].id != silence.id:
             raise _taken(present[0])
         # It is changed only by who knows when it began.
-        lock = DrillLock(client, next((one for one in present if one.id == silence.id), silence))
+        lock = DrillLock(
+            client, next((present_silence for present_silence in present if present_silence.id == silence.id), silence)
+        )
         yield lock
     finally:
         await asyncio.shield(lock.release())

@@ -98,18 +98,18 @@ def plan_live(
 
 def _accesses(loaded: LoadedCatalog, name: str, environment: Environment, why: str) -> dict[str, Access]:
     """The way to each server. Raises InvalidInput with every one that there is none to."""
-    found: dict[str, Access] = {}
+    accesses: dict[str, Access] = {}
     problems: list[Problem] = []
     for part in ("prometheus", "alertmanager", "gateway", "grafana"):
         if part in ("gateway", "grafana") and getattr(environment, part) is None:
             continue
         try:
-            found[part] = access_to(loaded, name, part, why)
+            accesses[part] = access_to(loaded, name, part, why)
         except InvalidInput as error:
             problems += error.problems
     if problems:
         raise InvalidInput(why, problems)
-    return found
+    return accesses
 
 
 def gateway_way(loaded: LoadedCatalog, name: str, gateway: Access) -> LoadWay:
@@ -201,14 +201,14 @@ def _endpoints(catalog: Catalog, alias: str, endpoints: Sequence[ProviderEndpoin
     """Those of the first candidate that has any."""
     for candidate in catalog.aliases[alias].candidates:
         servers = catalog.providers[candidate.provider].servers
-        found = tuple(
+        usable = tuple(
             Endpoint(f"http://{endpoint.listen}", endpoint.wire, candidate.model)
             for endpoint in endpoints
             if (endpoint.provider, endpoint.region) == (candidate.provider, candidate.region)
             and (endpoint.server is None or candidate.model in servers[endpoint.server].models)
         )
-        if found:
-            return found
+        if usable:
+            return usable
     return ()
 
 
@@ -222,7 +222,7 @@ def _bounds(spec: DrillSpec, catalog: Catalog, environment: Environment) -> tupl
     faults are turned on and off, while the record is read."""
     phases, factor = (spec.phases.steady, spec.phases.fault, spec.phases.recovery), environment.factor
     declared = (*environment.injectors.commands, *environment.injectors.hooks)
-    turning_s = max((2 * parse_duration(one.within) for one in declared), default=0.0)
+    turning_s = max((2 * parse_duration(fault.within) for fault in declared), default=0.0)
     seconds = sum(parse_duration(length) for length in phases if length) / factor
     seconds += first_call_within_s(spec.load) + turning_s + _READING_S
     own = bound_load(spec.load, catalog, seconds, factor)

@@ -35,11 +35,11 @@ def is_receiver(name: str, at_alertmanager: Iterable[str]) -> bool:
 
 async def read_counts(client: AlertmanagerClient) -> Counts:
     """Notifications sent and failed so far, by metric and integration. Raises BackendError."""
-    found: dict[tuple[str, str], float] = {}
+    counts: dict[tuple[str, str], float] = {}
     for name, labels, value in await client.metric_samples((SENT, FAILED)):
         key = (name, labels.get("integration", ""))
-        found[key] = found.get(key, 0) + value
-    return found
+        counts[key] = counts.get(key, 0) + value
+    return counts
 
 
 def arrived(before: Counts, now: Counts, kind: str) -> float:

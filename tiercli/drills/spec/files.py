@@ -15,11 +15,11 @@ from tiercli.resources import resource_folder
 
 def drill_files(folders: Sequence[Path] = ()) -> dict[str, Path]:
     """The path of each drill by name, `folders` searched before tiercli's own; sorted by name."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in (*folders, resource_folder("drills")):
         for path in sorted(folder.glob("*.yaml")):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
+            files.setdefault(path.stem, path)
+    return dict(sorted(files.items()))
 
 
 def find_drill(name: str, folders: Sequence[Path] = ()) -> Path:
