@@ -153,7 +153,7 @@ def test_a_target_is_asked_over_http(run_tiercli: Run) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((401, b""), "demands authentication"),
+        ((401, b""), "requires authentication"),
         ((503, b"overloaded"), "503"),
         ((200, b"<html>"), "is not prometheus"),
         (

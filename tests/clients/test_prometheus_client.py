@@ -133,7 +133,7 @@ OTHERS = {
     "a list": (200, b"[]", "another shape"),
     "data of another shape": (200, b'{"data": {"resultType": "vector", "result": [1]}}', "another shape"),
     "bytes that are not text": (200, b"\xff\xfe", "is not prometheus"),
-    "a door": (401, b"", "demands authentication"),
+    "a door": (401, b"", "requires authentication"),
 }
 
 

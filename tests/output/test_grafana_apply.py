@@ -166,7 +166,7 @@ def test_a_token_that_is_not_accepted_or_may_not_write_is_exit_3(
     assert "glsa_wrong" not in done.stderr
     grafana.may_write = False
     done = apply()
-    assert (done.returncode, "does not let this account do that (HTTP 403)" in done.stderr) == (3, True)
+    assert (done.returncode, "denies this account (HTTP 403)" in done.stderr) == (3, True)
 
 
 def test_a_token_file_wins_over_the_environment(
@@ -193,4 +193,4 @@ def test_certificates_that_are_none_are_exit_2(apply: Apply, tmp_path: Path) -> 
     (tmp_path / "ca.pem").write_text("nothing")
     for name in ("ca.pem", "missing.pem"):
         done = apply("--ca-file", str(tmp_path / name))
-        assert (done.returncode, "no certificate that can be trusted" in done.stderr) == (2, True)
+        assert (done.returncode, "has no certificate to trust" in done.stderr) == (2, True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from tiercli.clients.http_api import ApiClient
-from tiercli.errors import QueryRejected
+from tiercli.clients.http_api import ApiClient, unix_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,50 +56,51 @@ class AlertmanagerClient(ApiClient):
         with self.reading():
             return [
                 GettableAlert(
-                    labels=one["labels"],
-                    annotations=one.get("annotations", {}),
-                    state=one["status"]["state"],
-                    receivers=tuple(receiver["name"] for receiver in one.get("receivers", ())),
-                    inhibited_by=tuple(one["status"].get("inhibitedBy") or ()),
-                    silenced_by=tuple(one["status"].get("silencedBy") or ()),
-                    starts_at=_unix(one["startsAt"]),
-                    ends_at=_unix(one["endsAt"]) if one.get("endsAt") else None,
-                    fingerprint=one["fingerprint"],
+                    labels=alert["labels"],
+                    annotations=alert.get("annotations", {}),
+                    state=alert["status"]["state"],
+                    receivers=tuple(receiver["name"] for receiver in alert.get("receivers", ())),
+                    inhibited_by=tuple(alert["status"].get("inhibitedBy") or ()),
+                    silenced_by=tuple(alert["status"].get("silencedBy") or ()),
+                    starts_at=unix_seconds(alert["startsAt"]),
+                    ends_at=unix_seconds(alert["endsAt"]) if alert.get("endsAt") else None,
+                    fingerprint=alert["fingerprint"],
                 )
-                for one in answer
+                for alert in answer
             ]
 
     async def alert_groups(self) -> list[AlertGroup]:
-        """What its alerts are sent as: a group for each receiver that is told of it."""
+        """The groups that its alerts are sent in, one for each receiver."""
         answer = await self.get_json("/api/v2/alerts/groups")
         with self.reading():
             return [
-                AlertGroup(one["receiver"]["name"], tuple(alert["labels"] for alert in one["alerts"])) for one in answer
+                AlertGroup(group["receiver"]["name"], tuple(alert["labels"] for alert in group["alerts"]))
+                for group in answer
             ]
 
     async def post_alerts(self, alerts: Sequence[Mapping[str, object]]) -> None:
-        """Send alerts, as Prometheus does; one that is there already, by its labels, gets the new times."""
-        answer = await self._ask("POST", "/api/v2/alerts", body=list(alerts))
-        if answer.status_code >= 400:
-            raise QueryRejected(f"{self.NAME} takes no alerts: HTTP {answer.status_code}: {answer.text[:500]}")
+        """Send alerts, as Prometheus does; an alert with the same labels gets the new times."""
+        answer = await self._ask("POST", "/api/v2/alerts", body=list(alerts))  # a success has no body
+        self._check(answer.status_code, answer.text)
 
     async def silences(self, matchers: Mapping[str, str]) -> list[Silence]:
         """The silences that have these matchers of equality, those about to begin too, the oldest first."""
         answer = await self.get_json("/api/v2/silences")
         with self.reading():
-            found = [
+            silences = [
                 Silence(
-                    one["id"],
-                    {matcher["name"]: matcher["value"] for matcher in one["matchers"]},
-                    one["createdBy"],
-                    one["comment"],
-                    _unix(one["startsAt"]),
-                    _unix(one["endsAt"]),
+                    silence["id"],
+                    {matcher["name"]: matcher["value"] for matcher in silence["matchers"]},
+                    silence["createdBy"],
+                    silence["comment"],
+                    unix_seconds(silence["startsAt"]),
+                    unix_seconds(silence["endsAt"]),
                 )
-                for one in answer
-                if one["status"]["state"] != "expired"
+                for silence in answer
+                if silence["status"]["state"] != "expired"
             ]
-        return sorted((one for one in found if one.matchers == dict(matchers)), key=lambda one: (one.starts_at, one.id))
+        matching = (silence for silence in silences if silence.matchers == dict(matchers))
+        return sorted(matching, key=lambda silence: (silence.starts_at, silence.id))
 
     async def put_silence(self, silence: Silence) -> str:
         """Create a silence (its id is empty) or change when one ends; its id."""
@@ -114,14 +114,12 @@ class AlertmanagerClient(ApiClient):
             "createdBy": silence.created_by,
             "comment": silence.comment,
         } | ({"id": silence.id} if silence.id else {})
-        status, answer = await self._exchange("POST", "/api/v2/silences", body=body)
-        if status >= 400:
-            raise QueryRejected(f"{self.NAME} takes no silence: HTTP {status}: {str(answer)[:500]}")
+        answer = await self.post_json("/api/v2/silences", body)
         with self.reading():
             return str(answer["silenceID"])
 
     async def end_silence(self, silence_id: str) -> None:
-        """End a silence; one that has ended is as good."""
+        """End a silence; nothing where it has ended."""
         await self._ask("DELETE", f"/api/v2/silence/{quote(silence_id, safe='')}")
 
     async def metric_samples(self, names: Sequence[str]) -> list[tuple[str, Mapping[str, str], float]]:
@@ -141,7 +139,7 @@ class AlertmanagerClient(ApiClient):
         """When the server was started, Unix seconds."""
         status = await self.get_json("/api/v2/status")
         with self.reading():
-            return _unix(status["uptime"])
+            return unix_seconds(status["uptime"])
 
     async def version(self) -> str:
         """Alertmanager's version."""
@@ -152,7 +150,3 @@ class AlertmanagerClient(ApiClient):
 
 def _rfc3339(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _unix(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -30,14 +30,20 @@ def authorization(credential: Credential, secret: str) -> dict[str, str]:
 def read_trust(endpoint: Endpoint, folder: Path, location: Location) -> ssl.SSLContext | bool:
     """How to check a server's certificate: by the usual authorities, or those of the catalog's file. Raises InvalidInput
     where the file has none."""
-    if endpoint.ca_file is None:
+    return read_certificates(None if endpoint.ca_file is None else folder / endpoint.ca_file, location)
+
+
+def read_certificates(path: Path | None, location: Location | None = None) -> ssl.SSLContext | bool:
+    """Trust in the certificates of a file; without a file, in the usual authorities. Raises InvalidInput at `location`, by default
+    the file."""
+    if path is None:
         return True
-    path = folder / endpoint.ca_file
     try:
         return ssl.create_default_context(cafile=str(path))
     except OSError as error:  # ssl.SSLError is one
-        problem = Problem(location, f"{path}: {error.strerror or error}", "a file of certificates in PEM")
-        raise InvalidInput("the certificates cannot be read", [problem]) from error
+        reason = f"{path}: {error.strerror or error}"
+        problem = Problem(location or Location(str(path)), reason, "a file of certificates in PEM")
+        raise InvalidInput(f"{path} has no certificate to trust", [problem]) from error
 
 
 def read_secret(

@@ -1,4 +1,4 @@
-"""How to get at the servers of an environment: their URLs, what lets one in, what their certificates are checked by."""
+"""Access to the servers of an environment: their URLs, credentials and certificates."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tiercli.catalog.names import unknown_name
 from tiercli.clients.credentials import read_headers, read_trust
 from tiercli.errors import BackendUnreachable, InvalidInput, Location, Problem
 
-_KNOCK_WITHIN_S = 10.0
+_ANSWER_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A server and the way in. `location`: where the catalog names it."""
+    """A server, its credential and its certificates. `location`: where the catalog names it."""
 
     name: str
     url: str
@@ -38,8 +38,8 @@ def find_environment(loaded: LoadedCatalog, name: str) -> Environment:
 
 
 def access_to(loaded: LoadedCatalog, name: str, part: str, why: str) -> Access:
-    """The way to one of an environment's servers: gateway, prometheus, alertmanager or grafana. Raises InvalidInput where it is not
-    named (`why` it is needed), or its secret is not where the catalog says."""
+    """The access to one of an environment's servers: gateway, prometheus, alertmanager or grafana. Raises InvalidInput where the
+    catalog does not name it (`why` it is needed), or its secret is missing."""
     endpoint: Endpoint | None = getattr(find_environment(loaded, name), part)
     if endpoint is None:
         place = loaded.document.locate(("environments", name), key=True)
@@ -50,36 +50,35 @@ def access_to(loaded: LoadedCatalog, name: str, part: str, why: str) -> Access:
 
 
 async def refusal(access: Access, path: str) -> Problem | None:
-    """Ask for `path` and say what is wrong with the way in: credentials that are refused, a certificate that does not verify.
-    Raises BackendUnreachable where nobody answers."""
+    """Ask for `path`. What is wrong with the access: a refused credential, a certificate that does not verify; None for nothing.
+    Raises BackendUnreachable without an answer."""
     url = access.url.rstrip("/") + path
     try:
         async with httpx.AsyncClient(
-            headers=dict(access.headers), verify=access.verify, trust_env=False, timeout=_KNOCK_WITHIN_S
+            headers=dict(access.headers), verify=access.verify, trust_env=False, timeout=_ANSWER_WITHIN_S
         ) as client:
             answer = await client.get(url)
     except httpx.ConnectError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            said = str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
-            found = f"the certificate of {access.name} at {access.url} does not verify: {said or error}"
-            return Problem(access.location, found, "ca_file: the certificates that it is to be checked by")
+            reason = str(error).partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+            found = f"the certificate of {access.name} at {access.url} does not verify: {reason or error}"
+            return Problem(access.location, found, "ca_file: the certificates to check it by")
         raise _unreachable(access, error) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _unreachable(access, error) from error
     if answer.status_code in (401, 403):
-        given = "the credential is refused" if access.headers else "a credential is demanded"
-        found = f"{access.name} at {access.url}: {given} (HTTP {answer.status_code})"
-        return Problem(access.location, found, "credential: {env: VARIABLE} or {file: FILE} with what lets tiercli in")
+        reason = "the credential is refused" if access.headers else "a credential is required"
+        found = f"{access.name} at {access.url}: {reason} (HTTP {answer.status_code})"
+        return Problem(access.location, found, "credential: {env: VARIABLE} or {file: FILE} that gives access")
     if 300 <= answer.status_code < 400:
-        found = f"{access.name} at {access.url} sends one elsewhere (HTTP {answer.status_code})"
-        return Problem(access.location, found, "the URL of the server itself, without a login page before it")
+        found = f"{access.name} at {access.url} redirects (HTTP {answer.status_code})"
+        return Problem(access.location, found, "the URL of the server itself, not of a login page")
     if answer.status_code >= 500:
         raise BackendUnreachable(f"{access.name} at {access.url} answered {answer.status_code}", hint="is it healthy?")
     return None
 
 
 def _unreachable(access: Access, error: Exception) -> BackendUnreachable:
-    said = str(error) or type(error).__name__
-    return BackendUnreachable(
-        f"{access.name} at {access.url} does not answer: {said}", hint="is it up, and is the URL right?"
-    )
+    reason = str(error) or type(error).__name__
+    message = f"{access.name} at {access.url} does not answer: {reason}"
+    return BackendUnreachable(message, hint="is it up, and is the URL right?")

@@ -1,16 +1,16 @@
-"""Grafana's HTTP API, as far as tiercli writes dashboards with it."""
+"""Grafana's HTTP API, as far as tiercli writes dashboards and annotations with it."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tiercli.clients.credentials import read_certificates
 from tiercli.clients.http_api import ApiClient
-from tiercli.errors import InvalidInput, Location, Problem, QueryRejected
+from tiercli.errors import QueryRejected
 
 TIMEOUT_S = 20.0
 
@@ -28,7 +28,7 @@ class StoredBoard:
 
 
 class SaveRefused(QueryRejected):
-    """Grafana did not save: `status` is its word for why, such as version-mismatch, "" for none."""
+    """Grafana did not save: `status` is its reason, such as version-mismatch, "" for none."""
 
     def __init__(self, message: str, status: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class GrafanaClient(ApiClient):
 
     def __init__(self, url: str, token: str = "", ca_file: Path | None = None) -> None:
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        super().__init__(url, TIMEOUT_S, headers=headers, verify=True if ca_file is None else _trusting(ca_file))
+        super().__init__(url, TIMEOUT_S, headers=headers, verify=read_certificates(ca_file))
         self._has_token = bool(token)
 
     async def folder_title(self, uid: str) -> str | None:
@@ -56,8 +56,7 @@ class GrafanaClient(ApiClient):
 
     async def create_folder(self, uid: str, title: str) -> None:
         """Create a folder."""
-        status, body = await self._exchange("POST", "/api/folders", body={"uid": uid, "title": title})
-        self._check(status, body)
+        await self.post_json("/api/folders", {"uid": uid, "title": title})
 
     async def board(self, uid: str) -> StoredBoard | None:
         """The dashboard of a uid, None when there is none."""
@@ -83,13 +82,13 @@ class GrafanaClient(ApiClient):
         self, content: Mapping[str, Any], folder_uid: str, message: str, *, overwrite: bool = False
     ) -> int:
         """Save a dashboard and return its new version. Raises SaveRefused: its `version` is not the last any more, or
-        another one has its name, or it belongs to a plugin."""
+        another dashboard has its name, or it belongs to a plugin."""
         body = {"dashboard": dict(content), "folderUid": folder_uid, "message": message, "overwrite": overwrite}
         status, answer = await self._exchange("POST", "/api/dashboards/db", body=body)
         if status in (400, 412) and isinstance(answer, dict):
-            said = str(answer.get("message") or answer)[:500]
+            reason = str(answer.get("message") or answer)[:500]
             title = content.get("title")
-            raise SaveRefused(f"grafana did not save {title!r} ({status}): {said}", str(answer.get("status") or ""))
+            raise SaveRefused(f"grafana did not save {title!r} ({status}): {reason}", str(answer.get("status") or ""))
         self._check(status, answer)
         with self.reading():
             return int(answer["version"])
@@ -105,22 +104,21 @@ class GrafanaClient(ApiClient):
                 return str(save.get("message") or ""), str(save.get("createdBy") or "")
         return None, ""
 
-    def _check(self, status: int, body: Any) -> None:
-        if status >= 300:
-            reason = body.get("message") if isinstance(body, dict) else body
-            raise QueryRejected(f"grafana answered {status}: {str(reason)[:500]}")
-
     def _refused(self, status: int) -> str:
         if status == 403:
-            return "does not let this account do that (HTTP 403): it needs to read and write folders and dashboards"
-        said = "does not accept the token" if self._has_token else "demands a token"
-        return f"{said} (HTTP 401): set TIERCLI_GRAFANA_TOKEN, or --token-file"
+            return "denies this account (HTTP 403): it needs permission to read and write folders and dashboards"
+        problem = "does not accept the token" if self._has_token else "requires a token"
+        return f"{problem} (HTTP 401): set TIERCLI_GRAFANA_TOKEN, or --token-file"
 
 
-def _trusting(ca_file: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        problem = Problem(Location(str(ca_file)), said.lower(), "PEM certificates")
-        raise InvalidInput(f"{ca_file} holds no certificate that can be trusted", [problem]) from error
+class AnnotationsClient(ApiClient):
+    """Marks on every dashboard that shows annotations with their tags. An async context manager, as GrafanaClient."""
+
+    NAME = "grafana"
+
+    async def annotate(self, text: str, tags: Sequence[str], at: float) -> int:
+        """Mark a moment (Unix seconds); the mark's id."""
+        body = {"time": int(at * 1000), "tags": list(tags), "text": text}
+        answer = await self.post_json("/api/annotations", body)
+        with self.reading():
+            return int(answer["id"])

@@ -1,10 +1,11 @@
-"""What the clients of Prometheus, Alertmanager and Grafana share: each exchange, and every failure as a BackendError."""
+"""What the clients of all servers share: each exchange, and every failure as a BackendError."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Self
 
 import httpx
@@ -43,7 +44,7 @@ class ApiClient:
         await self._client.aclose()
 
     async def ready(self) -> bool:
-        """Whether the server says that it can serve."""
+        """Whether the server is ready to serve."""
         try:
             answer = await self._client.get("/-/ready")
         except httpx.HTTPError:
@@ -52,7 +53,7 @@ class ApiClient:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Around whatever takes an answer apart: JSON of another shape is the answer of some other server."""
+        """Around code that reads an answer: JSON of another shape comes from some other server."""
         try:
             yield
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -63,16 +64,20 @@ class ApiClient:
 
     async def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The decoded answer of a GET. Raises BackendUnreachable without one, QueryRejected for an error."""
-        status, body = await self._exchange("GET", path, params=params)
-        if status >= 400:
-            reason = body.get("error") if isinstance(body, dict) else body
-            raise QueryRejected(f"{self.NAME} answered {status}: {str(reason)[:500]}")
-        return body
+        status, answer = await self._exchange("GET", path, params=params)
+        self._check(status, answer)
+        return answer
+
+    async def post_json(self, path: str, body: Any) -> Any:
+        """The decoded answer of a POST, as get_json."""
+        status, answer = await self._exchange("POST", path, body=body)
+        self._check(status, answer)
+        return answer
 
     async def _exchange(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
     ) -> tuple[int, Any]:
-        """Status and decoded answer. Raises BackendUnreachable without an answer, or one that lets nobody in."""
+        """Status and decoded answer. Raises BackendUnreachable without an answer, or where authentication fails."""
         answer = await self._ask(method, path, params=params, body=body)
         try:
             return answer.status_code, answer.json()
@@ -84,8 +89,7 @@ class ApiClient:
     async def get_text(self, path: str) -> str:
         """The text of a GET. Raises BackendUnreachable without one, QueryRejected for an error."""
         answer = await self._ask("GET", path)
-        if answer.status_code >= 400:
-            raise QueryRejected(f"{self.NAME} answered {answer.status_code}: {answer.text[:500]}")
+        self._check(answer.status_code, answer.text)
         return answer.text
 
     async def _ask(
@@ -94,13 +98,24 @@ class ApiClient:
         try:
             answer = await self._client.request(method, path, params=params, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            said = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             raise BackendUnreachable(
-                f"{self.NAME} at {self.url} does not answer: {said}", hint=f"is {self.NAME} up, and is the URL right?"
+                f"{self.NAME} at {self.url} does not answer: {reason}", hint=f"is {self.NAME} up, and is the URL right?"
             ) from error
         if answer.status_code in (401, 403):
             raise BackendUnreachable(f"{self.NAME} at {self.url} {self._refused(answer.status_code)}")
         return answer
 
+    def _check(self, status: int, answer: Any) -> None:
+        """Raises QueryRejected unless the status is a success."""
+        if status >= 300:
+            reason = (answer.get("error") or answer.get("message")) if isinstance(answer, dict) else answer
+            raise QueryRejected(f"{self.NAME} answered {status}: {str(reason or answer)[:500]}")
+
     def _refused(self, status: int) -> str:
-        return f"demands authentication (HTTP {status})"
+        return f"requires authentication (HTTP {status})"
+
+
+def unix_seconds(text: str) -> float:
+    """A time in RFC 3339, as Unix seconds. Raises ValueError."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from tiercli.clients.http_api import ApiClient
+from tiercli.clients.http_api import ApiClient, unix_seconds
 from tiercli.durations import format_duration
 from tiercli.signals.rule import Rule
 
@@ -74,7 +73,10 @@ class PrometheusClient(ApiClient):
         with self.reading():
             if data["resultType"] == "scalar":
                 return [Sample({}, float(data["result"][0]), _number(data["result"][1]))]
-            return [Sample(one["metric"], float(one["value"][0]), _number(one["value"][1])) for one in data["result"]]
+            return [
+                Sample(sample["metric"], float(sample["value"][0]), _number(sample["value"][1]))
+                for sample in data["result"]
+            ]
 
     async def query_range(self, expr: str, start: float, end: float, step_s: float) -> list[Series]:
         """A range query from `start` to `end` (Unix seconds) every `step_s`."""
@@ -92,13 +94,13 @@ class PrometheusClient(ApiClient):
         with self.reading():
             return [
                 ActiveAlert(
-                    one["labels"],
-                    one["annotations"],
-                    one["state"],
-                    _unix(one["activeAt"]),
-                    _number(one.get("value", "NaN")),
+                    alert["labels"],
+                    alert["annotations"],
+                    alert["state"],
+                    unix_seconds(alert["activeAt"]),
+                    _number(alert.get("value", "NaN")),
                 )
-                for one in data["alerts"]
+                for alert in data["alerts"]
             ]
 
     async def label_values(
@@ -114,16 +116,16 @@ class PrometheusClient(ApiClient):
         """The label sets of the series that `match` selects."""
         data = await self._data("/api/v1/series", {"match[]": match})
         with self.reading():
-            return [{str(key): str(value) for key, value in one.items()} for one in data]
+            return [{str(key): str(value) for key, value in labels.items()} for labels in data]
 
     async def metadata(self, metric: str | None = None) -> list[MetricMetadata]:
-        """What the scraped targets say of `metric`, or of each of their metrics."""
+        """The metadata that the scraped targets expose of `metric`, or of each of their metrics."""
         data = await self._data("/api/v1/metadata", {"metric": metric} if metric else {})
         with self.reading():
             return [
-                MetricMetadata(name, one["type"], one["help"], one["unit"])
+                MetricMetadata(name, entry["type"], entry["help"], entry["unit"])
                 for name, entries in data.items()
-                for one in entries
+                for entry in entries
             ]
 
     async def rules(self) -> list[LoadedRule]:
@@ -158,7 +160,7 @@ class PrometheusClient(ApiClient):
             return {str(name): str(value) for name, value in data.items()}
 
     async def retention(self) -> str:
-        """How long samples are kept, as Prometheus says it: "15d", or "15d or 10GiB"."""
+        """How long samples are kept, in Prometheus' form: "15d", or "15d or 10GiB"."""
         data = await self._data("/api/v1/status/runtimeinfo")
         with self.reading():
             return str(data["storageRetention"])
@@ -167,17 +169,17 @@ class PrometheusClient(ApiClient):
         """When the server was started, Unix seconds."""
         data = await self._data("/api/v1/status/runtimeinfo")
         with self.reading():
-            return _unix(str(data["startTime"]))
+            return unix_seconds(str(data["startTime"]))
 
     async def clock(self) -> float:
-        """What time it is there, Unix seconds."""
+        """The server's time, Unix seconds."""
         return (await self.query("time()"))[0].value
 
     async def alertmanagers(self) -> list[str]:
         """The URLs of the Alertmanagers that alerts are sent to."""
         data = await self._data("/api/v1/alertmanagers")
         with self.reading():
-            return [str(one["url"]) for one in data["activeAlertmanagers"]]
+            return [str(target["url"]) for target in data["activeAlertmanagers"]]
 
     async def version(self) -> str:
         """Prometheus' version."""
@@ -189,10 +191,10 @@ class PrometheusClient(ApiClient):
         data = await self._data(path, params)
         with self.reading():
             if data["resultType"] != "matrix":
-                raise ValueError(f"a {data['resultType']} where a matrix was asked for")
+                raise ValueError(f"a {data['resultType']} instead of a matrix")
             return [
-                Series(one["metric"], tuple((float(at), _number(value)) for at, value in one["values"]))
-                for one in data["result"]
+                Series(series["metric"], tuple((float(at), _number(value)) for at, value in series["values"]))
+                for series in data["result"]
             ]
 
     async def _data(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -203,7 +205,3 @@ class PrometheusClient(ApiClient):
 
 def _number(text: str) -> float:
     return {"NaN": math.nan, "+Inf": math.inf, "-Inf": -math.inf}.get(text) or float(text)
-
-
-def _unix(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

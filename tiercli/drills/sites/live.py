@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tiercli.clients.alertmanager import AlertmanagerClient
-from tiercli.clients.grafana_annotations import AnnotationsClient
+from tiercli.clients.grafana import AnnotationsClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import DRILL_TAG
 from tiercli.drills.load.cost import Spending, cost_per_call
