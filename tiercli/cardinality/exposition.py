@@ -15,7 +15,7 @@ from tiercli.cardinality.vendor import VendorCounts
 from tiercli.catalog.model import Catalog
 from tiercli.errors import Location, Problem
 from tiercli.signals.bindings import CANONICAL_BINDING
-from tiercli.signals.contract import CONTRACT, MetricType
+from tiercli.signals.contract import CONTRACT, METRICS_BY_SERIES
 
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _KEY = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*|{_STRING})"
@@ -55,13 +55,10 @@ class ScrapedMetrics:
         return frozenset(label for labels in self.labels.values() for label in labels)
 
 
-def _contract() -> ScrapedMetrics:
-    labels = {metric.name: {label: label for label in metric.labels if label in CATALOG_LABELS} for metric in CONTRACT}
-    histograms = [metric.name for metric in CONTRACT if metric.type is MetricType.HISTOGRAM]
-    return ScrapedMetrics(labels, {f"{name}{part}": name for name in histograms for part in _SUFFIXES})
-
-
-CONTRACT_ONLY = _contract()
+CONTRACT_ONLY = ScrapedMetrics(
+    {metric.name: {label: label for label in metric.labels if label in CATALOG_LABELS} for metric in CONTRACT},
+    {series: metric.name for series, metric in METRICS_BY_SERIES.items()},
+)
 
 
 def scraped_metrics(catalog: Catalog) -> ScrapedMetrics:

@@ -15,7 +15,7 @@ from tiercli.conventions import GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB
 from tiercli.durations import parse_duration
 from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.contract import CONTRACT, Metric, MetricType
-from tiercli.signals.expressions import PROMETHEUS_METRICS
+from tiercli.signals.expressions import PROMETHEUS_METRICS, all_read
 from tiercli.signals.label_policy import TENANT, MetricPolicy, metric_policies
 from tiercli.signals.recorded import RECORDED
 
@@ -251,21 +251,11 @@ class _Counts:
         grouped differently and joined by tenant, the coarser grouping counts (one too many)."""
         groupings = {
             policy.recorded
-            for metric in self._metrics(name)
+            for metric in all_read([name], self._reads)
             if (policy := self._policies.get(metric)) is not None and TENANT in policy.labels
         }
         coarsest = min(groupings, key=lambda groups: math.inf if groups is None else len(groups.kept), default=None)
         return self.counted_by(coarsest)
-
-    def _metrics(self, name: str) -> set[str]:
-        """Every series that it is made of, through all rules."""
-        seen, waiting = {name}, [name]
-        while waiting:
-            for read in self._reads.get(waiting.pop(), ()):
-                if read not in seen:
-                    seen.add(read)
-                    waiting.append(read)
-        return seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from tiercli.lint.linted import read_board
 from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.signals.bindings import CANONICAL_BINDING
-from tiercli.signals.contract import CONTRACT, METRICS_BY_NAME, Metric, MetricType
-from tiercli.signals.expressions import known_series, series_read
+from tiercli.signals.contract import CONTRACT, METRICS_BY_NAME, METRICS_BY_SERIES, Metric, MetricType
+from tiercli.signals.expressions import all_read, known_series, series_read
 from tiercli.signals.label_flow import LabelFlow
 from tiercli.signals.label_policy import governs, tenant_groups
 from tiercli.signals.recorded import RECORDED_BY_NAME
@@ -66,13 +66,13 @@ def needed_labels(alarms: AlarmSet, loaded: LoadedCatalog) -> dict[tuple[str, st
     users: dict[str, list[str]] = defaultdict(list)  # of each series, at whatever distance
     for one in expressions:
         if one.user:
-            for name in _closure(series_read(one.expr), reads):
+            for name in all_read(series_read(one.expr), reads):
                 users[name].append(one.user)
     known = known_series()
     needs: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for one in expressions:
         parsed = promql_parser.parse(one.expr)
-        for metric in {metric for name in series_read(one.expr) if (metric := _metric_of(name)) is not None}:
+        for metric in {METRICS_BY_SERIES[name] for name in series_read(one.expr) if name in METRICS_BY_SERIES}:
             for label in metric.labels:
                 less = {name: (known[name] or frozenset()) - {label} for name in metric.exposed_names}
                 if _goes_wrong(parsed, {**known, **less}, one.record):
@@ -109,24 +109,6 @@ def _goes_wrong(parsed: object, known: Mapping[str, frozenset[str] | None], reco
     labels = flow.labels(parsed)
     recorded = RECORDED_BY_NAME.get(record)
     return bool(flow.faults) or (recorded is not None and labels is not None and not set(recorded.labels) <= labels)
-
-
-def _closure(names: Iterable[str], reads: Mapping[str, set[str]]) -> set[str]:
-    seen: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += reads.get(name, ())
-    return seen
-
-
-def _metric_of(series: str) -> Metric | None:
-    for name in (series, series.removesuffix("_bucket"), series.removesuffix("_sum"), series.removesuffix("_count")):
-        if name in METRICS_BY_NAME and series in METRICS_BY_NAME[name].exposed_names:
-            return METRICS_BY_NAME[name]
-    return None
 
 
 def _governed(entry: LabelPolicy) -> list[Metric]:

@@ -105,3 +105,4 @@ CONTRACT: tuple[Metric, ...] = (
 )
 
 METRICS_BY_NAME = {metric.name: metric for metric in CONTRACT}
+METRICS_BY_SERIES = {series: metric for metric in CONTRACT for series in metric.exposed_names}

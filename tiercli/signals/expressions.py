@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache, lru_cache
 
@@ -73,6 +73,18 @@ def series_read(expr: str) -> frozenset[str]:
         return frozenset(LabelFlow.selected(promql_parser.parse(expr)))
     except ValueError:
         return frozenset()
+
+
+def all_read(names: Iterable[str], reads: Mapping[str, Iterable[str]]) -> set[str]:
+    """`names`, and everything that they are made of. `reads`: by recorded series, or alarm, the series that its rule reads."""
+    seen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += reads.get(name, ())
+    return seen
 
 
 def series_labels(series: str) -> dict[str, str]:
