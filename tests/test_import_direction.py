@@ -1,4 +1,4 @@
-"""Imports run one way: cli → (drills, lint, output) → (rules, dashboards, …) → signals → catalog."""
+"""Imports run one way: between folders, between the rooms inside some of them, and nowhere in a circle of files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,12 @@ BESIDE = {
     ("sandbox", "faults"), ("drills", "output"), ("lint", "output"), ("wires", "audit"),
     ("faults", "clients"), ("faults", "sidecar"), ("sandbox", "sidecar"), ("sandbox", "exporters"),
 }  # fmt: skip
+# The rooms inside a folder, the lowest first; "" is the folder's own files. A room imports from itself and from those before it.
+ROOMS = {
+    "drills": ("spec", "record", "load", "sites", "judge", "report", "run", "", "blind"),
+    "faults": ("kinds", "proxy", "environment"),
+    "dashboards": ("read", "build", ""),
+}
 ONLY_IN = {"grafanalib": {"dashboards"}, "locust": set(), "gevent": set(), "pynvml": {"drills", "exporters"}}
 
 
@@ -36,6 +42,48 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+def internal_imports(known: Mapping[str, Path]) -> dict[str, set[str]]:
+    """The modules of the package that each of them imports: at its top, inside functions and for types only."""
+    imports: dict[str, set[str]] = {}
+    for name, path in known.items():
+        found = imports[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.update(
+                    full if (full := f"{node.module}.{alias.name}") in known else node.module for alias in node.names
+                )
+        found.intersection_update(known)
+    return imports
+
+
+def first_circle(imports: Mapping[str, set[str]]) -> list[str]:
+    """A circle of modules that import each other; empty where there is none."""
+    done: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return []
+        for imported in sorted(imports[name] - {name}):
+            if circle := walk(imported, [*path, name]):
+                return circle
+        done.add(name)
+        return []
+
+    return next((circle for name in sorted(imports) if (circle := walk(name, []))), [])
 
 
 def layer_of(folder: str) -> int:
@@ -57,6 +105,33 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
         there = parts[1]
         allowed = there == here or (here, there) in BESIDE or layer_of(there) > layer_of(here)
         assert allowed, f"{here} imports {module}"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert first_circle(internal_imports(modules())) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert first_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+    assert first_circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_a_room_imports_only_from_rooms_before_it(folder: str) -> None:
+    rooms, known = ROOMS[folder], modules()
+
+    def room_of(module: str) -> str:
+        parts = known[module].relative_to(PACKAGE).parts
+        return parts[1] if len(parts) > 2 else ""
+
+    inside = {name for name in known if name.startswith(f"tiercli.{folder}.")}
+    wrong = [
+        f"{name} imports {imported}"
+        for name, imports in internal_imports(known).items()
+        for imported in imports & inside
+        if name in inside and rooms.index(room_of(imported)) > rooms.index(room_of(name))
+    ]
+    assert wrong == []
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
 
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.catalog.names import unknown_name
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
+from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.errors import InvalidInput, Location
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
+from tiercli.rules.deployment import timing_of
+from tiercli.rules.runbooks import render_runbook
+from tiercli.rules.thresholds import limits_of, overrides_of
 
-if TYPE_CHECKING:
-    from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.rules.alarm import Alarm
-    from tiercli.rules.alarm_files import AlarmSet
-
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli alarms list catalogs/hybrid.yaml\n\n"
-    "  tiercli alarms list my.yaml --severity page --output json\n\n"
-    "  tiercli alarms show ProviderDown catalogs/hybrid.yaml      (its runbook)"
-)
 _STYLE = {"page": "bold red", "notify": "yellow", "trend": "blue", "heartbeat": "dim"}
 Templates = Annotated[
     list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    group = typer.Typer(help="List the alarms; show a runbook.", no_args_is_help=True, rich_markup_mode="rich")
-    group.command("list", epilog=_EPILOG)(list_alarms)
-    group.command("show", epilog=_EPILOG)(show)
-    app.add_typer(group, name="alarms")
-
-
+@examples(
+    "tiercli alarms list catalogs/hybrid.yaml",
+    "tiercli alarms list my.yaml --severity page --output json",
+    "tiercli alarms show ProviderDown catalogs/hybrid.yaml      (its runbook)",
+)
 def list_alarms(
     catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
     severity: Annotated[
@@ -45,9 +47,6 @@ def list_alarms(
     ] = "text",
 ) -> None:
     """List every alarm: its condition, thresholds, severity, owner, action, SLA, panel and the drills that prove it."""
-    import json
-
-    from tiercli.drills.spec.files import drill_files, load_drill
 
     loaded, alarm_set = _load(catalog, templates)
     drills: dict[str, list[str]] = {}
@@ -71,18 +70,17 @@ def list_alarms(
         console.print(f"left out: {name} ({why})", markup=False)
 
 
+@examples(
+    "tiercli alarms list catalogs/hybrid.yaml",
+    "tiercli alarms list my.yaml --severity page --output json",
+    "tiercli alarms show ProviderDown catalogs/hybrid.yaml      (its runbook)",
+)
 def show(
     name: Annotated[str, typer.Argument(metavar="ALARM", help="The alarm's name.", show_default=False)],
     catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
     templates: Templates = None,
 ) -> None:
     """Print an alarm's runbook, with this catalog's thresholds and owner."""
-    import sys
-
-    from tiercli.catalog.names import unknown_name
-    from tiercli.errors import InvalidInput, Location
-    from tiercli.rules.deployment import timing_of
-    from tiercli.rules.runbooks import render_runbook
 
     loaded, alarm_set = _load(catalog, templates)
     alarms = {alarm.alarm: alarm for alarm in alarm_set.alarms}
@@ -95,18 +93,12 @@ def show(
         raise InvalidInput(f"there is no alarm {name!r}", [problem])
     text = render_runbook(loaded.catalog, alarms[name], timing_of(loaded.catalog))
     if sys.stdout.isatty():
-        from rich.markdown import Markdown
-
         output_console().print(Markdown(text))
     else:
         typer.echo(text, nl=False)
 
 
 def _load(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCatalog, AlarmSet]:
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.rules.alarm_files import load_alarm_set
-    from tiercli.rules.deployment import timing_of
 
     folders = templates or ()
     loaded = load_catalog(catalog, further_checks(folders))
@@ -114,7 +106,6 @@ def _load(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCatalog, A
 
 
 def _entry(loaded: LoadedCatalog, alarm: Alarm, drills: list[str]) -> dict[str, object]:
-    from tiercli.rules.thresholds import limits_of, overrides_of
 
     limits = limits_of(loaded.catalog, alarm.alarm, alarm.thresholds)
     return {
@@ -142,8 +133,6 @@ def _entry(loaded: LoadedCatalog, alarm: Alarm, drills: list[str]) -> dict[str, 
 
 
 def _print(entry: dict[str, object]) -> None:
-    from rich.table import Table
-    from rich.text import Text
 
     console = output_console()
     head = Text.assemble(

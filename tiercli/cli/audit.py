@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 import typer
 
+from tiercli.audit.completeness import BUCKET_S, CALLS_SERIES, Bucket, judge_completeness, judge_retention
+from tiercli.audit.field_map import RowError, load_field_map, mapped_rows
+from tiercli.audit.log_files import count_records, find_files
+from tiercli.audit.report import Question, answer, check_question
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.audit_view import print_check, print_report
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.durations import parse_duration
+from tiercli.errors import CheckFailed, InvalidInput
 
-if TYPE_CHECKING:
-    pass
-
-_REPORT_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli audit report --by tenant,feature --since 30d --top 20 audit.jsonl\n\n"
-    "  tiercli audit report --by day --where tenant=acme-corp --output csv 'archive/**/*.parquet' audit.jsonl.1.gz audit.jsonl\n\n"
-    "  tiercli audit report --by model --map openai-usage.yaml usage.csv"
-)
-_CHECK_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli audit check catalogs/hybrid.yaml --prometheus http://prometheus.internal:9090 --since 6h audit.jsonl\n\n"
-    "  tiercli audit check my.yaml --began 2026-09-01 'audit/*.jsonl'      (retention only)"
-)
 Files = Annotated[
     list[str],
     typer.Argument(metavar="FILE…", help="JSON Lines, also .gz, and Parquet; globs too.", show_default=False),
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    audit = typer.Typer(help="Ask the gateway's audit log, and check that it has every call.", no_args_is_help=True)
-    audit.command(epilog=_REPORT_EPILOG)(report)
-    audit.command(epilog=_CHECK_EPILOG)(check)
-    app.add_typer(audit, name="audit")
-
-
+@examples(
+    "tiercli audit report --by tenant,feature --since 30d --top 20 audit.jsonl",
+    "tiercli audit report --by day --where tenant=acme-corp --output csv 'archive/**/*.parquet' audit.jsonl.1.gz audit.jsonl",
+    "tiercli audit report --by model --map openai-usage.yaml usage.csv",
+)
 def report(
     files: Files,
     by: Annotated[
@@ -69,11 +68,6 @@ def report(
 
     Metrics under a cardinality policy have fewer labels; the log has them all.
     """
-    import time
-
-    from tiercli.audit.log_files import find_files
-    from tiercli.audit.report import Question, answer, check_question
-    from tiercli.cli.audit_view import print_report
 
     now = time.time()
     question = Question(
@@ -97,6 +91,10 @@ def report(
         )
 
 
+@examples(
+    "tiercli audit check catalogs/hybrid.yaml --prometheus http://prometheus.internal:9090 --since 6h audit.jsonl",
+    "tiercli audit check my.yaml --began 2026-09-01 'audit/*.jsonl'      (retention only)",
+)
 def check(
     catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="The catalog file.", show_default=False)],
     files: Files,
@@ -120,15 +118,6 @@ def check(
     """Compare the audit log with the calls that Prometheus counted, name gaps, and hold its oldest record against the retention
     that the catalog demands. Exit 1 where records are missing or were not kept, 3 when Prometheus cannot be asked.
     """
-    import asyncio
-    import time
-
-    from tiercli.audit.completeness import BUCKET_S, Bucket, judge_completeness, judge_retention
-    from tiercli.audit.log_files import count_records, find_files
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.cli.audit_view import print_check
-    from tiercli.durations import parse_duration
-    from tiercli.errors import CheckFailed, InvalidInput
 
     loaded = load_catalog(catalog)
     now = time.time()
@@ -169,8 +158,6 @@ def check(
 
 async def _counted(url: str, start: float, end: float) -> dict[int, float]:
     """Calls by the end of their five minutes."""
-    from tiercli.audit.completeness import BUCKET_S, CALLS_SERIES
-    from tiercli.clients.prometheus import PrometheusClient
 
     async with PrometheusClient(url) as client:
         found = await client.query_range(f"sum({CALLS_SERIES})", start + BUCKET_S, end, BUCKET_S)
@@ -183,11 +170,6 @@ def _converted(paths: list[Path], field_map: Path | None) -> Iterator[list[Path]
     if field_map is None:
         yield paths
         return
-    import tempfile
-
-    import msgspec
-
-    from tiercli.audit.field_map import RowError, load_field_map, mapped_rows
 
     mapping = load_field_map(field_map)
     with tempfile.TemporaryDirectory(prefix="tiercli-audit-") as folder:
@@ -214,11 +196,6 @@ def _working(said: str) -> Iterator[None]:
 
 def _moment(option: str, text: str | None, now: float, zone: str) -> float | None:
     """A time in seconds since 1970: so long before now, or a date with or without a time, in the zone."""
-    from datetime import datetime
-    from zoneinfo import ZoneInfo
-
-    from tiercli.durations import parse_duration
-    from tiercli.errors import InvalidInput
 
     if text is None:
         return None
@@ -236,9 +213,6 @@ def _moment(option: str, text: str | None, now: float, zone: str) -> float | Non
 
 
 def _zone(name: str) -> str:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    from tiercli.errors import InvalidInput
 
     try:
         return ZoneInfo(name).key
@@ -247,7 +221,6 @@ def _zone(name: str) -> str:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    from tiercli.errors import InvalidInput
 
     name, equals, value = text.partition("=")
     if not equals:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from tiercli.audit.completeness import Completeness, Kept
+from tiercli.audit.report import FIGURES, Report
 from tiercli.cli.terminal import output_console
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from tiercli.audit.completeness import Completeness, Kept
-    from tiercli.audit.report import Report
+from tiercli.durations import duration_in_words
 
 # The figures of the table, and what it calls them.
 _SHOWN = {
@@ -29,8 +35,6 @@ _SHOWN = {
 
 def print_report(answered: Report, output: str) -> None:
     """Print a report as a table, CSV or JSON."""
-    import csv
-    import sys
 
     if output == "json":
         _print_json(
@@ -47,11 +51,6 @@ def print_report(answered: Report, output: str) -> None:
         writer.writerow(answered.columns)
         writer.writerows(answered.rows)
         return
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
-
-    from tiercli.audit.report import FIGURES
 
     shown = [name for name in _SHOWN if name != "unpriced" or answered.total[name]]
     dimensions = len(answered.columns) - len(FIGURES)
@@ -74,7 +73,6 @@ def print_report(answered: Report, output: str) -> None:
 
 
 def _cells(figures: Mapping[str, Any], shown: list[str]) -> list[Text]:
-    from rich.text import Text
 
     return [Text(_cell(name, figures[name])) for name in shown]
 
@@ -94,8 +92,6 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    import json
-    import sys
 
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
@@ -144,11 +140,8 @@ def print_check(
 def _check_lines(
     verdict: Completeness | None, kept: list[Kept], oldest: float | None, compared: tuple[float, float], zone: str
 ) -> Iterator[tuple[bool | None, str]]:
-    from tiercli.durations import duration_in_words
 
     def at(moment: float) -> str:
-        from datetime import datetime
-        from zoneinfo import ZoneInfo
 
         return datetime.fromtimestamp(moment, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
+import yaml
 
-from tiercli.cli.default_command import PlanByDefault
+from tiercli.cardinality.budgets import raised_budgets
+from tiercli.cardinality.estate import Estates
+from tiercli.cardinality.plan import Plan, plan_series
+from tiercli.cardinality.savings import Savings
+from tiercli.cardinality.what_if import read_numbers, scaled
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.catalog.names import unknown_name
+from tiercli.cli.budget_reality import compare_with
+from tiercli.cli.budget_view import explained_json, explained_lines, judge, show_plan
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
+from tiercli.errors import InvalidInput, Location
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.policy_checks import needed_labels
+from tiercli.lint.rule_series import count_rule_series
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
+from tiercli.signals.contract import METRICS_BY_NAME
+from tiercli.signals.label_policy import metric_policies, tenant_map
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tiercli.cardinality.plan import Plan
-    from tiercli.catalog.loading import LoadedCatalog
-
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli budget catalogs/hybrid.yaml\n\n"
-    "  tiercli budget my.yaml --set tenants=5000 --set features=300      (what if)\n\n"
-    "  tiercli budget my.yaml --explain ai_gateway_cost_usd_total\n\n"
-    "  tiercli budget my.yaml --against main/my.yaml --format github     (in CI: no budget raised without a reason)\n\n"
-    "  tiercli budget my.yaml --prometheus http://prometheus.internal:9090\n\n"
-    "  tiercli budget my.yaml --metrics http://gateway:9100/metrics      (in CI of an exporter)\n\n"
-    "  tiercli budget my.yaml --format json | jq '.metrics[] | select(.within | not)'"
-)
-_MAP_EPILOG = "Examples:\n\n  tiercli budget tenant-map my.yaml > tenant-map.json\n\n  tiercli budget tenant-map my.yaml --format yaml"
 Catalog = Annotated[
     Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
 ]
@@ -36,19 +41,15 @@ Templates = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    budget = typer.Typer(
-        cls=PlanByDefault,
-        help="Count the series that the catalog allows, against its budgets.\n\n`budget CATALOG` means `budget plan CATALOG`.",
-        epilog=_EPILOG,
-        no_args_is_help=True,
-    )
-    budget.command(name="plan", epilog=_EPILOG)(plan_command)
-    budget.command(name="tenant-map", epilog=_MAP_EPILOG)(write_tenant_map)
-    app.add_typer(budget, name="budget")
-
-
+@examples(
+    "tiercli budget catalogs/hybrid.yaml",
+    "tiercli budget my.yaml --set tenants=5000 --set features=300      (what if)",
+    "tiercli budget my.yaml --explain ai_gateway_cost_usd_total",
+    "tiercli budget my.yaml --against main/my.yaml --format github     (in CI: no budget raised without a reason)",
+    "tiercli budget my.yaml --prometheus http://prometheus.internal:9090",
+    "tiercli budget my.yaml --metrics http://gateway:9100/metrics      (in CI of an exporter)",
+    "tiercli budget my.yaml --format json | jq '.metrics[] | select(.within | not)'",
+)
 def plan_command(
     catalog: Catalog,
     numbers: Annotated[
@@ -95,16 +96,6 @@ def plan_command(
     features and the aliases that it may call. It multiplies them by buckets and by gateway instances, and adds the
     series that the rules record.
     """
-    import dataclasses
-
-    from tiercli.cardinality.budgets import raised_budgets
-    from tiercli.cardinality.estate import Estates
-    from tiercli.cardinality.plan import plan_series
-    from tiercli.cardinality.what_if import read_numbers, scaled
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.cli.budget_view import judge, show_plan
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.lint.rule_series import count_rule_series
 
     folders = templates or ()
     scale = read_numbers(numbers or [])
@@ -115,8 +106,6 @@ def plan_command(
     estates = Estates(counted.catalog)
     plan = plan_series(counted.catalog, rules, estates)
     if prometheus is not None or metrics is not None:
-        from tiercli.cli.budget_reality import compare_with
-
         compare_with(counted, plan, prometheus, metrics, form)
         return
     if explain is not None:
@@ -126,6 +115,10 @@ def plan_command(
     judge(plan, raised)
 
 
+@examples(
+    "tiercli budget tenant-map my.yaml > tenant-map.json",
+    "tiercli budget tenant-map my.yaml --format yaml",
+)
 def write_tenant_map(
     catalog: Catalog,
     form: Annotated[Literal["json", "yaml"], typer.Option("--format", help="JSON or YAML.")] = "json",
@@ -135,14 +128,6 @@ def write_tenant_map(
     Tenants that are not listed keep their name. Let the gateway use these values when it counts. Do not relabel at the
     scrape: where two series get the same labels, Prometheus drops one.
     """
-    import json
-    import sys
-
-    import yaml
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.signals.label_policy import metric_policies, tenant_map
 
     loaded = load_catalog(catalog, further_checks(with_cases=False))
     dropped = {
@@ -160,22 +145,11 @@ def write_tenant_map(
 
 
 def _contract_labels(name: str) -> tuple[str, ...]:
-    from tiercli.signals.contract import METRICS_BY_NAME
 
     return METRICS_BY_NAME[name].labels
 
 
 def _explain(loaded: LoadedCatalog, plan: Plan, name: str, form: str, folders: Sequence[Path]) -> None:
-    import json
-    import sys
-
-    from tiercli.cardinality.savings import Savings
-    from tiercli.catalog.names import unknown_name
-    from tiercli.cli.budget_view import explained_json, explained_lines
-    from tiercli.errors import InvalidInput, Location
-    from tiercli.lint.policy_checks import needed_labels
-    from tiercli.rules.alarm_files import load_alarm_set
-    from tiercli.rules.deployment import timing_of
 
     line = next((line for line in plan.lines if line.name == name), None)
     if line is None:

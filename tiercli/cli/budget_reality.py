@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import httpx
+
+from tiercli.cardinality.exposition import Exposed, ScrapedMetrics, read_exposition, scraped_metrics
+from tiercli.cardinality.plan import Plan
+from tiercli.cardinality.reality import Compared, Reality, compare
+from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.terminal import output_console
 from tiercli.cli.wide_table import Column, print_table
-
-if TYPE_CHECKING:
-    from tiercli.cardinality.exposition import Exposed, ScrapedMetrics
-    from tiercli.cardinality.plan import Plan
-    from tiercli.cardinality.reality import Compared, Reality
-    from tiercli.catalog.loading import LoadedCatalog
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.errors import BackendUnreachable, CheckFailed, InvalidInput, Location, Problem
+from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, fetch_series
 
 _SHOWN = 20
 _METRICS_SHOWN = 6
@@ -21,13 +28,6 @@ _METRICS_SHOWN = 6
 def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metrics: str | None, form: str) -> None:
     """Compare and print. Raises CheckFailed where the catalog does not explain every series, InvalidInput where the text of a
     target is malformed."""
-    import asyncio
-
-    from tiercli.cardinality.exposition import scraped_metrics
-    from tiercli.cardinality.reality import compare
-    from tiercli.clients.prometheus import PrometheusClient
-    from tiercli.errors import CheckFailed, InvalidInput
-    from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, fetch_series
 
     if prometheus is not None and metrics is not None:
         raise InvalidInput("--prometheus and --metrics cannot be used together", hint="use one of them")
@@ -61,17 +61,10 @@ def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metr
 
 
 def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
-    import sys
-    from pathlib import Path
-
-    from tiercli.cardinality.exposition import read_exposition
-    from tiercli.errors import BackendUnreachable, InvalidInput, Location, Problem
 
     if where == "-":
         return read_exposition(sys.stdin, "standard input", scraped)
     if where.startswith(("http://", "https://")):
-        import httpx
-
         try:
             answer = httpx.get(where, timeout=30.0, trust_env=False, headers={"Accept": "text/plain"})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -88,8 +81,6 @@ def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
 
 
 def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
-    import json
-    import sys
 
     if form == "json":
         sys.stdout.write(json.dumps(_as_json(reality, exposed), indent=2, ensure_ascii=False) + "\n")

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tiercli.cardinality.budgets import TOTAL_BUDGET, Raised
+from tiercli.cardinality.estate import Estates
+from tiercli.cardinality.plan import BYTES_SOURCE, Footprint, Line, Plan, TargetSeries, footprint
+from tiercli.cardinality.savings import Contributor, Explanation, Saving, Savings
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.model import SeriesBudget
 from tiercli.cli.terminal import output_console
 from tiercli.cli.wide_table import Column, print_table
-
-if TYPE_CHECKING:
-    from tiercli.cardinality.budgets import Raised
-    from tiercli.cardinality.estate import Estates
-    from tiercli.cardinality.plan import Footprint, Line, Plan, TargetSeries
-    from tiercli.cardinality.savings import Contributor, Explanation, Saving, Savings
-    from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.catalog.model import SeriesBudget
-    from tiercli.errors import Location
-    from tiercli.lint.interface import Finding
+from tiercli.errors import CheckFailed, Location
+from tiercli.lint.formats import as_github, as_sarif
+from tiercli.lint.interface import Finding, Severity
 
 _BAR = 16
 _SHOWN = 4
@@ -80,13 +79,9 @@ def _share(counted: Line | Plan) -> str:
 
 def show_plan(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], form: str, estates: Estates) -> None:
     """Print a plan in the form of --format: text, json, github or sarif. `raised`: budgets that are higher than they were."""
-    from tiercli.cardinality.plan import footprint
-    from tiercli.cardinality.savings import Savings
 
     savings, settings = Savings(loaded.catalog, estates=estates), loaded.catalog.prometheus
     if form in ("github", "sarif"):
-        from tiercli.lint.formats import as_github, as_sarif
-
         findings = list(budget_findings(loaded, plan, raised, savings))
         text = as_github(findings) if form == "github" else as_sarif(findings, ())
         sys.stdout.write(text + "\n" if text else "")
@@ -100,7 +95,6 @@ def show_plan(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], form:
 
 def judge(plan: Plan, raised: Sequence[Raised]) -> None:
     """Raise CheckFailed where a budget is exceeded, or was raised without a new reason."""
-    from tiercli.errors import CheckFailed
 
     over = [(line.name, line.series, line.budget) for line in plan.breaches if line.budget]
     over += [("all", plan.series, plan.budget)] if plan.over else []
@@ -118,8 +112,6 @@ def judge(plan: Plan, raised: Sequence[Raised]) -> None:
 
 def budget_findings(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], savings: Savings) -> Iterator[Finding]:
     """Each budget that is exceeded or was raised, at its place in the catalog."""
-    from tiercli.cardinality.budgets import TOTAL_BUDGET
-    from tiercli.lint.interface import Finding, Severity
 
     def place(name: str) -> Location:
         keys = ("cardinality", "total") if name == TOTAL_BUDGET else ("cardinality", "metrics", name)
@@ -154,7 +146,6 @@ def budget_findings(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised],
 
 def print_plan(plan: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> None:
     """A table of metrics, most series first, with what would help most; totals; the budgets that were raised."""
-    from tiercli.cardinality.plan import BYTES_SOURCE
 
     print_table(PlanColumns(plan, savings).columns, plan.lines, lambda line: line.over, plan.over)
     console = output_console()

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from tiercli.catalog.draft import draft_text, starter_text
+from tiercli.catalog.export import build_schema, dump_catalog
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.catalog_view import catalog_view
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
+from tiercli.clients.discovery import fetch_estate
 from tiercli.errors import InvalidInput, Problem
+from tiercli.lint.catalog_checks import further_checks
 
 _CATALOG = Annotated[
     Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    group = typer.Typer(help="The catalog: what your estate is. Everything else comes from it.", no_args_is_help=True)
-    group.command(
-        epilog=_examples("init my.yaml", "init my.yaml --from-prometheus http://localhost:9090 --source native")
-    )(init)
-    group.command(epilog=_examples("validate my.yaml", "validate my.yaml --format github      (annotations in CI)"))(
-        validate
-    )
-    group.command(epilog=_examples("show my.yaml", "show my.yaml --output json | jq .aliases"))(show)
-    group.command(epilog=_examples("schema > catalog.schema.json"))(schema)
-    app.add_typer(group, name="catalog")
-
-
-def _examples(*lines: str) -> str:
-    return "Examples:\n\n" + "\n\n".join(f"  tiercli catalog {line}" for line in lines)
-
-
+@examples(
+    "tiercli catalog init my.yaml",
+    "tiercli catalog init my.yaml --from-prometheus http://localhost:9090 --source native",
+)
 def init(
     path: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")] = Path("catalog.yaml"),
     from_prometheus: Annotated[
@@ -48,17 +44,8 @@ def init(
 
     What a draft cannot know (owners, prices, budgets, zones, tiers) is filled in and marked "# guess:".
     """
-    import asyncio
 
-    from tiercli.catalog.draft import starter_text
-
-    if from_prometheus is None:
-        text = starter_text()
-    else:
-        from tiercli.catalog.draft import draft_text
-        from tiercli.clients.discovery import fetch_estate
-
-        text = draft_text(asyncio.run(fetch_estate(from_prometheus, source)))
+    text = starter_text() if from_prometheus is None else draft_text(asyncio.run(fetch_estate(from_prometheus, source)))
     if str(path) == "-":
         typer.echo(text, nl=False)
         return
@@ -75,6 +62,10 @@ def init(
     output_console().print(f"wrote {path}{note}, then: tiercli catalog validate {path}", markup=False)
 
 
+@examples(
+    "tiercli catalog validate my.yaml",
+    "tiercli catalog validate my.yaml --format github      (annotations in CI)",
+)
 def validate(
     catalog: _CATALOG,
     form: Annotated[
@@ -90,11 +81,6 @@ def validate(
 
     Everything found wrong is reported at once with file, line and column. Exit code 2 when anything is.
     """
-    import json
-    import sys
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.lint.catalog_checks import further_checks
 
     try:
         loaded = load_catalog(catalog, further_checks(templates or ()))
@@ -120,6 +106,10 @@ def validate(
         output_console().print(f"{catalog}: valid ({', '.join(counts)})", markup=False)
 
 
+@examples(
+    "tiercli catalog show my.yaml",
+    "tiercli catalog show my.yaml --output json | jq .aliases",
+)
 def show(
     catalog: _CATALOG,
     output: Annotated[
@@ -127,32 +117,24 @@ def show(
     ] = "text",
 ) -> None:
     """Show what a catalog says, defaults filled in."""
-    import json
-    import sys
-
-    from tiercli.catalog.loading import load_catalog
 
     known = load_catalog(catalog).catalog
     if output == "text":
-        from tiercli.cli.catalog_view import catalog_view
-
         output_console().print(catalog_view(known))
         return
     if output == "json":
         resolved = known.model_dump(mode="json", by_alias=True, exclude_none=True)
         sys.stdout.write(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
         return
-    from tiercli.catalog.export import dump_catalog
 
     sys.stdout.write(dump_catalog(known))
 
 
+@examples(
+    "tiercli catalog schema > catalog.schema.json",
+)
 def schema() -> None:
     """Print the JSON Schema of catalogs: completion and checks as you type, in any editor that reads one."""
-    import json
-    import sys
-
-    from tiercli.catalog.export import build_schema
 
     sys.stdout.write(json.dumps(build_schema(), indent=2) + "\n")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.dashboards.read.board import Board
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.dashboards import render_dashboards
+from tiercli.dashboards.read.board import Board, parse_board
+from tiercli.durations import parse_duration
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
 
 _SCRAPE_S = 15.0  # Grafana's own default, where no catalog says otherwise
 
@@ -18,8 +21,6 @@ def load_boards(
     catalog: Path | None, folder: Path | None, templates: list[Path] | None
 ) -> tuple[Mapping[str, Board], float]:
     """The dashboards of a catalog or of a folder by name, and the scrape interval of their Prometheus in seconds."""
-    from tiercli.dashboards.read.board import parse_board
-    from tiercli.errors import InvalidInput
 
     if catalog is not None and folder is not None:
         raise InvalidInput("a catalog and a folder of dashboards", hint="name one of the two")
@@ -27,7 +28,6 @@ def load_boards(
         return {
             path.stem: parse_board(path.read_text(encoding="utf-8"), str(path)) for path in _files(folder)
         }, _SCRAPE_S
-    from tiercli.durations import parse_duration
 
     if catalog is None:
         raise InvalidInput("no dashboards", hint="name a catalog, or a folder of dashboards with --dir")
@@ -38,11 +38,6 @@ def load_boards(
 
 def render_boards(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCatalog, Mapping[str, str]]:
     """The catalog, and the JSON of each of its dashboards by path."""
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.dashboards import render_dashboards
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.rules.alarm_files import load_alarm_set
-    from tiercli.rules.deployment import timing_of
 
     folders = templates or ()
     loaded = load_catalog(catalog, further_checks(folders))
@@ -51,7 +46,6 @@ def render_boards(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCa
 
 
 def _files(folder: Path) -> list[Path]:
-    from tiercli.errors import InvalidInput, Location, Problem
 
     inside = folder / "grafana" / "dashboards"
     found = sorted((inside if inside.is_dir() else folder).glob("*.json"))

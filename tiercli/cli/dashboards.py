@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
+from tiercli.catalog.names import unknown_name
+from tiercli.cli.dashboard_json import encode_reading
 from tiercli.cli.dashboard_sources import load_boards
-from tiercli.cli.dashboards_apply import APPLY_EPILOG, apply
+from tiercli.cli.dashboard_view import draw_board, fit_board
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.dashboards.read.board import Board
+from tiercli.dashboards.read.choices import asked_variables, parse_assignments
+from tiercli.durations import parse_duration
+from tiercli.errors import BackendError, InvalidInput, Location, Problem
+from tiercli.output.live_board import BoardRequest, fetch_board
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tiercli.dashboards.read.board import Board
-    from tiercli.output.live_board import BoardRequest
-
-_LIST_EPILOG = "Example:\n\n  tiercli dashboards list catalogs/hybrid.yaml"
-_SHOW_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli dashboards show home my.yaml --prometheus http://prometheus:9090\n\n"
-    "  tiercli dashboards show provider my.yaml --var provider=anthropic --var region=ap-south-1 --range 6h\n\n"
-    "  tiercli dashboards show home --dir monitoring --once --width 100      (in CI: one plain drawing)\n\n"
-    "  tiercli dashboards show provider --dir monitoring --output json | jq '.panels[] | select(.state == \"bad\")'"
-)
 Catalog = Annotated[
     Path | None, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
 ]
@@ -36,17 +41,9 @@ Templates = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    group = typer.Typer(
-        help="List the dashboards; read one on a terminal; save them in a Grafana.", no_args_is_help=True
-    )
-    group.command("list", epilog=_LIST_EPILOG)(list_dashboards)
-    group.command("show", epilog=_SHOW_EPILOG)(show)
-    group.command("apply", epilog=APPLY_EPILOG)(apply)
-    app.add_typer(group, name="dashboards")
-
-
+@examples(
+    "tiercli dashboards list catalogs/hybrid.yaml",
+)
 def list_dashboards(
     catalog: Catalog = None,
     folder: Folder = None,
@@ -56,12 +53,6 @@ def list_dashboards(
     ] = "text",
 ) -> None:
     """List the dashboards: name, title, uid, panels, and the variables that --var can set."""
-    import json
-
-    from rich.table import Table
-    from rich.text import Text
-
-    from tiercli.dashboards.read.choices import asked_variables
 
     boards, _ = load_boards(catalog, folder, templates)
     rows = [
@@ -88,6 +79,12 @@ def list_dashboards(
     console.print(table)
 
 
+@examples(
+    "tiercli dashboards show home my.yaml --prometheus http://prometheus:9090",
+    "tiercli dashboards show provider my.yaml --var provider=anthropic --var region=ap-south-1 --range 6h",
+    "tiercli dashboards show home --dir monitoring --once --width 100      (in CI: one plain drawing)",
+    "tiercli dashboards show provider --dir monitoring --output json | jq '.panels[] | select(.state == \"bad\")'",
+)
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A dashboard's name, or its uid.", show_default=False)],
     catalog: Catalog = None,
@@ -123,10 +120,6 @@ def show(
     On a terminal it refreshes until Ctrl-C; elsewhere it draws once. ✓ ok, ! warn, ✗ bad: by the thresholds of the panel.
     A query that Prometheus rejects is told in its panel. Exit 3 when Prometheus does not answer.
     """
-    import asyncio
-    import sys
-
-    from tiercli.output.live_board import BoardRequest
 
     boards, scrape_s = load_boards(catalog, folder, templates)
     board = _only(_named(boards, name), panel or ())
@@ -139,12 +132,6 @@ def show(
 
 
 async def _once(prometheus: str, request: BoardRequest, rows: int, width: int | None, *, as_json: bool) -> None:
-    import sys
-
-    from tiercli.cli.dashboard_json import encode_reading
-    from tiercli.cli.dashboard_view import draw_board
-    from tiercli.clients.prometheus import PrometheusClient
-    from tiercli.output.live_board import fetch_board
 
     async with PrometheusClient(prometheus, timeout_s=20.0) as client:
         reading = await fetch_board(client, request)
@@ -159,17 +146,6 @@ async def _once(prometheus: str, request: BoardRequest, rows: int, width: int | 
 
 async def _watch(prometheus: str, request: BoardRequest, every_s: float, width: int | None) -> None:
     """Draw until Ctrl-C. Once it has answered, a Prometheus that stops answering is told above what it said last."""
-    import asyncio
-    import time
-
-    from rich.console import Group
-    from rich.live import Live
-    from rich.text import Text
-
-    from tiercli.cli.dashboard_view import fit_board
-    from tiercli.clients.prometheus import PrometheusClient
-    from tiercli.errors import BackendError
-    from tiercli.output.live_board import fetch_board
 
     console = output_console()
     async with PrometheusClient(prometheus, timeout_s=20.0) as client:
@@ -188,8 +164,6 @@ async def _watch(prometheus: str, request: BoardRequest, every_s: float, width: 
 
 
 def _named(boards: Mapping[str, Board], name: str) -> Board:
-    from tiercli.catalog.names import unknown_name
-    from tiercli.errors import InvalidInput, Location
 
     for known, board in boards.items():
         if name in (known, board.uid):
@@ -200,10 +174,6 @@ def _named(boards: Mapping[str, Board], name: str) -> Board:
 
 def _only(board: Board, titles: list[str] | tuple[str, ...]) -> Board:
     """The board with only the panels of these titles, or all."""
-    from dataclasses import replace
-
-    from tiercli.catalog.names import unknown_name
-    from tiercli.errors import InvalidInput, Location
 
     known = {panel.title.casefold(): panel.title for panel in board.panels}
     unknown = [title for title in titles if title.casefold() not in known]
@@ -219,9 +189,6 @@ def _only(board: Board, titles: list[str] | tuple[str, ...]) -> Board:
 
 
 def _wanted(board: Board, texts: list[str] | tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    from tiercli.catalog.names import unknown_name
-    from tiercli.dashboards.read.choices import asked_variables, parse_assignments
-    from tiercli.errors import InvalidInput, Location, Problem
 
     at = Location("--var")
     values, wrong = parse_assignments(texts)
@@ -239,8 +206,6 @@ def _wanted(board: Board, texts: list[str] | tuple[str, ...]) -> Mapping[str, tu
 
 
 def _seconds(text: str, flag: str) -> float:
-    from tiercli.durations import parse_duration
-    from tiercli.errors import InvalidInput, Location, Problem
 
     try:
         seconds = parse_duration(text)

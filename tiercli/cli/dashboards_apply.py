@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from tiercli.cli.dashboard_sources import render_boards
+from tiercli.cli.grafana_token import read_token
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
-
-if TYPE_CHECKING:
-    from tiercli.output.grafana_apply import ApplyPlan
+from tiercli.clients.grafana import GrafanaClient
+from tiercli.conventions import folder_uid
+from tiercli.dashboards.build.provisioning import folder_title
+from tiercli.output.grafana_apply import Action, ApplyPlan, apply_plan, plan_apply, refusal
 
 APPLY_EPILOG = (
     "Examples:\n\n"
@@ -24,6 +29,11 @@ Templates = Annotated[
 ]
 
 
+@examples(
+    "tiercli dashboards apply my.yaml --grafana https://grafana.internal --dry-run",
+    "TIERCLI_GRAFANA_TOKEN=… tiercli dashboards apply my.yaml --grafana https://grafana.internal",
+    "tiercli dashboards apply my.yaml --grafana https://grafana.internal --token-file /run/secrets/grafana --ca-file ca.pem",
+)
 def apply(
     catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
     grafana: Annotated[
@@ -51,14 +61,6 @@ def apply(
     What has not changed is not saved again. A board that somebody edited there since is not overwritten, and then nothing
     is saved, without --force (exit 1). Exit 3 when Grafana does not answer or does not accept the token.
     """
-    import asyncio
-    import json
-
-    from tiercli.cli.grafana_token import read_token
-    from tiercli.clients.grafana import GrafanaClient
-    from tiercli.conventions import folder_uid
-    from tiercli.dashboards.build.provisioning import folder_title
-    from tiercli.output.grafana_apply import apply_plan, plan_apply, refusal
 
     loaded, rendered = render_boards(catalog, templates)
     boards = {Path(path).stem: json.loads(text) for path, text in rendered.items()}
@@ -87,7 +89,6 @@ def apply(
 
 
 def _print_plan(plan: ApplyPlan, url: str, dry_run: bool) -> None:
-    from tiercli.output.grafana_apply import Action
 
     console = output_console()
     signs = {Action.CREATE: "+", Action.UPDATE: "~", Action.REFUSE: "!"}

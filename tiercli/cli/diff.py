@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.errors import CheckFailed, InvalidInput
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.output.differences import Change, Deployed, compare, deployed_rules, deployed_tree
+from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, render_tree
+from tiercli.output.wrapping import unwrapped
+from tiercli.rules.deployment import Deployment
 
-if TYPE_CHECKING:
-    from tiercli.output.differences import Change, Deployed
-
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli diff catalogs/hybrid.yaml --against monitoring\n\n"
-    "  tiercli diff my.yaml --against http://prometheus.internal:9090      (the rules that it has loaded)\n\n"
-    "  tiercli diff my.yaml --against monitoring --format github"
-)
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(epilog=_EPILOG)(diff)
-
-
+@examples(
+    "tiercli diff catalogs/hybrid.yaml --against monitoring",
+    "tiercli diff my.yaml --against http://prometheus.internal:9090      (the rules that it has loaded)",
+    "tiercli diff my.yaml --against monitoring --format github",
+)
 def diff(
     catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
     against: Annotated[
@@ -43,15 +45,6 @@ def diff(
 
     Of a Prometheus only the rules can be known, and of those only tiercli's groups are compared.
     """
-    import asyncio
-    import json
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.errors import CheckFailed
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.output.differences import compare, deployed_tree
-    from tiercli.output.tree import render_tree
-    from tiercli.rules.deployment import Deployment
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
     after = deployed_tree(render_tree(loaded, Deployment.production(loaded.catalog), templates or ()))
@@ -89,10 +82,6 @@ def _line(change: Change) -> str:
 
 
 def _of_folder(folder: Path) -> Deployed:
-    from tiercli.errors import InvalidInput
-    from tiercli.output.differences import deployed_tree
-    from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
-    from tiercli.output.wrapping import unwrapped
 
     paths = [
         folder / RULES_PATH,
@@ -107,8 +96,6 @@ def _of_folder(folder: Path) -> Deployed:
 
 
 async def _of_prometheus(url: str) -> Deployed:
-    from tiercli.clients.prometheus import PrometheusClient
-    from tiercli.output.differences import deployed_rules
 
     async with PrometheusClient(url, timeout_s=30) as prometheus:
         return deployed_rules([loaded.rule for loaded in await prometheus.rules()])

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 import typer
+from rich.syntax import Syntax
+from rich.table import Table
 
-from tiercli.cli import drill_bell, drill_blind, drill_records, drill_run, drill_worker
 from tiercli.cli.drill_run import Drills
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
+from tiercli.drills.spec.files import drill_files, find_drill, load_drill
+from tiercli.durations import parse_duration
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    group = typer.Typer(
-        help="Fire drills: prove that the right alarm fires, in time, and reaches the right people.",
-        no_args_is_help=True,
-    )
-    group.command("list", epilog="Example:\n\n  tiercli drill list --output json")(list_drills)
-    group.command("show", epilog="Example:\n\n  tiercli drill show provider-outage")(show_drill)
-    drill_run.register(group)
-    drill_records.register(group)
-    drill_bell.register(group)
-    drill_worker.register(group)
-    drill_blind.register(group)
-    app.add_typer(group, name="drill")
-
-
+@examples(
+    "tiercli drill list --output json",
+)
 def list_drills(
     drills: Drills = None,
     output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
 ) -> None:
     """List the drills, what each is proof for, and how long it takes in a sandbox."""
-    import json
-
-    from rich.table import Table
-
-    from tiercli.drills.spec.files import drill_files, load_drill
-    from tiercli.durations import parse_duration
 
     rows = []
     for name, path in drill_files(drills or ()).items():
@@ -58,13 +44,13 @@ def list_drills(
     console.print(table)
 
 
+@examples(
+    "tiercli drill show provider-outage",
+)
 def show_drill(
     name: Annotated[str, typer.Argument(help="A drill's name, or its file.")], drills: Drills = None
 ) -> None:
     """Print a drill's spec."""
-    from rich.syntax import Syntax
-
-    from tiercli.drills.spec.files import find_drill, load_drill
 
     path = find_drill(name, drills or ())
     load_drill(path)

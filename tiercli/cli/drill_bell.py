@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.catalog.names import unknown_name
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console, output_console
+from tiercli.clients.alertmanager import AlertmanagerClient
+from tiercli.clients.environment_access import access_to
+from tiercli.drills.bell import Bell, Peal, bells_of, ring
+from tiercli.errors import CheckFailed, InvalidInput, Location
+from tiercli.lint.catalog_checks import further_checks
 
-if TYPE_CHECKING:
-    from tiercli.drills.bell import Bell, Peal
 
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli drill bell --env staging --catalog my.yaml\n\n"
-    "  tiercli drill bell --env production --catalog my.yaml --severity page --owner platform\n\n"
-    "  tiercli drill bell --env production --catalog my.yaml --dry-run      (what would ring, and where)"
+@examples(
+    "tiercli drill bell --env staging --catalog my.yaml",
+    "tiercli drill bell --env production --catalog my.yaml --severity page --owner platform",
+    "tiercli drill bell --env production --catalog my.yaml --dry-run      (what would ring, and where)",
 )
-
-
-def register(group: typer.Typer) -> None:
-    """Add this module's command."""
-    group.command("bell", epilog=_EPILOG)(bell)
-
-
 def bell(
     env: Annotated[
         str,
@@ -51,14 +52,6 @@ def bell(
 
     Every pager that the catalog names rings once. Exit 1 where a bell did not arrive.
     """
-    import asyncio
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.clients.alertmanager import AlertmanagerClient
-    from tiercli.clients.environment_access import access_to
-    from tiercli.drills.bell import bells_of, ring
-    from tiercli.errors import CheckFailed
-    from tiercli.lint.catalog_checks import further_checks
 
     loaded = load_catalog(catalog, further_checks(with_cases=False))
     access = access_to(loaded, env, "alertmanager", "the bell rings in an Alertmanager")
@@ -85,8 +78,6 @@ def bell(
 
 
 def _chosen(bells: list[Bell], severities: list[str], owners: list[str]) -> list[Bell]:
-    from tiercli.catalog.names import unknown_name
-    from tiercli.errors import InvalidInput, Location
 
     problems = []
     for kind, asked, known in (
@@ -102,8 +93,6 @@ def _chosen(bells: list[Bell], severities: list[str], owners: list[str]) -> list
 
 
 def _print_bells(bells: list[Bell], output: str) -> None:
-    import dataclasses
-    import json
 
     if output == "json":
         typer.echo(json.dumps([dataclasses.asdict(one) for one in bells], indent=2))
@@ -114,8 +103,6 @@ def _print_bells(bells: list[Bell], output: str) -> None:
 
 
 def _print(peal: Peal, output: str) -> None:
-    import dataclasses
-    import json
 
     if output == "json":
         typer.echo(json.dumps({"passed": peal.passed, **dataclasses.asdict(peal)}, indent=2))

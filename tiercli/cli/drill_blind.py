@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.catalog.model import Catalog
+from tiercli.cli.drill_outcome import default_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console, output_console
+from tiercli.dashboards import render_dashboards
+from tiercli.dashboards.build.provisioning import render_provisioning
+from tiercli.drills.blind.answer import culprits_of, parse_answer
+from tiercli.drills.blind.ground import survey
+from tiercli.drills.blind.person import Given, LineReader, Person
+from tiercli.drills.blind.record import Played, encode_played, in_words, verdict_of, write_record
+from tiercli.drills.blind.rounds import TARGET_S, Answerer, Course, Panels, Round, play
+from tiercli.drills.blind.scenario import draw
+from tiercli.drills.blind.score import score_of, scores_by_kind
+from tiercli.drills.blind.stage import InterruptedDrill, Stage
+from tiercli.drills.record.run_folder import REPORT
+from tiercli.drills.run.opening import verification_facts
+from tiercli.drills.sites.estate import build_estate
+from tiercli.drills.sites.sandbox import SANDBOX_LIMITS, sandbox_facts
+from tiercli.errors import ExitCode, InvalidInput, Location, Problem, TiercliError
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.output.writing import write_tree
+from tiercli.sandbox.stack.binaries import find_stack
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from tiercli.catalog.model import Catalog
-    from tiercli.drills.blind.record import Played
-    from tiercli.drills.blind.rounds import Answerer, Course, Round
-    from tiercli.drills.blind.stage import Stage
-    from tiercli.errors import TiercliError
-
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli drill blind                                   (you answer; your Grafana, or tiercli dashboards show)\n\n"
-    "  tiercli drill blind --auto                            (tiercli answers, from the dashboards' panels alone)\n\n"
-    "  tiercli drill blind --auto --count 60 --at-least 57   (how often are the dashboards enough?)\n\n"
-    "  echo 'errors anthropic/ap-south-1' | tiercli drill blind --seed 7\n\n"
-    "An answer is KIND CULPRIT. The kinds: unreachable, cut-off, errors, throttled, unclassified, bad-answers, slow, "
-    "slow-streams, wrong-region, refusals, answer-length, eval-score, overloaded, quota, spend, prices, gateway-down, "
-    "replica-missing, audit, unscraped. A culprit is a provider with its region, a server, an alias, a tenant, a region, the "
-    "gateway, the audit log, or metrics that are not scraped; ? says what each kind means and lists the culprits.\n\n"
-    "Exit code: 0 right and in time, 1 wrong or late, 3 the environment failed, 4 a fault may still be on, 130 Ctrl-C. With "
-    "--count 0, or 1 where fewer than --at-least were right."
+@examples(
+    "tiercli drill blind                                   (you answer; your Grafana, or tiercli dashboards show)",
+    "tiercli drill blind --auto                            (tiercli answers, from the dashboards' panels alone)",
+    "tiercli drill blind --auto --count 60 --at-least 57   (how often are the dashboards enough?)",
+    "echo 'errors anthropic/ap-south-1' | tiercli drill blind --seed 7",
+    note="An answer is KIND CULPRIT. The kinds: unreachable, cut-off, errors, throttled, unclassified, bad-answers, slow, slow-streams, wrong-region, refusals, answer-length, eval-score, overloaded, quota, spend, prices, gateway-down, replica-missing, audit, unscraped. A culprit is a provider with its region, a server, an alias, a tenant, a region, the gateway, the audit log, or metrics that are not scraped; ? says what each kind means and lists the culprits.\nExit code: 0 right and in time, 1 wrong or late, 3 the environment failed, 4 a fault may still be on, 130 Ctrl-C. With --count 0, or 1 where fewer than --at-least were right.",
 )
-
-
-def register(group: typer.Typer) -> None:
-    """Add this module's command."""
-    group.command("blind", epilog=_EPILOG)(blind)
-
-
 def blind(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Draw the faults with this. Without it, nobody knows.", min=0)
@@ -74,20 +82,6 @@ def blind(
     Everything runs in a sandbox under ordinary load, on loopback, and ends with the command. The answer, the time, the truth
     and what the panels showed go to a report.
     """
-    import asyncio
-    import secrets
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.cli.drill_run import default_catalog
-    from tiercli.drills.blind.ground import survey
-    from tiercli.drills.blind.record import encode_played, write_record
-    from tiercli.drills.blind.rounds import Course
-    from tiercli.drills.blind.scenario import draw
-    from tiercli.drills.record.run_folder import REPORT
-    from tiercli.drills.sites.estate import build_estate
-    from tiercli.errors import ExitCode, InvalidInput, Location, Problem
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.sandbox.stack.binaries import find_stack
 
     if at_least is not None and at_least > count:
         problem = Problem(Location("--at-least"), f"{at_least} of {count} cannot be right", f"at most {count}")
@@ -117,12 +111,6 @@ def blind(
 
 def _answerer(catalog: Catalog, auto: bool, answer: str | None) -> Answerer:
     """Who answers. Raises InvalidInput for an answer that is none."""
-    import sys
-
-    from tiercli.drills.blind.answer import culprits_of, parse_answer
-    from tiercli.drills.blind.person import Given, LineReader, Person
-    from tiercli.drills.blind.rounds import Panels
-    from tiercli.errors import InvalidInput
 
     if auto and answer is not None:
         raise InvalidInput("--auto answers by itself", hint="leave out --answer, or --auto")
@@ -138,12 +126,6 @@ async def _play(
     course: Course, answerer: Answerer, auto: bool, out: Path | None
 ) -> tuple[Played, TiercliError | typer.Exit | None]:
     """What was played, and what stopped it before its end, if anything did. `out`: where dashboards are written."""
-    from tiercli.drills.blind.record import Played
-    from tiercli.drills.blind.rounds import play
-    from tiercli.drills.blind.stage import InterruptedDrill
-    from tiercli.drills.run.opening import verification_facts
-    from tiercli.drills.sites.sandbox import SANDBOX_LIMITS, sandbox_facts
-    from tiercli.errors import ExitCode, TiercliError
 
     rounds: list[Round] = []
     stopped: TiercliError | typer.Exit | None = None
@@ -168,11 +150,6 @@ def _say(text: str) -> None:
 
 def _ready(stage: Stage, out: Path | None) -> None:
     """Write the dashboards, and say how to look at them."""
-    import shlex
-
-    from tiercli.dashboards import render_dashboards
-    from tiercli.dashboards.build.provisioning import render_provisioning
-    from tiercli.output.writing import write_tree
 
     if out is None:
         return
@@ -185,8 +162,6 @@ def _ready(stage: Stage, out: Path | None) -> None:
 
 
 def _say_round(one: Round, rounds: Sequence[Round], count: int) -> None:
-    from tiercli.drills.blind.record import verdict_of
-    from tiercli.drills.blind.score import score_of
 
     said = f"{verdict_of(one)} after {one.seconds:.1f} s: {one.answer or 'no answer'}"
     truth = "" if one.right else f", and it was {one.scenario.truth}"
@@ -194,8 +169,6 @@ def _say_round(one: Round, rounds: Sequence[Round], count: int) -> None:
 
 
 def _print(played: Played) -> None:
-    from tiercli.drills.blind.record import in_words, verdict_of
-    from tiercli.drills.blind.rounds import TARGET_S
 
     console = output_console()
     if len(played.rounds) > 1:
@@ -213,11 +186,6 @@ def _print(played: Played) -> None:
 
 
 def _print_scores(played: Played) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from tiercli.drills.blind.record import in_words, verdict_of
-    from tiercli.drills.blind.score import scores_by_kind
 
     console = output_console()
     table = Table("kind", "right", box=None, header_style="bold", padding=(0, 2, 0, 0))

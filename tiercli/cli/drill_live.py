@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-from tiercli.cli.drill_run import default_catalog, exit_code_of, print_run, print_summary, worse
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.cli.drill_outcome import default_catalog, exit_code_of, print_run, print_summary, worse
+from tiercli.cli.drill_view import PlainView, TerminalView
 from tiercli.cli.terminal import error_console, output_console
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tiercli.catalog.loading import LoadedCatalog
-    from tiercli.drills.load.locust import Workers
-    from tiercli.drills.run.request import DrillRun
-    from tiercli.drills.sites.live_plan import LivePlan
-    from tiercli.faults.environment.live import LiveInjectors
+from tiercli.clients.environment_access import find_environment
+from tiercli.drills.load.locust import Workers
+from tiercli.drills.record.run_folder import make_runs_folder
+from tiercli.drills.run.one import run_drill
+from tiercli.drills.run.request import DrillRun, RunRequest
+from tiercli.drills.sites.live import LiveSite
+from tiercli.drills.sites.live_checks import check_live, versions
+from tiercli.drills.sites.live_plan import LivePlan, plan_live
+from tiercli.drills.spec.check import check_spec
+from tiercli.drills.spec.files import find_drill, load_drill
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.faults.environment.live import LiveInjectors
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.deployment import timing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +55,6 @@ def run_live(
 ) -> int:
     """Run drills one after another in an environment; the exit code. Raises InvalidInput for whatever is wrong, before anything is
     touched, and BackendError where a server does not answer."""
-    import asyncio
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.lint.catalog_checks import further_checks
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
     _check_production(loaded, options)
@@ -56,8 +63,6 @@ def run_live(
 
 
 def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
-    from tiercli.clients.environment_access import find_environment
-    from tiercli.errors import InvalidInput, Location, Problem
 
     production = find_environment(loaded, options.env).production
     if production and options.production != options.env and not options.dry_run:
@@ -72,12 +77,6 @@ def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
 def _plan(
     loaded: LoadedCatalog, name: str, drills: Sequence[Path], templates: Sequence[Path], options: LiveOptions
 ) -> LivePlan:
-    from tiercli.drills.sites.live_plan import plan_live
-    from tiercli.drills.spec.check import check_spec
-    from tiercli.drills.spec.files import find_drill, load_drill
-    from tiercli.errors import InvalidInput
-    from tiercli.rules.alarm_files import load_alarms
-    from tiercli.rules.deployment import timing_of
 
     spec, document = load_drill(find_drill(name, drills))
     alarms = load_alarms(loaded, timing_of(loaded.catalog, 1), templates)
@@ -89,7 +88,6 @@ def _plan(
 
 def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:
     """What brings faults about; what is on is said in a file of `runs`."""
-    from tiercli.faults.environment.live import LiveInjectors
 
     loaded = plan.estate.loaded
     return LiveInjectors(
@@ -103,8 +101,6 @@ def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:
 
 
 async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options: LiveOptions) -> int:
-    from tiercli.drills.record.run_folder import make_runs_folder
-    from tiercli.drills.sites.live_checks import check_live
 
     errors = error_console()
     for plan in plans:  # all of them, before the first begins
@@ -130,11 +126,6 @@ async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options:
 
 
 async def _one(plan: LivePlan, runs: Path, workers: Workers) -> DrillRun:
-    from tiercli.cli.drill_view import PlainView, TerminalView
-    from tiercli.drills.run.one import run_drill
-    from tiercli.drills.run.request import RunRequest
-    from tiercli.drills.sites.live import LiveSite
-    from tiercli.drills.sites.live_checks import versions
 
     errors = error_console()
     order = RunRequest(plan.spec, plan.estate, None, runs, workers=workers)
@@ -167,7 +158,6 @@ def _target(labels: Any) -> str:
 
 
 def _print_plans(plans: Sequence[LivePlan], output: str) -> None:
-    import json
 
     if output == "json":
         typer.echo(json.dumps([_json(plan) for plan in plans], indent=2))

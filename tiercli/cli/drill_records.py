@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.drill_outcome import default_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tiercli.drills.report.comparison import Change
-    from tiercli.drills.report.coverage import Covered
+from tiercli.drills.record.history import Record, last_of_each, read_records
+from tiercli.drills.record.run_folder import REPORT, TIMELINE, write_files
+from tiercli.drills.report.comparison import Change, compare_records
+from tiercli.drills.report.coverage import Covered, alarm_coverage
+from tiercli.drills.report.markdown import changes_markdown, results_markdown
+from tiercli.drills.report.summary import SUMMARY, estate_time, render_summary
+from tiercli.drills.run.files import draw_again
+from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.errors import CheckFailed, ExitCode, InvalidInput, Location, Problem
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.deployment import timing_of
 
 _STYLE = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 Runs = Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")]
-_COVERAGE_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli drill coverage\n\n"
-    "  tiercli drill coverage --runs quarter-4 --check          (in CI: exit 1 unless every alarm is proven)\n\n"
-    "  tiercli drill coverage --output json | jq '.alarms[] | select(.proven | not)'"
+
+
+@examples(
+    "tiercli drill report runs/20260101-120000-provider-outage",
 )
-
-
-def register(group: typer.Typer) -> None:
-    """Add this module's commands."""
-    group.command("report", epilog="Example:\n\n  tiercli drill report runs/20260101-120000-provider-outage")(report)
-    group.command("coverage", epilog=_COVERAGE_EPILOG)(coverage)
-    group.command("compare", epilog="Example:\n\n  tiercli drill compare quarter-3 quarter-4 --output github")(compare)
-
-
 def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
     form: Annotated[
@@ -40,12 +46,6 @@ def report(
 ) -> None:
     """Judge finished runs again from their timelines, and draw their reports again. Of several, those that cannot be read are named
     when the others are done: exit 2."""
-    from tiercli.drills.record.history import Record
-    from tiercli.drills.record.run_folder import REPORT, TIMELINE, write_files
-    from tiercli.drills.report.markdown import results_markdown
-    from tiercli.drills.report.summary import SUMMARY, render_summary
-    from tiercli.drills.run.files import draw_again
-    from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 
     folders = [folder] if (folder / TIMELINE).is_file() else sorted(one.parent for one in folder.glob(f"*/{TIMELINE}"))
     if not folders:
@@ -77,6 +77,11 @@ def report(
     raise typer.Exit(next((code for code in worst if code in codes), ExitCode.OK))
 
 
+@examples(
+    "tiercli drill coverage",
+    "tiercli drill coverage --runs quarter-4 --check          (in CI: exit 1 unless every alarm is proven)",
+    "tiercli drill coverage --output json | jq '.alarms[] | select(.proven | not)'",
+)
 def coverage(
     runs: Runs = Path("runs"),
     catalog: Annotated[
@@ -98,18 +103,6 @@ def coverage(
 
     Proven is an alarm that unit tests hold, and that a drill saw fire, arrive and resolve when it last ran.
     """
-    import json
-    import sys
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.cli.drill_run import default_catalog
-    from tiercli.drills.record.history import last_of_each, read_records
-    from tiercli.drills.report.coverage import alarm_coverage
-    from tiercli.drills.spec.files import drill_files, load_drill
-    from tiercli.errors import CheckFailed
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.rules.alarm_files import load_alarms
-    from tiercli.rules.deployment import timing_of
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
     specs = [load_drill(path)[0] for path in drill_files(drills or ()).values()]
@@ -129,6 +122,9 @@ def coverage(
         )
 
 
+@examples(
+    "tiercli drill compare quarter-3 quarter-4 --output github",
+)
 def compare(
     before: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
     after: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
@@ -138,14 +134,6 @@ def compare(
 ) -> None:
     """Compare two records, quarter against quarter: of each drill the last run on either side. Exit 1 where an alarm that was
     proven is not any more. Times to detect are estate time."""
-    import dataclasses
-    import json
-    import sys
-
-    from tiercli.drills.record.history import last_of_each, read_records
-    from tiercli.drills.report.comparison import compare_records
-    from tiercli.drills.report.markdown import changes_markdown
-    from tiercli.errors import CheckFailed
 
     changes = list(compare_records(last_of_each(read_records(before)), last_of_each(read_records(after))))
     if output == "json":
@@ -161,10 +149,6 @@ def compare(
 
 
 def _print_coverage(covered: Sequence[Covered]) -> None:
-    from datetime import datetime
-
-    from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("alarm", "severity", "unit tests", "drill", "last result", "when", "time to detect", "its floor"):
@@ -191,8 +175,6 @@ def _print_coverage(covered: Sequence[Covered]) -> None:
 
 
 def _print_changes(changes: Sequence[Change]) -> None:
-    from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("drill", "alarm", "before", "after", "time to detect", "slower by"):
@@ -210,12 +192,10 @@ def _print_changes(changes: Sequence[Change]) -> None:
 
 def _estate(seconds: float | None, factor: float | None = 1.0) -> str:
     """Real seconds as estate time."""
-    from tiercli.drills.report.summary import estate_time
 
     return estate_time(None if seconds is None or factor is None else seconds * factor)
 
 
 def _covered_json(one: Covered) -> dict[str, Any]:
-    import dataclasses
 
     return {**dataclasses.asdict(one), "proven": one.proven}

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from tiercli.cli.terminal import error_console, output_console
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tiercli.drills.load.locust import Workers
-    from tiercli.drills.run.request import DrillRun, RunRequest
-    from tiercli.drills.sites.estate import Estate
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.drill_live import LiveOptions, run_live
+from tiercli.cli.drill_outcome import default_catalog, exit_code_of, print_run, print_summary, worse
+from tiercli.cli.drill_view import PlainView, TerminalView
+from tiercli.cli.lazy_group import examples
+from tiercli.cli.terminal import error_console
+from tiercli.drills.load.locust import Workers
+from tiercli.drills.run.request import RunRequest
+from tiercli.drills.run.several import run_drills, shared_groups
+from tiercli.drills.sites.estate import Estate, build_estate
+from tiercli.drills.spec.check import check_spec
+from tiercli.drills.spec.files import drill_files, find_drill, load_drill
+from tiercli.errors import ExitCode, InvalidInput, Location, Problem
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.sandbox.stack.binaries import find_stack
 
 _LIVE = "In an environment"
-DEFAULT_CATALOG = "hybrid.yaml"
 
 Catalog = Annotated[
     Path | None,
@@ -29,24 +39,15 @@ Templates = Annotated[
 ]
 
 
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli drill run provider-outage\n\n"
-    "  tiercli drill run --all --runs quarter-4\n\n"
-    "  tiercli drill run my-drill --drills ./drills --catalog my.yaml --output json > result.json\n\n"
-    "  tiercli drill run provider-outage --env staging --catalog my.yaml --dry-run      (what it would do, and cost)\n\n"
-    "  tiercli drill run provider-outage --env live --production live --catalog my.yaml --spend-cap 5\n\n"
-    "  tiercli drill run provider-outage --env staging --catalog my.yaml --await-workers 2 --bind 10.0.0.5:5557\n\n"
-    "Exit code: 0 passed, 1 failed, 2 it cannot be run so, 3 the environment failed and nothing was proven, 4 a fault may still be "
-    "on, 130 Ctrl-C."
+@examples(
+    "tiercli drill run provider-outage",
+    "tiercli drill run --all --runs quarter-4",
+    "tiercli drill run my-drill --drills ./drills --catalog my.yaml --output json > result.json",
+    "tiercli drill run provider-outage --env staging --catalog my.yaml --dry-run      (what it would do, and cost)",
+    "tiercli drill run provider-outage --env live --production live --catalog my.yaml --spend-cap 5",
+    "tiercli drill run provider-outage --env staging --catalog my.yaml --await-workers 2 --bind 10.0.0.5:5557",
+    note="Exit code: 0 passed, 1 failed, 2 it cannot be run so, 3 the environment failed and nothing was proven, 4 a fault may still be on, 130 Ctrl-C.",
 )
-
-
-def register(group: typer.Typer) -> None:
-    """Add this module's command."""
-    group.command("run", epilog=_EPILOG)(run)
-
-
 def run(
     names: Annotated[
         list[str] | None,
@@ -126,12 +127,6 @@ def run(
     With --env they run where the estate really is: in real time, against its gateway, Prometheus and Alertmanager, one at a time,
     within a spend cap. Faults end by themselves seconds after the drill, however it ends.
     """
-    import asyncio
-    import dataclasses
-    import os
-
-    from tiercli.drills.spec.files import drill_files
-    from tiercli.errors import InvalidInput
 
     if every == bool(names):
         said = "--all is every drill there is" if every else "no drill is named"
@@ -142,7 +137,6 @@ def run(
         if factor is not None or isolated or parallel is not None:
             said = "--factor, --isolated and --parallel are for sandboxes"
             raise InvalidInput(said, hint="an environment says its own factor; its drills run one after another")
-        from tiercli.cli.drill_live import LiveOptions, run_live
 
         options = LiveOptions(env, production, dry_run, spend_cap, rate, output)
         raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))
@@ -157,8 +151,6 @@ def run(
 
 def _workers(here: int, elsewhere: int, bind: str) -> Workers:
     """Who shares the load. Raises InvalidInput for what is no HOST:PORT."""
-    from tiercli.drills.load.locust import Workers
-    from tiercli.errors import InvalidInput, Location, Problem
 
     host, _, port = bind.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
@@ -176,14 +168,6 @@ def _orders(
     factor: float | None,
 ) -> list[RunRequest]:
     """What is to be run, checked. Raises InvalidInput with every problem of every drill."""
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.drills.run.request import RunRequest
-    from tiercli.drills.sites.estate import build_estate
-    from tiercli.drills.spec.check import check_spec
-    from tiercli.drills.spec.files import find_drill, load_drill
-    from tiercli.errors import InvalidInput
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.sandbox.stack.binaries import find_stack
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
     estates: dict[tuple[object, ...], Estate] = {}
@@ -203,9 +187,6 @@ def _orders(
 
 async def _run_all(orders: Sequence[RunRequest], *, share: bool, parallel: int, output: str) -> int:
     """Run them, print what came of each as it ends, and give the exit code."""
-    from tiercli.cli.drill_view import PlainView, TerminalView
-    from tiercli.drills.run.several import run_drills, shared_groups
-    from tiercli.errors import ExitCode
 
     errors = error_console()
     several = parallel > 1 and len(shared_groups(orders) if share else orders) > 1
@@ -223,54 +204,3 @@ async def _run_all(orders: Sequence[RunRequest], *, share: bool, parallel: int, 
         ended.append(done)
     print_summary(ended, len(orders))
     return worst
-
-
-def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
-    """How many of several passed, and where their summary is."""
-    from tiercli.drills.record.result import Outcome
-    from tiercli.drills.run.files import write_summary
-
-    summary = write_summary(ended)
-    if summary is not None:
-        passed = sum(done.result.outcome is Outcome.PASSED for done in ended)
-        error_console().print(f"{passed} of {asked} drills passed: {summary}", markup=False)
-
-
-def print_run(done: DrillRun, output: str) -> None:
-    """What came of a run."""
-    from tiercli.cli.drill_view import summary_lines
-    from tiercli.drills.record.history import encode_result
-    from tiercli.drills.record.run_folder import REPORT
-
-    if output == "json":
-        typer.echo(encode_result(done.result), nl=False)
-        return
-    out = output_console()
-    out.print()
-    for line in summary_lines(done.result):
-        out.print(line)
-    out.print(f"report: {done.folder / REPORT}", markup=False)
-
-
-def exit_code_of(done: DrillRun) -> int:
-    """The exit code of a run; an error that the run met is told on the way."""
-    from tiercli.cli.terminal import print_error
-    from tiercli.errors import ExitCode
-
-    if done.error is not None:
-        print_error(done.error)
-        return done.error.exit_code
-    return ExitCode.INTERRUPTED if done.result.interrupted else done.result.outcome.exit_code
-
-
-def worse(one: int, other: int) -> int:
-    """The exit code that matters more: a fault that is still on, Ctrl-C, failed, nothing proven, all good."""
-    order = [4, 130, 70, 1, 3, 0]
-    return min(one, other, key=order.index)
-
-
-def default_catalog() -> Path:
-    """The catalog that comes with tiercli."""
-    from tiercli.resources import resource_folder
-
-    return resource_folder("catalogs") / DEFAULT_CATALOG

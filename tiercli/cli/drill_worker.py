@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli drill worker --master 10.0.0.5\n\n"
-    "  tiercli drill worker --master 10.0.0.5 --port 5557 --catalog my.yaml --env staging      (with that gateway's keys)"
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.lazy_group import examples
+from tiercli.clients.environment_access import access_to
+from tiercli.drills.load.locust import AUTHORITIES, KEYS, worker_command
+from tiercli.drills.sites.live_plan import gateway_way
+from tiercli.errors import InvalidInput
+from tiercli.lint.catalog_checks import further_checks
+
+
+@examples(
+    "tiercli drill worker --master 10.0.0.5",
+    "tiercli drill worker --master 10.0.0.5 --port 5557 --catalog my.yaml --env staging      (with that gateway's keys)",
 )
-
-
-def register(group: typer.Typer) -> None:
-    """Add this module's command."""
-    group.command("worker", epilog=_EPILOG)(worker)
-
-
 def worker(
     master: Annotated[
         str, typer.Option("--master", help="The machine that runs the drill.", metavar="HOST", show_default=False)
@@ -39,19 +42,9 @@ def worker(
     It waits for its master, is told what to send, and ends with it. Keys are never sent over: with --env they are read here, from
     where the catalog says. The connection is neither encrypted nor authenticated; keep it in a network of your own.
     """
-    import json
-    import os
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.drills.load.locust import AUTHORITIES, KEYS, worker_command
-    from tiercli.errors import InvalidInput
-    from tiercli.lint.catalog_checks import further_checks
 
     variables = dict(os.environ)
     if env is not None:
-        from tiercli.clients.environment_access import access_to
-        from tiercli.drills.sites.live_plan import gateway_way
-
         if catalog is None:
             raise InvalidInput("--env is of a catalog", hint="--catalog FILE")
         loaded = load_catalog(catalog, further_checks(with_cases=False))

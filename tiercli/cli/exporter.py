@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from threading import Event
+from typing import Annotated
 
+import msgspec
 import typer
+from prometheus_client import CollectorRegistry, generate_latest
 
+from tiercli.audit.field_map import FieldMap, RowError, load_field_map, make_record, mapped_rows
+from tiercli.audit.record import AuditRecord, record_decoder
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.exporters.audit_exporter import AuditExporter
+from tiercli.exporters.gpu_exporter import GpuExporter, GpuSource
+from tiercli.exporters.nvml_source import NvmlSource
+from tiercli.exporters.replayed_gpus import ReplayedGpus
+from tiercli.exporters.serving import read_address, serve_metrics
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from threading import Event
-
-    from tiercli.audit.field_map import FieldMap
-    from tiercli.audit.record import AuditRecord
-    from tiercli.exporters.audit_exporter import AuditExporter
-
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli exporter audit --follow /var/log/gateway/audit.jsonl --catalog my.yaml --state /var/lib/tiercli/audit.json\n\n"
-    "  tiercli exporter audit usage.csv --map openai-usage.yaml --catalog my.yaml > /var/lib/node_exporter/usage.prom"
-)
-_GPU_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli exporter gpu --listen 0.0.0.0:9400\n\n"
-    "  tiercli exporter gpu --once > /var/lib/node_exporter/gpu.prom\n\n"
-    "  tiercli exporter gpu --simulate readings.jsonl          (no GPU: replays what a file says)"
-)
 _POLL_S = 0.25
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    exporter = typer.Typer(help="Turn other things into metrics: an audit log, GPUs.", no_args_is_help=True)
-    exporter.command(epilog=_EPILOG)(audit)
-    exporter.command(epilog=_GPU_EPILOG)(gpu)
-    app.add_typer(exporter, name="exporter")
-
-
+@examples(
+    "tiercli exporter audit --follow /var/log/gateway/audit.jsonl --catalog my.yaml --state /var/lib/tiercli/audit.json",
+    "tiercli exporter audit usage.csv --map openai-usage.yaml --catalog my.yaml > /var/lib/node_exporter/usage.prom",
+)
 def audit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The audit log, JSON Lines.", show_default=False)],
     catalog: Annotated[
@@ -77,18 +72,6 @@ def audit(
     no record are counted (tiercli_audit_malformed_lines_total) and passed over. A name that the catalog does not have becomes
     an empty label.
     """
-    import signal
-    import sys
-    import threading
-
-    from prometheus_client import CollectorRegistry, generate_latest
-
-    from tiercli.audit.field_map import load_field_map
-    from tiercli.audit.record import record_decoder
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.errors import InvalidInput, Location, Problem
-    from tiercli.exporters.audit_exporter import AuditExporter
-    from tiercli.exporters.serving import read_address
 
     loaded = load_catalog(catalog)
     mapping = load_field_map(field_map) if field_map is not None else None
@@ -121,7 +104,6 @@ def audit(
 
 
 def _count_whole(exporter: AuditExporter, file: Path, mapping: FieldMap | None) -> None:
-    from tiercli.audit.field_map import mapped_rows
 
     if mapping is None:
         exporter.count_new()
@@ -131,9 +113,6 @@ def _count_whole(exporter: AuditExporter, file: Path, mapping: FieldMap | None) 
 
 
 def _mapped(mapping: FieldMap) -> Callable[[bytes], AuditRecord]:
-    import msgspec
-
-    from tiercli.audit.field_map import RowError, make_record
 
     def decode(line: bytes) -> AuditRecord:
         row = msgspec.json.decode(line)
@@ -145,9 +124,6 @@ def _mapped(mapping: FieldMap) -> Callable[[bytes], AuditRecord]:
 
 
 def _follow(exporter: AuditExporter, file: Path, address: tuple[str, int], over: Event) -> None:
-    import time
-
-    from tiercli.exporters.serving import serve_metrics
 
     console = error_console()
     told = 0
@@ -180,6 +156,11 @@ def _tell_malformed(exporter: AuditExporter) -> int:
     return exporter.malformed
 
 
+@examples(
+    "tiercli exporter gpu --listen 0.0.0.0:9400",
+    "tiercli exporter gpu --once > /var/lib/node_exporter/gpu.prom",
+    "tiercli exporter gpu --simulate readings.jsonl          (no GPU: replays what a file says)",
+)
 def gpu(
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any.")
@@ -197,27 +178,14 @@ def gpu(
     A reading that a GPU does not have is left out; one that goes wrong is counted (tiercli_gpu_read_errors_total), and the others
     are told. The series of a GPU that is lost end (tiercli_gpu_lost_total). Exit 3 without a driver.
     """
-    import signal
-    import sys
-    import threading
-
-    from prometheus_client import CollectorRegistry, generate_latest
-
-    from tiercli.errors import InvalidInput
-    from tiercli.exporters.gpu_exporter import GpuExporter, GpuSource
-    from tiercli.exporters.serving import read_address, serve_metrics
 
     address = read_address(listen)
     source: GpuSource
     if simulate is not None:
-        from tiercli.exporters.replayed_gpus import ReplayedGpus
-
         if processes:
             raise InvalidInput("--processes are not simulated", hint="leave it out, or --simulate")
         source = ReplayedGpus(simulate)
     else:
-        from tiercli.exporters.nvml_source import NvmlSource
-
         source = NvmlSource(processes=processes)
     exporter = GpuExporter(source)
     try:

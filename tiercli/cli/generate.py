@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console, output_console
+from tiercli.errors import CheckFailed
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.output.tree import render_tree
+from tiercli.output.wrapping import read_options, wrap_tree
+from tiercli.output.writing import diff_lines, plan_changes, write_tree
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import Deployment
 
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli generate catalogs/hybrid.yaml --out monitoring\n\n"
-    "  tiercli generate catalogs/hybrid.yaml --out monitoring --check      (in CI: exit 1 with a diff when out of date)\n\n"
-    "  tiercli generate my.yaml --out monitoring --templates our-alarms    (your own alarm files)\n\n"
-    "  tiercli generate my.yaml --out k8s --wrap kubernetes --namespace monitoring --label release=prometheus"
+
+@examples(
+    "tiercli generate catalogs/hybrid.yaml --out monitoring",
+    "tiercli generate catalogs/hybrid.yaml --out monitoring --check      (in CI: exit 1 with a diff when out of date)",
+    "tiercli generate my.yaml --out monitoring --templates our-alarms    (your own alarm files)",
+    "tiercli generate my.yaml --out k8s --wrap kubernetes --namespace monitoring --label release=prometheus",
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(epilog=_EPILOG)(generate)
-
-
 def generate(
     catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)],
@@ -63,16 +66,6 @@ def generate(
     The folder is written whole or not at all. Files that an earlier run wrote and this one does not are removed; a file
     that somebody edited is not overwritten without --force (exit 1); other files in the folder are not touched.
     """
-    import json
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.errors import CheckFailed
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.output.tree import render_tree
-    from tiercli.output.wrapping import read_options, wrap_tree
-    from tiercli.output.writing import diff_lines, plan_changes, write_tree
-    from tiercli.rules.alarm_files import load_alarm_set
-    from tiercli.rules.deployment import Deployment
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
     deployment = Deployment.production(loaded.catalog)

@@ -7,23 +7,28 @@ from typing import Annotated, Literal
 
 import typer
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.catalog.names import unknown_name
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
+from tiercli.errors import CheckFailed, InvalidInput, Location
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.checks import CHECKS
+from tiercli.lint.formats import as_github, as_json, as_sarif, counted
+from tiercli.lint.interface import Severity, load_page
+from tiercli.lint.linted import LintedFile
+from tiercli.lint.linting import CODES, lint_files, lint_tree, run_checks
+from tiercli.output.tree import render_tree
+from tiercli.rules.deployment import Deployment
 
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli lint catalogs/hybrid.yaml\n\n"
-    "  tiercli lint my.yaml --fail-on warning --format github\n\n"
-    "  tiercli lint --rules rules/*.yml --dashboards boards/*.json      (files that tiercli did not make)\n\n"
-    "  tiercli lint --explain promql/short-range\n\n"
-    "A comment silences one finding:  # tiercli: disable CODE [SUBJECT] [until YYYY-MM-DD]: reason"
+
+@examples(
+    "tiercli lint catalogs/hybrid.yaml",
+    "tiercli lint my.yaml --fail-on warning --format github",
+    "tiercli lint --rules rules/*.yml --dashboards boards/*.json      (files that tiercli did not make)",
+    "tiercli lint --explain promql/short-range",
+    note="A comment silences one finding:  # tiercli: disable CODE [SUBJECT] [until YYYY-MM-DD]: reason",
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(epilog=_EPILOG)(lint)
-
-
 def lint(
     catalog: Annotated[
         Path | None, typer.Argument(help="The catalog file; - is standard input.", show_default=False)
@@ -51,17 +56,6 @@ def lint(
     ] = None,
 ) -> None:
     """Check every expression, annotation, link and route; promtool and amtool too. Exit 1 when something is wrong."""
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.catalog.names import unknown_name
-    from tiercli.errors import CheckFailed, InvalidInput, Location
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.lint.checks import CHECKS
-    from tiercli.lint.formats import as_github, as_json, as_sarif, counted
-    from tiercli.lint.interface import Severity, load_page
-    from tiercli.lint.linted import LintedFile
-    from tiercli.lint.linting import CODES, lint_files, lint_tree, run_checks
-    from tiercli.output.tree import render_tree
-    from tiercli.rules.deployment import Deployment
 
     if explain is not None:
         typer.echo(load_page(explain), nl=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import tempfile
 import traceback
@@ -13,37 +12,27 @@ from typing import Annotated, NoReturn
 import typer
 
 from tiercli import __version__
+from tiercli.cli.commands import COMMANDS
+from tiercli.cli.lazy_group import SETTINGS, LazyGroup
 from tiercli.cli.terminal import print_error, turn_color_off
 from tiercli.errors import ExitCode, TiercliError
 
-# One line a command module. Each has `register(app)`, and imports what it needs inside its commands, so that
-# `tiercli --help` loads neither pydantic nor aiohttp nor grafanalib.
-COMMANDS: tuple[str, ...] = (
-    "tiercli.cli.catalog",
-    "tiercli.cli.generate",
-    "tiercli.cli.diff",
-    "tiercli.cli.lint",
-    "tiercli.cli.dashboards",
-    "tiercli.cli.alarms",
-    "tiercli.cli.rules",
-    "tiercli.cli.verify",
-    "tiercli.cli.budget",
-    "tiercli.cli.audit",
-    "tiercli.cli.exporter",
-    "tiercli.cli.sources",
-    "tiercli.cli.stack",
-    "tiercli.cli.drill",
-    "tiercli.cli.proxy",
-)
+
+class _Root(LazyGroup):
+    """`tiercli` itself."""
+
+    tree = COMMANDS
+
 
 app = typer.Typer(
     name="tiercli",
+    cls=_Root,
     help="Monitoring for LLM traffic over local and cloud tiers: generated from one catalog, proven by fire drills.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
 
 
@@ -70,9 +59,6 @@ def main(
 
 # A command makes a great deal and keeps most of it to its end: looking for garbage at every 700 objects costs a sixth of it.
 gc.set_threshold(50_000, 20, 20)
-
-for _module in COMMANDS:
-    importlib.import_module(_module).register(app)
 
 
 def run() -> NoReturn:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
+import uvloop
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console, output_console
+from tiercli.exporters.serving import read_address
+from tiercli.measuring.control_token import ControlToken, control_token
+from tiercli.measuring.endpoints import ProxiedEndpoint, endpoints_of
+from tiercli.measuring.measuring_point import Measured, Progress, ProxyUrls, run_proxy
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tiercli.measuring.control_token import ControlToken
-    from tiercli.measuring.endpoints import ProxiedEndpoint
-    from tiercli.measuring.measuring_point import Measured, ProxyUrls
-
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli proxy --catalog my.yaml --env staging\n\n"
-    "  tiercli proxy --catalog my.yaml --env staging --metrics 0.0.0.0:9464 --audit-log /var/log/tiercli/audit.jsonl\n\n"
-    "  tiercli proxy --catalog my.yaml --env staging --no-measure      (faults only: a gateway measures already)\n\n"
-    "  tiercli proxy --catalog my.yaml --env staging --output json | jq -r '.endpoints[].url'"
-)
 _LOOPBACK = {"localhost", "::1"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's command."""
-    app.command("proxy", epilog=_EPILOG)(proxy)
-
-
+@examples(
+    "tiercli proxy --catalog my.yaml --env staging",
+    "tiercli proxy --catalog my.yaml --env staging --metrics 0.0.0.0:9464 --audit-log /var/log/tiercli/audit.jsonl",
+    "tiercli proxy --catalog my.yaml --env staging --no-measure      (faults only: a gateway measures already)",
+    "tiercli proxy --catalog my.yaml --env staging --output json | jq -r '.endpoints[].url'",
+)
 def proxy(
     env: Annotated[
         str,
@@ -73,15 +70,6 @@ def proxy(
     are in the headers x-tenant, x-feature and x-alias; those end here. SIGTERM and Ctrl-C let the calls under way
     come to their end.
     """
-    import os
-
-    import uvloop
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.exporters.serving import read_address
-    from tiercli.measuring.control_token import control_token
-    from tiercli.measuring.endpoints import endpoints_of
-    from tiercli.measuring.measuring_point import Measured, Progress, run_proxy
 
     loaded = load_catalog(catalog)
     endpoints = endpoints_of(loaded, env, measured=measure)
@@ -138,7 +126,6 @@ def _print(
     measured: Measured | None,
     output: str,
 ) -> None:
-    import json
 
     if output == "json":
         said = {

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.catalog.names import unknown_name
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console, output_console
+from tiercli.errors import CheckFailed, InvalidInput, Location
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.rule_tests import AlarmResult, run_rule_tests
+from tiercli.output.tree import render_tree
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import Deployment
+from tiercli.sandbox.stack.binaries import find_stack
 
-if TYPE_CHECKING:
-    from tiercli.lint.rule_tests import AlarmResult
 
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli rules test catalogs/hybrid.yaml\n\n"
-    "  tiercli rules test my.yaml ProviderDown CloudErrorRateHigh\n\n"
-    "  tiercli rules test my.yaml --templates our-alarms --format json"
+@examples(
+    "tiercli rules test catalogs/hybrid.yaml",
+    "tiercli rules test my.yaml ProviderDown CloudErrorRateHigh",
+    "tiercli rules test my.yaml --templates our-alarms --format json",
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    group = typer.Typer(help="Test the generated rules.", no_args_is_help=True, rich_markup_mode="rich")
-    group.command("test", epilog=_EPILOG)(run_tests)
-    app.add_typer(group, name="rules")
-
-
 def run_tests(
     catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
     names: Annotated[
@@ -47,17 +46,6 @@ def run_tests(
     The cases come from the alarm's own file: at its threshold and just past it, for its time and a shorter one, about
     its neighbours, without history, without traffic, over a counter's reset and a gap in scraping.
     """
-    import json
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.catalog.names import unknown_name
-    from tiercli.errors import CheckFailed, InvalidInput, Location
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.lint.rule_tests import run_rule_tests
-    from tiercli.output.tree import render_tree
-    from tiercli.rules.alarm_files import load_alarm_set
-    from tiercli.rules.deployment import Deployment
-    from tiercli.sandbox.stack.binaries import find_stack
 
     folders = templates or ()
     loaded = load_catalog(catalog, further_checks(folders))

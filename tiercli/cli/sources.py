@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import output_console
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tiercli.signals.bindings import Binding
+from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
+from tiercli.errors import Location
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
+from tiercli.signals.bindings import Binding, binding_names, bound_expressions, known_binding, load_binding
+from tiercli.signals.recorded import RECORDED
+from tiercli.signals.sources import catalog_sources
+from tiercli.signals.timing import Timing
 
 Form = Annotated[Literal["text", "json"], typer.Option("--output", help="Tables, or JSON.")]
 
-_EPILOG = (
-    "Examples:\n\n  tiercli sources\n\n  tiercli sources show tgi\n\n"
-    "  tiercli sources --catalog my.yaml --output json | jq '.alarms_left_out'"
+
+@examples(
+    "tiercli sources",
+    "tiercli sources --catalog my.yaml --output json | jq '.alarms_left_out'",
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    sources = typer.Typer(help="The source bindings: what each source of metrics covers.", epilog=_EPILOG)
-    sources.callback(invoke_without_command=True, epilog=_EPILOG)(list_sources)
-    sources.command()(show)
-    app.add_typer(sources, name="sources")
-
-
 def list_sources(
-    context: typer.Context,
     catalog: Annotated[
         Path | None,
         typer.Option("--catalog", metavar="FILE", help="What this catalog's sources leave unbound."),
@@ -39,12 +39,9 @@ def list_sources(
     output: Form = "text",
 ) -> None:
     """List each source with its kind and how many of its kind's signals it covers, or what a catalog is left without."""
-    if context.invoked_subcommand is not None:
-        return
     if catalog is not None:
         _of_catalog(catalog, output)
         return
-    from tiercli.signals.bindings import binding_names, known_binding
 
     entries = [_entry(known_binding(name)) for name in binding_names()]
     if output == "json":
@@ -54,15 +51,12 @@ def list_sources(
     _print_table(("source", "kind", "signals", "description"), rows)
 
 
+@examples("tiercli sources show tgi")
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A source of `tiercli sources`.", show_default=False)],
     output: Form = "text",
 ) -> None:
     """Show each canonical signal of a source's kind: the PromQL that yields it, or why it is not there."""
-    from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
-    from tiercli.errors import Location
-    from tiercli.signals.bindings import bound_expressions, load_binding
-    from tiercli.signals.timing import Timing
 
     binding = load_binding(name, Location("NAME"))
     job = {"gateway": GATEWAY_JOB, "servers": SERVERS_JOB}.get(binding.kind, source_job(name))
@@ -82,10 +76,6 @@ def show(
 
 
 def _of_catalog(path: Path, output: str) -> None:
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.rules.alarm_files import load_alarm_set
-    from tiercli.rules.deployment import timing_of
-    from tiercli.signals.sources import catalog_sources
 
     loaded = load_catalog(path)
     used = [{"name": one.name, "binding": one.binding.source, "job": one.job} for one in catalog_sources(loaded)]
@@ -104,7 +94,6 @@ def _of_catalog(path: Path, output: str) -> None:
 
 
 def _canonical(binding: Binding) -> set[str]:
-    from tiercli.signals.recorded import RECORDED
 
     return {one.name for one in RECORDED if one.bound_to == binding.kind}
 
@@ -117,8 +106,6 @@ def _entry(binding: Binding) -> dict[str, Any]:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
@@ -129,7 +116,5 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _print_json(value: object) -> None:
-    import json
-    import sys
 
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.table import Table
 
-from tiercli.cli.drill_run import default_catalog
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.drill_outcome import default_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console, output_console
+from tiercli.drills.demo import run_demo
+from tiercli.drills.sites.estate import build_estate
+from tiercli.errors import ExitCode, ToolMissing
+from tiercli.sandbox.stack import installer
+from tiercli.sandbox.stack.binaries import cache_folder, find_stack, locate_programs
+from tiercli.sandbox.stack.installer import ARCHIVES
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    group = typer.Typer(
-        help="Prometheus and Alertmanager: install them, find them, run a sandbox.", no_args_is_help=True
-    )
-    group.command("install", epilog=_INSTALL_EPILOG)(install)
-    group.command("status", epilog="Example:\n\n  tiercli stack status --output json")(status)
-    group.command("up", epilog=_UP_EPILOG)(up)
-    app.add_typer(group, name="stack")
-
-
-_INSTALL_EPILOG = "Examples:\n\n  tiercli stack install\n\n  tiercli stack install --method archive --mirror https://mirror.example.com"
-_UP_EPILOG = "Examples:\n\n  tiercli stack up --load\n\n  tiercli stack up --catalog my.yaml --prometheus-port 9090"
-
-
+@examples(
+    "tiercli stack install",
+    "tiercli stack install --method archive --mirror https://mirror.example.com",
+)
 def install(
     method: Annotated[
         Literal["auto", "apt", "archive"], typer.Option("--method", help="How to get what is missing.")
@@ -40,10 +40,6 @@ def install(
     Debian's packages where apt and the right to use it are there; else upstream's release archives for this platform,
     pinned by SHA-256, into your cache. No service is left running.
     """
-    from tiercli.errors import ToolMissing
-    from tiercli.sandbox.stack import installer
-    from tiercli.sandbox.stack.binaries import cache_folder, find_stack, locate_programs
-    from tiercli.sandbox.stack.installer import ARCHIVES
 
     console = output_console()
     if all(locate_programs().values()):
@@ -73,16 +69,13 @@ def install(
     console.print(f"installed: {said}", markup=False)
 
 
+@examples(
+    "tiercli stack status --output json",
+)
 def status(
     output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print it.")] = "text",
 ) -> None:
     """Say which programs are found, where, and by which way. Exit 3 when one is missing."""
-    import json
-
-    from rich.table import Table
-
-    from tiercli.errors import ExitCode
-    from tiercli.sandbox.stack.binaries import locate_programs
 
     found = locate_programs()
     if output == "json":
@@ -103,6 +96,10 @@ def status(
         raise typer.Exit(ExitCode.ENVIRONMENT_FAILED)
 
 
+@examples(
+    "tiercli stack up --load",
+    "tiercli stack up --catalog my.yaml --prometheus-port 9090",
+)
 def up(
     catalog: Annotated[
         Path | None,
@@ -126,12 +123,6 @@ def up(
 
     Prints where everything listens, all of it on loopback, and each notification as it arrives.
     """
-    import asyncio
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.drills.demo import run_demo
-    from tiercli.drills.sites.estate import build_estate
-    from tiercli.sandbox.stack.binaries import find_stack
 
     estate = build_estate(load_catalog(catalog or default_catalog()), factor)
     asked = {"prometheus": prometheus_port, "alertmanager": alertmanager_port}

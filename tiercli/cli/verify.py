@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.lazy_group import examples
 from tiercli.cli.terminal import error_console, output_console
+from tiercli.clients.prometheus import PrometheusClient
+from tiercli.errors import CheckFailed
+from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.live.blindness import judge_alarms
+from tiercli.lint.live.inspection import Inspection, inspect_prometheus
+from tiercli.output.tree import RULES_PATH, render_tree
+from tiercli.rules.deployment import Deployment
+from tiercli.signals.rule import read_rules
 
-_EPILOG = (
-    "Examples:\n\n"
-    "  tiercli verify catalogs/hybrid.yaml --prometheus http://prometheus.internal:9090\n\n"
-    "  tiercli verify my.yaml --prometheus http://localhost:9090 --format github"
-)
 _STYLE = {"sees": "green", "quiet": "blue", "blind": "bold red"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(epilog=_EPILOG)(verify)
-
-
+@examples(
+    "tiercli verify catalogs/hybrid.yaml --prometheus http://prometheus.internal:9090",
+    "tiercli verify my.yaml --prometheus http://localhost:9090 --format github",
+)
 def verify(
     catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
     prometheus: Annotated[
@@ -37,18 +43,6 @@ def verify(
     """Say of every alarm whether it could fire now: its inputs have data, its rule is loaded as generated, samples are kept
     long enough, an Alertmanager is connected. Exit 1 when one is blind, 3 when Prometheus cannot be asked.
     """
-    import asyncio
-    import json
-
-    from tiercli.catalog.loading import load_catalog
-    from tiercli.clients.prometheus import PrometheusClient
-    from tiercli.errors import CheckFailed
-    from tiercli.lint.catalog_checks import further_checks
-    from tiercli.lint.live.blindness import judge_alarms
-    from tiercli.lint.live.inspection import Inspection, inspect_prometheus
-    from tiercli.output.tree import RULES_PATH, render_tree
-    from tiercli.rules.deployment import Deployment
-    from tiercli.signals.rule import read_rules
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
     tree = render_tree(loaded, Deployment.production(loaded.catalog), templates or ())

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from rich.table import Table
+from rich.text import Text
+
 from tiercli.cli.terminal import output_console
 
 _Row = TypeVar("_Row")
@@ -26,8 +29,6 @@ def print_table(
     columns: Sequence[Column[_Row]], rows: Iterable[_Row], bad: Callable[[_Row], bool], total_bad: bool
 ) -> None:
     """Print the rows, those that are `bad` in red, and the totals."""
-    from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:

@@ -1,0 +1,59 @@
+"""What came of a drill: printed, and as an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from tiercli.cli.drill_view import summary_lines
+from tiercli.cli.terminal import error_console, output_console, print_error
+from tiercli.drills.record.history import encode_result
+from tiercli.drills.record.result import Outcome
+from tiercli.drills.record.run_folder import REPORT
+from tiercli.drills.run.files import write_summary
+from tiercli.drills.run.request import DrillRun
+from tiercli.errors import ExitCode
+from tiercli.resources import resource_folder
+
+DEFAULT_CATALOG = "hybrid.yaml"
+
+
+def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
+    """How many of several passed, and where their summary is."""
+    summary = write_summary(ended)
+    if summary is not None:
+        passed = sum(done.result.outcome is Outcome.PASSED for done in ended)
+        error_console().print(f"{passed} of {asked} drills passed: {summary}", markup=False)
+
+
+def print_run(done: DrillRun, output: str) -> None:
+    """What came of a run."""
+    if output == "json":
+        typer.echo(encode_result(done.result), nl=False)
+        return
+    out = output_console()
+    out.print()
+    for line in summary_lines(done.result):
+        out.print(line)
+    out.print(f"report: {done.folder / REPORT}", markup=False)
+
+
+def exit_code_of(done: DrillRun) -> int:
+    """The exit code of a run; an error that the run met is told on the way."""
+    if done.error is not None:
+        print_error(done.error)
+        return done.error.exit_code
+    return ExitCode.INTERRUPTED if done.result.interrupted else done.result.outcome.exit_code
+
+
+def worse(one: int, other: int) -> int:
+    """The exit code that matters more: a fault that is still on, Ctrl-C, failed, nothing proven, all good."""
+    order = [4, 130, 70, 1, 3, 0]
+    return min(one, other, key=order.index)
+
+
+def default_catalog() -> Path:
+    """The catalog that comes with tiercli."""
+    return resource_folder("catalogs") / DEFAULT_CATALOG
