@@ -92,6 +92,13 @@ class LazyGroup(TyperGroup):
         entry = self.tree.get(name or "")
         return name, load_command(name, entry) if name and isinstance(entry, Command) else command, rest
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help of the group, with the examples of the command that is meant where none is named."""
+        default = self.tree.get(self.default or "")
+        if isinstance(default, Command):
+            self.epilog = load_command(self.default or "", default).epilog
+        super().format_help(ctx, formatter)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Name the command that is meant where the arguments name none."""
         named = args and (args[0] in self.tree or args[0] in ctx.help_option_names)
