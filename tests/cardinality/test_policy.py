@@ -56,19 +56,19 @@ def grouped() -> LoadedCatalog:
         (
             "{metrics: [ai_gateway_cost_usd_total], drop: [feature]}",
             1,
-            "ai_gateway_cost_usd_total cannot go without 'feature': tenant/Top features, cost/By feature need it "
-            "(accepted: none of its labels can go)",
+            "ai_gateway_cost_usd_total needs 'feature': tenant/Top features, cost/By feature use it "
+            "(accepted: none: every label is needed)",
         ),
         ("{metrics: [ai_gateway_errors_total], drop: [code]}", 1, "CloudErrorRateHigh"),
-        ("{metrics: [ai_gateway_eval_score], drop: [alias]}", 1, "values of a gauge cannot be added up"),
+        ("{metrics: [ai_gateway_eval_score], drop: [alias]}", 1, "values of a gauge cannot be summed"),
         ("{metrics: ['ai_gateway_tenant_*'], rare_tenants: {keep: [acme]}}", 1, "unknown tenant 'acme'; did you mean 'acme-corp'?"),
-        ("{metrics: ['ai_gateway_tenant_*'], rare_tenants: {rest: acme-corp}}", 1, "'acme-corp' is a tenant"),
+        ("{metrics: ['ai_gateway_tenant_*'], rare_tenants: {rest: acme-corp}}", 1, "'acme-corp' is the name of a tenant"),
         ("{metrics: [ai_gateway_errors_total], rare_tenants: {top: 1}}", 1, "none of these metrics has the label tenant"),
         ("{metrics: ['ai_gateway_tenant_*'], rare_tenants: {top: -1}}", 1, "-1"),
         (
             "{metrics: [ai_gateway_response_tokens], drop: [feature]}\n    - {metrics: ['*'], drop: [feature]}",
             2,
-            "ai_gateway_response_tokens has a policy already, entry 1",
+            "ai_gateway_response_tokens already has a policy, entry 1",
         ),
     ],
 )  # fmt: skip
@@ -89,7 +89,7 @@ def test_a_gateway_that_counts_metrics_of_its_own_has_no_policy() -> None:
     )
     with pytest.raises(InvalidInput) as caught:
         parse_catalog(text, "catalog.yaml", further_checks())
-    assert "a gateway of binding 'litellm' counts metrics of its own" in str(caught.value.problems[0])
+    assert "a gateway of binding 'litellm' counts its own metrics" in str(caught.value.problems[0])
 
 
 def test_who_is_named_spends_most_or_is_overridden_keeps_their_name(hybrid: LoadedCatalog) -> None:

@@ -121,7 +121,7 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "two servers with one address": (
         [("vllm-b.internal:8000", "vllm-a.internal:8000")],
         ('"vllm-a.internal', 2),
-        "vllm-a.internal:8000 is scraped for server 'vllm-a' too (accepted: each server's own address)",
+        "vllm-a.internal:8000 is also the address of server 'vllm-a' (accepted: a different address for each server)",
     ),
     "a cloud provider with servers": (
         [("    models:\n      gpt-5-mini: {}\n", "    models:\n      gpt-5-mini: {}\n    servers: {x: {region: ap-south-1, models: [gpt-5-mini]}}\n")],
@@ -159,12 +159,12 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "a candidate twice": (
         [("region: us-east-1}", "region: ap-south-1}")],
         ("{provider: anthropic", 2),
-        "the same candidate twice in alias 'smart-reasoner' (accepted: each candidate once)",
+        "a repeated candidate in alias 'smart-reasoner' (accepted: each candidate once)",
     ),
     "an endpoint twice": (
         with_endpoints(f"{VLLM_A}, {VLLM_A}"),
         ("{provider: vllm, region: mumbai-dc, server", 2),
-        "the same endpoint twice in environment 'staging' (accepted: each provider, region and server once)",
+        "a repeated endpoint in environment 'staging' (accepted: each provider, region and server once)",
     ),
     "an endpoint's unknown server": (
         with_endpoints(VLLM_A.replace("vllm-a,", "vlm-a,")),
@@ -192,12 +192,12 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "a feature twice": (
         [("[chat, headlines]", "[chat, headlines, chat]")],
         ("chat]", 1),
-        "'chat' twice in features of tenant 'initech-news' (accepted: each once)",
+        "'chat' is repeated in features of tenant 'initech-news' (accepted: each once)",
     ),
     "a target twice": (
         [('["gateway-1.internal:9100"]', '["gateway-1.internal:9100", "gateway-1.internal:9100"]')],
         ('"gateway-1', 2),
-        "'gateway-1.internal:9100' twice in targets of the gateway (accepted: each once)",
+        "'gateway-1.internal:9100' is repeated in targets of the gateway (accepted: each once)",
     ),
     "an unknown owner of a provider": (
         [("    owner: platform\n", "    owner: plattform\n")],
@@ -234,7 +234,7 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "a cloud model without a price": (
         [("      gpt-5-mini: {}\n", "      gpt-5-mini: {}\n      gpt-5: {}\n")],
         ("gpt-5: {}", 1),
-        "model 'gpt-5' of provider 'openai' has no price (accepted: an entry of it in price_book.models.openai)",
+        "model 'gpt-5' of provider 'openai' has no price (accepted: an entry for it in price_book.models.openai)",
     ),
     "a price of an unknown model": (
         [("      gpt-5-mini: {input", "      gpt-5-nano: {input: 1, output: 1}\n      gpt-5-mini: {input")],
@@ -249,7 +249,7 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "a local tier without a price": (
         [("  gpu_usd_per_hour: 2.40\n", "")],
         ('version: "2026', 1),
-        "local provider 'vllm' has no price (accepted: gpu_usd_per_hour, spread over the tokens it serves)",
+        "local provider 'vllm' has no price (accepted: gpu_usd_per_hour, which is spread over the tokens that it serves)",
     ),
     "a budget above the total": (
         [("{series: 250,", "{series: 6000,")],
@@ -271,19 +271,19 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "a p95 that no bucket can show": (
         [("p95_seconds: 0.70", "p95_seconds: 121")],
         ("121", 1),
-        "p95_seconds 121 is above the last finite bucket: it could not be measured (accepted: at most 120)",
+        "p95_seconds 121 is above the last finite bucket: it cannot be measured (accepted: at most 120)",
     ),
     "two names that differ in case": (
         [("  globex-media:", "  Acme-Corp: {features: [chat], budget_usd_per_month: 1, zone: anywhere}\n  globex-media:")],
         ("Acme-Corp", 1),
-        "'Acme-Corp' and 'acme-corp' differ only in case or in how they are encoded "
-        "(accepted: names that cannot be taken for each other)",
+        "'Acme-Corp' and 'acme-corp' differ only in case or encoding "
+        "(accepted: names that cannot be confused)",
     ),
     "two names that differ in normalisation": (
         [("  anywhere: {}", "  anywhere: {}\n  \"caf\\u00e9\": {}\n  \"cafe\\u0301\": {}")],
         ('"cafe\\u0301"', 1),
-        "'cafe\u0301' and 'caf\u00e9' differ only in case or in how they are encoded "
-        "(accepted: names that cannot be taken for each other)",
+        "'cafe\u0301' and 'caf\u00e9' differ only in case or encoding "
+        "(accepted: names that cannot be confused)",
     ),
     "an override of an unknown provider": (
         [("{provider: vllm, thresholds", "{provider: vlm, thresholds")],
@@ -299,20 +299,20 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
     "an override for nothing": (
         [("{provider: vllm, thresholds", "{thresholds")],
         ("{thresholds: {min_seconds", 1),
-        "an override of ProviderLatencyHigh that says not for what "
-        "(accepted: provider, region, model, alias or tenant, or several)",
+        "an override of ProviderLatencyHigh without labels "
+        "(accepted: at least one of provider, region, model, alias, tenant)",
     ),
     "an override of what no provider offers": (
         [("{provider: vllm, thresholds", "{region: mumbai-dc, model: gpt-5-mini, thresholds")],
         ("{region: mumbai-dc, model: gpt", 1),
-        "an override of ProviderLatencyHigh for nothing: no model is offered with region 'mumbai-dc' and model "
-        "'gpt-5-mini' (accepted: what the catalog's providers offer)",
+        "an override of ProviderLatencyHigh that matches nothing: no model is offered with region 'mumbai-dc' and model "
+        "'gpt-5-mini' (accepted: labels of models that the catalog's providers offer)",
     ),
     "two equally specific overrides": (
         [("    overrides:\n", "    overrides:\n      - {region: mumbai-dc, thresholds: {min_seconds: 2}}\n")],
         ("{provider: vllm, thresholds", 1),
         "vllm llama-3.3-70b mumbai-dc has two equally specific overrides of min_seconds of ProviderLatencyHigh "
-        "(accepted: one of them with more of provider, region, model, alias and tenant)",
+        "(accepted: more labels (provider, region, model, alias, tenant) in one of them)",
     ),
     "an unknown alarm": (
         [("  CloudErrorRateHigh:", "  CloudErorRateHigh:")],

@@ -58,7 +58,7 @@ def test_names_that_a_catalog_cannot_hold_are_left_out_and_listed() -> None:
     catalog = parse_catalog(text, "draft", further_checks()).catalog
     assert len(catalog.providers) == 1
     assert text.splitlines()[1:3] == [
-        "# left out: provider anthropic: it differs from Anthropic in case or encoding alone",
+        "# left out: provider anthropic: it differs from Anthropic only in case or encoding",
         '# left out: tenant "a\\nb": a name cannot hold a control character or a line break',
     ]
 

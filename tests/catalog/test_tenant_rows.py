@@ -79,7 +79,7 @@ MISTAKES = [
     pytest.param(
         "tenants.csv",
         HEADER + "a,x,,1,anywhere\na,x,,1,anywhere\n",
-        "tenants.csv:3:1: tenant 'a' is in line 2 too",
+        "tenants.csv:3:1: tenant 'a' is also in line 2",
         id="a tenant twice",
     ),
     pytest.param("tenants.csv", HEADER + "a,x,1,anywhere\n", "tenants.csv:2:1: 4 cells", id="a cell too few"),
@@ -93,7 +93,7 @@ MISTAKES = [
     pytest.param(
         "tenants.csv",
         HEADER + 'b,x,,1,anywhere\na,"x,,1\n\n\n',
-        "tenants.csv:3:1: a quote that does not end, in the row that begins here",
+        "tenants.csv:3:1: a quote without an end, in the row that begins here",
         id="a quote that does not end",
     ),
     pytest.param("tenants.csv", HEADER + 'a,"x"y,,1\n', "tenants.csv:2:1: not CSV", id="text after a quoted cell"),
@@ -126,7 +126,7 @@ MISTAKES = [
     pytest.param(
         "tenants.jsonl",
         '{"tenant": "a", "budget_usd_per_month": 1, "budget_usd_per_month": 2}\n',
-        "tenants.jsonl:1:1: key 'budget_usd_per_month' twice",
+        "tenants.jsonl:1:1: key 'budget_usd_per_month' is repeated",
         id="a key twice",
     ),
     pytest.param(
@@ -138,7 +138,7 @@ MISTAKES = [
     pytest.param(
         "tenants.jsonl",
         '{"tenant": "a", "budget_usd_per_month": NaN}\n',
-        "tenants.jsonl:1:1: NaN, which is no number",
+        "tenants.jsonl:1:1: NaN, which is not a number",
         id="not a number",
     ),
     pytest.param(
@@ -154,7 +154,7 @@ MISTAKES = [
         id="a line separator inside a text",
     ),
     pytest.param("tenants.jsonl", '{"tenant": "a",}\n', "tenants.jsonl:1:16: not JSON", id="a line that is no JSON"),
-    pytest.param("tenants.jsonl", "[]\n", "tenants.jsonl:1:1: JSON that is no object", id="a line that is a list"),
+    pytest.param("tenants.jsonl", "[]\n", "tenants.jsonl:1:1: JSON, but not an object", id="a line that is a list"),
     pytest.param(
         "tenants.jsonl",
         '\n{"tenant": "a", "features": ["x"], "budget_usd_per_month": 1, "zone": "anywhere", "plan": 1}\n',
@@ -182,7 +182,7 @@ def test_all_mistakes_are_told_at_once_with_those_of_the_catalog(tmp_path: Path)
     found = problems_of(tmp_path, HEADER + "a,x,,many,anywhere\nb,x,,1,nowhere\nacme,x,,1,anywhere\n", own=own)
     assert len(found) == 4
     assert any("tenants.csv:3:8: unknown zone 'nowhere'" in problem for problem in found)
-    assert any("tenant 'acme' is in tenants.csv too, line 4" in problem for problem in found)
+    assert any("tenant 'acme' is also in tenants.csv, line 4" in problem for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_file_without_a_row_is_told_where_the_catalog_names_it(tmp_path: Path)
     line, column = place.split(":")[1:]
     text = (tmp_path / "catalog.yaml").read_text(encoding="utf-8").splitlines()[int(line) - 1]
     assert text[int(column) - 1 :] == "tenants.csv"
-    assert said == "tenants is an empty mapping (accepted: at least 1 of them)"
+    assert said == "tenants is an empty mapping (accepted: at least 1)"
 
 
 def test_lines_before_the_header_and_a_name_in_capitals_do_no_harm(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Alarm files: what an operator can write and change, and what a mistake is told."""
+"""Alarm files: what an operator can write and change, and how mistakes are reported."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def copy_of(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
         pytest.param(
             "  equal: [provider, region]", "  equal: [tenant]", "has no tenant", "  alarms:", id="inhibition by a label that is not there"
         ),
-        pytest.param('label("region") }} is down', 'label("model") }} is down', "summary says", "summary:", id="a label that the alert does not have"),
+        pytest.param('label("region") }} is down', 'label("model") }} is down', "summary contains", "summary:", id="a label that the alert does not have"),
         pytest.param(
-            '{{ value("count") }} attempts', "{% raw %}{{ $value }}{% endraw %} attempts", "description says", "description:", id="a template that unit tests could not expect"
+            '{{ value("count") }} attempts', "{% raw %}{{ $value }}{% endraw %} attempts", "description contains", "description:", id="a template that unit tests could not expect"
         ),
         pytest.param("source: gateway", "source: gateway\nowner: nobody", "unknown owner 'nobody'", "owner:", id="an unknown owner"),
         pytest.param(
@@ -240,20 +240,20 @@ def test_the_catalog_names_folders_of_its_own(hybrid: LoadedCatalog, tmp_path: P
         ),
         pytest.param(
             {"ProviderLatencyHigh": {"thresholds": {"min_seconds": 120}}},
-            "no quantile can exceed the last bucket",
+            "a quantile cannot exceed the last bucket",
             "",
             "below 120",
             id="a latency that no quantile can reach",
         ),
         pytest.param(
             {"CloudErrorRateHigh": {"overrides": [{"model": "gpt-5-mini", "thresholds": {"max_ratio": 0.1}}]}},
-            "CloudErrorRateHigh does not tell one model from another",
+            "CloudErrorRateHigh has no label model",
             "",
             "provider, region",
             id="an override by a label that the alarm does not have",
         ),
         pytest.param(
-            {"Watchdog": {"severity": "page"}}, "as a page it would never end", "", "", id="a page that never ends"
+            {"Watchdog": {"severity": "page"}}, "as a page it would never resolve", "", "", id="a page that never ends"
         ),
     ],
 )
@@ -306,7 +306,9 @@ TEMPLATES = [
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_every_duration_passes_through_the_timing(path: Path) -> None:
-    found = [one for one in raw_durations(path.read_text(encoding="utf-8")) if not re.search(r"\b0s?$", one)]
+    found = [
+        duration for duration in raw_durations(path.read_text(encoding="utf-8")) if not re.search(r"\b0s?$", duration)
+    ]
     assert found == []
 
 
@@ -363,4 +365,4 @@ def test_a_condition_says_what_the_catalog_has_put_in_force(changed_hybrid: Call
     assert said.startswith("More than 12.5 % of")
     assert said.endswith("for 1 hour 30 minutes.")
     assert "more than 1.5 times" in alarms["TenantSpendHigh"].condition
-    assert alarms["ProviderDown"].condition.endswith("for 2 minutes, though it was tried.")
+    assert alarms["ProviderDown"].condition.endswith("has failed for 2 minutes.")

@@ -1,4 +1,4 @@
-"""Entries of the catalog that each are right and together are not: prices, zones, budgets, latencies, sources."""
+"""Entries of the catalog that are valid alone and contradict each other: prices, zones, budgets, latencies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LAST_LATENCY_BUCKET_S = 120.0
 
 
 def check_consistency(view: CatalogView) -> Iterator[Problem]:
-    """Problems between entries that refer to each other rightly."""
+    """Problems between entries whose references are valid."""
     yield from _tiers(view)
     yield from _typical(view)
     yield from _zones(view)
@@ -27,11 +27,11 @@ def check_consistency(view: CatalogView) -> Iterator[Problem]:
 def _tiers(view: CatalogView) -> Iterator[Problem]:
     for name, provider in view.catalog.providers.items():
         if provider.tier == "cloud" and provider.servers:
-            said = f"cloud provider {name!r} has servers"
-            yield Problem(view.at("providers", name, "servers", key=True), said, "servers only for tier: local")
+            message = f"cloud provider {name!r} has servers"
+            yield Problem(view.at("providers", name, "servers", key=True), message, "servers only for tier: local")
         if provider.tier == "local" and not provider.servers:
-            said = f"local provider {name!r} has no servers"
-            yield Problem(view.at("providers", name, key=True), said, "servers, with region and models")
+            message = f"local provider {name!r} has no servers"
+            yield Problem(view.at("providers", name, key=True), message, "servers, with region and models")
 
 
 def _typical(view: CatalogView) -> Iterator[Problem]:
@@ -40,15 +40,15 @@ def _typical(view: CatalogView) -> Iterator[Problem]:
             typical = settings.typical
             place = view.at("providers", name, "regions", region, "typical", "p95_seconds")
             if typical.p95_seconds < typical.p50_seconds:
-                said = f"p95_seconds {typical.p95_seconds:g} is below p50_seconds {typical.p50_seconds:g}"
-                yield Problem(place, said, "a p95 of at least the median")
+                message = f"p95_seconds {typical.p95_seconds:g} is below p50_seconds {typical.p50_seconds:g}"
+                yield Problem(place, message, "a p95 of at least the median")
             if typical.p95_seconds > LAST_LATENCY_BUCKET_S:
-                said = f"p95_seconds {typical.p95_seconds:g} is above the last finite bucket: it could not be measured"
-                yield Problem(place, said, f"at most {LAST_LATENCY_BUCKET_S:g}")
+                message = f"p95_seconds {typical.p95_seconds:g} is above the last finite bucket: it cannot be measured"
+                yield Problem(place, message, f"at most {LAST_LATENCY_BUCKET_S:g}")
 
 
 def _zones(view: CatalogView) -> Iterator[Problem]:
-    """Candidates that a tenant may be served from by its aliases, and may not be by its zone."""
+    """Candidates that a tenant's aliases allow and its zone forbids."""
     catalog = view.catalog
     offers = set(catalog.offers())
     outside: dict[tuple[str, str], list[int]] = {}
@@ -60,7 +60,7 @@ def _zones(view: CatalogView) -> Iterator[Problem]:
                 position
                 for position, candidate in enumerate(alias.candidates)
                 if candidate.region not in zone.regions
-                and (candidate.provider, candidate.model, candidate.region) in offers  # else it is wrong already
+                and (candidate.provider, candidate.model, candidate.region) in offers  # otherwise reported elsewhere
             ]
             if positions:
                 outside[zone_name, alias_name] = positions
@@ -69,13 +69,13 @@ def _zones(view: CatalogView) -> Iterator[Problem]:
         for alias_name in catalog.tenant_aliases(tenant) if zone_of_tenant else ():
             for position in outside.get((tenant.zone, alias_name), ()):
                 candidate = catalog.aliases[alias_name].candidates[position]
-                said = (
+                message = (
                     f"candidate {position} of alias {alias_name!r} ({candidate.provider} {candidate.model}) is in "
                     f"{candidate.region!r}, outside zone {tenant.zone!r} of tenant {name!r}, which may call that alias"
                 )
                 regions = ", ".join((zone_of_tenant.regions or ()) if zone_of_tenant else ())
                 accepted = f"candidates in {regions}, or `aliases` of the tenant without it"
-                yield Problem(view.at("aliases", alias_name, "candidates", position), said, accepted)
+                yield Problem(view.at("aliases", alias_name, "candidates", position), message, accepted)
 
 
 def _unpriced(view: CatalogView) -> Iterator[Problem]:
@@ -85,21 +85,25 @@ def _unpriced(view: CatalogView) -> Iterator[Problem]:
         unpriced = [model for model in provider.models if model not in declared]
         if provider.tier == "local":
             if unpriced and book.gpu_usd_per_hour is None:
-                said = f"local provider {name!r} has no price"
-                yield Problem(view.at("price_book"), said, "gpu_usd_per_hour, spread over the tokens it serves")
+                message = f"local provider {name!r} has no price"
+                yield Problem(
+                    view.at("price_book"), message, "gpu_usd_per_hour, which is spread over the tokens that it serves"
+                )
             continue
         for model in unpriced:
-            said = f"model {model!r} of provider {name!r} has no price"
+            message = f"model {model!r} of provider {name!r} has no price"
             place = view.at("providers", name, "models", model, key=True)
-            yield Problem(place, said, f"an entry of it in price_book.models.{name}")
+            yield Problem(place, message, f"an entry for it in price_book.models.{name}")
 
 
 def _unknown_prices(view: CatalogView) -> Iterator[Problem]:
     for name, prices in view.catalog.price_book.models.items():
-        known = list(view.reference("providers", "provider", name, ("price_book", "models", name), " in price_book"))
+        problems = list(view.reference("providers", "provider", name, ("price_book", "models", name), " in price_book"))
         yield from (
-            Problem(view.at("price_book", "models", name, key=True), one.found, one.accepted, one.suggestion)
-            for one in known
+            Problem(
+                view.at("price_book", "models", name, key=True), problem.found, problem.accepted, problem.suggestion
+            )
+            for problem in problems
         )
         provider = view.catalog.providers.get(name)
         for model in prices if provider is not None else ():
@@ -112,6 +116,6 @@ def _budgets(view: CatalogView) -> Iterator[Problem]:
     budgets = view.catalog.cardinality
     for metric, budget in budgets.metrics.items():
         if budget.series > budgets.total.series:
-            said = f"the budget of {metric}, {budget.series} series, is above the total of {budgets.total.series}"
+            message = f"the budget of {metric}, {budget.series} series, is above the total of {budgets.total.series}"
             place = view.at("cardinality", "metrics", metric, "series")
-            yield Problem(place, said, f"at most {budgets.total.series}")
+            yield Problem(place, message, f"at most {budgets.total.series}")

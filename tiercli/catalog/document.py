@@ -1,4 +1,4 @@
-"""YAML that remembers where everything stands: values, and the line and column of every key and value.
+"""YAML with positions: values, and the line and column of every key and value.
 
 A hostile file costs no more than its size. Scalars follow YAML 1.2's core schema: true and false only, no dates, no
 octals.
@@ -19,7 +19,7 @@ from tiercli.catalog.tree import Key, KeyPath, LimitReached, TreeBuilder, kind_o
 from tiercli.errors import InvalidInput, Location, Problem
 
 MAX_BYTES = 16 * 1024 * 1024
-# What YAML does not let stand in a file, whatever is around it.
+# Characters that YAML forbids anywhere in a file.
 _UNPRINTABLE = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 __all__ = ["Document", "Key", "KeyPath", "parse_document", "read_document", "read_text"]
@@ -27,10 +27,10 @@ __all__ = ["Document", "Key", "KeyPath", "parse_document", "read_document", "rea
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: plain dicts, lists and scalars, and where they stand.
+    """A parsed file: plain dicts, lists and scalars, and their positions.
 
-    `problems` are those of its form after which reading could go on (a duplicate key); whoever checks the shape reports
-    them together with its own. `elsewhere` knows the place of what another file holds for this one.
+    `problems` are those of its syntax that did not stop the reading (a duplicate key); the check of its shape reports them
+    too. `elsewhere` gives the place of entries that another file contributes.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Document:
     elsewhere: Callable[[KeyPath], Location | None] = field(default=lambda path: None, repr=False, compare=False)
 
     def locate(self, path: KeyPath, *, key: bool = False) -> Location:
-        """Where `path` stands: its value, or its key; the nearest enclosing entry when it is not there."""
+        """The place of the value, or of the key, at `path`; of the nearest enclosing entry when there is none."""
         places = (self._keys, self._values) if key else (self._values, self._keys)
         while True:
-            found = self.elsewhere(path)
-            if found is not None:
-                return found
+            location = self.elsewhere(path)
+            if location is not None:
+                return location
             for known in places:
                 if path in known:
                     return Location(self.name, *known[path])
@@ -56,8 +56,8 @@ class Document:
 
 
 def read_text(path: Path, accepted: str = "a YAML file") -> str:
-    """The text of an operator's file; "-" is standard input. Raises InvalidInput: not there (`accepted` says what should
-    be), too large, not UTF-8."""
+    """The text of an operator's file; "-" is standard input. Raises InvalidInput when it is missing (`accepted` says what is
+    expected), too large or not UTF-8."""
     name = str(path)
     try:
         if name == "-":
@@ -66,8 +66,8 @@ def read_text(path: Path, accepted: str = "a YAML file") -> str:
             with path.open("rb") as stream:
                 data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        said = (error.strerror or str(error)).lower()
-        raise InvalidInput(f"cannot read {name}", [Problem(Location(name), said, accepted)]) from error
+        message = (error.strerror or str(error)).lower()
+        raise InvalidInput(f"cannot read {name}", [Problem(Location(name), message, accepted)]) from error
     if len(data) > MAX_BYTES:
         limit = f"at most {MAX_BYTES // 1024 // 1024} MiB"
         raise InvalidInput(f"{name} is too large", [Problem(Location(name), f"more than {MAX_BYTES} bytes", limit)])
@@ -76,14 +76,14 @@ def read_text(path: Path, accepted: str = "a YAML file") -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        said = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        raise InvalidInput(f"{name} is not text", [Problem(Location(name, line, column), said, "UTF-8")]) from error
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        raise InvalidInput(f"{name} is not text", [Problem(Location(name, line, column), message, "UTF-8")]) from error
 
 
 def read_document(path: Path) -> Document:
     """Read a YAML file whose top is a mapping. "-" is standard input.
 
-    Raises InvalidInput when it cannot be read to its end; what it can be read past is in the document's `problems`.
+    Raises InvalidInput when it cannot be read to its end; other problems of its syntax are in the document's `problems`.
     """
     return parse_document(read_text(path), str(path))
 
@@ -94,8 +94,8 @@ def parse_document(text: str, name: str) -> Document:
     if unprintable is not None:
         at = unprintable.start()
         place = Location(name, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
-        said = f"the control character U+{ord(text[at]):04X}"
-        raise InvalidInput(f"{name} is not text", [Problem(place, said, "printable text")])
+        message = f"the control character U+{ord(text[at]):04X}"
+        raise InvalidInput(f"{name} is not text", [Problem(place, message, "printable text")])
     builder = TreeBuilder(name)
     try:
         builder.build(text)
@@ -116,10 +116,10 @@ def _syntax_problem(error: yaml.YAMLError, name: str, text: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        said = ": ".join(part for part in (error.context, error.problem) if part)
+        message = ": ".join(part for part in (error.context, error.problem) if part)
         lines = text.splitlines()
         indent = lines[line - 1][:column].lstrip(" ") if 0 < line <= len(lines) else ""
-        if "\\t" in said or indent.startswith("\t"):
-            return Problem(Location(name, line, column), "a tab", "spaces: YAML does not indent by tabs")
-        return Problem(Location(name, line, column), said, "YAML")
+        if "\\t" in message or indent.startswith("\t"):
+            return Problem(Location(name, line, column), "a tab", "spaces: YAML does not allow tabs as indentation")
+        return Problem(Location(name, line, column), message, "YAML")
     return Problem(Location(name), f"not YAML: {error}", "YAML")

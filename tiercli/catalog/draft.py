@@ -26,7 +26,7 @@ _HOST_PORT: TypeAdapter[str] = TypeAdapter(HostPort)
 
 
 class SeenStep(NamedTuple):
-    """An offer that answered for an alias, and the fallback step that it was."""
+    """An offer that answered for an alias, and its fallback step."""
 
     step: int
     offer: Offer
@@ -34,7 +34,7 @@ class SeenStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeenTenant:
-    """What a tenant was seen to use."""
+    """The features and aliases that a tenant has used."""
 
     features: Sequence[str]
     aliases: Sequence[str]
@@ -42,7 +42,7 @@ class SeenTenant:
 
 @dataclass(frozen=True, slots=True)
 class SeenEstate:
-    """What the metrics of a source show. A label that the source does not have is an empty text."""
+    """What the metrics of a source show. A label that the source does not have is empty."""
 
     source: str
     offers: Sequence[Offer]
@@ -57,40 +57,40 @@ def starter_text() -> str:
 
 
 def draft_text(seen: SeenEstate) -> str:
-    """A catalog as YAML text that loads, with "# guess:" at everything that the metrics do not say.
+    """A valid catalog as YAML text, with "# guess:" at everything that the metrics do not show.
 
     Names that a catalog cannot hold (control characters, two that differ in case alone) are left out and listed. Raises
     InvalidInput when nothing is left.
     """
     names = _Names()
-    steps = {alias: sorted(found) for alias, found in sorted(seen.aliases.items())}
-    offers = sorted({*seen.offers, *(step.offer for found in steps.values() for step in found)})
+    steps = {alias: sorted(seen_steps) for alias, seen_steps in sorted(seen.aliases.items())}
+    offers = sorted({*seen.offers, *(step.offer for seen_steps in steps.values() for step in seen_steps)})
     offers = [offer for offer in map(_placed, offers) if names.keep_offer(offer)]
     if not offers:
-        found = "; ".join(names.left_out) or "no provider and model"
-        raise InvalidInput(f"nothing that was seen can stand in a catalog: {found}")
+        nothing = "; ".join(names.left_out) or "no provider and model"
+        raise InvalidInput(f"nothing in these metrics can be used in a catalog: {nothing}")
     aliases = {
-        alias: [offer for offer in dict.fromkeys(_placed(step.offer) for step in found) if offer in offers]
-        for alias, found in steps.items()
+        alias: [offer for offer in dict.fromkeys(_placed(step.offer) for step in candidates) if offer in offers]
+        for alias, candidates in steps.items()
     }
-    aliases = {alias: found for alias, found in names.kept("alias", aliases).items() if found}
+    aliases = {alias: candidates for alias, candidates in names.kept("alias", aliases).items() if candidates}
     guessed_aliases = not aliases
     if guessed_aliases:
         aliases = {"default": offers}
     lines = [
-        '# A draft from what Prometheus sees. Every line with "guess:" is yours to correct.',
+        '# A draft from the metrics in Prometheus. Check every line with "guess:".',
         "version: 1",
         "estate: my-estate  # guess: a name of yours",
         "env: production  # guess: the environment",
-        "time_zone: UTC  # guess: whose days and months budgets are counted in",
+        "time_zone: UTC  # guess: days and months of budgets are in this time zone",
         "links:",
         "  runbooks: https://wiki.example.com/llm-gateway/runbooks  # guess: where your runbooks are",
         "  grafana: https://grafana.example.com  # guess: your Grafana",
         "owners:",
-        '  platform: {contact: "#llm-platform"}  # guess: the team that answers for it',
+        '  platform: {contact: "#llm-platform"}  # guess: the responsible team',
         "receivers:",
-        "  nobody: {}  # guess: no integration yet, so that notifications interrupt nobody",
-        "routing: {page: nobody, notify: nobody, trend: nobody, heartbeat: nobody}  # guess: who is told",
+        "  nobody: {}  # guess: no integration yet, so nobody is notified",
+        "routing: {page: nobody, notify: nobody, trend: nobody, heartbeat: nobody}  # guess: who is notified",
         *_providers(offers),
         *_aliases(aliases, guessed_aliases),
         "zones:",
@@ -110,14 +110,14 @@ def _placed(offer: Offer) -> Offer:
 
 
 class _Names:
-    """Sorts out what a catalog cannot hold, and remembers what it was."""
+    """Leaves out names that a catalog cannot hold, and notes why."""
 
     def __init__(self) -> None:
         self.left_out: list[str] = []
         self._seen: dict[str, dict[str, str]] = {}
 
     def keep(self, kind: str, name: str) -> bool:
-        """Whether `name` can stand in a catalog beside the names of its kind so far."""
+        """Whether a catalog can hold `name` beside the names of its kind so far."""
         known = self._seen.setdefault(kind, {})
         reason = ""
         try:
@@ -126,7 +126,7 @@ class _Names:
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         first = name if reason else known.setdefault(folded(name), name)
         if first != name:
-            reason = f"it differs from {_text(first)} in case or encoding alone"
+            reason = f"it differs from {_text(first)} only in case or encoding"
         if reason:
             note = f"{kind} {_text(name[:80])}: {reason}"
             self.left_out += [note] if note not in self.left_out else []
@@ -134,7 +134,7 @@ class _Names:
         return True
 
     def keep_offer(self, offer: Offer) -> bool:
-        """Whether all three names of an offer can stand."""
+        """Whether a catalog can hold all three names of an offer."""
         return (
             self.keep("provider", offer.provider)
             and self.keep("region", offer.region)
@@ -142,7 +142,7 @@ class _Names:
         )
 
     def kept(self, kind: str, entries: Mapping[str, T]) -> dict[str, T]:
-        """The entries whose names can stand."""
+        """The entries whose names a catalog can hold."""
         return {name: entry for name, entry in entries.items() if self.keep(kind, name)}
 
 
@@ -155,10 +155,10 @@ def _providers(offers: Sequence[Offer]) -> Iterable[str]:
         local = _is_local(provider)
         yield f"  {_text(provider)}:"
         yield f"    tier: {'local' if local else 'cloud'}  # guess: by its name"
-        yield "    owner: platform  # guess: the team that answers for it"
+        yield "    owner: platform  # guess: the responsible team"
         yield "    regions:"
         for region in regions:
-            unknown = "  # guess: the source does not say where" if region == "unknown-region" else ""
+            unknown = "  # guess: the source does not report regions" if region == "unknown-region" else ""
             yield f"      {_text(region)}: {{}}{unknown}"
         yield "    models:"
         for model in models:
@@ -180,9 +180,9 @@ def _is_local(provider: str) -> bool:
 def _aliases(aliases: Mapping[str, Sequence[Offer]], guessed: bool) -> Iterable[str]:
     yield "aliases:"
     for alias, offers in aliases.items():
-        note = "the source names no aliases" if guessed else "those that have answered, by their step"
+        note = "the source names no aliases" if guessed else "those that have answered, by fallback step"
         yield f"  {_text(alias)}:"
-        yield "    owner: platform  # guess: the team that answers for it"
+        yield "    owner: platform  # guess: the responsible team"
         yield f"    candidates:  # guess: {note}"
         for offer in offers:
             places = ", ".join(f"{key}: {_text(value)}" for key, value in offer._asdict().items())
@@ -234,7 +234,7 @@ def _gateway(seen: SeenEstate) -> Iterable[str]:
         try:
             targets.append(_HOST_PORT.validate_python(target))
         except ValidationError:
-            continue  # an instance label that was relabelled to something else than an address
+            continue  # an instance label that is not an address
     yield "gateway:"
     yield f"  binding: {_text(seen.source)}"
     if targets:

@@ -1,4 +1,4 @@
-"""Where an estate really runs: the URLs of an environment, and how to get in. Never a secret: where one is found."""
+"""Live environments: their URLs and credentials. A credential names where the secret is, never the secret."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Endpoint(Model):
     url: Url
     credential: Credential | None = None
     ca_file: Line | None = Field(
-        default=None, description="certificates that its own is checked by, beside the catalog"
+        default=None, description="certificates to verify its certificate with, beside the catalog"
     )
 
 
 class ProviderEndpoint(Endpoint):
-    """Where a provider answers in a region, or one server of the local tier: `url` without the API's own path (/v1/…).
+    """The endpoint of a provider in a region, or of one server of the local tier: `url` without the API's path (/v1/…).
 
     `tiercli proxy` listens for it at `listen` and passes its calls on with the credential, as `wire` demands.
     """
@@ -53,7 +53,7 @@ class ProviderEndpoint(Endpoint):
     server: Name | None = Field(default=None, description="the server, of a provider that has servers")
     wire: Literal["openai", "anthropic"] = Field(default="openai", description="the API that it speaks")
     listen: HostPort = Field(
-        default="127.0.0.1:0", description="host:port where tiercli proxy stands for it; 0: any port"
+        default="127.0.0.1:0", description="host:port where tiercli proxy listens for it; 0: any port"
     )
 
 
@@ -62,7 +62,7 @@ class ProxyInjector(Endpoint):
 
 
 class ToxiproxyTarget(Model):
-    """What one of Toxiproxy's proxies stands before."""
+    """The endpoint behind one of Toxiproxy's proxies."""
 
     provider: Name
     region: Name
@@ -70,13 +70,13 @@ class ToxiproxyTarget(Model):
 
 
 class ToxiproxyInjector(Endpoint):
-    """A running Toxiproxy: its API, and what each of its proxies stands before."""
+    """A running Toxiproxy: its API, and the endpoint behind each of its proxies."""
 
-    proxies: dict[Line, ToxiproxyTarget] = Field(min_length=1, description="by the name that Toxiproxy has for it")
+    proxies: dict[Line, ToxiproxyTarget] = Field(min_length=1, description="by the proxy's name in Toxiproxy")
 
 
 class OwnFault(Model):
-    """A fault on a target that the operator brings about himself. `target` is that of the drills that want it."""
+    """A fault that the operator's own means cause. `target` is the target in the drills that use it."""
 
     fault: PlainName
     target: dict[str, Name] = {}
@@ -94,7 +94,7 @@ class HookCall(Endpoint):
     """One HTTP request. Any 2xx is success."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    body: str | None = Field(default=None, description="sent as it stands, as JSON by its content type")
+    body: str | None = Field(default=None, description="sent unchanged, with the content type of JSON")
 
 
 class HookInjector(OwnFault):
@@ -105,7 +105,7 @@ class HookInjector(OwnFault):
 
 
 class Injectors(Model):
-    """What can bring faults about here. A command or a hook of one's own goes before the proxies."""
+    """What can cause faults here. Your own commands and hooks take precedence over the proxies."""
 
     proxy: ProxyInjector | None = None
     toxiproxy: ToxiproxyInjector | None = None
@@ -114,26 +114,26 @@ class Injectors(Model):
 
 
 class Environment(Model):
-    """One environment. `production`: nothing happens there unless it is named."""
+    """One environment. `production`: nothing happens there unless it is named explicitly."""
 
     production: bool = False
     gateway: Endpoint | None = None
     tenants: dict[Name, Credential] = Field(
-        default={}, description="what the calls of a tenant carry, where the gateway knows tenants by their keys"
+        default={}, description="the credential in a tenant's calls, if the gateway identifies tenants by their keys"
     )
     prometheus: Endpoint | None = None
     alertmanager: Endpoint | None = None
-    grafana: Endpoint | None = Field(default=None, description="where drills are annotated")
+    grafana: Endpoint | None = Field(default=None, description="where drills add annotations")
     webhook: HostPort | None = Field(
         default=None,
-        description="where tiercli listens during a drill, a webhook receiver of this environment's Alertmanager: "
+        description="where tiercli listens during a drill, as a webhook receiver of this environment's Alertmanager: "
         "http://HOST:PORT/RECEIVER",
     )
-    endpoints: tuple[ProviderEndpoint, ...] = Field(default=(), description="where the providers answer")
+    endpoints: tuple[ProviderEndpoint, ...] = Field(default=(), description="the endpoints of the providers")
     injectors: Injectors = Injectors()
     factor: Annotated[float, Field(ge=1, le=1000)] = Field(
-        default=1, description="how many times faster time runs in the rules that this environment has"
+        default=1, description="how many times faster time runs in the rules of this environment"
     )
     spend_cap_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=1, description="the most that a drill may cost here, by the price book"
+        default=1, description="the highest cost of a drill here, by the price book"
     )

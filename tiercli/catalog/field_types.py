@@ -1,4 +1,4 @@
-"""What the values of a catalog are: names, durations, addresses, and the base of every entry."""
+"""The types of a catalog's values: names, durations, addresses, and the base of every entry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HIGHEST_PORT = 65_535
 _BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-@lru_cache(maxsize=8192)  # features and aliases stand in thousands of tenants
+@lru_cache(maxsize=8192)  # thousands of tenants repeat features and aliases
 def _check_name(value: str) -> str:
     if value != value.strip():
         raise ValueError("a name cannot begin or end with a space")
@@ -38,14 +38,12 @@ def _check_duration(value: str) -> str:
 
 def _check_span(value: str) -> str:
     if parse_duration(value) <= 0:
-        raise ValueError(f"{value!r} is not longer than nothing")
+        raise ValueError(f"{value!r} is not longer than 0s")
     return value
 
 
 def _check_interval(value: str) -> str:
-    if parse_duration(_check_duration(value)) <= 0:
-        raise ValueError(f"{value!r} is not longer than nothing")
-    return value
+    return _check_span(_check_duration(value))
 
 
 def _check_port(value: str) -> str:
@@ -56,18 +54,18 @@ def _check_port(value: str) -> str:
 
 
 def check_url_port(value: str) -> str:
-    """A URL whose host and port can be asked, as it is. Raises ValueError."""
+    """`value`, a URL with a host and a valid port. Raises ValueError for another."""
     parts = urlsplit(value)
     try:
         parts.port  # noqa: B018 - reading it is what checks it
     except ValueError as error:
-        raise ValueError(f"{value!r} names no port: the highest is {HIGHEST_PORT}") from error
+        raise ValueError(f"{value!r} has no valid port: the highest is {HIGHEST_PORT}") from error
     if not parts.hostname:
-        raise ValueError(f"{value!r} names no host")
+        raise ValueError(f"{value!r} has no host")
     return value
 
 
-# A name that becomes a label value: anything printable, because it is quoted wherever it goes.
+# A name that becomes a label value: anything printable, because it is always quoted.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_check_name)]
 # A name that becomes an identifier in somebody else's configuration, some of which expands $ and {{.
 PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]

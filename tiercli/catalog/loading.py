@@ -111,7 +111,7 @@ def _with_tenants(document: Document, rows: TenantRows | None) -> tuple[Document
     twice = [
         Problem(
             document.locate(("tenants", tenant), key=True),
-            f"tenant {tenant!r} is in {named} too, line {rows.lines[tenant]}",
+            f"tenant {tenant!r} is also in {named}, line {rows.lines[tenant]}",
             "each tenant once",
         )
         for tenant in own.keys() & rows.entries.keys()

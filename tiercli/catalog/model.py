@@ -14,7 +14,7 @@ from tiercli.catalog.environment import Environment
 from tiercli.catalog.field_types import Duration, HostPort, Interval, Line, Model, Name, PlainName, Severity, Span, Tier
 from tiercli.catalog.receivers import Owner, Receiver, Routing
 
-# What an override can be for.
+# The labels of an override.
 OVERRIDE_LABELS = ("provider", "region", "model", "alias", "tenant")
 
 
@@ -27,7 +27,7 @@ class Offer(NamedTuple):
 
 
 class Typical(Model):
-    """What is normal there: used for the sandbox's simulated latencies and for backfilled history, never for alerts."""
+    """Normal values of a region: for the sandbox's simulated latencies and backfilled history, never for alerts."""
 
     p50_seconds: PositiveFloat = 0.4
     p95_seconds: PositiveFloat = 0.8
@@ -44,7 +44,7 @@ class Region(Model):
 
 
 class ModelOffer(Model):
-    """A model of a provider. Without `regions` it is offered in all of the provider's."""
+    """A model of a provider. Without `regions` it is offered in all regions of the provider."""
 
     regions: tuple[Name, ...] | None = None
 
@@ -53,22 +53,18 @@ class Server(Model):
     """One inference server of the local tier."""
 
     region: Name
-    models: tuple[Name, ...] = Field(min_length=1, description="what it serves")
+    models: tuple[Name, ...] = Field(min_length=1, description="the models that it serves")
     gpus: PositiveInt = 1
     metrics: HostPort | None = Field(default=None, description="host:port of the server's own /metrics")
 
 
 class Provider(Model):
-    """A cloud provider, or one kind of inference server of one's own."""
+    """A cloud provider, or one kind of your own inference servers."""
 
-    tier: Tier = Field(description="local: servers of one's own; cloud: somebody else's")
+    tier: Tier = Field(description="local: your own servers; cloud: those of a provider")
     owner: PlainName
-    regions: dict[Name, Region] = Field(
-        min_length=1, description="where it serves, by the name that the gateway reports"
-    )
-    models: dict[Name, ModelOffer] = Field(
-        min_length=1, description="what it serves, by the name that the gateway reports"
-    )
+    regions: dict[Name, Region] = Field(min_length=1, description="regions, by the name that the gateway reports")
+    models: dict[Name, ModelOffer] = Field(min_length=1, description="models, by the name that the gateway reports")
     servers: dict[Name, Server] = Field(default={}, description="local tier only: the servers, by name")
     binding: PlainName | None = Field(
         default=None, description="local tier only: the source binding of its servers' own metrics"
@@ -76,7 +72,7 @@ class Provider(Model):
 
 
 class Candidate(Model):
-    """One place that an alias can be served from."""
+    """A model in a region that can serve an alias."""
 
     provider: Name
     model: Name
@@ -87,23 +83,23 @@ class Alias(Model):
     """A name that clients call; the first candidate is the primary, the others are fallback steps 1, 2, …"""
 
     owner: PlainName
-    candidates: tuple[Candidate, ...] = Field(min_length=1, description="in the order of falling back")
+    candidates: tuple[Candidate, ...] = Field(min_length=1, description="in fallback order")
     eval_baseline: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None, description="the score that its production evals are held to"
+        default=None, description="the score that its production evals should reach"
     )
 
 
 class Zone(Model):
-    """Where a tenant's calls may be served. Without `regions`: anywhere."""
+    """The regions that may serve a tenant's calls. Without `regions`: all."""
 
     regions: tuple[Name, ...] | None = None
 
 
 class Tenant(Model):
-    """Who calls, from which features, for how much a month, and where their data may go."""
+    """A caller: its features, aliases, monthly budget and privacy zone."""
 
-    features: tuple[Name, ...] = Field(min_length=1, description="what it calls for")
-    aliases: tuple[Name, ...] | None = Field(default=None, description="the aliases it may call; all, when not given")
+    features: tuple[Name, ...] = Field(min_length=1, description="the features that call")
+    aliases: tuple[Name, ...] | None = Field(default=None, description="the aliases that it may call; default: all")
     budget_usd_per_month: PositiveFloat
     zone: Name
 
@@ -118,7 +114,7 @@ class Price(Model):
 
 
 class PriceBook(Model):
-    """What tokens cost: by provider and model. The local tier's from the price of its GPU hours."""
+    """Prices of tokens by provider and model; those of the local tier follow from the price of a GPU hour."""
 
     version: PlainName
     models: dict[Name, dict[Name, Price]]
@@ -126,36 +122,36 @@ class PriceBook(Model):
 
 
 class Source(Model):
-    """Something that exposes metrics, and the binding (see `tiercli sources`) that says what they mean."""
+    """Something that exposes metrics, and the binding (see `tiercli sources`) that maps them to signals."""
 
     binding: PlainName
     targets: tuple[HostPort, ...] = Field(min_length=1, description="host:port of each instance")
     path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~%/-]*$")] = Field(
-        default="/metrics", description="where its metrics are"
+        default="/metrics", description="the path of its metrics"
     )
     scheme: Literal["http", "https"] = "http"
     deployments: dict[Name, Candidate] = Field(
-        default={}, description="for a gateway that does not report regions: what each of its stable ids stands for"
+        default={},
+        description="for a gateway that does not report regions: provider, model and region of each of its stable ids",
     )
 
 
 class OtherSource(Source):
-    """A source beside the gateway and the local servers: GPUs, or a cloud provider's own console."""
+    """A source beside the gateway and the local servers: GPUs, or a cloud provider's console."""
 
     provider: Name | None = Field(
-        default=None, description="a console: the provider that it measures, in the gateway's place"
+        default=None, description="a console: the provider that it measures instead of the gateway"
     )
 
 
 class ServiceLevel(Model):
-    """What users are promised: what the overview compares with. No alarm rests on it."""
+    """The service level that users are promised: the overview compares with it. No alarm depends on it."""
 
     latency_seconds: PositiveFloat = Field(default=5.0, description="a call should not take longer than this")
 
 
 class Override(Model):
-    """What is different for some providers, regions, models, aliases or tenants only; the entry that names most labels
-    wins."""
+    """Settings for some providers, regions, models, aliases or tenants only; the entry with the most labels wins."""
 
     provider: Name | None = None
     region: Name | None = None
@@ -168,13 +164,13 @@ class Override(Model):
     for_: Duration | None = Field(default=None, alias="for", description="at least the alarm's own")
 
     def labels(self) -> dict[str, str]:
-        """The labels that it names: whom it is for."""
+        """The labels that it names."""
         named = {label: getattr(self, label) for label in OVERRIDE_LABELS}
         return {label: value for label, value in named.items() if value is not None}
 
 
 class AlarmSettings(Model):
-    """What this catalog changes in one alarm. Anything not given stays as the alarm's own file has it."""
+    """Changes of one alarm. Anything not given stays as in the alarm's file."""
 
     severity: Severity | None = None
     owner: PlainName | None = None
@@ -184,49 +180,49 @@ class AlarmSettings(Model):
 
 
 class SeriesBudget(Model):
-    """How many series a metric may have, who says so, and why. Zero is not a budget."""
+    """How many series a metric may have, who is responsible, and why. Zero is not a budget."""
 
-    series: PositiveInt = Field(description="the most series that there may be")
-    owner: PlainName = Field(description="the team that answers for it")
-    reason: Line = Field(description="why that many")
+    series: PositiveInt = Field(description="the highest number of series")
+    owner: PlainName = Field(description="the responsible team")
+    reason: Line = Field(description="why this number")
 
 
 class RareTenants(Model):
-    """Which tenants keep their own label value. Those that an override of an alarm names keep theirs too; all others
-    become one. Spend is the monthly budget: what the catalog knows of it."""
+    """Which tenants keep their own label value. Tenants that an override of an alarm names keep theirs too; all others are merged
+    into one. Spend is the monthly budget of the catalog."""
 
-    keep: tuple[Name, ...] = Field(default=(), description="these")
-    top: Annotated[int, Field(ge=0)] = Field(default=0, description="and so many that spend most")
-    rest: Name = Field(default="other", description="what all others become")
+    keep: tuple[Name, ...] = Field(default=(), description="tenants that keep their name")
+    top: Annotated[int, Field(ge=0)] = Field(default=0, description="and this number of tenants that spend most")
+    rest: Name = Field(default="other", description="the name of all others")
 
 
 class LabelPolicy(Model):
-    """Which labels some metrics go without, and whether their rare tenants are grouped: where metrics are counted (by the
-    gateway, or by `tiercli exporter audit`), or where rules record them."""
+    """Labels that some metrics drop, and whether their rare tenants are grouped: where metrics are counted (by the gateway, or by
+    `tiercli exporter audit`), or where rules record them."""
 
     metrics: tuple[Line, ...] = Field(min_length=1, description="metrics of the contract; * stands for any text")
-    drop: tuple[Line, ...] = Field(default=(), description="labels that they go without")
+    drop: tuple[Line, ...] = Field(default=(), description="labels that they drop")
     rare_tenants: RareTenants | None = None
     where: Literal["gateway", "rules"] = Field(
         default="gateway",
-        description="who groups tenants: whoever counts, or the recording rules, for a gateway that cannot",
+        description="what groups tenants: the gateway, or the recording rules if the gateway cannot",
     )
 
 
 class Cardinality(Model):
-    """Budgets of series, in all and by metric, and the policy that keeps to them."""
+    """Budgets of series, in total and by metric, and the policy that keeps within them."""
 
     total: SeriesBudget
     metrics: dict[str, SeriesBudget] = {}
     policy: tuple[LabelPolicy, ...] = Field(default=(), description="at most one entry for a metric")
     label_values: dict[PlainName, PositiveInt] = Field(
         default={},
-        description="of labels that sources have beside the catalog's: how many values each has for every combination of the others",
+        description="for labels of sources that the catalog does not have: how many values each has per combination of the others",
     )
 
 
 class AuditRetention(Model):
-    """How long the audit log must go back, by purpose."""
+    """How far back the audit log must go, by purpose."""
 
     live: Span | None = Field(default=None, description="for questions of the day: incidents, dashboards")
     cost: Span | None = Field(default=None, description="for invoices and budgets")
@@ -234,13 +230,13 @@ class AuditRetention(Model):
 
 
 class AuditSettings(Model):
-    """What is demanded of the gateway's audit log."""
+    """Requirements for the gateway's audit log."""
 
     retention: AuditRetention = AuditRetention()
 
 
 class PrometheusSettings(Model):
-    """How often Prometheus scrapes and evaluates, and where it finds itself."""
+    """How often Prometheus scrapes and evaluates, and its own address."""
 
     scrape_interval: Interval = "15s"
     evaluation_interval: Interval = "15s"
@@ -257,7 +253,7 @@ class AlertmanagerSettings(Model):
 
 
 class Links(Model):
-    """Where people read: bases of the URLs in annotations. Both without a trailing slash."""
+    """Base URLs of links in annotations, without a trailing slash."""
 
     runbooks: Annotated[str, StringConstraints(pattern=r"^https?://[^\s{}$]*[^/\s{}$]$")]
     grafana: Annotated[str, StringConstraints(pattern=r"^https?://[^\s{}$]*[^/\s{}$]$")]
@@ -269,34 +265,32 @@ class Catalog(Model):
     version: Literal[1] = Field(description="the version of this format")
     estate: PlainName = Field(description="what this catalog describes: a label of every alert")
     env: PlainName = Field(description="the environment: a label of every alert")
-    time_zone: str = Field(default="UTC", description="an IANA time zone: days and months are its")
-    links: Links = Field(description="where annotations point")
+    time_zone: str = Field(default="UTC", description="an IANA time zone, for days and months")
+    links: Links = Field(description="base URLs of links in annotations")
     owners: dict[PlainName, Owner] = Field(min_length=1, description="the teams, by name")
     receivers: dict[PlainName, Receiver] = Field(min_length=1, description="where notifications can go, by name")
     routing: Routing = Field(description="the receiver of each severity")
     providers: dict[Name, Provider] = Field(
         min_length=1, description="cloud providers and the local tier, by the name that the gateway reports"
     )
-    aliases: dict[Name, Alias] = Field(min_length=1, description="what clients call, by name")
+    aliases: dict[Name, Alias] = Field(min_length=1, description="the names that clients call")
     zones: dict[Name, Zone] = Field(min_length=1, description="privacy zones, by name")
-    tenants: dict[Name, Tenant] = Field(min_length=1, description="who calls, by name")
+    tenants: dict[Name, Tenant] = Field(min_length=1, description="the callers, by name")
     tenants_file: Line | None = Field(
-        default=None, exclude=True, description="CSV or JSON Lines beside the catalog, with more of them"
+        default=None, exclude=True, description="CSV or JSON Lines beside the catalog, with more tenants"
     )
-    price_book: PriceBook = Field(description="what tokens and GPU hours cost")
+    price_book: PriceBook = Field(description="prices of tokens and GPU hours")
     gateway: Source = Field(description="what exposes the metrics of the estate")
     sources: dict[PlainName, OtherSource] = Field(default={}, description="GPUs and consoles, by a name of your own")
-    service_level: ServiceLevel = Field(default=ServiceLevel(), description="what users are promised")
+    service_level: ServiceLevel = Field(default=ServiceLevel(), description="the service level that users are promised")
     alarms: dict[str, AlarmSettings] = Field(default={}, description="changes to alarms, by the alarm's name")
-    templates: tuple[Line, ...] = Field(default=(), description="folders of alarm files of one's own, beside this file")
-    cardinality: Cardinality = Field(description="how many series there may be")
-    audit: AuditSettings = Field(default=AuditSettings(), description="what is demanded of the gateway's audit log")
+    templates: tuple[Line, ...] = Field(default=(), description="folders of your own alarm files, beside this file")
+    cardinality: Cardinality = Field(description="budgets of series")
+    audit: AuditSettings = Field(default=AuditSettings(), description="requirements for the gateway's audit log")
     prometheus: PrometheusSettings = Field(
         default=PrometheusSettings(), description="intervals of the generated Prometheus configuration"
     )
-    environments: dict[PlainName, Environment] = Field(
-        default={}, description="where it really runs, for drills against it: by name"
-    )
+    environments: dict[PlainName, Environment] = Field(default={}, description="live environments for drills, by name")
     alertmanager: AlertmanagerSettings = Field(
         default=AlertmanagerSettings(), description="timing of the generated Alertmanager configuration"
     )

@@ -1,4 +1,4 @@
-"""Names: the problem of one that nothing has, and of two that a reader takes for one."""
+"""Names: problems of an unknown name, and of two that look alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_NAMES = 12
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], location: Location, where: str = "") -> Problem:
-    """The problem of a name that nothing has: what is accepted, and the near miss if there is one."""
+    """The problem of an unknown name: what is accepted, and the near miss if there is one."""
     names = list(known)
     near = _nearest(name, tuple(names))
     accepted = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
@@ -22,20 +22,20 @@ def unknown_name(kind: str, name: str, known: Iterable[str], location: Location,
 
 @lru_cache(maxsize=256)
 def _nearest(name: str, known: tuple[str, ...]) -> str:
-    """The near miss, or "". The same mistake often stands in many rows."""
+    """The near miss, or "". The same mistake is often repeated in many rows."""
     near = get_close_matches(name, known, n=1)
     return near[0] if near else ""
 
 
 def folded(name: str) -> str:
-    """What two names that a reader takes for one have in common."""
+    """A form that two names share when they differ only in case or encoding."""
     if name.isascii():
         return name.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def look_alikes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """(name, an earlier one) for each that differs from an earlier one in case or encoding alone."""
+    """(name, earlier name) for each name that differs from an earlier one only in case or encoding."""
     seen: dict[str, str] = {}
     for name in names:
         first = seen.setdefault(folded(name), name)
@@ -44,7 +44,7 @@ def look_alikes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def repeated(values: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """(position, value) for each value that stands earlier in the list too."""
+    """(position, value) of each value that is a repetition."""
     seen: set[str] = set()
     for position, value in enumerate(values):
         if value in seen:

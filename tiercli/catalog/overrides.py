@@ -1,4 +1,4 @@
-"""Overrides of alarms: for whom they are, and that no two of them want different things of the same one."""
+"""Overrides of alarms: their labels must exist, and no two may set the same thing for the same alert."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tiercli.errors import Problem
 
 
 def check_overrides(view: CatalogView) -> Iterator[Problem]:
-    """Problems of what a catalog sets for some only, alarm by alarm."""
+    """Problems of the overrides, alarm by alarm."""
     for alarm, settings in view.catalog.alarms.items():
         yield from _of_alarm(view, alarm, settings)
 
@@ -24,12 +24,12 @@ def _of_alarm(view: CatalogView, alarm: str, settings: AlarmSettings) -> Iterato
         path = ("alarms", alarm, "overrides", position)
         wanted = override.labels()
         if not wanted:
-            said = f"an override of {alarm} that says not for what"
-            yield Problem(view.at(*path), said, "provider, region, model, alias or tenant, or several")
+            message = f"an override of {alarm} without labels"
+            yield Problem(view.at(*path), message, "at least one of provider, region, model, alias, tenant")
             continue
         if not _settings(override):
-            said = f"an override of {alarm} that changes nothing"
-            yield Problem(view.at(*path), said, "thresholds, severity, owner or for")
+            message = f"an override of {alarm} that changes nothing"
+            yield Problem(view.at(*path), message, "thresholds, severity, owner or for")
         where = f" in an override of {alarm}"
         if override.owner is not None:
             yield from view.reference("owners", "owner", override.owner, (*path, "owner"), where)
@@ -37,16 +37,16 @@ def _of_alarm(view: CatalogView, alarm: str, settings: AlarmSettings) -> Iterato
         yield from unknown
         of_offer = _of_offer(wanted)
         matching = offers.matching(of_offer)
-        if not matching and not unknown and view.all_providers_sound and view.catalog.providers:
+        if not matching and not unknown and view.all_providers_valid and view.catalog.providers:
             text = " and ".join(f"{key} {value!r}" for key, value in of_offer.items())
-            said = f"an override of {alarm} for nothing: no model is offered with {text}"
-            yield Problem(view.at(*path), said, "what the catalog's providers offer")
+            message = f"an override of {alarm} that matches nothing: no model is offered with {text}"
+            yield Problem(view.at(*path), message, "labels of models that the catalog's providers offer")
         for earlier in before.add(override):
             yield from _ambiguous(view, alarm, path, override, earlier, matching)
 
 
 class _Offers:
-    """The offers that labels match. Many overrides are about tenants, and so ask for the same ones."""
+    """The offers that labels match, cached: many overrides name the same ones."""
 
     def __init__(self, offers: Iterable[Offer]) -> None:
         self._all = [(offer, offer._asdict()) for offer in offers]
@@ -60,27 +60,26 @@ class _Offers:
 
 
 class _Earlier:
-    """Overrides seen so far, found by what they say of the labels that they share with another: without comparing each with
-    each."""
+    """The overrides so far, indexed by labels, so that not every pair has to be compared."""
 
     def __init__(self) -> None:
         self._of_labels: dict[frozenset[str], dict[frozenset[tuple[str, str]], list[tuple[int, Override]]]] = {}
         self._count = 0
 
     def add(self, override: Override) -> list[Override]:
-        """Take `override` in; the earlier ones, in their order, that name as many labels and contradict it in none."""
-        said = override.labels().items()
+        """Add `override`; the earlier ones, in their order, that name as many labels and contradict none of its labels."""
+        labels = override.labels().items()
         names = frozenset(override.labels())
-        found: list[tuple[int, Override]] = []
+        earlier: list[tuple[int, Override]] = []
         for other, known in self._of_labels.items():
             if len(other) == len(names):
-                found += known.get(frozenset(one for one in said if one[0] in other), ())
+                earlier += known.get(frozenset(label for label in labels if label[0] in other), ())
         known = self._of_labels.setdefault(names, {})
-        for size in range(len(said) + 1):
-            for part in combinations(said, size):
+        for size in range(len(labels) + 1):
+            for part in combinations(labels, size):
                 known.setdefault(frozenset(part), []).append((self._count, override))
         self._count += 1
-        return [one for _, one in sorted(found, key=lambda entry: entry[0])]
+        return [other for _, other in sorted(earlier, key=lambda entry: entry[0])]
 
 
 def _ambiguous(
@@ -91,8 +90,7 @@ def _ambiguous(
     earlier: Override,
     matching: list[Offer],
 ) -> Iterator[Problem]:
-    """Where two overrides, of as many labels that do not contradict each other, are for the same one, nobody could say
-    which holds."""
+    """Two overrides with as many labels that match the same offer: which one applies would be undefined."""
     shared = sorted(_settings(override) & _settings(earlier))
     if not shared:
         return
@@ -100,13 +98,13 @@ def _ambiguous(
     both = [offer for offer in matching if _covers(_of_offer(theirs), offer._asdict())]
     if both:
         whom = dict.fromkeys({**both[0]._asdict(), **theirs, **wanted}.values())
-        said = f"{' '.join(whom)} has two equally specific overrides of {shared[0]} of {alarm}"
-        yield Problem(view.at(*path), said, "one of them with more of provider, region, model, alias and tenant")
+        message = f"{' '.join(whom)} has two equally specific overrides of {shared[0]} of {alarm}"
+        yield Problem(view.at(*path), message, "more labels (provider, region, model, alias, tenant) in one of them")
 
 
 def _settings(override: Override) -> set[str]:
-    said = {name for name in ("severity", "owner", "for_") if getattr(override, name) is not None}
-    return {name.rstrip("_") for name in said} | set(override.thresholds)
+    settings = {name for name in ("severity", "owner", "for_") if getattr(override, name) is not None}
+    return {name.rstrip("_") for name in settings} | set(override.thresholds)
 
 
 def _unknown_labels(
@@ -120,7 +118,7 @@ def _unknown_labels(
         yield from view.reference("providers", "provider", name, (*path, "provider"), where)
         if name not in view.catalog.providers:
             return
-    elif not view.all_providers_sound or not view.catalog.providers:
+    elif not view.all_providers_valid or not view.catalog.providers:
         return
     providers = [provider for name, provider in view.catalog.providers.items() if wanted.get("provider", name) == name]
     of = f" of provider {wanted['provider']!r}{where}" if "provider" in wanted else where

@@ -1,4 +1,4 @@
-"""Who is told: receivers, the receiver of each severity, and the teams."""
+"""Who is notified: receivers, the receiver of each severity, and the teams."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PagerDuty(Model):
 
 
 class Receiver(Model):
-    """Where notifications go. None of the three: they are kept in Alertmanager and interrupt nobody."""
+    """Where notifications go. Without any of the three, alerts stay in Alertmanager and notify nobody."""
 
     webhook: Webhook | None = None
     slack: Slack | None = None
@@ -40,7 +40,7 @@ class Receiver(Model):
 
 
 class Routing(Model):
-    """The receiver of each severity, unless an owner has another, and of Watchdog's heartbeat."""
+    """The receiver of each severity, unless an owner has its own, and of Watchdog's heartbeat."""
 
     page: PlainName
     notify: PlainName
@@ -49,9 +49,9 @@ class Routing(Model):
 
 
 class Owner(Model):
-    """A team. Severities that it does not name go where `routing` says."""
+    """A team. Severities without a receiver here go to the receiver in `routing`."""
 
-    contact: Line = Field(description="where to reach the team, as runbooks say it")
+    contact: Line = Field(description="how to reach the team, for runbooks")
     page: PlainName | None = Field(default=None, description="the receiver of its pages")
     notify: PlainName | None = Field(default=None, description="the receiver of its notifications")
     trend: PlainName | None = Field(default=None, description="the receiver of its trends")

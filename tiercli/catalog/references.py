@@ -1,4 +1,4 @@
-"""Every name that an entry of the catalog uses must be declared by another; no two names may be taken for each other."""
+"""References between entries of the catalog: every name in use must be declared, and no two names may look alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMED_SECTIONS = ("owners", "receivers", "providers", "aliases", "tenants", "zo
 
 
 def check_names(view: CatalogView) -> Iterator[Problem]:
-    """Unknown names, names said twice, and names that look alike."""
+    """Unknown names, repeated names, and names that look alike."""
     yield from _time_zone(view)
     yield from _look_alikes(view)
     yield from _owners_and_receivers(view)
@@ -50,15 +50,15 @@ def _look_alikes(view: CatalogView) -> Iterator[Problem]:
             places.append((("providers", name, part), dict.fromkeys(getattr(provider, part))))  # type: ignore[arg-type]
     for path, names in places:
         for name, first in look_alikes(names):
-            said = f"{name!r} and {first!r} differ only in case or in how they are encoded"
-            yield Problem(view.at(*path, name, key=True), said, "names that cannot be taken for each other")
+            message = f"{name!r} and {first!r} differ only in case or encoding"
+            yield Problem(view.at(*path, name, key=True), message, "names that cannot be confused")
     regions: dict[str, tuple[str, ...]] = {}
     for provider_name, region in view.catalog.provider_regions():
         regions.setdefault(region, ("providers", provider_name, "regions", region))
     for region, first in look_alikes(regions):
         if regions[region][1] != regions[first][1]:
-            said = f"region {region!r} differs from {first!r} of another provider only in case or encoding"
-            yield Problem(view.at(*regions[region], key=True), said, "one spelling for one region")
+            message = f"region {region!r} differs from {first!r} of another provider only in case or encoding"
+            yield Problem(view.at(*regions[region], key=True), message, "one spelling for one region")
 
 
 def _owners_and_receivers(view: CatalogView) -> Iterator[Problem]:
@@ -97,8 +97,8 @@ def _provider(view: CatalogView, name: str, provider: Provider) -> Iterator[Prob
         yield from view.each("region", offer.regions or (), provider.regions, path, where)
         yield from _twice(view, offer.regions or (), path, f"regions of model {model!r}")
         if offer.regions == ():
-            said = f"model {model!r} of provider {name!r} is offered nowhere"
-            yield Problem(view.at(*path), said, "at least one region, or no `regions` for all of them")
+            message = f"model {model!r} of provider {name!r} is offered nowhere"
+            yield Problem(view.at(*path), message, "at least one region, or no `regions` for all of them")
     for server_name, server in provider.servers.items():
         place = ("providers", name, "servers", server_name)
         if server.region not in provider.regions:
@@ -114,7 +114,7 @@ def _aliases(view: CatalogView) -> Iterator[Problem]:
         for position, candidate in enumerate(alias.candidates):
             path = ("aliases", name, "candidates", position)
             if candidate in seen:
-                yield Problem(view.at(*path), f"the same candidate twice in alias {name!r}", "each candidate once")
+                yield Problem(view.at(*path), f"a repeated candidate in alias {name!r}", "each candidate once")
             seen.add(candidate)
             yield from _candidate(view, candidate, path, f" in alias {name!r}")
 
@@ -132,12 +132,12 @@ def _candidate(view: CatalogView, candidate: Candidate, path: tuple[str | int, .
     elif candidate.region in provider.regions:
         offered = provider.models[candidate.model].regions
         if offered is not None and candidate.region not in offered:
-            said = f"model {candidate.model!r} is not offered in {candidate.region!r}{of}"
-            yield Problem(view.at(*path, "region"), said, ", ".join(offered))
+            message = f"model {candidate.model!r} is not offered in {candidate.region!r}{of}"
+            yield Problem(view.at(*path, "region"), message, ", ".join(offered))
 
 
 def _tenants(view: CatalogView) -> Iterator[Problem]:
-    # There may be ten thousand, and hardly ever is anything wrong with one: the cheap question first.
+    # There may be ten thousand tenants and hardly any is wrong: the cheap test first.
     everything = {feature for tenant in view.catalog.tenants.values() for feature in tenant.features}
     alike = any(True for _ in look_alikes(everything))
     known = {"zones": view.declared("zones"), "aliases": view.declared("aliases")}
@@ -164,16 +164,16 @@ def _tenant(view: CatalogView, name: str, tenant: Tenant) -> Iterator[Problem]:
     features = ("tenants", name, "features")
     yield from _twice(view, tenant.features, features, f"features{where}")
     for feature, first in look_alikes(tenant.features):
-        said = f"features {feature!r} and {first!r}{where} differ only in case or in how they are encoded"
+        message = f"features {feature!r} and {first!r}{where} differ only in case or encoding"
         place = view.at(*features, tenant.features.index(feature))
-        yield Problem(place, said, "names that cannot be taken for each other")
+        yield Problem(place, message, "names that cannot be confused")
 
 
 def _zones(view: CatalogView) -> Iterator[Problem]:
     regions = dict.fromkeys(region for _, region in view.catalog.provider_regions())
     for name, zone in view.catalog.zones.items():
         path = ("zones", name, "regions")
-        if view.all_providers_sound and "providers" not in view.missing:
+        if view.all_providers_valid and "providers" not in view.missing:
             yield from view.each("region", zone.regions or (), regions, path, f" in zone {name!r}")
         yield from _twice(view, zone.regions or (), path, f"regions of zone {name!r}")
         if zone.regions == ():
@@ -192,9 +192,9 @@ def _targets(view: CatalogView) -> Iterator[Problem]:
             if server.metrics is None:
                 continue
             if server.metrics in seen:
-                said = f"{server.metrics} is scraped for server {seen[server.metrics]!r} too"
+                message = f"{server.metrics} is also the address of server {seen[server.metrics]!r}"
                 at = view.at("providers", provider_name, "servers", name, "metrics")
-                yield Problem(at, said, "each server's own address")
+                yield Problem(at, message, "a different address for each server")
             seen.setdefault(server.metrics, name)
 
 
@@ -211,18 +211,18 @@ def _sources(view: CatalogView) -> Iterator[Problem]:
         at = ("sources", name, "provider")
         yield from view.reference("providers", "provider", source.provider, at, f" of source {name!r}")
         if source.provider in measured:
-            said = f"provider {source.provider!r} is measured by source {measured[source.provider]!r} too"
-            yield Problem(view.at(*at), said, "one source for a provider")
+            message = f"provider {source.provider!r} is also measured by source {measured[source.provider]!r}"
+            yield Problem(view.at(*at), message, "one source for a provider")
         measured.setdefault(source.provider, name)
     for name, provider in view.catalog.providers.items():
         if provider.binding is not None and provider.tier == "cloud":
-            said = f"cloud provider {name!r} has a binding: its servers are somebody else's"
-            yield Problem(view.at("providers", name, "binding"), said, "a console under `sources`, with `provider`")
+            message = f"cloud provider {name!r} has a binding, but no servers of your own"
+            yield Problem(view.at("providers", name, "binding"), message, "a console under `sources`, with `provider`")
 
 
 def _twice(view: CatalogView, values: tuple[str, ...], path: tuple[str | int, ...], where: str) -> Iterator[Problem]:
     for position, value in repeated(values):
-        yield Problem(view.at(*path, position), f"{value!r} twice in {where}", "each once")
+        yield Problem(view.at(*path, position), f"{value!r} is repeated in {where}", "each once")
 
 
 def _environments(view: CatalogView) -> Iterator[Problem]:
@@ -234,7 +234,7 @@ def _environments(view: CatalogView) -> Iterator[Problem]:
             yield from _endpoint_place(view, endpoint, (*start, "endpoints", at), where)
             if (endpoint.provider, endpoint.region, endpoint.server) in known:
                 accepted = "each provider, region and server once"
-                yield Problem(view.at(*start, "endpoints", at), f"the same endpoint twice{where}", accepted)
+                yield Problem(view.at(*start, "endpoints", at), f"a repeated endpoint{where}", accepted)
             known.add((endpoint.provider, endpoint.region, endpoint.server))
         for tenant in environment.tenants:
             yield from view.reference("tenants", "tenant", tenant, (*start, "tenants", tenant), where)
@@ -259,5 +259,5 @@ def _endpoint_place(
     if server is None:
         yield unknown_name("server", place.server, provider.servers, view.at(*path, "server"), of)
     elif place.region in provider.regions and server.region != place.region:
-        said = f"server {place.server!r}{of} is in region {server.region!r}, not in {place.region!r}"
-        yield Problem(view.at(*path, "region"), said, server.region)
+        message = f"server {place.server!r}{of} is in region {server.region!r}, not in {place.region!r}"
+        yield Problem(view.at(*path, "region"), message, server.region)

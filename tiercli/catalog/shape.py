@@ -1,4 +1,4 @@
-"""A document against a pydantic model: every problem of shape, in an operator's words, at its line and column."""
+"""A document checked against a pydantic model: every problem of shape, in plain words, at its line and column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiercli.errors import InvalidInput, Problem
 
 _M = TypeVar("_M", bound=BaseModel)
 
-# Values that stand here can be secrets put in the wrong place: no message quotes them.
+# Values here can be secrets in the wrong place: no message quotes them.
 SECRET_SECTIONS = ("receivers",)
 _CREDENTIALS = re.compile(r"://[^\s/@]*@")
 
@@ -45,7 +45,7 @@ _WANTED = {
 
 
 def load_model(document: Document, model: type[_M]) -> _M:
-    """`document` as a `model`. Raises InvalidInput with every problem of its form and shape."""
+    """`document` as a `model`. Raises InvalidInput with every problem of its syntax and shape."""
     loaded, problems = check_shape(document, model)
     if loaded is None or problems:
         raise InvalidInput(f"{document.name} is not valid", problems)
@@ -53,16 +53,16 @@ def load_model(document: Document, model: type[_M]) -> _M:
 
 
 def check_shape(document: Document, model: type[_M]) -> tuple[_M | None, list[Problem]]:
-    """`document` as a `model`, and every problem of its form and shape; the model is None when its shape is wrong."""
+    """`document` as a `model`, and every problem of its syntax and shape; the model is None when its shape is wrong."""
     try:
         return validate_strictly(model, document.value), list(document.problems)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    return None, [*document.problems, *dict.fromkeys(_problem(one, document, model) for one in details)]
+    return None, [*document.problems, *dict.fromkeys(_problem(detail, document, model) for detail in details)]
 
 
 def error_paths(model: type[BaseModel], value: Any) -> list[KeyPath]:
-    """Where `value` does not have the shape of `model`."""
+    """The paths at which `value` does not have the shape of `model`."""
     try:
         validate_strictly(model, value)
     except ValidationError as error:
@@ -73,7 +73,7 @@ def error_paths(model: type[BaseModel], value: Any) -> list[KeyPath]:
 def validate_strictly(model: type[_M], value: Any) -> _M:
     """`value` as a `model`: "5" is not a number and true is not 1. Raises pydantic's ValidationError.
 
-    By way of JSON, because there a strict model takes a list where it wants a tuple.
+    Through JSON, because a strict model then accepts a list for a tuple.
     """
     return model.model_validate_json(to_json(value, inf_nan_mode="constants"), strict=True)
 
@@ -98,18 +98,22 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
     path = _value_path(details["loc"], document.value)
     of_key = "[key]" in details["loc"]
     name = path[-1] if path else document.name
-    found = _said(details["input"], path)
+    found = _in_words(details["input"], path)
     place = document.locate(path, key=of_key)
     if kind == "extra_forbidden":
         known = _keys_at(model, path[:-1])
         near = get_close_matches(str(name), known, n=1)
-        said = f"unknown key {_shortened(str(name))}{_within(path)}"
-        return Problem(document.locate(path, key=True), said, ", ".join(known), near[0] if near else "")
+        message = f"unknown key {_shortened(str(name))}{_within(path)}"
+        return Problem(document.locate(path, key=True), message, ", ".join(known), near[0] if near else "")
     if kind == "missing":
         return Problem(document.locate(path[:-1]), f"{name!r} is missing{_within(path)}", "")
     if kind == "literal_error":
         accepted = [part.strip("'") for part in re.split(r", | or ", str(context.get("expected", "")))]
-        near = [one for one in get_close_matches(str(details["input"]), accepted, n=1) if one != details["input"]]
+        near = [
+            literal
+            for literal in get_close_matches(str(details["input"]), accepted, n=1)
+            if literal != details["input"]
+        ]
         return Problem(place, f"{_dotted(path)} is {found}", ", ".join(accepted), near[0] if near else "")
     if kind == "value_error":
         about = f"the name {_shortened(str(name))}" if of_key else _dotted(path)
@@ -126,7 +130,7 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
 
 
 def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
-    """What would be accepted, for an error of pydantic's type `kind`."""
+    """What is accepted, for an error of pydantic's type `kind`."""
     if kind in _WANTED:
         return _WANTED[kind]
     if kind == "string_pattern_mismatch":
@@ -135,7 +139,7 @@ def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
         words, key = _BOUNDS[kind]
         return f"{words} {context[key]:g}"
     if kind == "too_short":
-        return f"at least {context['min_length']} of them"
+        return f"at least {context['min_length']}"
     if kind in ("string_too_short", "string_too_long"):
         length = context.get("min_length") or context.get("max_length")
         return f"text of at {'least' if kind == 'string_too_short' else 'most'} {length} characters"
@@ -153,7 +157,7 @@ def _dotted(path: KeyPath) -> str:
     return text or "the document"
 
 
-def _said(value: Any, path: KeyPath = ()) -> str:
+def _in_words(value: Any, path: KeyPath = ()) -> str:
     if value is None:
         return "empty"
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
-"""Tenants beside the catalog, as CSV or JSON Lines: ten thousand of them in YAML take seconds to parse.
+"""Tenants in a file beside the catalog, as CSV or JSON Lines: ten thousand of them in YAML take seconds to parse.
 
-CSV has a header; a list is one cell with semicolons between. JSON Lines has one object a line, with the same keys. Both name
-the tenant under `tenant`; what else they say has the shape of an entry under `tenants`. Where each row stands is kept, so a
-problem of a tenant is told at its line and column.
+CSV has a header; a list is one cell, separated by semicolons. JSON Lines has one object a line, with the same keys. Both name
+the tenant under `tenant`; the rest has the shape of an entry under `tenants`. The place of each row is kept, so that a problem
+of a tenant is reported at its line and column.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(slots=True)
 class TenantRows:
-    """The tenants of a file. `entries` have the shape of the catalog's own; `lines` is where each row begins, 1-based."""
+    """The tenants of a file. `entries` have the shape of the catalog's own; `lines`: the line of each row, from 1."""
 
     name: str
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class TenantRows:
     _columns: tuple[str, ...] = ()
 
     def locate(self, path: KeyPath) -> Location | None:
-        """Where ("tenants", name, …) stands; None when it is not of this file."""
+        """The place of ("tenants", name, …); None when it is not in this file."""
         if len(path) < 2 or path[1] not in self.lines:
             return None
         line = self.lines[str(path[1])]
@@ -62,15 +62,15 @@ class TenantRows:
         return match.end() + 1 if match else 1
 
     def add(self, line: int, name: object, entry: dict[str, Any]) -> None:
-        """Take a row in, or note what is wrong with its name."""
+        """Add a row, or a problem of its name."""
         if not isinstance(name, str) or not name:
-            said = "a row without a name" if name in (None, "") else f"the name {name!r}"
+            message = "a row without a name" if name in (None, "") else f"the name {name!r}"
             place = Location(self.name, line, self._column_of(line, NAME))
-            self.problems.append(Problem(place, said, f"text under {NAME!r}"))
+            self.problems.append(Problem(place, message, f"text under {NAME!r}"))
         elif name in self.entries:
-            said = f"tenant {name!r} is in line {self.lines[name]} too"
+            message = f"tenant {name!r} is also in line {self.lines[name]}"
             self.problems.append(
-                Problem(Location(self.name, line, self._column_of(line, NAME)), said, "each tenant once")
+                Problem(Location(self.name, line, self._column_of(line, NAME)), message, "each tenant once")
             )
         else:
             self.entries[name] = entry
@@ -78,8 +78,8 @@ class TenantRows:
 
 
 def load_tenant_rows(path: Path) -> TenantRows:
-    """The tenants of `path`: CSV, or JSON Lines when it is named .jsonl or .ndjson. Problems of single rows are in its
-    `problems`. Raises InvalidInput when it cannot be read, or is named like neither."""
+    """The tenants of `path`: CSV, or JSON Lines when it is named .jsonl or .ndjson. Problems of rows are in its `problems`.
+    Raises InvalidInput when it cannot be read, or has another suffix."""
     kind = path.suffix.lower()
     if kind not in (".csv", ".jsonl", ".ndjson"):
         problem = Problem(Location(str(path)), "a file of another kind", TENANT_FILES)
@@ -105,8 +105,8 @@ def _read_csv(name: str, text: str) -> TenantRows:
                     return rows
                 rows._columns = header
             elif len(cells) != len(header):
-                said = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}"
-                rows.problems.append(Problem(Location(name, begins, 1), said, f"{len(header)}, as the header has"))
+                message = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}"
+                rows.problems.append(Problem(Location(name, begins, 1), message, f"{len(header)}, as the header has"))
             else:
                 entry = _entry(dict(zip(header, cells, strict=True)))
                 rows.add(begins, entry.pop(NAME, None), entry)
@@ -118,14 +118,14 @@ def _read_csv(name: str, text: str) -> TenantRows:
     return rows
 
 
-def _not_csv(name: str, begins: int, ends: int, said: str) -> Problem:
-    """A row that cannot be read: from line `begins`; what is wrong was noticed in line `ends`."""
-    if said == "unexpected end of data":
-        return Problem(Location(name, begins, 1), "a quote that does not end, in the row that begins here", "CSV")
-    if said.startswith("field larger"):
+def _not_csv(name: str, begins: int, ends: int, message: str) -> Problem:
+    """A row that cannot be read: it begins in line `begins`, and the reader failed in line `ends`."""
+    if message == "unexpected end of data":
+        return Problem(Location(name, begins, 1), "a quote without an end, in the row that begins here", "CSV")
+    if message.startswith("field larger"):
         longest = f"cells of at most {csv.field_size_limit()} characters"
         return Problem(Location(name, begins, 1), "a cell that is too long, in the row that begins here", longest)
-    return Problem(Location(name, ends, 1), f"not CSV: {said}", 'a quote in a quoted cell written twice: ""')
+    return Problem(Location(name, ends, 1), f"not CSV: {message}", 'a quote in a quoted cell written twice: ""')
 
 
 def _header_problems(name: str, header: tuple[str, ...], begins: int, line: str) -> Iterator[Problem]:
@@ -135,7 +135,7 @@ def _header_problems(name: str, header: tuple[str, ...], begins: int, line: str)
         if column not in COLUMNS:
             yield unknown_name("column", column, COLUMNS, at)
         elif column in header[:number]:
-            yield Problem(at, f"column {column!r} twice", "each column once")
+            yield Problem(at, f"column {column!r} is repeated", "each column once")
     for column in _REQUIRED:
         if column not in header:
             accepted = f"a header with {', '.join(_REQUIRED)}, commas between"
@@ -143,7 +143,7 @@ def _header_problems(name: str, header: tuple[str, ...], begins: int, line: str)
 
 
 def _entry(cells: dict[str, str]) -> dict[str, Any]:
-    """A row as the catalog's YAML would have it; an empty cell says nothing."""
+    """A row in the shape of the catalog's YAML; an empty cell is left out."""
     entry: dict[str, Any] = {}
     for column, cell in cells.items():
         text = cell.strip()
@@ -160,13 +160,13 @@ def _entry(cells: dict[str, str]) -> dict[str, Any]:
 
 
 def _number(text: str) -> float | str:
-    """What is not finite stays text, as in YAML."""
+    """A number that is not finite stays text, as in YAML."""
     number = float(text)
     return number if math.isfinite(number) else text
 
 
 class _WrongLine(ValueError):
-    """A line of JSON that cannot be taken in, though it may be JSON."""
+    """A line that is JSON, but not a row."""
 
 
 def _read_json_lines(name: str, text: str) -> TenantRows:
@@ -183,8 +183,8 @@ def _read_json_lines(name: str, text: str) -> TenantRows:
         except _WrongLine as error:
             rows.problems.append(Problem(Location(name, number, 1), str(error), "one JSON object a line"))
         except json.JSONDecodeError as error:
-            said = f"not JSON: {error.msg}"
-            rows.problems.append(Problem(Location(name, number, error.colno), said, "one JSON object a line"))
+            message = f"not JSON: {error.msg}"
+            rows.problems.append(Problem(Location(name, number, error.colno), message, "one JSON object a line"))
         else:
             rows.add(number, entry.pop(NAME, None), entry)
     return rows
@@ -196,7 +196,7 @@ def _parsed(decoder: json.JSONDecoder, line: str) -> dict[str, Any]:
         raise _WrongLine(f"JSON nested more than {MAX_DEPTH} levels deep")
     entry = decoder.decode(line)
     if not isinstance(entry, dict):
-        raise _WrongLine("JSON that is no object")
+        raise _WrongLine("JSON, but not an object")
     if "\\u" in line and _SURROGATE.search(json.dumps(entry, ensure_ascii=False)):
         raise _WrongLine("half a surrogate pair: no character")
     return entry
@@ -215,17 +215,17 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entry = dict(pairs)
     if len(entry) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise _WrongLine(f"key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+        raise _WrongLine(f"key {next(key for key in keys if keys.count(key) > 1)!r} is repeated")
     return entry
 
 
 def _whole(text: str) -> int | str:
-    """Beyond what anybody counts it stays text, as in YAML."""
+    """A number of too many digits stays text, as in YAML."""
     return int(text) if len(text) <= MAX_DIGITS else text
 
 
 def _no_number(text: str) -> Any:
-    raise _WrongLine(f"{text}, which is no number in JSON")
+    raise _WrongLine(f"{text}, which is not a number in JSON")
 
 
 def _cells(line: str) -> Iterator[int]:

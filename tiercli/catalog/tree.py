@@ -17,7 +17,7 @@ from tiercli.errors import Location, Problem
 
 MAX_DEPTH = 40
 MAX_NODES = 1_000_000
-CHARACTERS_PER_NODE = 64  # a long text repeated by aliases is paid for by its length
+CHARACTERS_PER_NODE = 64  # a long text repeated by aliases counts by its length
 
 MAX_DIGITS = 18
 
@@ -35,7 +35,7 @@ KeyPath = tuple[Key, ...]
 
 
 class LimitReached(yaml.YAMLError):
-    """A bound was hit; nothing after it is read."""
+    """A limit was reached; nothing after it is read."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
@@ -88,8 +88,8 @@ class TreeBuilder:
     def _count(self, nodes: int, event: yaml.Event) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            said = "aliases that expand to too much" if isinstance(event, yaml.AliasEvent) else "too many entries"
-            raise LimitReached(Problem(self._at(event), said, f"at most {MAX_NODES} values in all"))
+            message = "aliases that expand to too much" if isinstance(event, yaml.AliasEvent) else "too many entries"
+            raise LimitReached(Problem(self._at(event), message, f"at most {MAX_NODES} values in all"))
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         if event.anchor not in self._anchors:
@@ -121,13 +121,13 @@ class TreeBuilder:
             self._anchors[event.anchor] = resolved
         if key in top.value:
             first = self.keys[path]
-            said = f"duplicate key {key!r}, first on line {first[0]}"
-            self.problems.append(Problem(self._at(event), said, "each key once"))
+            message = f"duplicate key {key!r}, first on line {first[0]}"
+            self.problems.append(Problem(self._at(event), message, "each key once"))
         elif key == "<<" and event.implicit[0]:
-            self.problems.append(Problem(self._at(event), "merge keys (<<) are not read", "every key written out"))
+            self.problems.append(Problem(self._at(event), "merge keys (<<) are not supported", "every key written out"))
         elif not isinstance(resolved, str):
-            said = f"the key {key or 'that is empty'} is {kind_of(resolved)}"
-            self.problems.append(Problem(self._at(event), said, f'text: "{key}" in quotes'))
+            message = f"the key {key or 'that is empty'} is {kind_of(resolved)}"
+            self.problems.append(Problem(self._at(event), message, f'text: "{key}" in quotes'))
         self.keys.setdefault(path, _place_of(event))
         top.key = key
 
@@ -150,7 +150,9 @@ class TreeBuilder:
 
     def _check_tag(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         if event.tag is not None and event.tag not in ("!", *_TAGS.values()):
-            self.problems.append(Problem(self._at(event), f"the tag {event.tag} is not read", "values without tags"))
+            self.problems.append(
+                Problem(self._at(event), f"the tag {event.tag} is not supported", "values without tags")
+            )
 
     def _place(self, value: Any, event: yaml.Event) -> KeyPath:
         place = _place_of(event)
@@ -183,9 +185,9 @@ def _cost(text: str) -> int:
 
 
 def _measure(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """What a value costs once its aliases are expanded, and how deep it goes; complete values only: there is no cycle.
+    """The cost of a value with its aliases expanded, and its depth; only of complete values, which have no cycle.
 
-    It recurses at most MAX_DEPTH deep, because what an alias brings in was measured when it was placed.
+    It recurses at most MAX_DEPTH deep, because the value of an alias was measured when it was placed.
     """
     if not isinstance(value, (dict, list)):
         return (_cost(value) if isinstance(value, str) else 1), 0
@@ -212,7 +214,7 @@ def _resolve(event: yaml.ScalarEvent) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in an operator's words."""
+    """The type of a value in words."""
     return {list: "a list", int: "a number", float: "a number", bool: "true or false", type(None): "empty"}.get(
         type(value), "text"
     )

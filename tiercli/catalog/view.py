@@ -1,4 +1,4 @@
-"""A catalog as its checks see it: the sound entries, every declared name, and where each stands."""
+"""A catalog for its checks: the valid entries, every declared name, and their places."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tiercli.errors import Location, Problem
 
 
 class CatalogView:
-    """`missing`: sections of which nothing is sound. An entry that is misshapen, and so not in `catalog`, still declares
-    its name: what refers to it is not wrong."""
+    """`missing`: sections without a valid entry. An invalid entry is not in `catalog` but still declares its name: references to
+    it are valid."""
 
     def __init__(self, catalog: Catalog, document: Document, missing: frozenset[str] = frozenset()) -> None:
         self.catalog = catalog
@@ -25,7 +25,7 @@ class CatalogView:
         }
 
     def at(self, *path: str | int, key: bool = False) -> Location:
-        """Where `path` stands."""
+        """The place of `path`."""
         return self._document.locate(path, key=key)
 
     def declared(self, section: str) -> Mapping[str, None]:
@@ -33,12 +33,12 @@ class CatalogView:
         return self._declared.get(section, {})
 
     @property
-    def all_providers_sound(self) -> bool:
-        """If not, what regions and models there are is not known."""
+    def all_providers_valid(self) -> bool:
+        """Otherwise the regions and models are not fully known."""
         return len(self.declared("providers")) == len(self.catalog.providers)
 
     def priced_models(self, provider: str) -> Mapping[str, object]:
-        """The models that the price book has an entry for, sound or not."""
+        """The models with an entry in the price book, valid or not."""
         book = self._document.value.get("price_book")
         models = book.get("models") if isinstance(book, Mapping) else None
         priced = models.get(provider) if isinstance(models, Mapping) else None

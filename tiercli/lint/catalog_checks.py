@@ -1,4 +1,4 @@
-"""What the later stages know of a catalog, as checks that run in the same pass as its own."""
+"""Checks of a catalog by later stages, in the same pass as its own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tiercli.signals.sources import catalog_sources
 
 
 def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = True) -> tuple[Check, ...]:
-    """The checks of metric names, source bindings, policies, own faults, and alarms with their thresholds. `template_folders` hold an
-    operator's own alarm files; without their cases they take half the time."""
+    """The checks of metric names, source bindings, policies, declared faults, and alarms with their thresholds. `template_folders`
+    hold an operator's own alarm files; without cases, loading them takes half the time."""
 
     def check_metrics(loaded: LoadedCatalog) -> list[Problem]:
         return check_budgets(loaded.catalog, loaded.document)
@@ -23,31 +23,34 @@ def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = 
     def check_sources(loaded: LoadedCatalog) -> list[Problem]:
         written = loaded.document.value.get("gateway")
         if not isinstance(written, dict) or written.get("binding") != loaded.catalog.gateway.binding:
-            return []  # misshapen, and reported as that
+            return []  # invalid, and reported as that
         return _source_problems(loaded)
 
     def check_alarms(loaded: LoadedCatalog) -> list[Problem]:
         if not any(loaded.catalog.offers()) or not loaded.catalog.owners:
-            return []  # an alarm is rendered about an offer and for an owner, and none is sound
+            return []  # rendering an alarm needs a valid offer and owner
         try:
             load_alarm_set(loaded, timing_of(loaded.catalog), template_folders, with_cases=with_cases)
         except InvalidInput as error:
-            told = _source_problems(loaded)
-            return [problem for problem in error.problems if problem not in told]
+            of_sources = _source_problems(loaded)
+            return [problem for problem in error.problems if problem not in of_sources]
         return []
 
     def check_policies(loaded: LoadedCatalog) -> list[Problem]:
         if not loaded.catalog.cardinality.policy or not any(loaded.catalog.offers()) or not loaded.catalog.owners:
             return []
-        from tiercli.lint.policy_checks import check_policy  # dashboards, which most catalogs need not draw for this
+        from tiercli.lint.policy_checks import check_policy  # builds dashboards, which most catalogs do not need here
 
         try:
             return check_policy(loaded, template_folders)
         except InvalidInput:
-            return []  # alarms that are not sound, and reported as that
+            return []  # invalid alarms, and reported as that
 
     def check_environments(loaded: LoadedCatalog) -> list[Problem]:
-        if not any(one.injectors.commands or one.injectors.hooks for one in loaded.catalog.environments.values()):
+        if not any(
+            environment.injectors.commands or environment.injectors.hooks
+            for environment in loaded.catalog.environments.values()
+        ):
             return []
         from tiercli.faults.environment.check import (
             check_own_faults,

@@ -93,9 +93,9 @@ def read_board(text: str, name: str) -> tuple[str, list[LintedPanel]]:
         raise InvalidInput(f"{name} is no dashboard", [Problem(at, f"not JSON: {error}", "Grafana's JSON")]) from error
     board = board.get("dashboard", board) if isinstance(board, dict) else board
     if not isinstance(board, dict) or not isinstance(board.get("panels"), list):
-        said = "no list of panels"
+        message = "no list of panels"
         raise InvalidInput(
-            f"{name} is no dashboard", [Problem(Location(name, 1, 1), said, "a dashboard of Grafana 5 or later")]
+            f"{name} is no dashboard", [Problem(Location(name, 1, 1), message, "a dashboard of Grafana 5 or later")]
         )
     lines = text.splitlines()
     panels = []

@@ -1,4 +1,4 @@
-"""Linting: what is generated from a catalog, or files that somebody else made."""
+"""Linting of what is generated from a catalog, or of files that tiercli did not generate."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ CODES = (*(check.code for check in CHECKS), *COMMENT_CODES)
 def lint_tree(
     loaded: LoadedCatalog, tree: Mapping[str, str], template_folders: Sequence[Path] = ()
 ) -> tuple[Linted, list[LintedFile]]:
-    """What is generated from a catalog, as checks look at it, and the files that it was generated from."""
+    """The generated tree of a catalog for the checks, and the files that it was generated from."""
     alarm_set = load_alarm_set(loaded, timing_of(loaded.catalog), template_folders)
     alarms, paths = alarm_set.alarms, alarm_set.paths
     sources = catalog_sources(loaded)
     known = {**known_series(), **own_series(alarms)}
-    types = {**_contract_types(), **dict.fromkeys((one.name for one in RECORDED), MetricType.GAUGE)}
+    types = {**_contract_types(), **dict.fromkeys((series.name for series in RECORDED), MetricType.GAUGE)}
     for source in sources:
         known |= source.binding.exposed_series()
         types |= source.binding.series_types()
@@ -42,9 +42,9 @@ def lint_tree(
     panels: list[LintedPanel] = []
     uids: dict[str, str] = {}
     for path, text in boards.items():
-        uid, found = read_board(text, path)
+        uid, board_panels = read_board(text, path)
         uids[uid] = PurePosixPath(path).stem
-        panels += found
+        panels += board_panels
     linted = Linted(
         rules=tuple(read_rules(tree[RULES_PATH], RULES_PATH)),
         panels=tuple(panels),
@@ -65,8 +65,8 @@ def lint_tree(
 
 
 def lint_files(rule_paths: Iterable[Path], board_paths: Iterable[Path]) -> Linted:
-    """Files that tiercli did not make. What series there are nobody can say, so no series is unknown; the types of those of
-    the contract are known. Raises InvalidInput when a file is not what it is said to be."""
+    """Files that tiercli did not generate. Which series exist is not known, so no series is reported as unknown; the types of the
+    contract's metrics are known. Raises InvalidInput when a file is not a rule file or a dashboard."""
     rules: list[Rule] = []
     files: list[LintedFile] = []
     for path in rule_paths:
@@ -76,9 +76,9 @@ def lint_files(rule_paths: Iterable[Path], board_paths: Iterable[Path]) -> Linte
     panels: list[LintedPanel] = []
     uids: dict[str, str] = {}
     for path in board_paths:
-        uid, found = read_board(read_text(path), str(path))
+        uid, board_panels = read_board(read_text(path), str(path))
         uids[uid] = path.stem
-        panels += found
+        panels += board_panels
     recorded = dict.fromkeys((rule.name for rule in rules if rule.kind == "record"), MetricType.GAUGE)
     return Linted(
         rules=tuple(rules),
@@ -97,16 +97,27 @@ def run_checks(
     today: datetime.date | None = None,
     checks: Sequence[Check] = CHECKS,
 ) -> list[Finding]:
-    """Every finding that no comment silences, in the order of files and lines. Raises ToolMissing when a tool that a check
-    needs is nowhere."""
+    """Every finding that no comment silences, in the order of files and lines. Raises ToolMissing when a check needs a tool that
+    is not installed."""
     day = today or datetime.datetime.now(tz=datetime.UTC).date()
     silences, findings = find_silences(linted, sources, frozenset(CODES), day)
     for check in checks:
         if check.code not in disabled:
             findings += check.findings(linted)
-    kept = {one for one in findings if one.code not in disabled and not any(s.holds_for(one, day) for s in silences)}
+    kept = {
+        finding
+        for finding in findings
+        if finding.code not in disabled and not any(s.holds_for(finding, day) for s in silences)
+    }
     return sorted(
-        kept, key=lambda one: (one.location.file, one.location.line, one.location.column, one.code, one.found)
+        kept,
+        key=lambda finding: (
+            finding.location.file,
+            finding.location.line,
+            finding.location.column,
+            finding.code,
+            finding.found,
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The cardinality policy against everything that reads the metrics: a label that an alarm or a dashboard needs stays."""
+"""The cardinality policy checked against alarms and dashboards: a label that one of them needs must stay."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ from tiercli.signals.recorded import RECORDED_BY_NAME
 
 
 def check_policy(loaded: LoadedCatalog, template_folders: Sequence[Path] = ()) -> list[Problem]:
-    """What is wrong with the policy of a catalog: names, entries that contradict each other, labels that are needed."""
+    """Problems of a catalog's policy: unknown names, contradicting entries, labels that are needed."""
     entries = loaded.catalog.cardinality.policy
     problems = [problem for number, entry in enumerate(entries) for problem in _names(loaded, number, entry)]
     for number, entry in enumerate(entries):
         if entry.where == "gateway" and loaded.catalog.gateway.binding != CANONICAL_BINDING:
-            said = f"a gateway of binding {loaded.catalog.gateway.binding!r} counts metrics of its own"
+            message = f"a gateway of binding {loaded.catalog.gateway.binding!r} counts its own metrics, which this policy does not cover"
             place = ("cardinality", "policy", number)
-            problems.append(loaded.problem(place, said, "where: rules, which group what they record of it", key=True))
+            problems.append(
+                loaded.problem(place, message, "where: rules, which groups tenants in recorded series", key=True)
+            )
     if problems:
         return problems
     needs = None
@@ -47,43 +49,41 @@ def check_policy(loaded: LoadedCatalog, template_folders: Sequence[Path] = ()) -
                 )
                 if users := needs.get((metric.name, label)):
                     at = ("cardinality", "policy", number, "drop", entry.drop.index(label))
-                    said = (
-                        f"{metric.name} cannot go without {label!r}: {_listed(users)} need{'s' * (len(users) == 1)} it"
-                    )
-                    free = [one for one in metric.labels if not needs.get((metric.name, one))]
-                    accepted = f"of its labels: {', '.join(free)}" if free else "none of its labels can go"
-                    problems.append(loaded.problem(at, said, accepted))
+                    message = f"{metric.name} needs {label!r}: {_listed(users)} use{'s' * (len(users) == 1)} it"
+                    free = [name for name in metric.labels if not needs.get((metric.name, name))]
+                    accepted = f"of its labels: {', '.join(free)}" if free else "none: every label is needed"
+                    problems.append(loaded.problem(at, message, accepted))
     return problems
 
 
 def needed_labels(alarms: AlarmSet, loaded: LoadedCatalog) -> dict[tuple[str, str], tuple[str, ...]]:
-    """By metric of the contract and label, who needs the label: alarms, and panels as dashboard/panel."""
+    """By metric of the contract and label, what needs the label: alarms, and panels as dashboard/panel."""
     expressions = list(_expressions(alarms, loaded))
     reads: dict[str, set[str]] = defaultdict(set)
-    for one in expressions:
-        if one.record:
-            reads[one.record] |= series_read(one.expr)
-    users: dict[str, list[str]] = defaultdict(list)  # of each series, at whatever distance
-    for one in expressions:
-        if one.user:
-            for name in all_read(series_read(one.expr), reads):
-                users[name].append(one.user)
+    for expression in expressions:
+        if expression.record:
+            reads[expression.record] |= series_read(expression.expr)
+    users: dict[str, list[str]] = defaultdict(list)  # of each series, directly or through recorded series
+    for expression in expressions:
+        if expression.user:
+            for name in all_read(series_read(expression.expr), reads):
+                users[name].append(expression.user)
     known = known_series()
     needs: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    for one in expressions:
-        parsed = promql_parser.parse(one.expr)
-        for metric in {METRICS_BY_SERIES[name] for name in series_read(one.expr) if name in METRICS_BY_SERIES}:
+    for expression in expressions:
+        parsed = promql_parser.parse(expression.expr)
+        for metric in {METRICS_BY_SERIES[name] for name in series_read(expression.expr) if name in METRICS_BY_SERIES}:
             for label in metric.labels:
                 less = {name: (known[name] or frozenset()) - {label} for name in metric.exposed_names}
-                if _goes_wrong(parsed, {**known, **less}, one.record):
-                    who = [one.user] if one.user else users.get(one.record, [])
+                if _goes_wrong(parsed, {**known, **less}, expression.record):
+                    who = [expression.user] if expression.user else users.get(expression.record, [])
                     needs[metric.name, label].update(dict.fromkeys(who))
     return {key: tuple(who) for key, who in needs.items() if who}
 
 
 @dataclass(frozen=True, slots=True)
 class _Expression:
-    """PromQL, and the series that it is recorded as, or who else reads it."""
+    """PromQL, and the series that records it, or the alarm or panel that uses it."""
 
     expr: str
     record: str = ""
@@ -104,7 +104,7 @@ def _expressions(alarms: AlarmSet, loaded: LoadedCatalog) -> Iterator[_Expressio
 
 
 def _goes_wrong(parsed: object, known: Mapping[str, frozenset[str] | None], record: str) -> bool:
-    """Whether an expression is not sound over `known`, or does not yield the labels that it is recorded with."""
+    """Whether an expression is invalid over `known`, or does not yield the labels of its recorded series."""
     flow = LabelFlow(known)
     labels = flow.labels(parsed)
     recorded = RECORDED_BY_NAME.get(record)
@@ -125,35 +125,37 @@ def _names(loaded: LoadedCatalog, number: int, entry: LabelPolicy) -> Iterator[P
         elif not any(governs(entry.model_copy(update={"metrics": (pattern,)}), metric) for metric in CONTRACT):
             yield Problem(place, f"{pattern!r} matches no metric that has such a label", ", ".join(METRICS_BY_NAME))
     for metric in governed:
-        earlier = next((one for one in range(number) if governs(catalog.cardinality.policy[one], metric)), None)
+        earlier = next(
+            (position for position in range(number) if governs(catalog.cardinality.policy[position], metric)), None
+        )
         if earlier is not None:
-            said = f"{metric.name} has a policy already, entry {earlier + 1}"
-            yield loaded.problem((*path, "metrics"), said, "one entry for a metric")
+            message = f"{metric.name} already has a policy, entry {earlier + 1}"
+            yield loaded.problem((*path, "metrics"), message, "one entry per metric")
     labels = sorted({label for metric in governed for label in metric.labels})
     for position, label in enumerate(entry.drop):
         place = loaded.document.locate((*path, "drop", position))
         if governed and label not in labels:
             yield unknown_name("label", label, labels, place, " of these metrics")
-        gauges = [one.name for one in governed if one.type is MetricType.GAUGE and label in one.labels]
+        gauges = [metric.name for metric in governed if metric.type is MetricType.GAUGE and label in metric.labels]
         if gauges:
-            said = f"{_listed(gauges)} cannot go without {label!r}: values of a gauge cannot be added up"
-            yield Problem(place, said, "labels of counters and histograms")
+            message = f"{_listed(gauges)} cannot lose {label!r}: values of a gauge cannot be summed"
+            yield Problem(place, message, "labels of counters and histograms")
     if entry.where == "rules":
         if entry.drop:
-            said = "labels are dropped where they are counted, and not by rules"
-            yield loaded.problem((*path, "drop"), said, "rare_tenants, or where: gateway", key=True)
+            message = "rules cannot drop labels"
+            yield loaded.problem((*path, "drop"), message, "rare_tenants, or where: gateway", key=True)
         if entry.rare_tenants is None:
-            yield loaded.problem(path, "nothing is grouped by rules", "rare_tenants", key=True)
+            yield loaded.problem(path, "where: rules without rare_tenants", "rare_tenants", key=True)
         elif not tenant_groups(catalog, entry.rare_tenants).kept:
-            yield loaded.problem((*path, "rare_tenants"), "nobody keeps their name", "`keep` or `top`", key=True)
+            yield loaded.problem((*path, "rare_tenants"), "no tenant keeps its name", "`keep` or `top`", key=True)
     if entry.rare_tenants is not None:
         for position, name in enumerate(entry.rare_tenants.keep):
             if name not in catalog.tenants:
                 place = loaded.document.locate((*path, "rare_tenants", "keep", position))
                 yield unknown_name("tenant", name, catalog.tenants, place)
         if entry.rare_tenants.rest in catalog.tenants:
-            said = f"{entry.rare_tenants.rest!r} is a tenant: it and all others would be one"
-            yield loaded.problem((*path, "rare_tenants"), said, "a name in `rest` that no tenant has")
+            message = f"{entry.rare_tenants.rest!r} is the name of a tenant: it would be merged with the group"
+            yield loaded.problem((*path, "rare_tenants"), message, "a name in `rest` that no tenant has")
         if governed and not any("tenant" in metric.labels for metric in governed):
             yield loaded.problem((*path, "rare_tenants"), "none of these metrics has the label tenant", key=True)
 

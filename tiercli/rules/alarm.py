@@ -1,4 +1,4 @@
-"""An alarm: what one file in templates/alerts/ says, rendered for a catalog and a timing."""
+"""An alarm: one file of templates/alerts/, rendered for a catalog and a timing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ AlarmSeverity = Literal["page", "notify", "trend", "heartbeat"]
 
 
 class Threshold(Model):
-    """One number of an alarm that a catalog can change, to `at_least` or more. `bounds_quantile`: a latency that a
-    histogram must reach."""
+    """One number of an alarm that a catalog can change, to `at_least` or more. `bounds_quantile`: it is compared with a
+    quantile, so it must be below a histogram's last bucket."""
 
     default: Annotated[float, Field(ge=0)]
     unit: str
@@ -32,7 +32,7 @@ class PanelLink(Model):
 
 
 class Inhibits(Model):
-    """What Alertmanager holds back while this alarm fires: alarms by name, or by the source that they rest on."""
+    """What Alertmanager inhibits while this alarm fires: alarms by name, or by the source of their signals."""
 
     alarms: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Inhibits(Model):
 
 
 class Watch(Model):
-    """The recorded series that show the alarm: what a drill's report draws."""
+    """The recorded series that a drill's report draws for the alarm."""
 
     unit: str
     signal: str
@@ -48,10 +48,10 @@ class Watch(Model):
     threshold: str | None = None
 
 
-# What the unit tests of an alarm have to show, each where it applies: it fires at its threshold, not at or below it, not
-# for a shorter time; it names whom it is about and spares the others; without a baseline it does what its file states;
-# without traffic, after a counter's reset and over a gap in scraping it raises nothing false and hides nothing true; a
-# counter that is born with its first event is seen.
+# What the unit tests of an alarm must prove, where it applies: it fires past its threshold, not at or below it, and not
+# before `for`; it fires for the right labels only; without a baseline it does what its file states; without traffic, after a
+# counter's reset and over a gap in scraping it neither fires wrongly nor stays silent; it sees a counter that starts to exist
+# with its first event.
 Proof = Literal["fires", "threshold", "duration", "neighbours", "history", "traffic", "reset", "gap", "birth"]
 PROOFS: tuple[Proof, ...] = get_args(Proof)
 
@@ -78,11 +78,11 @@ class CaseAlert(Model):
 
 
 class Case(Model):
-    """One unit test at the alarm's boundary: what is injected, and which of this alarm's alerts come of it.
+    """One unit test at the alarm's threshold: the injected series, and the alerts that are expected.
 
-    Times follow from the alarm's own `for` and keep_firing_for, so that a case holds whatever a catalog sets. `changes`
-    says when a series with `then` changes: `early`, one evaluation before `for` has passed, or `late`, one after. `fires`
-    are the alerts once `for` has passed, `later` those long after that (the same, unless something changed).
+    Times follow from the alarm's own `for` and keep_firing_for, so that a case holds for every catalog. A series with `then`
+    changes one evaluation before `for` has passed (`changes: early`) or one after (`late`). `fires` are the alerts once `for`
+    has passed, `later` those long after that (the same unless something changed).
     """
 
     name: str
@@ -94,8 +94,8 @@ class Case(Model):
 
     @property
     def changing(self) -> bool:
-        """Whether anything changes while the case runs."""
-        return any(one.then is not None for one in self.series)
+        """Whether a series changes while the case runs."""
+        return any(series.then is not None for series in self.series)
 
 
 class CounterSeries(Model):
@@ -107,8 +107,8 @@ class CounterSeries(Model):
 
 
 class CounterCase(Model):
-    """A unit test from the raw metrics of the canonical contract through the recording rules to the alert, with the event
-    that it has to survive half way: every series starts again from zero, is not scraped for two minutes, or is born."""
+    """A unit test from the raw metrics of the canonical contract through the recording rules to the alert, with an event half
+    way: every series restarts from zero (`reset`), is not scraped for two minutes (`gap`), or starts to exist (`birth`)."""
 
     name: str
     proves: Proof
@@ -130,7 +130,7 @@ class Record(Model):
 
 
 class RecordFile(Model):
-    """A file of templates/recording/. `interval`: of its group, where that is not the common one."""
+    """A file of templates/recording/. `interval`: that of its group, when it is not the default."""
 
     group: str
     interval: Duration | None = None
@@ -138,10 +138,10 @@ class RecordFile(Model):
 
 
 class Alarm(Model):
-    """One alarm. Durations are configured time, thresholds what this catalog says."""
+    """One alarm, with configured durations and the thresholds of this catalog."""
 
     alarm: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
-    replaces: bool = Field(default=False, description="it stands in place of tiercli's own alarm of this name")
+    replaces: bool = Field(default=False, description="it replaces tiercli's own alarm of this name")
     condition: str
     group: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]
     severity: AlarmSeverity
@@ -153,7 +153,9 @@ class Alarm(Model):
     panel: PanelLink
     fault: str | None = Field(default=None, description="the fault that provokes it; none for a heartbeat")
     thresholds: dict[str, Threshold] = {}
-    records: tuple[Record, ...] = Field(default=(), description="what only this alarm needs recorded, in its group")
+    records: tuple[Record, ...] = Field(
+        default=(), description="recording rules that only this alarm needs, in its group"
+    )
     expr: str
     for_: Duration = Field(alias="for")
     keep_firing_for: Duration | None = None
@@ -174,7 +176,7 @@ class Alarm(Model):
     runbook: str
     cases: tuple[Case, ...] = Field(min_length=1)
     counters: tuple[CounterCase, ...] = ()
-    needless: dict[Proof, str] = Field(default={}, description="what needs no case here, and why")
+    needless: dict[Proof, str] = Field(default={}, description="proofs that need no case here, each with the reason")
 
     @field_validator("expr", "departure", "fills", "summary", "description")
     @classmethod

@@ -1,4 +1,4 @@
-"""What can be wrong with alarms before Prometheus sees them: between their parts, with each other, with the catalog."""
+"""Checks of alarm files: within a file, between files, and against the catalog."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ class AlarmFile:
 
 
 def check_settings(loaded: LoadedCatalog, name: str, alarm: Alarm) -> Iterator[Problem]:
-    """What the catalog wants of an alarm and cannot have."""
+    """Settings of the catalog that the alarm does not allow."""
     settings = loaded.catalog.alarms.get(name, AlarmSettings())
     here: KeyPath = ("alarms", name)
     if alarm.severity == HEARTBEAT and settings.severity is not None:
-        said = f"{name} always fires: as a {settings.severity} it would never end"
-        yield loaded.problem((*here, "severity"), said, "no severity: its route is the heartbeat's")
+        message = f"{name} always fires: as a {settings.severity} it would never resolve"
+        yield loaded.problem((*here, "severity"), message, "no severity: it is routed as the heartbeat")
     yield from _thresholds(loaded, name, alarm, (*here, "thresholds"), settings.thresholds)
     for position, override in enumerate(settings.overrides):
         place = (*here, "overrides", position)
         yield from _thresholds(loaded, name, alarm, (*place, "thresholds"), override.thresholds)
         for label in override.labels():
             if label not in alarm.identity:
-                said = f"{name} does not tell one {label} from another"
-                identity = ", ".join(alarm.identity) or f"thresholds of {name} for everyone"
-                yield loaded.problem((*place, label), said, identity, key=True)
+                message = f"{name} has no label {label}"
+                identity = ", ".join(alarm.identity) or f"thresholds of {name} without labels"
+                yield loaded.problem((*place, label), message, identity, key=True)
 
 
 def _thresholds(
@@ -64,15 +64,15 @@ def _thresholds(
             at = loaded.document.locate((*place, key), key=True)
             yield unknown_name("threshold", key, alarm.thresholds, at, f" of {name}")
         elif value < threshold.at_least:
-            said = f"{key} of {name} is {value:g}: {threshold.meaning}"
-            yield loaded.problem((*place, key), said, f"at least {threshold.at_least:g} {threshold.unit}")
+            message = f"{key} of {name} is {value:g}: {threshold.meaning}"
+            yield loaded.problem((*place, key), message, f"at least {threshold.at_least:g} {threshold.unit}")
         elif threshold.bounds_quantile and value >= max(DURATION_BUCKETS):
-            said = f"{key} of {name} is {value:g}; no quantile can exceed the last bucket"
-            yield loaded.problem((*place, key), said, f"below {max(DURATION_BUCKETS):g}")
+            message = f"{key} of {name} is {value:g}; a quantile cannot exceed the last bucket"
+            yield loaded.problem((*place, key), message, f"below {max(DURATION_BUCKETS):g}")
 
 
 def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog) -> Iterator[Problem]:
-    """What is wrong within alarm files, and between them."""
+    """Problems within alarm files and between them."""
     more = own_series([file.alarm for file in files])
     alarms = {file.alarm.alarm: file.alarm for file in files}
     for file in files:
@@ -91,12 +91,12 @@ def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog) -> Iterator[
         settings = catalog.alarms.get(file.alarm.alarm)
         if (
             settings is None or settings.owner is None
-        ) and file.alarm.owner not in catalog.owners:  # else: the catalog's
+        ) and file.alarm.owner not in catalog.owners:  # otherwise the catalog's owner applies
             yield unknown_name("owner", file.alarm.owner, catalog.owners, file.document.locate(("owner",)))
 
 
 def own_series(alarms: Sequence[Alarm]) -> dict[str, frozenset[str] | None]:
-    """The series that only alarms bring: their thresholds, and records that signals/recorded.py does not have."""
+    """The series that only alarms add: their thresholds, and records that signals/recorded.py does not have."""
     more: dict[str, frozenset[str] | None] = {}
     for alarm in alarms:
         more |= {threshold_series(alarm.alarm, name): frozenset(alarm.identity) for name in alarm.thresholds}
@@ -132,26 +132,26 @@ def _expressions(file: AlarmFile, more: Series) -> Iterator[Problem]:
 
 
 def check_yield(expr: str, wanted: frozenset[str], file: AlarmFile, path: KeyPath, more: Series) -> Iterator[Problem]:
-    """What is wrong with an expression that must yield the labels `wanted`."""
+    """Problems of an expression that must yield the labels `wanted`."""
     problems = check_expression(expr, file.document.locate(path), more)
     yield from problems
     labels = None if problems else expression_labels(expr, more)
     if labels is not None and labels != wanted:
-        said = f"{'.'.join(map(str, path))} yields {_listed(labels)}"
-        yield file.problem(path, said, f"exactly {_listed(wanted)}: {expr}")
+        message = f"{'.'.join(map(str, path))} yields {_listed(labels)}"
+        yield file.problem(path, message, f"exactly {_listed(wanted)}: {expr}")
 
 
 def _annotations(file: AlarmFile) -> Iterator[Problem]:
-    values = {one[one.index("{{") : one.rindex("}}") + 2] for one in VALUE_FORMATS.values()}
+    values = {template[template.index("{{") : template.rindex("}}") + 2] for template in VALUE_FORMATS.values()}
     labels = {f"{{{{ $labels.{label} }}}}" for label in file.alarm.identity}
     for part in _ANNOTATIONS:
         text = getattr(file.alarm, part)
-        for found in re.findall(r"\{\{.*?\}\}|\{\{|\}\}", text):
-            if found not in labels | values:
+        for template_tag in re.findall(r"\{\{.*?\}\}|\{\{|\}\}", text):
+            if template_tag not in labels | values:
                 accepted = (
                     f"label() of {_listed(frozenset(file.alarm.identity))}; value() of {', '.join(VALUE_FORMATS)}"
                 )
-                yield file.problem((part,), f"{part} says {found}", accepted)
+                yield file.problem((part,), f"{part} contains {template_tag}", accepted)
 
 
 def _inhibitions(file: AlarmFile, alarms: dict[str, Alarm]) -> Iterator[Problem]:
@@ -163,32 +163,32 @@ def _inhibitions(file: AlarmFile, alarms: dict[str, Alarm]) -> Iterator[Problem]
         if name not in alarms:
             yield unknown_name("alarm", name, alarms, file.document.locate(path))
         elif missing := set(inhibits.equal) - set(alarms[name].identity):
-            yield file.problem(path, f"{name} has no {_listed(frozenset(missing))}, which must be equal")
+            yield file.problem(path, f"{name} has no {_listed(frozenset(missing))}, a label in `equal`")
     if missing := set(inhibits.equal) - set(file.alarm.identity):
         yield file.problem(("inhibits", "equal"), f"{file.alarm.alarm} has no {_listed(frozenset(missing))}")
     if file.alarm.source in inhibits.sources:
-        yield file.problem(("inhibits", "sources"), f"{file.alarm.alarm} would hold back itself")
+        yield file.problem(("inhibits", "sources"), f"{file.alarm.alarm} would inhibit itself")
 
 
 def _cases(file: AlarmFile, more: Series) -> Iterator[Problem]:
     for number, case in enumerate(file.alarm.cases):
-        # Cases beyond the file's own are those that load_alarms repeats for whom an override covers.
+        # Cases beyond the file's own are its cases again, about labels that an override covers.
         path: KeyPath = ("cases", number)
-        for position, one in enumerate(case.series):
+        for position, series in enumerate(case.series):
             try:
-                series_labels(one.series)
+                series_labels(series.series)
             except ValueError as error:
                 yield file.problem((*path, "series", position), str(error), 'metric{label="value"}')
                 continue
-            yield from check_expression(one.series, file.document.locate((*path, "series", position)), more)
+            yield from check_expression(series.series, file.document.locate((*path, "series", position)), more)
         for alert in (*case.fires, *(case.later or ())):
             if set(alert.labels) != set(file.alarm.identity):
-                said = f"an alert with {_listed(frozenset(alert.labels))}"
-                yield file.problem((*path, "fires"), said, _listed(frozenset(file.alarm.identity)))
+                message = f"an alert with {_listed(frozenset(alert.labels))}"
+                yield file.problem((*path, "fires"), message, _listed(frozenset(file.alarm.identity)))
 
 
 def _proofs(file: AlarmFile) -> Iterator[Problem]:
-    """Every alarm shows what its unit tests have to show, or says why it need not."""
+    """Every alarm has the cases that prove it, or says why one is not needed."""
     alarm = file.alarm
     if alarm.severity == HEARTBEAT:
         return
@@ -202,32 +202,32 @@ def _proofs(file: AlarmFile) -> Iterator[Problem]:
         due -= {"history"}
     if not any(name.startswith("min_") for name in alarm.thresholds):
         due -= {"traffic"}
-    due -= {"birth"}  # of rare events only: which those are, their binding says
+    due -= {"birth"}  # only for rare events, which the binding declares
     for proof in PROOFS:
         if proof in due and proof not in shown:
-            said = f"no case proves {proof!r}"
+            message = f"no case proves {proof!r}"
             yield file.problem(
-                ("cases",), said, f"a case with `proves: {proof}`, or why none is needed under `needless`"
+                ("cases",), message, f"a case with `proves: {proof}`, or under `needless` why none is needed"
             )
 
 
 def check_records(document: Document, records: Sequence[tuple[KeyPath, Rule]], more: Series | None = None) -> None:
-    """Raise InvalidInput unless each record is of a series that is to be recorded, and yields its labels. `more` are
-    series that the expressions may read beside the canonical ones."""
+    """Raise InvalidInput unless each record is of a declared series and yields its labels. `more`: series that the expressions
+    may read beside the canonical ones."""
     problems: list[Problem] = []
     for path, record in records:
         name, expr = record.name, record.expr
         if name not in RECORDED_BY_NAME:
             problems.append(unknown_name("recorded series", name, RECORDED_BY_NAME, document.locate(path, key=True)))
             continue
-        found = check_expression(expr, document.locate(path), more)
+        wrong = check_expression(expr, document.locate(path), more)
         wanted = frozenset(RECORDED_BY_NAME[name].labels) - frozenset(record.labels)
-        if not found and (labels := expression_labels(expr, more)) not in (None, wanted):
-            said = f"{name} is given {_listed(labels or frozenset())}"
-            found = [Problem(document.locate(path), said, f"exactly {_listed(wanted)}: {expr}")]
-        problems += found
+        if not wrong and (labels := expression_labels(expr, more)) not in (None, wanted):
+            message = f"{name} is recorded with {_listed(labels or frozenset())}"
+            wrong = [Problem(document.locate(path), message, f"exactly {_listed(wanted)}: {expr}")]
+        problems += wrong
     if problems:
-        raise InvalidInput(f"{document.name} records what Prometheus could not evaluate", problems)
+        raise InvalidInput(f"{document.name} has invalid recording rules", problems)
 
 
 def _listed(labels: frozenset[str]) -> str:

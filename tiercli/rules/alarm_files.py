@@ -1,4 +1,4 @@
-"""Alarm files on disk: every file of templates/alerts/, an operator's own folders before it."""
+"""Loading alarm files: those of templates/alerts/, and before them those of an operator's own folders."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tiercli.signals.timing import Timing
 
 _NO_CASES = "\ncases: [{name: left out, proves: fires, series: []}]\n"
 _FROM_CASES_ON = re.compile(r"^cases:", re.MULTILINE)
-# What an alarm is about is known only once its file has been rendered.
+# An alarm's identity is known only after its file has been rendered.
 _ANY_IDENTITY = ("provider", "model", "region")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlarmSet:
-    """The alarms of a catalog, sorted by name, the canonical layer that they read, which alarms are left out (by name, the
-    signals that no source of the catalog has, each with the reason), and the file of each, left out or not."""
+    """The alarms of a catalog, sorted by name; the canonical layer that they read; the alarms that are left out (by name, the
+    signals that no source of the catalog provides, each with the reason); and the file of each alarm."""
 
     alarms: tuple[Alarm, ...]
     canonical: CanonicalRecords
@@ -44,48 +44,48 @@ class AlarmSet:
     paths: dict[str, Path]
 
 
-# The alarms that were last loaded, with what they were loaded for.
+# The alarms that were last loaded, and for which request.
 _LAST: list[tuple[LoadedCatalog, object, AlarmSet]] = []
 
 
 def load_alarms(loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = ()) -> tuple[Alarm, ...]:
-    """Every alarm whose signals the catalog's sources have, sorted by name, as `loaded` sets it and in the time of
-    `timing`. Raises InvalidInput as load_alarm_set does."""
+    """Every alarm whose signals the catalog's sources provide, sorted by name, with the settings of `loaded` and the durations
+    of `timing`. Raises InvalidInput as load_alarm_set does."""
     return load_alarm_set(loaded, timing, template_folders).alarms
 
 
 def load_alarm_set(
     loaded: LoadedCatalog, timing: Timing, template_folders: Sequence[Path] = (), *, with_cases: bool = True
 ) -> AlarmSet:
-    """The alarms, and what is left out. Without their cases they take a third of the time, and say which series they read and
-    record, whom their alerts are about and who owns them: the catalog's thresholds are not in them.
+    """The alarms, and those left out. Without cases, loading takes a third of the time; the alarms then have their series, labels
+    and owners, but not the catalog's thresholds.
 
-    Raises InvalidInput with every problem of the alarm files and of what the catalog says of alarms: one that it sets is
-    one that it demands, so signals that are missing for that are a problem.
+    Raises InvalidInput with every problem of the alarm files and of the catalog's settings of alarms. A setting demands its
+    alarm: missing signals of that alarm are a problem.
     """
     folders = (*template_folders, *catalog_folders(loaded))
     paths = alarm_paths(folders)
-    # Checks and every stage after them ask for the alarms of the same catalog, and rendering them is most of the work.
-    asked = (timing, folders, with_cases, tuple((path, _state(path)) for path in paths.values()))
-    if _LAST and _LAST[0][0] is loaded and _LAST[0][1] == asked:
+    # Checks and later stages load the alarms of the same catalog, and rendering them is most of the work.
+    request = (timing, folders, with_cases, tuple((path, _state(path)) for path in paths.values()))
+    if _LAST and _LAST[0][0] is loaded and _LAST[0][1] == request:
         return _LAST[0][2]
     try:
         alarm_set = _load_alarm_set(loaded, timing, paths, folders, with_cases=with_cases)
     except InvalidInput:
         if with_cases:
             raise
-        # A file may have its cases elsewhere than at its end; and what is wrong is told of whole files.
+        # A file may have its cases elsewhere than at its end, and problems are reported for whole files.
         alarm_set = _load_alarm_set(loaded, timing, paths, folders, with_cases=True)
-    _LAST[:] = [(loaded, asked, alarm_set)]
+    _LAST[:] = [(loaded, request, alarm_set)]
     return alarm_set
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """What tells that a file was changed."""
+    """Modification time (ns) and size: they show whether a file was changed."""
     try:
         stat = path.stat()
     except OSError:
-        return 0, 0  # reading it says what is wrong with it
+        return 0, 0  # reading it will report the problem
     return stat.st_mtime_ns, stat.st_size
 
 
@@ -110,10 +110,10 @@ def _load_alarm_set(
             problems += template.relocated(error.problems)
     problems += alarms_of_one_name(folders, paths, {file.alarm.alarm: file.alarm for file in files})
     if len(files) == len(paths) and with_cases:
-        found = list(check_alarm_files(files, loaded.catalog))
-        for template in templates if found else ():
-            found = template.relocated(found)
-        problems += found
+        wrong = list(check_alarm_files(files, loaded.catalog))
+        for template in templates if wrong else ():
+            wrong = template.relocated(wrong)
+        problems += wrong
     left_out = {file.alarm.alarm: missing for file in files if (missing := _missing(file.alarm, canonical))}
     problems += _demanded(loaded, left_out)
     if problems:
@@ -128,8 +128,10 @@ def _missing(alarm: Alarm, canonical: CanonicalRecords) -> dict[str, str]:
 def _demanded(loaded: LoadedCatalog, left_out: dict[str, dict[str, str]]) -> Iterator[Problem]:
     for name, missing in left_out.items():
         if name in loaded.catalog.alarms:
-            said = f"{name} needs " + ", ".join(f"{series} ({why})" for series, why in missing.items())
-            yield loaded.problem(("alarms", name), said, "a source that has it, or no settings of this alarm", key=True)
+            message = f"{name} needs " + ", ".join(f"{series} ({why})" for series, why in missing.items())
+            yield loaded.problem(
+                ("alarms", name), message, "a source that provides it, or no settings for this alarm", key=True
+            )
 
 
 def _unknown_alarms(loaded: LoadedCatalog, paths: dict[str, Path]) -> Iterator[Problem]:
@@ -139,16 +141,16 @@ def _unknown_alarms(loaded: LoadedCatalog, paths: dict[str, Path]) -> Iterator[P
 
 
 def _load_alarm(template: _Template) -> AlarmFile:
-    """One alarm. Its template is rendered once for what the file says of itself, which its expressions need, and then
-    with that; where the catalog has overrides, once more for unit tests about one whom they cover."""
+    """One alarm. Its template is rendered once for its identity and thresholds, and again with them; if the catalog has
+    overrides, a third time for unit tests about labels that they cover."""
     name, path, loaded, timing = template.name, template.path, template.loaded, template.timing
     catalog = loaded.catalog
     document = template.render(_ANY_IDENTITY, _Anything(), overridden=False)
     first = load_model(document, Alarm)
     problems = list(check_settings(loaded, name, first))
     if first.alarm != name:
-        said = f"alarm is {first.alarm!r}"
-        problems.append(Problem(Location(str(path), 1), said, f"{name!r}, as the file is named"))
+        message = f"alarm is {first.alarm!r}"
+        problems.append(Problem(Location(str(path), 1), message, f"{name!r}, as the file is named"))
     if problems:
         raise InvalidInput(f"{name} and the catalog do not fit", problems)
     limits = limits_of(catalog, name, first.thresholds)
@@ -166,7 +168,7 @@ def _load_alarm(template: _Template) -> AlarmFile:
 
 
 def _settled(alarm: Alarm, catalog: Catalog, timing: Timing) -> dict[str, Any]:
-    """What the catalog says for all of an alarm's alerts."""
+    """The catalog's settings that apply to all alerts of an alarm."""
     settings = catalog.alarms.get(alarm.alarm, AlarmSettings())
     return {
         "owner": settings.owner or alarm.owner or next(iter(catalog.owners)),
@@ -176,12 +178,12 @@ def _settled(alarm: Alarm, catalog: Catalog, timing: Timing) -> dict[str, Any]:
 
 
 class _TemplateFails(InvalidInput):
-    """A template that cannot be rendered: its problems are at its own lines."""
+    """A template that cannot be rendered: its problems have the template's own lines."""
 
 
 @dataclasses.dataclass(slots=True)
 class _Template:
-    """The text of an alarm file, to be rendered for a catalog; `last` is what it was rendered with, and to."""
+    """The text of an alarm file, to be rendered for a catalog; `last`: the last context and rendered text."""
 
     name: str
     path: Path
@@ -191,7 +193,7 @@ class _Template:
     last: tuple[dict[str, Any], str] = ({}, "")
 
     def render(self, identity: Sequence[str], limits: dict[str, float], *, overridden: bool) -> Document:
-        """The file as YAML. Raises InvalidInput with the line where a template goes wrong."""
+        """The file as YAML. Raises InvalidInput with the line of the template that fails."""
         catalog = self.loaded.catalog
         subjects = Subjects.of(catalog, self.name, overridden=overridden)
         context = alarm_context(self.name, catalog, identity, limits, subjects)
@@ -211,7 +213,7 @@ class _Template:
         return text if self.with_cases else _FROM_CASES_ON.split(text, maxsplit=1)[0] + _NO_CASES
 
     def relocated(self, problems: Sequence[Problem]) -> list[Problem]:
-        """`problems`, with this template's lines in place of those of the text that it was last rendered to."""
+        """`problems`, with lines of this template instead of lines of the text that it was last rendered to."""
         if not self.last[1]:
             return list(problems)
         return relocated(problems, str(self.path), read_text(self.path), self.last[1], self._lines)
@@ -220,21 +222,21 @@ class _Template:
         try:
             return lines_of(compiled_template(marked(read_text(self.path)), self.timing).render(self.last[0]))
         except (jinja2.TemplateError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError):
-            return []  # a mark stood in its way
+            return []  # a mark broke the template
 
-    def _failure(self, said: str, line: int) -> InvalidInput:
-        return _TemplateFails(f"{self.path} cannot be rendered", [Problem(Location(str(self.path), line), said)])
+    def _failure(self, message: str, line: int) -> InvalidInput:
+        return _TemplateFails(f"{self.path} cannot be rendered", [Problem(Location(str(self.path), line), message)])
 
 
 class _Anything(dict[str, float]):
-    """Stands for thresholds that are not known yet."""
+    """In place of thresholds that are not known yet."""
 
     def __missing__(self, key: str) -> float:
         return 1.0
 
 
 def _template_line(trace: TracebackType | None) -> int:
-    """The line of the template in which an exception came up: Jinja puts it into the traceback."""
+    """The line of the template that raised an exception: Jinja adds it to the traceback."""
     line = 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<template>":

@@ -1,4 +1,4 @@
-"""Where alarm files lie: templates/alerts/, and an operator's own folders, given with a command or named by the catalog."""
+"""Folders of alarm files: templates/alerts/, and an operator's own, given with a command or named by the catalog."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SUFFIX = ".yml.j2"
 
 
 def alarm_paths(folders: Sequence[Path] = ()) -> dict[str, Path]:
-    """The file of each alarm by name, sorted; the first folder that has it wins, tiercli's own is last. Raises InvalidInput
-    where a folder is none."""
-    found: dict[str, Path] = {}
+    """The file of each alarm by name, sorted; the first folder that has it wins, tiercli's own is last. Raises InvalidInput for
+    a folder that does not exist."""
+    paths: dict[str, Path] = {}
     for folder in (*folders, own_folder()):
         if not folder.is_dir():
             raise InvalidInput(f"{folder} is not a folder", hint="--templates names a folder of alarm files")
         for path in sorted(folder.glob(f"*{SUFFIX}")):
-            found.setdefault(path.name.removesuffix(SUFFIX), path)
-    return dict(sorted(found.items()))
+            paths.setdefault(path.name.removesuffix(SUFFIX), path)
+    return dict(sorted(paths.items()))
 
 
 def own_folder() -> Path:
@@ -31,7 +31,7 @@ def own_folder() -> Path:
 
 
 def catalog_folders(loaded: LoadedCatalog) -> tuple[Path, ...]:
-    """The folders that a catalog names, relative to its file. Raises InvalidInput for each that is none."""
+    """The folders that a catalog names, relative to its file. Raises InvalidInput with each that does not exist."""
     beside = Path(loaded.document.name).parent
     folders = tuple(beside / folder for folder in loaded.catalog.templates)
     problems = [
@@ -42,14 +42,14 @@ def catalog_folders(loaded: LoadedCatalog) -> tuple[Path, ...]:
         if not folder.is_dir()
     ]
     if problems:
-        raise InvalidInput("folders of alarm files that are not there", problems)
+        raise InvalidInput("missing folders of alarm files", problems)
     return folders
 
 
 def alarms_of_one_name(
     folders: Sequence[Path], paths: Mapping[str, Path], alarms: Mapping[str, Alarm]
 ) -> Iterator[Problem]:
-    """Two files that hold an alarm of one name, unless one says that it stands in place of tiercli's own."""
+    """Two files with an alarm of the same name, unless one replaces tiercli's own."""
     for name, alarm in alarms.items():
         path = paths[name]
         others = [folder / f"{name}{SUFFIX}" for folder in dict.fromkeys((*folders, own_folder()))]
@@ -57,10 +57,10 @@ def alarms_of_one_name(
         if alarm.replaces and others == [own_folder() / path.name]:
             continue
         for other in others:
-            said = f"two alarms are called {name}: the other is in {other}"
+            message = f"two alarms are called {name}: the other is in {other}"
             yield Problem(
-                Location(str(path), 1), said, "another name, or `replaces: true` in place of one of tiercli's own"
+                Location(str(path), 1), message, "another name, or `replaces: true` to replace tiercli's own alarm"
             )
         if alarm.replaces and not others:
-            said = f"{name} says `replaces: true`, and tiercli has no alarm of that name"
-            yield Problem(Location(str(path), 1), said, "the name of one that there is, or no `replaces`")
+            message = f"{name} has `replaces: true`, but tiercli has no alarm of that name"
+            yield Problem(Location(str(path), 1), message, "the name of an alarm of tiercli, or no `replaces`")

@@ -1,4 +1,4 @@
-"""What a file in templates/alerts/ can say in {{ }}: durations, labels, thresholds, and the inputs of its unit tests."""
+"""The {{ }} of files in templates/alerts/: durations, labels, thresholds, and the inputs of unit tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tiercli.time_zones import utc_offset_s
 # Two scrapes and a bit: the shortest window in which increase() sees a change.
 SHORTEST_WINDOW_SCRAPES = 2.5
 
-# How annotations quote $value; unit_tests.py expects what Prometheus makes of them.
+# How annotations quote $value; unit_tests.py expands them as Prometheus does.
 VALUE_FORMATS = {
     "count": '{{ $value | printf "%.0f" }}',
     "seconds": '{{ $value | printf "%.2f" }} s',
@@ -58,7 +58,7 @@ def template_environment(timing: Timing) -> jinja2.Environment:
 
 @lru_cache(maxsize=256)
 def compiled_template(text: str, timing: Timing) -> jinja2.Template:
-    """A template of template_environment(). Compiling is most of the work, and many are rendered several times."""
+    """A template of template_environment(), cached: compiling is most of the work, and many are rendered several times."""
     return template_environment(timing).from_string(text)
 
 
@@ -79,8 +79,8 @@ def our_matchers(catalog: Catalog) -> tuple[str, str]:
 def alarm_context(
     name: str, catalog: Catalog, identity: Sequence[str], limits: Mapping[str, float], subjects: Subjects
 ) -> dict[str, Any]:
-    """The names that an alarm's template can use. `limits` are its thresholds in this catalog, `subjects` whom its unit
-    tests are about."""
+    """The names that an alarm's template can use. `limits`: its thresholds in this catalog; `subjects`: the labels of its unit
+    tests."""
 
     def limit(threshold: str, labels: Mapping[str, str] | None = None) -> float:
         return threshold_of(catalog, name, threshold, limits, subjects.subject if labels is None else labels)

@@ -53,8 +53,8 @@ def build_alert_rule(catalog: Catalog, alarm: Alarm, timing: Timing) -> Rule:
 
 
 def alert_labels(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
-    """What every alert of this estate says beside its identity; on a shared Prometheus too. Severity and owner are those
-    of whom no policy is for."""
+    """The labels of every alert beside its identity; they identify it on a shared Prometheus too. Severity and owner are the
+    defaults."""
     return {
         ESTATE_LABEL: catalog.estate,
         ENV_LABEL: catalog.env,
@@ -65,7 +65,7 @@ def alert_labels(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
 
 
 def alert_annotations(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
-    """What an alert tells the person who reads it: what, why, what to do, where to look. Go templates in it."""
+    """The annotations of an alert, with Go templates: what happened, why, what to do, where to look."""
     panel = alarm.panel
     variables = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in alarm.identity)
     dashboard = f"{catalog.links.grafana}/d/{dashboard_uid(panel.dashboard, catalog.estate, catalog.env)}"

@@ -1,4 +1,4 @@
-"""Alertmanager's configuration: who hears of what, how soon, and what is held back."""
+"""Alertmanager's configuration: routes, receivers and inhibitions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def build_alertmanager(catalog: Catalog, alarms: tuple[Alarm, ...], deployment: 
 
 
 def group_labels(alarms: tuple[Alarm, ...]) -> list[str]:
-    """The alarm's name and every label that says what it is about: a second provider's page waits for nobody."""
+    """The alarm's name and every identity label, so that a second provider's page does not wait for the first."""
     identity = sorted({label for alarm in alarms for label in alarm.identity})
     return ["alertname", ESTATE_LABEL, ENV_LABEL, *identity]
 
@@ -46,8 +46,8 @@ def group_labels(alarms: tuple[Alarm, ...]) -> list[str]:
 def severity_routes(
     catalog: Catalog, alarms: tuple[Alarm, ...], deployment: Deployment, prefix: str = ""
 ) -> list[dict[str, Any]]:
-    """A route a severity, in it the alarms with a group_wait of their own and the owners with a receiver of their own;
-    the heartbeat first."""
+    """One route per severity, with sub-routes for alarms with their own group_wait and owners with their own receiver; the
+    heartbeat's is first."""
     timing = deployment.timing
     routes: list[dict[str, Any]] = [
         {
@@ -55,7 +55,7 @@ def severity_routes(
             "matchers": [f'{SEVERITY_LABEL}="{HEARTBEAT}"'],
             "group_wait": timing.duration("0s"),
             "group_interval": timing.duration("1m"),
-            # Shorter than group_interval, or a repetition that comes due a moment later waits for the next round.
+            # Shorter than group_interval; otherwise a repetition that is due a moment later waits for the next one.
             "repeat_interval": timing.duration("30s"),
         }
     ]
@@ -69,23 +69,23 @@ def severity_routes(
             for name, owner in sorted(catalog.owners.items())
             if (receiver := getattr(owner, severity)) is not None
         ]
-        hasty: dict[str, list[str]] = {}
+        with_own_wait: dict[str, list[str]] = {}
         for alarm in alarms:
             if alarm.severity == severity and alarm.group_wait is not None:
-                hasty.setdefault(alarm.group_wait, []).append(alarm.alarm)
-        inside: list[dict[str, Any]] = [
+                with_own_wait.setdefault(alarm.group_wait, []).append(alarm.alarm)
+        sub_routes: list[dict[str, Any]] = [
             {"matchers": [f'alertname=~"{"|".join(names)}"'], "group_wait": wait}
             | ({"routes": owners} if owners else {})
-            for wait, names in sorted(hasty.items())
+            for wait, names in sorted(with_own_wait.items())
         ]
-        if inside or owners:
-            route["routes"] = inside + owners
+        if sub_routes or owners:
+            route["routes"] = sub_routes + owners
         routes.append(route)
     return routes
 
 
 def inhibit_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> list[dict[str, Any]]:
-    """What each alarm holds back, within its own estate and environment only."""
+    """What each alarm inhibits, within its own estate and environment only."""
     ours = [f'{ESTATE_LABEL}="{catalog.estate}"', f'{ENV_LABEL}="{catalog.env}"']
     rules = []
     for alarm in alarms:
@@ -111,7 +111,7 @@ def inhibit_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> list[dict[str,
 def build_receiver(name: str, receiver: Receiver, deployment: Deployment, prefix: str = "") -> dict[str, Any]:
     """A receiver with its integrations; secrets are files where Alertmanager runs, never values.
 
-    In a sandbox each integration becomes one webhook to the drill's receiver; one that has none stays without.
+    In a sandbox the integrations become one webhook to the drill's receiver; a receiver without integrations stays empty.
     """
     built: dict[str, Any] = {"name": prefix + name}
     has_any = receiver.webhook or receiver.slack or receiver.pagerduty
@@ -120,7 +120,7 @@ def build_receiver(name: str, receiver: Receiver, deployment: Deployment, prefix
             built["webhook_configs"] = [{"url": f"{deployment.receiver_base}/{name}", "send_resolved": True}]
         return built
     if receiver.webhook is not None:
-        # Newer Alertmanagers expand templates in a URL, and a brace has no place in one anyway.
+        # Newer Alertmanagers expand templates in a URL, and a URL has no braces anyway.
         url = receiver.webhook.url.replace("{", "%7B").replace("}", "%7D")
         webhook: dict[str, Any] = {"url": url, "send_resolved": True}
         if receiver.webhook.credentials_file is not None:

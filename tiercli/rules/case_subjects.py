@@ -1,4 +1,4 @@
-"""Whom an alarm's unit tests are about: real names of the catalog where it has them, invented ones where it has too few."""
+"""The labels in an alarm's unit tests: real names of the catalog, or invented ones where it has too few."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Labels = dict[str, str]
 
 _OTHER = Offer("another-provider", "another-model", "another-region")
 _INVENTED = Offer("invented-provider", "invented-model", "invented-region")
-# How many names of a kind are tried to find one that no override is for.
+# How many names of a kind are tried to find one without an override.
 _TRIED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """`subject` is whom the cases are about, `other` one beside it, `cloud` one of the cloud tier, each with every label
-    that an alarm can tell them apart by."""
+    """The label sets of unit tests: `subject`, that of the alert under test; `other`, a different one; `cloud`, one of the cloud
+    tier. Each has every label that an alarm can have."""
 
     subject: Labels
     other: Labels
@@ -29,12 +29,12 @@ class Subjects:
 
     @staticmethod
     def of(catalog: Catalog, alarm: str, *, overridden: bool = False) -> Subjects:
-        """Those for whom no override of `alarm` is; with `overridden`, those for whom one is."""
+        """Subjects that no override of `alarm` covers; with `overridden`, subjects that one covers."""
         overrides = overrides_of(catalog, alarm)
 
         def first(fits: Callable[[Labels], bool]) -> Labels:
             candidates = _candidates(catalog, overrides if overridden else ())
-            wanted = (one for one in candidates if any(covers(each, one) for each in overrides) == overridden)
+            wanted = (labels for labels in candidates if any(covers(each, labels) for each in overrides) == overridden)
             return next(filter(fits, wanted), _whole(_INVENTED, 0))
 
         subject = first(lambda labels: True)
@@ -57,7 +57,7 @@ class Subjects:
 
 
 def _candidates(catalog: Catalog, overrides: Sequence[Override]) -> Iterator[Labels]:
-    """Whom a case could be about, likely ones first; with `overrides`, those whom they are for."""
+    """Possible subjects, the likely ones first; with `overrides`, those that they cover."""
     offers = list(catalog.offers()) or [_INVENTED]
     names = (_some(catalog.aliases, "an-alias"), _some(_tenants(catalog), "a-tenant"))
     for override in overrides:
@@ -70,12 +70,12 @@ def _candidates(catalog: Catalog, overrides: Sequence[Override]) -> Iterator[Lab
 
 
 def _tenants(catalog: Catalog) -> Iterable[str]:
-    """The tenants as metrics name them: where some are grouped, those that keep their name, and what the others become."""
+    """The tenants as labels: with grouping, those that keep their name, and the name of the group."""
     grouped = {policy.recorded for policy in metric_policies(catalog).values() if policy.recorded is not None}
     if not grouped:
         return catalog.tenants
-    kept = [name for name in catalog.tenants if all(name in one.kept for one in grouped)]
-    return [*kept, *sorted({one.rest for one in grouped})]
+    kept = [name for name in catalog.tenants if all(name in groups.kept for groups in grouped)]
+    return [*kept, *sorted({groups.rest for groups in grouped})]
 
 
 def _some(names: Iterable[str], invented: str) -> list[str]:
@@ -89,7 +89,7 @@ def _is_cloud(catalog: Catalog, labels: Labels) -> bool:
 
 def _other(catalog: Catalog, subject: Labels) -> Labels:
     place = (subject["provider"], subject["region"])
-    offer = next((one for one in catalog.offers() if (one.provider, one.region) != place), _OTHER)
+    offer = next((offer for offer in catalog.offers() if (offer.provider, offer.region) != place), _OTHER)
     names = {
         "alias": next((name for name in catalog.aliases if name != subject["alias"]), "another-alias"),
         "tenant": next((name for name in _tenants(catalog) if name != subject["tenant"]), "another-tenant"),
@@ -98,7 +98,7 @@ def _other(catalog: Catalog, subject: Labels) -> Labels:
 
 
 def _whole(offer: Offer, number: int) -> Labels:
-    """Every label that an alarm can be about; those that no catalog names are numbered."""
+    """Every label that an alarm can have; names that no catalog declares are numbered."""
     return {
         **offer._asdict(),
         "alias": f"alias-{number}",

@@ -1,4 +1,4 @@
-"""What the catalog knows and no source does, as constant recorded series: so that a query can join them."""
+"""Facts that only the catalog has, as constant recorded series that queries can join."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tiercli.rules.thresholds import number
 from tiercli.signals.label_policy import metric_policies
 from tiercli.signals.rule import Rule, recording_rule
 
-# All of them, also those of which a catalog has none.
+# All of them, including those that a catalog may not have.
 CONSTANT_SERIES = frozenset(
     {
         "tier:provider:info",
@@ -26,9 +26,9 @@ CONSTANT_SERIES = frozenset(
     }
 )
 TENANT_BUDGETS = "tier:tenant:budget_usd"
-# What budgets are joined with: they are grouped as its tenants are.
+# Budgets are joined with this metric, so they are grouped like its tenants.
 TENANT_COST = "ai_gateway_cost_usd_total"
-# The zone of tenants that are one, and live in more than one.
+# The zone of a group of tenants from more than one zone.
 SEVERAL_ZONES = "several"
 _TOKENS_PER_PRICE = 1_000_000
 

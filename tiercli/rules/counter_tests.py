@@ -1,7 +1,7 @@
 """Unit tests from the raw metrics of the canonical contract, through the recording rules, to the alerts.
 
-They load the recording rules that an alarm rests on, so they inject nothing that those record: there is no baseline in
-them. Constants, of which there may be ten thousand, are loaded only where an alarm reads them.
+They load the recording rules that an alarm depends on, and inject nothing that those record: there is no baseline in them.
+Constants, of which there may be ten thousand, are loaded only if the alarm reads them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SETTLED_S = 360
 
 
 def build_counted_rules(groups: Sequence[RuleGroup], alarm: Alarm) -> list[RuleGroup]:
-    """An alarm's rule out of `groups`, and every recording rule that it rests on, in their groups and order."""
+    """An alarm's rule out of `groups`, and every recording rule that it depends on, in their groups and order."""
     records: dict[str, list[str]] = {}
     for rule in (rule for group in groups for rule in group.rules):
         records.setdefault(rule.name, []).append(rule.expr)
@@ -64,8 +64,8 @@ def _test(case: CounterCase, alarm: Alarm, policies: Policies, held_s: int, cata
         "name": f"{alarm.alarm} {case.name}",
         "interval": format_duration(STEP_S),
         "input_series": [
-            {"series": one.series, "values": _values(one, case, event_s // STEP_S, end_s // STEP_S)}
-            for one in case.series
+            {"series": series.series, "values": _values(series, case, event_s // STEP_S, end_s // STEP_S)}
+            for series in case.series
         ],
         "alert_rule_test": [
             {
@@ -79,8 +79,8 @@ def _test(case: CounterCase, alarm: Alarm, policies: Policies, held_s: int, cata
 
 
 def _moments(case: CounterCase, event_s: int, held_s: int, end_s: int) -> Iterator[int]:
-    """When a case is looked at: at the end; where nothing may fire, every minute from the event on as well; a birth soon
-    after it, before it leaves the window."""
+    """When a case is checked: at the end; if nothing may fire, also every minute from the event on; a birth soon after it, before
+    it leaves the window."""
     if case.event == "birth" and case.fires:
         yield event_s + held_s + 2 * STEP_S
         return
@@ -90,7 +90,7 @@ def _moments(case: CounterCase, event_s: int, held_s: int, end_s: int) -> Iterat
 
 
 def _values(series: CounterSeries, case: CounterCase, event: int, last: int) -> str:
-    """promtool's notation, one value a step; at step `event` the case's event. A counter that does not grow stays at 1:
+    """promtool's notation, one value per step, with the case's event at step `event`. A counter that does not grow stays at 1:
     it has counted once."""
     step = (series.per_minute or 0) * STEP_S / 60
     first = series.value if series.value is not None else float(step == 0)

@@ -1,4 +1,4 @@
-"""Where a configuration will run: production as the catalog says, or a sandbox on loopback in compressed time."""
+"""Where a configuration runs: production as in the catalog, or a sandbox on loopback in compressed time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiercli.signals.timing import Timing
 
 
 class ServerTarget(NamedTuple):
-    """Where a local server's metrics are, and what our scrape says of it beside them."""
+    """The address of a local server's metrics, and the labels that the scrape adds."""
 
     address: str
     server: str
@@ -22,16 +22,16 @@ class ServerTarget(NamedTuple):
     model: str | None = None
 
     def labels(self) -> dict[str, str]:
-        """The labels that the target carries; `model` only where the server's own metrics do not say it."""
+        """The labels that the target carries; `model` only if the server's own metrics do not have it."""
         labels = {"server": self.server, "provider": self.provider, "region": self.region}
         return labels if self.model is None else {**labels, "model": self.model}
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What differs between production and a sandbox; everything else of the configuration is the same.
+    """What differs between production and a sandbox; the rest of the configuration is the same.
 
-    `source_targets`: of each source beside the gateway and the local servers, by its name. `receiver_base`: in a
+    `source_targets`: by name, those of each source beside the gateway and the local servers. `receiver_base`: in a
     sandbox, the URL under which every receiver that has an integration becomes a webhook.
     """
 
@@ -45,7 +45,7 @@ class Deployment:
 
     @staticmethod
     def production(catalog: Catalog) -> Deployment:
-        """As the catalog says, in real time."""
+        """The deployment of the catalog, in real time."""
         return Deployment(
             timing=timing_of(catalog),
             gateway_targets=catalog.gateway.targets,

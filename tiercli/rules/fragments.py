@@ -1,6 +1,6 @@
-"""Parts for a stack that exists already: a team never has to replace its own configuration.
+"""Parts for an existing stack, so that a team never has to replace its own configuration.
 
-Receivers are prefixed here and not in the whole configuration: here they join names that others chose.
+Receivers are prefixed here and not in the whole configuration: here they are beside names that others chose.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RECORDED = f"{RECORD_PREFIX}:.+"
 
 
 def build_scrape_fragment(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
-    """Scrape jobs, with the intervals that the rules' windows count on, whatever the others' are."""
+    """Scrape jobs with their own intervals, on which the windows of the rules depend."""
     timing = deployment.timing
     times = {
         "scrape_interval": format_duration(timing.scrape_s),
@@ -32,13 +32,13 @@ def build_scrape_fragment(catalog: Catalog, deployment: Deployment) -> dict[str,
 
 
 def build_remote_write_fragment() -> dict[str, Any]:
-    """What a `remote_write` of yours needs to send on what rules recorded, and leave the raw series behind."""
+    """Relabelling for your `remote_write` that sends recorded series and alerts, and drops raw series."""
     keep = {"source_labels": ["__name__"], "regex": f"{_RECORDED}|ALERTS|ALERTS_FOR_STATE", "action": "keep"}
     return {"write_relabel_configs": [keep]}
 
 
 def build_federation_fragment(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
-    """A job for a Prometheus above this one: it takes what rules recorded and the alerts, and no raw series."""
+    """A job for a Prometheus above this one: it scrapes recorded series and alerts, and no raw series."""
     timing = deployment.timing
     job = {
         "job_name": f"{GATEWAY_JOB.partition('-')[0]}-federation-{catalog.estate}",

@@ -1,6 +1,6 @@
-"""Whose alerts of an alarm are another severity's or owner's, or wait another time: one alert rule for all of them.
+"""Severity, owner and `for` of an alarm where they differ by label, with one alert rule for all.
 
-An alarm about a provider or an alias belongs to its owner, unless the catalog gives the alarm one. What differs is
+An alarm about a provider or an alias belongs to its owner, unless the catalog sets an owner for the alarm. What differs is
 recorded as constants and joined into the alert's labels, so the number of alert rules does not grow with the catalog.
 """
 
@@ -19,13 +19,13 @@ from tiercli.signals.rule import Rule, recording_rule
 from tiercli.signals.timing import Timing
 
 _CARRIED = (SEVERITY_LABEL, OWNER_LABEL)
-# For whom nothing differs; the metric of their waiting time, and of when their condition began.
+# Suffixes of the series that record how much longer to wait, and when the condition began.
 _WAIT, _SINCE = "wait_seconds", "since"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for one whom labels name."""
+    """Severity, owner and `for` (configured seconds) of the alerts with certain labels."""
 
     severity: str
     owner: str
@@ -42,36 +42,36 @@ class Policies:
         self._default = Policy(alarm.severity, alarm.owner, parse_duration(own))
         implicit = () if _owner_is_set(catalog, alarm) else tuple(_of_owners(catalog, alarm))
         overrides = _merged((*overrides_of(catalog, alarm.alarm), *implicit))
-        self._who = [one for one in overrides if one.severity is not None or one.owner is not None]
-        self._wait = [one for one in overrides if one.for_ is not None]
+        self._who = [override for override in overrides if override.severity is not None or override.owner is not None]
+        self._wait = [override for override in overrides if override.for_ is not None]
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """The labels that the expression carries, because they are not the same for all."""
+        """The labels that the expression carries, because they differ between alerts."""
         return _CARRIED if self._who else ()
 
     @property
     def for_(self) -> str:
-        """The rule's own `for`: the shortest of all; who waits longer does so in the expression."""
+        """The rule's own `for`: the shortest of all. The expression makes the others wait longer."""
         return format_duration(min(self._waits_s(), default=0)) if self._wait else self._alarm.for_
 
     @property
     def longest_s(self) -> float:
-        """The longest that anybody's condition has to hold, configured seconds."""
+        """The longest `for` of all, configured seconds."""
         return max(self._waits_s())
 
     def of(self, labels: Mapping[str, str]) -> Policy:
-        """What holds for whom `labels` name."""
-        who = max((one for one in self._who if covers(one, labels)), key=_specific, default=None)
-        wait = max((one for one in self._wait if covers(one, labels)), key=_specific, default=None)
+        """The policy of alerts with these labels."""
+        who = max((override for override in self._who if covers(override, labels)), key=_specific, default=None)
+        wait = max((override for override in self._wait if covers(override, labels)), key=_specific, default=None)
         policy = self._policy(who) if who is not None else self._default
         for_s = self._default.for_s if wait is None or wait.for_ is None else self._configured_s(wait.for_)
         return Policy(policy.severity, policy.owner, for_s)
 
     def destinations(self) -> list[tuple[str, str]]:
-        """Every (severity, owner) that alerts of this alarm can have, the common one first."""
+        """Every (severity, owner) that alerts of this alarm can have, the default first."""
         policies = [self._default, *(self._policy(override) for override in self._who)]
-        return list(dict.fromkeys((one.severity, one.owner) for one in policies))
+        return list(dict.fromkeys((policy.severity, policy.owner) for policy in policies))
 
     def expr(self) -> str:
         """The alarm's expression, with what differs joined into its labels."""
@@ -89,7 +89,7 @@ class Policies:
         return f" or on ({identity}) ".join([*choices, plain])
 
     def records(self) -> Iterator[Rule]:
-        """The constants that `expr` joins, and since when the condition has held for whom `for` differs."""
+        """The constants that `expr` joins."""
         for override in self._who:
             policy = self._policy(override)
             labels = {**override.labels(), SEVERITY_LABEL: policy.severity, OWNER_LABEL: policy.owner}
@@ -123,16 +123,19 @@ class Policies:
         return f"({expr}) unless {on} ((time() - {since}) < {on} ({' or '.join(choices)}))"
 
     def _waits_s(self) -> list[float]:
-        return [self._default.for_s, *(self._configured_s(one.for_) for one in self._wait if one.for_ is not None)]
+        return [
+            self._default.for_s,
+            *(self._configured_s(override.for_) for override in self._wait if override.for_ is not None),
+        ]
 
     def _configured_s(self, text: str) -> float:
         return self._timing.compress(parse_duration(text))
 
     def _policy(self, override: Override) -> Policy:
-        """A severity or owner that it does not say is that of the next less specific one that does."""
-        wider = sorted((one for one in self._who if covers(one, override.labels())), key=_specific, reverse=True)
-        severity = next((one.severity for one in wider if one.severity is not None), self._default.severity)
-        owner = next((one.owner for one in wider if one.owner is not None), self._default.owner)
+        """A severity or owner that an override does not set comes from the next less specific one that does."""
+        wider = sorted((other for other in self._who if covers(other, override.labels())), key=_specific, reverse=True)
+        severity = next((other.severity for other in wider if other.severity is not None), self._default.severity)
+        owner = next((other.owner for other in wider if other.owner is not None), self._default.owner)
         return Policy(severity, owner, self._default.for_s)
 
 
@@ -147,14 +150,16 @@ def series_of_policies(alarm: Alarm) -> dict[str, frozenset[str]]:
 
 
 def _merged(overrides: Iterable[Override]) -> list[Override]:
-    """One override for each set of labels; what an earlier one says holds."""
+    """One override for each set of labels; the settings of an earlier one win."""
     merged: dict[tuple[tuple[str, str], ...], Override] = {}
     for override in overrides:
         key = tuple(override.labels().items())
         first = merged.get(key)
         if first is not None:
-            said = {name: value for name, value in first if value is not None and name in ("severity", "owner", "for_")}
-            override = override.model_copy(update=said)
+            first_settings = {
+                name: value for name, value in first if value is not None and name in ("severity", "owner", "for_")
+            }
+            override = override.model_copy(update=first_settings)
         merged[key] = override
     return list(merged.values())
 
@@ -168,8 +173,12 @@ def _owner_is_set(catalog: Catalog, alarm: Alarm) -> bool:
 
 
 def _of_owners(catalog: Catalog, alarm: Alarm) -> Iterator[Override]:
-    """An alarm about an alias is its owner's, one about a provider that one's; unless it is the alarm's own anyway."""
-    stated = {tuple(one.labels().items()) for one in overrides_of(catalog, alarm.alarm) if one.owner is not None}
+    """An alarm about an alias or a provider belongs to its owner, unless that is the alarm's own owner anyway."""
+    stated = {
+        tuple(override.labels().items())
+        for override in overrides_of(catalog, alarm.alarm)
+        if override.owner is not None
+    }
     label = next((label for label in ("alias", "provider") if label in alarm.identity), None)
     if label is None or "tenant" in alarm.identity:
         return

@@ -1,4 +1,4 @@
-"""Prometheus' configuration: what is scraped, which rules are read, where alerts go."""
+"""Prometheus' configuration: scrape jobs, rule files and Alertmanagers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RULES_FILE = "rules/tiercli.yml"
 
 
 def build_prometheus(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
-    """A whole configuration; rule files are looked for beside it."""
+    """A whole configuration; rule files are relative to it."""
     timing = deployment.timing
     return {
         "global": {
@@ -33,15 +33,15 @@ def build_prometheus(catalog: Catalog, deployment: Deployment) -> dict[str, Any]
 
 
 def scrape_timeout_s(timing: Timing) -> float:
-    """How long a scrape may take, seconds: Prometheus' own 10, and never longer than it is to the next."""
+    """How long a scrape may take, seconds: Prometheus' default of 10, and at most one interval."""
     return min(timing.scrape_s, 10)
 
 
 def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]]:
-    """A job for the gateway, one for the local servers that expose metrics, one for each other source, one for
-    Prometheus itself, of which a few metrics are kept.
+    """A job for the gateway, one for the local servers that expose metrics, one for each other source, and one for Prometheus
+    itself, of which a few metrics are kept.
 
-    What a server does not say of itself, its target does: the bindings of servers read those labels."""
+    Targets of servers carry the labels that the servers do not expose; the bindings of servers read them."""
     jobs: list[dict[str, Any]] = [_job(GATEWAY_JOB, catalog.gateway, [{"targets": list(deployment.gateway_targets)}])]
     if deployment.server_targets:
         static = [{"targets": [target.address], "labels": target.labels()} for target in deployment.server_targets]

@@ -1,6 +1,6 @@
-"""Recording rules: constants of the catalog, the bindings' primitive series, what is derived from them.
+"""Recording rules: constants of the catalog, the bindings' primitive series, and series derived from them.
 
-A signal that no source of the catalog has is unbound, not zero: what would read it is left out, and said to be.
+If no source of the catalog provides a signal, the signal is unbound: rules that need it are left out and reported.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from tiercli.signals.rule import Rule, recording_rule
 from tiercli.signals.sources import BoundSource, catalog_sources
 from tiercli.signals.timing import Timing
 
-# The group of a primitive series: that of what reads it, so that a chain of rules is not longer than it must be.
+# The group of a primitive series is the group that reads it, so that chains of rules stay short.
 _GROUP_OF_LEVEL = {"feature": "spend", "server": "servers", "gpu": "gpus"}
-# Only panels read these, and there may be ten thousand tenants: once a minute is enough.
+# Only panels read these, and there may be ten thousand tenants: one evaluation a minute is enough.
 _USAGE_GROUP, _USAGE_INTERVAL = "usage", "1m"
 _USAGE = frozenset({"tier:tenant:calls:rate5m", "tier:tenant:tokens:rate5m", "tier:tenant:zone_violations:increase1d"})
 
 
 @dataclass(frozen=True, slots=True)
 class CanonicalRecords:
-    """The canonical layer of one catalog, by group. `intervals`: of the groups that are not evaluated at the common
-    one, as estate time. `unbound`: why a series of signals/recorded.py is not there."""
+    """The canonical layer of one catalog, by group. `intervals`: of the groups with an interval of their own, before time is
+    compressed. `unbound`: by series of signals/recorded.py, why it is not recorded."""
 
     groups: dict[str, list[Rule]]
     intervals: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def build_records(
 ) -> dict[str, list[Rule]]:
     """Recording rules by group, in the order in which they read each other; `constants` in place of the catalog's own.
 
-    Raises InvalidInput when a binding is unknown, or when a record is not sound.
+    Raises InvalidInput when a binding is unknown, or a record invalid.
     """
     canonical = canonical or canonical_records(loaded, timing)
     groups: dict[str, list[Rule]] = {"meta": list(constant_records(loaded.catalog) if constants is None else constants)}
@@ -77,7 +77,7 @@ def build_records(
 
 
 def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords:
-    """What the sources of the catalog yield, and what can be derived from it. Raises InvalidInput as build_records."""
+    """The series that the catalog's sources provide, and those derived from them. Raises InvalidInput as build_records."""
     sources = catalog_sources(loaded)
     groups: dict[str, list[Rule]] = {"gateway": [], "provider": []}
     for record in _bound_records(sources, timing, loaded.catalog):
@@ -104,7 +104,7 @@ def record_paths() -> list[Path]:
 
 
 def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> RecordFile:
-    """A file of templates/recording/, rendered for a catalog. Raises InvalidInput where a record is not sound."""
+    """A file of templates/recording/, rendered for a catalog. Raises InvalidInput when a record is invalid."""
     path = resource_folder("templates") / "recording" / name
     template = compiled_template(read_text(path), timing)
     document = parse_document(template.render(record_context(loaded.catalog, timing)), str(path))
@@ -117,8 +117,8 @@ def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> Record
 
 
 def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog) -> list[Rule]:
-    """What each source yields. A console's provider is left out of what the gateway says; local servers speak for
-    themselves, and the gateway for them only where they do not."""
+    """The records of each source. A provider that a console measures is left out of the gateway's records. Local servers' own
+    metrics are used; the gateway's only where they have none."""
     measured = [source.provider for source in sources if source.provider is not None]
     records: list[Rule] = []
     of_servers: set[str] = set()
@@ -164,7 +164,7 @@ def _with_inputs(records: list[tuple[str, Rule]], unbound: dict[str, str]) -> li
 
 
 def _withheld(sources: list[BoundSource]) -> dict[str, str]:
-    """Derived series that would be there and mean nothing: every source that measures providers says that it cannot tell."""
+    """Derived series without meaning here: every source that measures providers declares them unavailable."""
     measuring = [source.binding for source in sources if source.binding.kind == "gateway"]
     named = [set(binding.unavailable) for binding in measuring]
     return {
@@ -177,11 +177,11 @@ def _withheld(sources: list[BoundSource]) -> dict[str, str]:
 def _why_unbound(name: str, sources: list[BoundSource]) -> str:
     kind = RECORDED_BY_NAME[name].bound_to
     fitting = [source for source in sources if source.binding.kind == (kind or "gateway")]
-    said = [
+    reasons = [
         f"{source.binding.source}: {why}" for source in fitting if (why := source.binding.why_not(name)) is not None
     ]
-    if said:
-        return "; ".join(said)
+    if reasons:
+        return "; ".join(reasons)
     if not fitting:
         return f"the catalog names no source of {kind}"
     return f"{fitting[0].binding.source} does not have it"

@@ -1,4 +1,4 @@
-"""A runbook an alarm, in Markdown: what the person who was paged reads."""
+"""The runbook of an alarm, in Markdown, for the person who is paged."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def _template(timing: Timing) -> jinja2.Template:
 
 
 def markdown_cell(text: str) -> str:
-    """`text` inside a Markdown table: no character of it can end the cell or begin markup."""
+    """`text` for a Markdown table, escaped so that it cannot end the cell or begin markup."""
     escaped = "".join("\\" + char if char in "\\`*_{}[]<>#|!" else char for char in text)
     return " ".join(escaped.split())

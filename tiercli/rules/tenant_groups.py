@@ -1,4 +1,4 @@
-"""Rules that group rare tenants, for a gateway that cannot: what they record has fewer tenants than what is scraped."""
+"""Rules that group rare tenants, for a gateway that cannot: the recorded series have fewer tenants than the scraped ones."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tiercli.signals.rule import Rule, recording_rule
 from tiercli.signals.timing import Timing
 
 _OWN = "own_name"
-# Of a ratio the fullest counts; everything else adds up.
+# Of ratios the maximum counts; other series are summed.
 _FULLEST = frozenset({"tier:tenant:quota_fill:ratio"})
 
 
 def group_tenants(record: Rule, catalog: Catalog) -> Rule:
-    """`record`, with tenants that are grouped by rules added up under one name. Calls of nobody known stay without one."""
+    """`record` with grouped tenants summed under one name. Calls without a known tenant stay without one."""
     labels = RECORDED_BY_NAME[record.name].labels
     if TENANT not in labels or not any(entry.where == "rules" for entry in catalog.cardinality.policy):
         return record
     policies = [metric_policies(catalog)[metric] for metric in _metrics_of(record.name)]
-    policy = next((one for one in policies if one.recorded is not None and one.groups is None), None)
+    policy = next((policy for policy in policies if policy.recorded is not None and policy.groups is None), None)
     if policy is None or policy.recorded is None:
         return record
     operator = "max" if record.name in _FULLEST else "sum"
     others = [label for label in labels if label != TENANT]
     kept = quote(f"({any_of(sorted(policy.recorded.kept))}|)")
     rest = quote(policy.recorded.rest.replace("$", "$$"))
-    # Who keeps a name, and nobody, are marked with =; what has no mark is added up.
+    # Tenants that keep their name, and the empty one, are marked with =; the others are summed.
     marked = f'label_replace({record.expr}, "{_OWN}", "=$1", "{TENANT}", {kept})'
     summed = f"{operator} by ({', '.join([_OWN, *others])}) ({marked})"
     named = (
@@ -43,6 +43,6 @@ def group_tenants(record: Rule, catalog: Catalog) -> Rule:
 
 @cache
 def _metrics_of(record: str) -> tuple[str, ...]:
-    """The metrics of the contract that a series is recorded of."""
+    """The metrics of the contract that a recorded series reads."""
     expressions = bound_expressions(known_binding(CANONICAL_BINDING), Timing(), "job")
     return tuple(sorted(name for name in series_read(expressions.get(record, "")) if name in METRICS_BY_NAME))

@@ -1,4 +1,4 @@
-"""An alarm's thresholds in a catalog: what holds for whom, as numbers, as PromQL, and as recorded constants."""
+"""An alarm's thresholds in a catalog, for all and by label: as numbers, as PromQL, and as recorded constants."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ from tiercli.signals.rule import Rule, recording_rule
 
 
 def limits_of(catalog: Catalog, alarm: str, thresholds: Mapping[str, Threshold]) -> dict[str, float]:
-    """Each threshold as the catalog sets it for everyone, or as the alarm's file has it."""
+    """Each threshold without overrides: the catalog's value, or the default of the alarm's file."""
     settings = catalog.alarms.get(alarm, AlarmSettings())
-    return {name: one.default for name, one in thresholds.items()} | settings.thresholds
+    return {name: threshold.default for name, threshold in thresholds.items()} | settings.thresholds
 
 
 def overrides_of(catalog: Catalog, alarm: str) -> tuple[Override, ...]:
-    """What the catalog sets for some only."""
+    """The catalog's overrides of an alarm."""
     return catalog.alarms.get(alarm, AlarmSettings()).overrides
 
 
 def covers(override: Override, labels: Mapping[str, str]) -> bool:
-    """Whether an override is for whom `labels` name."""
+    """Whether an override applies to `labels`."""
     return override.labels().items() <= labels.items()
 
 
 def overridden_thresholds(catalog: Catalog, alarm: str) -> frozenset[str]:
-    """The thresholds that the catalog sets for some only."""
+    """The thresholds that overrides set."""
     return frozenset(name for override in overrides_of(catalog, alarm) for name in override.thresholds)
 
 
 def threshold_of(
     catalog: Catalog, alarm: str, threshold: str, limits: Mapping[str, float], labels: Mapping[str, str]
 ) -> float:
-    """A threshold for whom `labels` name: the override that names most labels wins."""
-    matching = [one for one in overrides_of(catalog, alarm) if threshold in one.thresholds and covers(one, labels)]
-    best = max(matching, key=lambda one: len(one.labels()), default=None)
+    """A threshold for `labels`: the override with the most labels wins."""
+    matching = [
+        override
+        for override in overrides_of(catalog, alarm)
+        if threshold in override.thresholds and covers(override, labels)
+    ]
+    best = max(matching, key=lambda override: len(override.labels()), default=None)
     return limits[threshold] if best is None else best.thresholds[threshold]
 
 
@@ -59,12 +63,12 @@ def number(value: float) -> str:
 
 
 def label_sets(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
-    """The distinct sets of labels that overrides name, those of most labels first."""
+    """The distinct label sets of overrides, the largest first."""
     return sorted({tuple(override.labels()) for override in overrides}, key=lambda labels: (-len(labels), labels))
 
 
 def joined(series: str, labels: Sequence[str], identity: Sequence[str]) -> tuple[str, str]:
-    """The matching that joins `series` to whom it is for, and `series` where it carries exactly `labels` of an alarm's
+    """The vector matching that joins `series` to its alerts, and `series` restricted to exactly `labels` of an alarm's
     identity."""
     others = [label for label in OVERRIDE_LABELS if label in identity and label not in labels]
     inside = ", ".join(matcher(label, "=", "") for label in others)
@@ -72,8 +76,8 @@ def joined(series: str, labels: Sequence[str], identity: Sequence[str]) -> tuple
 
 
 class ThresholdExpressions:
-    """A threshold's place in PromQL. Against a number; where the catalog has overrides, against the recorded series,
-    joined so that it falls back to the number wherever none is recorded."""
+    """Thresholds in PromQL: a number, or with overrides the recorded series, joined so that the number applies wherever none is
+    recorded."""
 
     def __init__(self, catalog: Catalog, alarm: str, identity: Sequence[str], limits: Mapping[str, float]) -> None:
         self._alarm = alarm
@@ -84,13 +88,13 @@ class ThresholdExpressions:
         self._overridden = overridden_thresholds(catalog, alarm)
 
     def names(self) -> dict[str, Callable[..., str]]:
-        """What a template calls them by."""
+        """The functions by their names in templates."""
         return {"threshold": self.threshold, "compare": self.compare, "effective": self.effective}
 
     def threshold(self, name: str, over: str) -> str:
-        """The threshold as a vector: a value for each series of `over`, the most specific override's first."""
+        """The threshold as a vector with a value for each series of `over`; the most specific override wins."""
         choices = []
-        for labels in label_sets([one for one in self._overrides if name in one.thresholds]):
+        for labels in label_sets([override for override in self._overrides if name in override.thresholds]):
             on, series = joined(threshold_series(self._alarm, name), labels, self._identity)
             choices.append(f"(0 * {over} + {on} group_left () {series})")
         choices.append(f"(0 * {over} + {number(self._limits[name])})")

@@ -1,8 +1,8 @@
-"""promtool unit tests, made from the alarms' own files.
+"""promtool unit tests, from the cases in the alarms' files.
 
 promtool checks only the alerts that a test names, so every check names all alarms, the silent ones with an empty list.
-The alert rules are tested alone, with what they read injected: recorded series beside a rule that records them would be
-duplicate samples. A file an alarm, because the time between evaluations follows from the alarm's `for`.
+The alert rules are loaded alone and their inputs injected: a rule that records an injected series would duplicate samples.
+There is one file per alarm, because the time between evaluations follows from the alarm's `for`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ALERT_RULES_FILE = "alerts.yml"
 # Seconds between evaluations, and how many of them a `for` is at most: promtool is slow over many.
 SHORTEST_STEP_S = 15
 MOST_STEPS = 60
-# How long a case lasts: so many evaluations after what it is about, and in all long enough for another alarm that waits five
-# minutes to join.
+# How long a case lasts: this many evaluations after the event, and in all long enough for another alarm with a `for` of five
+# minutes to fire too.
 LATER_STEPS = 8
 LEAST_S = 330
 
 
 def build_tested_rules(catalog: Catalog, alarms: tuple[Alarm, ...], timing: Timing) -> list[RuleGroup]:
-    """The alert rules of the rule file, and nothing else: what the unit tests load."""
+    """The alert rules without recording rules, which the unit tests load."""
     rules: dict[str, list[Rule]] = {}
     for alarm in alarms:
         rules.setdefault(alarm.group, []).append(build_alert_rule(catalog, alarm, timing))
@@ -83,19 +83,21 @@ def _step_s(alarm: Alarm, policies: Policies) -> int:
 
 
 def _held_steps(case: Case, policies: Policies, step_s: int) -> int:
-    """How many evaluations the condition has to hold: the alarm's `for`, which one whom the case is about may exceed."""
+    """How many evaluations the condition has to hold: the alarm's `for`, or the longer one of the case's labels."""
     least_s = parse_duration(policies.for_)
     whole_s = policies.of(case.fires[0].labels if case.fires else {}).for_s
     return math.ceil(max(0.0, whole_s - least_s) / step_s) + math.ceil(least_s / step_s)
 
 
 def _beginnings(case: Case, alarm: Alarm, policies: Policies, last_step: int) -> Iterator[dict[str, str]]:
-    """Where `for` differs: that the condition of whom the case names has held from the start."""
+    """If `for` differs by label: the series that says that the condition of the case's labels has held from the start."""
     if policies.since() is None:
         return
-    named = [series_labels(one.series) for one in case.series]
+    named = [series_labels(labels.series) for labels in case.series]
     named += [alert.labels for alert in (*case.fires, *(case.later or ()))]
-    whole = [{label: one[label] for label in alarm.identity} for one in named if set(alarm.identity) <= one.keys()]
+    whole = [
+        {label: labels[label] for label in alarm.identity} for labels in named if set(alarm.identity) <= labels.keys()
+    ]
     who = {tuple(labels.items()): labels for labels in whole}
     for labels in who.values():
         yield {"series": selector(policy_series(alarm.alarm, "since"), labels), "values": f"0x{last_step}"}
@@ -110,13 +112,13 @@ def _last_step(alarm: Alarm, step_s: int, held_steps: int) -> int:
 
 
 def _moments(case: Case, alarm: Alarm, step_s: int, held_steps: int) -> Iterator[tuple[int, tuple[CaseAlert, ...]]]:
-    """When a case is looked at, in steps, and which of its alarm's alerts fire then."""
+    """When a case is checked, in steps, and which of its alarm's alerts fire then."""
     later = case.fires if case.later is None else case.later
     if case.fires and held_steps:
         yield held_steps - 1, ()
     yield held_steps, case.fires
     if case.changing and case.changes == "late":
-        # What fired before the change is kept as it was then, up to the last evaluation that keep_firing_for covers.
+        # Alerts from before the change keep firing, up to the last evaluation that keep_firing_for covers.
         kept = _kept_steps(alarm, step_s)
         if kept and later != case.fires and not later:
             yield held_steps + kept, case.fires
@@ -126,19 +128,19 @@ def _moments(case: Case, alarm: Alarm, step_s: int, held_steps: int) -> Iterator
 
 def _inputs(case: Case, constants: list[Rule], held_steps: int, last_step: int) -> list[dict[str, str]]:
     change_at = held_steps if case.changes == "early" else held_steps + 1
-    inputs = [{"series": one.series, "values": _values(one, change_at, last_step)} for one in case.series]
-    # The thresholds that the catalog records for whom the case is about.
-    about = [series_labels(one.series) for one in case.series]
+    inputs = [{"series": series.series, "values": _values(series, change_at, last_step)} for series in case.series]
+    # The recorded thresholds for the case's labels.
+    about = [series_labels(series.series) for series in case.series]
     for record in constants:
-        whom = {label: value for label, value in record.labels.items() if label in OVERRIDE_LABELS}
-        if any(whom.items() <= labels.items() for labels in about):
+        about_labels = {label: value for label, value in record.labels.items() if label in OVERRIDE_LABELS}
+        if any(about_labels.items() <= labels.items() for labels in about):
             value = record.expr.removeprefix("vector(").removesuffix(")")
             inputs.append({"series": selector(record.name, record.labels), "values": f"{value}x{last_step}"})
     return inputs
 
 
 def _values(series: CaseSeries, change_at: int, last_step: int) -> str:
-    """promtool's notation: VxN is V and N more of it. NaN has no such form."""
+    """promtool's notation: VxN is V repeated N more times. NaN has no such form."""
     then = series.value if series.then is None else series.then
     parts = ((series.value, change_at), (then, last_step + 1 - change_at))
     texts = []
@@ -165,7 +167,7 @@ def _check(
 def expected_alerts(
     catalog: Catalog, alarm: Alarm, fires: tuple[CaseAlert, ...], policies: Policies
 ) -> list[dict[str, Any]]:
-    """Alerts as promtool expects them: with every label and annotation."""
+    """Alerts in promtool's form, with every label and annotation."""
     expected = []
     for alert in fires:
         annotations = {
