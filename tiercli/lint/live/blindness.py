@@ -16,7 +16,7 @@ import promql_parser as p
 
 from tiercli.durations import parse_duration
 from tiercli.lint.parsed import parse, walk
-from tiercli.signals.expressions import series_read
+from tiercli.signals.expressions import all_read, series_read
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.rule import Rule
 
@@ -53,24 +53,28 @@ class Visibility:
 
 def judge_alarms(rules: Sequence[Rule], prometheus: PrometheusState) -> list[Visibility]:
     """The visibility of each alert of `rules`, in their order."""
-    records: dict[str, list[str]] = {}
+    reads: dict[str, set[str]] = {}
+    reach_s: dict[str, float] = {}
     for rule in rules:
         if rule.kind == "record":
-            records.setdefault(rule.name, []).append(rule.expr)
-    return [_judge(rule, records, prometheus) for rule in rules if rule.kind == "alert"]
+            reads.setdefault(rule.name, set()).update(series_read(rule.expr))
+            reach_s[rule.name] = max(reach_s.get(rule.name, 0.0), _reach_s(rule.expr))
+    return [_judge(rule, reads, reach_s, prometheus) for rule in rules if rule.kind == "alert"]
 
 
-def _judge(rule: Rule, records: Mapping[str, list[str]], prometheus: PrometheusState) -> Visibility:
+def _judge(
+    rule: Rule, reads: Mapping[str, set[str]], reach_s: Mapping[str, float], prometheus: PrometheusState
+) -> Visibility:
     quiet: dict[str, None] = {}
-    blind = list(_missing(rule.expr, records, prometheus, quiet))
-    inputs = _all_read(rule.expr, records)
+    blind = list(_missing(rule.expr, reads, prometheus, quiet))
+    inputs = all_read(series_read(rule.expr), reads)
     blind += prometheus.unlike.get(rule.name, ())
     for name in (rule.name, *sorted(inputs)):
         if name in prometheus.failing:
             blind.append(f"{name} fails to evaluate: {prometheus.failing[name]}")
         if name != rule.name:
             blind += [f"{name} {difference}" for difference in prometheus.unlike.get(name, ())]
-    needed_s = max(_reach_s(expr) for expr in (rule.expr, *(expr for name in inputs for expr in records.get(name, ()))))
+    needed_s = max(_reach_s(rule.expr), *(reach_s.get(name, 0.0) for name in inputs), 0.0)
     needed_s = MONTH_NEEDS_S if needed_s >= MONTH_S else needed_s
     if needed_s > prometheus.retention_s:
         kept = f"{prometheus.retention_s / 86_400:.3g}"
@@ -87,14 +91,14 @@ def series_needed(rules: Sequence[Rule]) -> list[str]:
 
 
 def _missing(
-    expr: str, records: Mapping[str, list[str]], prometheus: PrometheusState, quiet: dict[str, None]
+    expr: str, reads: Mapping[str, set[str]], prometheus: PrometheusState, quiet: dict[str, None]
 ) -> Iterator[str]:
     """Why inputs of an expression have no data; `quiet` gains those that may have none."""
     for name in _needed(parse(expr), prometheus.series):
         if name in prometheus.series or name == "ALERTS":
             continue
         rare = name in RECORDED_BY_NAME and RECORDED_BY_NAME[name].rare
-        absent = [series for series in sorted(_raw(name, records)) if series not in prometheus.series]
+        absent = [series for series in sorted(_raw(name, reads)) if series not in prometheus.series]
         unexposed = [series for series in absent if series not in prometheus.exposed]
         if rare and not unexposed:
             quiet[f"{name}: no such event has happened yet ({', '.join(absent) or name} is exposed)"] = None
@@ -102,7 +106,7 @@ def _missing(
             # Many clients expose a counter only with its first event, so nothing can prove that it would be seen.
             names = ", ".join(unexposed)
             quiet[f"{name}: no target exposes {names} yet, so nothing proves that an event would be seen"] = None
-        elif name in records:
+        elif name in reads:
             why = f"no series of {', '.join(absent)}" if absent else "although its inputs have data"
             yield f"{name} has no data: {why}"
         else:
@@ -133,14 +137,12 @@ def _needed(node: Any, with_data: frozenset[str]) -> Iterator[str]:
         yield from _needed(node.expr, with_data)
 
 
-def _raw(name: str, records: Mapping[str, list[str]]) -> set[str]:
-    """The series that targets expose and that a recorded one comes from."""
-    if name not in records:
+def _raw(name: str, reads: Mapping[str, set[str]]) -> set[str]:
+    """The exposed series that a recorded series comes from; an exposed series itself."""
+    if name not in reads:
         return {name}
     return {
-        series
-        for series in _all_read(name, records)
-        if series not in records and not series.startswith(("ALERTS", "up"))
+        series for series in all_read([name], reads) if series not in reads and not series.startswith(("ALERTS", "up"))
     }
 
 
@@ -156,16 +158,6 @@ def _reach_s(expr: str) -> float:
             offset_s = selector.offset.total_seconds() if selector.offset is not None else 0.0
             reach = max(reach, span_s + max(0.0, offset_s))
     return reach
-
-
-def _all_read(expr: str, records: Mapping[str, list[str]]) -> set[str]:
-    names: set[str] = set()
-    waiting = [expr]
-    while waiting:
-        for name in series_read(waiting.pop()) - names:
-            names.add(name)
-            waiting += records.get(name, [])
-    return names
 
 
 def retention_s(setting: str) -> float:
