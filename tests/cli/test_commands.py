@@ -29,8 +29,7 @@ def test_a_list_says_of_a_command_what_its_own_help_begins_with(name: str, comma
 @pytest.mark.parametrize("columns", [80, 120])
 @pytest.mark.parametrize("name", [name for name, _ in commands()])
 def test_help_breaks_a_line_only_where_it_is_full(name: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("TERMINAL_WIDTH", str(columns))
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", columns)
     done = tiercli_here(*name.split(), "--help")
     lines = [line.strip() for line in done.stdout.split("╭─")[0].splitlines()]
     usage, *paragraphs = re.split(r"\n{2,}", "\n".join(lines).strip())
