@@ -120,13 +120,11 @@ def _aliases(view: CatalogView) -> Iterator[Problem]:
 
 
 def _candidate(view: CatalogView, candidate: Candidate, path: tuple[str | int, ...], where: str) -> Iterator[Problem]:
-    yield from view.reference("providers", "provider", candidate.provider, (*path, "provider"), where)
+    yield from _provider_and_region(view, candidate, path, where)
     provider = view.catalog.providers.get(candidate.provider)
     if provider is None:
         return
     of = f" of provider {candidate.provider!r}{where}"
-    if candidate.region not in provider.regions:
-        yield unknown_name("region", candidate.region, provider.regions, view.at(*path, "region"), of)
     if candidate.model not in provider.models:
         yield unknown_name("model", candidate.model, provider.models, view.at(*path, "model"), of)
     elif candidate.region in provider.regions:
@@ -134,6 +132,16 @@ def _candidate(view: CatalogView, candidate: Candidate, path: tuple[str | int, .
         if offered is not None and candidate.region not in offered:
             message = f"model {candidate.model!r} is not offered in {candidate.region!r}{of}"
             yield Problem(view.at(*path, "region"), message, ", ".join(offered))
+
+
+def _provider_and_region(
+    view: CatalogView, entry: Candidate | ProviderEndpoint | ToxiproxyTarget, path: tuple[str | int, ...], where: str
+) -> Iterator[Problem]:
+    yield from view.reference("providers", "provider", entry.provider, (*path, "provider"), where)
+    provider = view.catalog.providers.get(entry.provider)
+    if provider is not None and entry.region not in provider.regions:
+        of = f" of provider {entry.provider!r}{where}"
+        yield unknown_name("region", entry.region, provider.regions, view.at(*path, "region"), of)
 
 
 def _tenants(view: CatalogView) -> Iterator[Problem]:
@@ -246,15 +254,11 @@ def _environments(view: CatalogView) -> Iterator[Problem]:
 def _endpoint_place(
     view: CatalogView, place: ProviderEndpoint | ToxiproxyTarget, path: tuple[str | int, ...], where: str
 ) -> Iterator[Problem]:
-    yield from view.reference("providers", "provider", place.provider, (*path, "provider"), where)
+    yield from _provider_and_region(view, place, path, where)
     provider = view.catalog.providers.get(place.provider)
-    if provider is None:
+    if provider is None or place.server is None:
         return
     of = f" of provider {place.provider!r}{where}"
-    if place.region not in provider.regions:
-        yield unknown_name("region", place.region, provider.regions, view.at(*path, "region"), of)
-    if place.server is None:
-        return
     server = provider.servers.get(place.server)
     if server is None:
         yield unknown_name("server", place.server, provider.servers, view.at(*path, "server"), of)

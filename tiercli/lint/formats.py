@@ -29,17 +29,17 @@ def as_json(findings: Sequence[Finding]) -> str:
     """One JSON object."""
     entries = [
         {
-            "code": one.code,
-            "severity": one.severity.word,
-            "file": one.location.file,
-            "line": one.location.line,
-            "column": one.location.column,
-            "subject": one.subject,
-            "found": one.found,
-            "do": one.do,
-            "page": one.page,
+            "code": finding.code,
+            "severity": finding.severity.word,
+            "file": finding.location.file,
+            "line": finding.location.line,
+            "column": finding.location.column,
+            "subject": finding.subject,
+            "found": finding.found,
+            "do": finding.do,
+            "page": finding.page,
         }
-        for one in findings
+        for finding in findings
     ]
     return json.dumps({"findings": entries}, indent=2, ensure_ascii=False)
 
@@ -47,9 +47,11 @@ def as_json(findings: Sequence[Finding]) -> str:
 def as_github(findings: Sequence[Finding]) -> str:
     """Workflow commands, which GitHub shows at the lines."""
     lines = []
-    for one in findings:
-        place = f"file={_property(one.location.file)},line={max(1, one.location.line)},title={_property(one.code)}"
-        lines.append(f"::{_GITHUB_LEVEL[one.severity]} {place}::{_data(f'{one.subject}: {one.found}. {one.do}')}")
+    for finding in findings:
+        place = f"file={_property(finding.location.file)},line={max(1, finding.location.line)},title={_property(finding.code)}"
+        lines.append(
+            f"::{_GITHUB_LEVEL[finding.severity]} {place}::{_data(f'{finding.subject}: {finding.found}. {finding.do}')}"
+        )
     return "\n".join(lines)
 
 
@@ -67,26 +69,26 @@ def as_sarif(findings: Sequence[Finding], checks: Sequence[Check]) -> str:
     known = {check.code for check in checks}
     rules += [
         {"id": code, "shortDescription": {"text": code}}
-        for code in dict.fromkeys(one.code for one in findings if one.code not in known)
+        for code in dict.fromkeys(finding.code for finding in findings if finding.code not in known)
     ]
     results = [
         {
-            "ruleId": one.code,
-            "level": _SARIF_LEVEL[one.severity],
-            "message": {"text": f"{one.subject}: {one.found}. {one.do}"},
+            "ruleId": finding.code,
+            "level": _SARIF_LEVEL[finding.severity],
+            "message": {"text": f"{finding.subject}: {finding.found}. {finding.do}"},
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": one.location.file},
+                        "artifactLocation": {"uri": finding.location.file},
                         "region": {
-                            "startLine": max(1, one.location.line),
-                            "startColumn": max(1, one.location.column),
+                            "startLine": max(1, finding.location.line),
+                            "startColumn": max(1, finding.location.column),
                         },
                     }
                 }
             ],
         }
-        for one in findings
+        for finding in findings
     ]
     driver = {"name": "tiercli", "version": __version__, "rules": rules}
     log = {
