@@ -328,10 +328,10 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "where", "said"), CASES.values(), ids=CASES)
-def test_one_mistake_is_one_problem_at_its_place(changes: list[Change], where: tuple[str, int], said: str) -> None:
+@pytest.mark.parametrize(("changes", "where", "message"), CASES.values(), ids=CASES)
+def test_one_mistake_is_one_problem_at_its_place(changes: list[Change], where: tuple[str, int], message: str) -> None:
     text = changed(*changes)
-    assert problems_of(text) == [f"c:{place_of(text, *where)}: {said}"]
+    assert problems_of(text) == [f"c:{place_of(text, *where)}: {message}"]
 
 
 def test_a_budget_of_an_unknown_metric_is_told_with_the_metric_that_was_meant() -> None:
@@ -375,13 +375,13 @@ def test_a_section_of_any_other_shape_hides_no_other_problem(section: str, value
     lines = document.splitlines()
     start = next(at for at, line in enumerate(lines) if line.startswith(f"{section}:"))
     end = next((at for at in range(start + 1, len(lines)) if lines[at][:1].strip() not in ("", "#")), len(lines))
-    said = "\n".join(problems_of("\n".join([*lines[:start], f"{section}: {value}", *lines[end:]]), ()))
+    message = "\n".join(problems_of("\n".join([*lines[:start], f"{section}: {value}", *lines[end:]]), ()))
     if section not in ("tenants", "zones"):
-        assert "unknown zone 'nowhere' of tenant 'acme-corp'" in said
+        assert "unknown zone 'nowhere' of tenant 'acme-corp'" in message
     if section not in ("providers", "owners"):
-        assert "unknown owner 'x' of provider 'anthropic'" in said
+        assert "unknown owner 'x' of provider 'anthropic'" in message
     if section not in ("receivers", "routing"):
-        assert "unknown receiver" not in said
+        assert "unknown receiver" not in message
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -389,15 +389,15 @@ def test_the_later_stages_bear_a_catalog_without_a_section(section: str) -> None
     lines = HYBRID.splitlines()
     start = next(at for at, line in enumerate(lines) if line.startswith(f"{section}:"))
     end = next((at for at in range(start + 1, len(lines)) if lines[at][:1].strip() not in ("", "#")), len(lines))
-    said = problems_of("\n".join([*lines[:start], *lines[end:]]))
+    problems = problems_of("\n".join([*lines[:start], *lines[end:]]))
     optional = not Catalog.model_fields[section].is_required()
-    assert (f"'{section}' is missing" in "\n".join(said)) is not optional
+    assert (f"'{section}' is missing" in "\n".join(problems)) is not optional
 
 
 def test_names_of_a_section_that_cannot_be_read_are_not_called_unknown() -> None:
     text = changed(("\nproviders:\n", "\nprovidrs:\n"))
-    said = problems_of(text)
-    assert [one.partition(": ")[2].partition(" (acc")[0] for one in said] == [
+    problems = problems_of(text)
+    assert [problem.partition(": ")[2].partition(" (acc")[0] for problem in problems] == [
         "'providers' is missing",
         "unknown key 'providrs'; did you mean 'providers'?",
     ]

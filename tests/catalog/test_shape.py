@@ -150,12 +150,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("old", "new", "said"), CASES.values(), ids=CASES)
-def test_a_wrong_value_is_told_with_what_is_accepted(old: str, new: str, said: str) -> None:
+@pytest.mark.parametrize(("old", "new", "message"), CASES.values(), ids=CASES)
+def test_a_wrong_value_is_told_with_what_is_accepted(old: str, new: str, message: str) -> None:
     assert old in HYBRID
     with pytest.raises(InvalidInput) as caught:
         parse_catalog(HYBRID.replace(old, new, 1), "c")
-    assert said in [str(problem).partition(": ")[2] for problem in caught.value.problems]
+    assert message in [str(problem).partition(": ")[2] for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:99999", "[::1]:70000", "host:65536"])
@@ -172,15 +172,15 @@ def test_an_address_of_an_environment_whose_port_is_none_is_told_at_its_line(add
     with pytest.raises(InvalidInput) as caught:
         parse_catalog("\n".join([HYBRID.rstrip("\n"), *lines, ""]), "c")
     port = address.rpartition(":")[2]
-    said = {problem.location.line - begin: problem.found for problem in caught.value.problems}
-    assert said == {
+    message = {problem.location.line - begin: problem.found for problem in caught.value.problems}
+    assert message == {
         3: f"environments.staging.webhook: {port} is not a port: the highest is 65535",
         5: f"environments.staging.endpoints[0].listen: {port} is not a port: the highest is 65535",
     }
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("http://prometheus:99999", "has no valid port: the highest is 65535"),
         ("http://prometheus:nine", "has no valid port"),
@@ -188,13 +188,13 @@ def test_an_address_of_an_environment_whose_port_is_none_is_told_at_its_line(add
         ("https://:9090", "has no host"),
     ],
 )
-def test_a_url_of_an_environment_that_cannot_be_asked_is_told_at_its_line(url: str, said: str) -> None:
+def test_a_url_of_an_environment_that_cannot_be_asked_is_told_at_its_line(url: str, message: str) -> None:
     lines = ["environments:", "  staging:", f"    prometheus: {{url: '{url}'}}", ""]
     with pytest.raises(InvalidInput) as caught:
         parse_catalog("\n".join([HYBRID.rstrip("\n"), *lines]), "c")
     [problem] = caught.value.problems
     assert problem.location.line == len(HYBRID.splitlines()) + 3
-    assert said in problem.found
+    assert message in problem.found
 
 
 def test_the_highest_port_is_one() -> None:
@@ -209,6 +209,6 @@ def test_no_value_of_a_receiver_is_quoted() -> None:
     text = text.replace("credentials_file: /etc/alertmanager/secrets/heartbeat", "credentials: hunter2")
     with pytest.raises(InvalidInput) as caught:
         parse_catalog(text, "c")
-    said = "\n".join(map(str, caught.value.problems))
-    assert "hunter2" not in said
-    assert said.count("receivers.") == 3
+    message = "\n".join(map(str, caught.value.problems))
+    assert "hunter2" not in message
+    assert message.count("receivers.") == 3

@@ -171,10 +171,10 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "rows", "said"), MISTAKES)
-def test_a_mistake_is_told_at_its_place_in_the_file(tmp_path: Path, name: str, rows: str, said: str) -> None:
+@pytest.mark.parametrize(("name", "rows", "message"), MISTAKES)
+def test_a_mistake_is_told_at_its_place_in_the_file(tmp_path: Path, name: str, rows: str, message: str) -> None:
     found = problems_of(tmp_path, rows, name)
-    assert any(said in problem for problem in found), found
+    assert any(message in problem for problem in found), found
 
 
 def test_all_mistakes_are_told_at_once_with_those_of_the_catalog(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_all_mistakes_are_told_at_once_with_those_of_the_catalog(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "said"),
+    ("name", "rows", "message"),
     [
         ("tenants.csv", "tenant;features\na;x\n", "tenants.csv:1:1: unknown column"),
         ("tenants.csv", HEADER + "a,x,1\n", "tenants.csv:2:1: 3 cells"),
@@ -195,20 +195,20 @@ def test_all_mistakes_are_told_at_once_with_those_of_the_catalog(tmp_path: Path)
     ],
 )
 def test_where_no_tenant_can_be_read_nothing_is_said_of_tenants_but_why(
-    tmp_path: Path, name: str, rows: str, said: str
+    tmp_path: Path, name: str, rows: str, message: str
 ) -> None:
     found = problems_of(tmp_path, rows, name)
-    assert said in found[0]
+    assert message in found[0]
     assert not any("tenants is" in problem or "unknown tenant" in problem for problem in found), found
 
 
 def test_a_file_without_a_row_is_told_where_the_catalog_names_it(tmp_path: Path) -> None:
     [problem] = problems_of(tmp_path, HEADER)
-    place, _, said = problem.partition(": ")
+    place, _, message = problem.partition(": ")
     line, column = place.split(":")[1:]
     text = (tmp_path / "catalog.yaml").read_text(encoding="utf-8").splitlines()[int(line) - 1]
     assert text[int(column) - 1 :] == "tenants.csv"
-    assert said == "tenants is an empty mapping (accepted: at least 1)"
+    assert message == "tenants is an empty mapping (accepted: at least 1)"
 
 
 def test_lines_before_the_header_and_a_name_in_capitals_do_no_harm(tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ def findings_of(loaded: LoadedCatalog, file: str = RULES_PATH, edit: Edit = lamb
 
 
 def rule(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    rules = [one for group in content["groups"] for one in group["rules"]]
-    found: dict[str, Any] = next(one for one in rules if name in (one.get("alert"), one.get("record")))
-    return found
+    rules = [rule for group in content["groups"] for rule in group["rules"]]
+    match: dict[str, Any] = next(rule for rule in rules if name in (rule.get("alert"), rule.get("record")))
+    return match
 
 
 def test_what_is_generated_from_the_catalogs_that_come_with_tiercli_is_clean(hybrid: LoadedCatalog) -> None:
@@ -58,9 +58,9 @@ def expression(text: str, name: str = "ProviderDown") -> Edit:
 
 def all_pages(content: dict[str, Any]) -> None:
     for group in content["groups"]:
-        for one in group["rules"]:
-            if one.get("labels", {}).get("severity") == "notify":
-                one["labels"]["severity"] = "page"
+        for entry in group["rules"]:
+            if entry.get("labels", {}).get("severity") == "notify":
+                entry["labels"]["severity"] = "page"
 
 
 BROKEN = [
@@ -118,7 +118,7 @@ BROKEN = [
     pytest.param(RULES_PATH, all_pages, "alert/page-share", "alarms", id="pages above a third"),
     pytest.param(
         RULES_PATH,
-        lambda content: [group.update(rules=[one for one in group["rules"] if one.get("alert") in (None, "ProviderDown")]) for group in content["groups"]],
+        lambda content: [group.update(rules=[entry for entry in group["rules"] if entry.get("alert") in (None, "ProviderDown")]) for group in content["groups"]],
         "alert/alarm-count", "alarms", id="one alarm alone",
     ),
     pytest.param(
@@ -142,11 +142,13 @@ BROKEN = [
 
 @pytest.mark.parametrize(("file", "edit", "code", "subject"), BROKEN)
 def test_finds(hybrid: LoadedCatalog, file: str, edit: Edit, code: str, subject: str) -> None:
-    found = [one for one in findings_of(hybrid, file, edit) if (one.code, one.subject) == (code, subject)]
-    assert found
-    assert found[0].location.file in (file, RULES_PATH, "grafana/dashboards/provider.json")
-    assert found[0].location.line >= 1
-    assert found[0].do
+    findings = [
+        finding for finding in findings_of(hybrid, file, edit) if (finding.code, finding.subject) == (code, subject)
+    ]
+    assert findings
+    assert findings[0].location.file in (file, RULES_PATH, "grafana/dashboards/provider.json")
+    assert findings[0].location.line >= 1
+    assert findings[0].do
 
 
 def test_alarms_that_no_source_can_feed_are_told(changed_hybrid: Callable[..., LoadedCatalog]) -> None:
@@ -154,13 +156,15 @@ def test_alarms_that_no_source_can_feed_are_told(changed_hybrid: Callable[..., L
         offer = {"provider": "openai", "model": "gpt-5-mini", "region": "ap-south-1"}
         data["gateway"] |= {"binding": "envoy-ai-gateway", "deployments": {"openai/gpt-5-mini": offer}}
 
-    said = {one.subject: one for one in findings_of(changed_hybrid(behind_envoy)) if one.code == LEFT_OUT}
-    assert {"ProviderThrottled", "ZoneViolation"} <= set(said)
-    assert "ProviderDown" not in said
-    one = said["ProviderThrottled"]
-    assert one.severity is Severity.INFO
-    assert one.location.file.endswith("ProviderThrottled.yml.j2")
-    assert "tier:provider:throttle_ratio:rate5m" in one.found
+    left_out = {
+        finding.subject: finding for finding in findings_of(changed_hybrid(behind_envoy)) if finding.code == LEFT_OUT
+    }
+    assert {"ProviderThrottled", "ZoneViolation"} <= set(left_out)
+    assert "ProviderDown" not in left_out
+    finding = left_out["ProviderThrottled"]
+    assert finding.severity is Severity.INFO
+    assert finding.location.file.endswith("ProviderThrottled.yml.j2")
+    assert "tier:provider:throttle_ratio:rate5m" in finding.found
 
 
 def test_every_check_finds_something_in_these_tests_and_has_its_file_and_page() -> None:
@@ -191,9 +195,9 @@ def lint_text(folder: Path, comment: str) -> list[Finding]:
     path = folder / "rules.yml"
     path.write_text(RULES.replace("# COMMENT", comment), encoding="utf-8")
     return [
-        one
-        for one in run_checks(lint_files([path], []), today=TODAY)
-        if one.code.startswith(("comment/", "promql/counter"))
+        finding
+        for finding in run_checks(lint_files([path], []), today=TODAY)
+        if finding.code.startswith(("comment/", "promql/counter"))
     ]
 
 
@@ -236,7 +240,7 @@ def lint_text(folder: Path, comment: str) -> list[Finding]:
 )
 def test_a_comment_silences(tmp_path: Path, comment: str, expected: list[str]) -> None:
     found = lint_text(tmp_path, comment)
-    assert [one.code if one.code.startswith("comment/") else one.subject for one in found] == expected
+    assert [finding.code if finding.code.startswith("comment/") else finding.subject for finding in found] == expected
 
 
 def test_a_comment_in_the_catalog_silences_what_is_generated_from_it(hybrid: LoadedCatalog) -> None:
@@ -247,7 +251,7 @@ def test_a_comment_in_the_catalog_silences_what_is_generated_from_it(hybrid: Loa
     linted, sources = lint_tree(hybrid, {**tree, RULES_PATH: yaml.safe_dump(content)})
     comment = "# tiercli: disable alert/missing-parts ProviderDown until 2027-01-31: its owner is being found\n"
     found = run_checks(linted, [*sources, LintedFile("my.yaml", comment)], today=TODAY)
-    assert [(one.code, one.subject) for one in found] == [("alert/missing-parts", "GatewayDown")]
+    assert [(finding.code, finding.subject) for finding in found] == [("alert/missing-parts", "GatewayDown")]
 
 
 def test_files_of_others_are_judged_as_far_as_they_can_be(tmp_path: Path) -> None:
@@ -258,7 +262,9 @@ def test_files_of_others_are_judged_as_far_as_they_can_be(tmp_path: Path) -> Non
         {"title": "Row", "type": "row", "panels": [{"title": "Calls", "targets": [{"expr": "rate(x[$__interval]"}]}]}
     ]
     board.write_text(json.dumps({"uid": "u", "panels": panels}), encoding="utf-8")
-    found = {(one.code, one.subject): one for one in run_checks(lint_files([path], [board]), today=TODAY)}
+    found = {
+        (finding.code, finding.subject): finding for finding in run_checks(lint_files([path], [board]), today=TODAY)
+    }
     assert found["promql/syntax", "board: Calls"].location.file == str(board)
     assert found["promql/counter-without-rate", "TooMany"].location.line == 8
     assert found["alert/missing-parts", "TooMany"].severity is Severity.WARNING
@@ -303,7 +309,7 @@ def test_findings_are_told_to_machines(tmp_path: Path) -> None:
     run = {"type": "object", "required": ["tool", "results"], "properties": {"results": {"items": result}}}
     jsonschema.validate(log, {"properties": {"version": {"const": "2.1.0"}, "runs": {"minItems": 1, "items": run}}})
     rules = {rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]}
-    assert {one["ruleId"] for one in log["runs"][0]["results"]} <= rules
+    assert {result["ruleId"] for result in log["runs"][0]["results"]} <= rules
 
 
 def test_the_command_exits_by_what_is_found(tmp_path: Path, run_tiercli: Any) -> None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def results_of(loaded: LoadedCatalog, tree: dict[str, str], *names: str) -> dict[str, AlarmResult]:
     deployment = Deployment.production(loaded.catalog)
-    alarms = [one for one in load_alarms(loaded, deployment.timing) if not names or one.alarm in names]
+    alarms = [alarm for alarm in load_alarms(loaded, deployment.timing) if not names or alarm.alarm in names]
     stack = find_stack()
     told: list[str] = []
     results = run_rule_tests(

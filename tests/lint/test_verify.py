@@ -211,11 +211,11 @@ def test_an_alarm_is_blind_when(state: PrometheusState, blind: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("setting", "seconds"),
     [("15d", 15 * 86_400), ("45d or 10GiB", 45 * 86_400), ("10GiB", 15 * 86_400), ("0s", 15 * 86_400)],
 )
-def test_reads_what_prometheus_says_of_its_retention(said: str, seconds: float) -> None:
-    assert retention_s(said) == seconds
+def test_reads_what_prometheus_says_of_its_retention(setting: str, seconds: float) -> None:
+    assert retention_s(setting) == seconds
 
 
 def test_a_prometheus_that_does_not_answer_is_no_verdict(run_tiercli: Any) -> None:

@@ -47,7 +47,7 @@ def copy_of(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said", "line_of"),
+    ("old", "new", "message", "line_of"),
     [
         pytest.param("severity: page", "severity: pager", "severity is 'pager'", "severity:", id="an unknown severity"),
         pytest.param("sla: 5m", "slaa: 5m", "unknown key 'slaa'", "sla", id="an unknown key"),
@@ -105,12 +105,12 @@ def copy_of(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_at_its_line(
-    hybrid: LoadedCatalog, tmp_path: Path, old: str, new: str, said: str, line_of: str
+    hybrid: LoadedCatalog, tmp_path: Path, old: str, new: str, message: str, line_of: str
 ) -> None:
     folder = copy_of("ProviderDown", tmp_path, (old, new))
     found = problems_of(hybrid, folder)
-    assert [problem for problem in found if said in problem.found], found
-    (first, *_) = [problem for problem in found if said in problem.found]
+    assert [problem for problem in found if message in problem.found], found
+    (first, *_) = [problem for problem in found if message in problem.found]
     assert first.location.file == str(tmp_path / "ProviderDown.yml.j2")
     lines = (tmp_path / "ProviderDown.yml.j2").read_text().splitlines()
     # A block's value begins on the line after its key.
@@ -175,18 +175,18 @@ def test_two_alarms_of_one_name_are_an_error_unless_one_says_that_it_stands_in(
     hybrid: LoadedCatalog, tmp_path: Path
 ) -> None:
     ours = (ALERTS / "ProviderDown.yml.j2").read_text(encoding="utf-8")
-    one, other = tmp_path / "one", tmp_path / "other"
-    for folder in (one, other):
+    first, other = tmp_path / "one", tmp_path / "other"
+    for folder in (first, other):
         folder.mkdir()
-    (one / "ProviderDown.yml.j2").write_text(ours)
-    (problem,) = problems_of(hybrid, one)
+    (first / "ProviderDown.yml.j2").write_text(ours)
+    (problem,) = problems_of(hybrid, first)
     assert problem.found == f"two alarms are called ProviderDown: the other is in {ALERTS / 'ProviderDown.yml.j2'}"
     assert "replaces: true" in problem.accepted
-    copy_of("ProviderDown", one)
-    assert load_alarms(hybrid, Timing(), [one])
+    copy_of("ProviderDown", first)
+    assert load_alarms(hybrid, Timing(), [first])
     copy_of("ProviderDown", other)
-    found = [problem.found for problem in problems_of(hybrid, one, other)]
-    assert any(str(other) in said for said in found)
+    found = [problem.found for problem in problems_of(hybrid, first, other)]
+    assert any(str(other) in message for message in found)
 
 
 def test_what_says_that_it_stands_in_must_stand_for_something(hybrid: LoadedCatalog, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_the_catalog_names_folders_of_its_own(hybrid: LoadedCatalog, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("settings", "said", "suggestion", "accepted"),
+    ("settings", "message", "suggestion", "accepted"),
     [
         pytest.param({"ProviderDwn": {}}, "unknown alarm 'ProviderDwn'", "ProviderDown", "", id="an unknown alarm"),
         pytest.param(
@@ -258,11 +258,11 @@ def test_the_catalog_names_folders_of_its_own(hybrid: LoadedCatalog, tmp_path: P
     ],
 )
 def test_a_setting_that_no_alarm_has_is_told_in_the_catalog(
-    changed_hybrid: Change, settings: dict[str, Any], said: str, suggestion: str, accepted: str
+    changed_hybrid: Change, settings: dict[str, Any], message: str, suggestion: str, accepted: str
 ) -> None:
     loaded = changed_hybrid(lambda data: data.update(alarms=settings))
     (problem,) = problems_of(loaded)
-    assert said in problem.found
+    assert message in problem.found
     assert problem.suggestion == suggestion
     assert accepted in problem.accepted
     assert problem.location.file == "changed.yaml"
@@ -361,8 +361,8 @@ def test_a_condition_says_what_the_catalog_has_put_in_force(changed_hybrid: Call
         data["alarms"]["TenantSpendHigh"] = {"overrides": [{"tenant": "acme-corp", "thresholds": {"ratio": 7}}]}
 
     alarms = {alarm.alarm: alarm for alarm in load_alarms(changed_hybrid(change), Timing(30, 10, 10))}
-    said = alarms["CloudErrorRateHigh"].condition
-    assert said.startswith("More than 12.5 % of")
-    assert said.endswith("for 1 hour 30 minutes.")
+    condition = alarms["CloudErrorRateHigh"].condition
+    assert condition.startswith("More than 12.5 % of")
+    assert condition.endswith("for 1 hour 30 minutes.")
     assert "more than 1.5 times" in alarms["TenantSpendHigh"].condition
     assert alarms["ProviderDown"].condition.endswith("has failed for 2 minutes.")

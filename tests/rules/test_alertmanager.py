@@ -50,16 +50,16 @@ def config_file(hybrid: LoadedCatalog, tmp_path_factory: pytest.TempPathFactory)
 
 def receivers(amtool: Any, config_file: Path, labels: Mapping[str, str]) -> str:
     matchers = [f'{name}="{value}"' for name, value in labels.items()]
-    code, said = amtool("config", "routes", "test", f"--config.file={config_file}", *matchers)
-    assert code == 0, said
-    return str(said.splitlines()[0])  # amtool may warn after it
+    code, output = amtool("config", "routes", "test", f"--config.file={config_file}", *matchers)
+    assert code == 0, output
+    return str(output.splitlines()[0])  # amtool may warn after it
 
 
 def test_alertmanager_accepts_the_configuration(amtool: Any, config_file: Path) -> None:
-    code, said = amtool("check-config", config_file)
-    assert code == 0, said
-    assert "3 inhibit rules" in said
-    assert "5 receivers" in said
+    code, output = amtool("check-config", config_file)
+    assert code == 0, output
+    assert "3 inhibit rules" in output
+    assert "5 receivers" in output
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -152,7 +152,7 @@ def test_secrets_are_files_where_alertmanager_runs(config_file: Path) -> None:
 
 def test_a_sandbox_hears_every_receiver_that_has_an_integration(hybrid: LoadedCatalog) -> None:
     built = configuration(hybrid, receiver_base="http://127.0.0.1:9/receivers")
-    urls = {one["name"]: one.get("webhook_configs", [{}])[0].get("url") for one in built["receivers"]}
+    urls = {receiver["name"]: receiver.get("webhook_configs", [{}])[0].get("url") for receiver in built["receivers"]}
     assert urls == {
         "content-ai-channel": "http://127.0.0.1:9/receivers/content-ai-channel",
         "dashboards": None,
@@ -262,7 +262,7 @@ SENTINEL_HELD = {**SENTINEL, "alertname": "ProviderLatencyHigh"}
 
 def judged(url: str, count: int) -> dict[str, str]:
     """The state of each part of a case, once all are there and the inhibitor knows every source."""
-    states = {one["labels"]["part"]: one["status"]["state"] for one in get(f"{url}/api/v2/alerts")}
+    states = {alert["labels"]["part"]: alert["status"]["state"] for alert in get(f"{url}/api/v2/alerts")}
     whole = len(states) == count and "unprocessed" not in states.values()
     return states if whole and states["after"] == "suppressed" else {}
 

@@ -64,14 +64,14 @@ def merged(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def receiver(amtool: Any, config: Path, labels: dict[str, str]) -> str:
     matchers = [f'{name}="{value}"' for name, value in labels.items()]
-    code, said = amtool("config", "routes", "test", f"--config.file={config}", *matchers)
-    assert code == 0, said
-    return str(said.splitlines()[0])
+    code, output = amtool("config", "routes", "test", f"--config.file={config}", *matchers)
+    assert code == 0, output
+    return str(output.splitlines()[0])
 
 
 def test_alertmanager_accepts_the_merged_configuration(amtool: Any, merged: Path) -> None:
-    code, said = amtool("check-config", merged)
-    assert code == 0, said
+    code, output = amtool("check-config", merged)
+    assert code == 0, output
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def merged_prometheus(generated: Path, folder: Path, jobs: list[Any]) -> Path:
 
 def test_prometheus_accepts_the_merged_configuration(promtool: Any, generated: Path, tmp_path: Path) -> None:
     jobs = yaml.safe_load((generated / "fragments" / "scrape_configs.yml").read_text())["scrape_configs"]
-    code, said = promtool("check", "config", merged_prometheus(generated, tmp_path, jobs))
-    assert code == 0, said
+    code, output = promtool("check", "config", merged_prometheus(generated, tmp_path, jobs))
+    assert code == 0, output
 
 
 def test_what_leaves_prometheus_is_what_rules_recorded(promtool: Any, generated: Path, tmp_path: Path) -> None:
@@ -143,8 +143,8 @@ def test_what_leaves_prometheus_is_what_rules_recorded(promtool: Any, generated:
     config = {"remote_write": [{"url": "http://central:9009/api/v1/push", **sent}], **above}
     path = tmp_path / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))
-    code, said = promtool("check", "config", path)
-    assert code == 0, said
+    code, output = promtool("check", "config", path)
+    assert code == 0, output
     keep = re.compile(sent["write_relabel_configs"][0]["regex"])
     recorded = yaml.safe_load((generated / "prometheus" / "rules" / "tiercli.yml").read_text())
     names = {rule["record"] for group in recorded["groups"] for rule in group["rules"] if "record" in rule}
@@ -159,9 +159,9 @@ def test_our_jobs_scrape_in_their_own_time_whatever_theirs_is(promtool: Any, gen
     # Prometheus refuses a timeout that is longer than the interval: it must come with it.
     for job in jobs:
         job["scrape_timeout"] = FOREIGN_PROMETHEUS["global"]["scrape_timeout"]
-    code, said = promtool("check", "config", merged_prometheus(generated, tmp_path, jobs))
+    code, output = promtool("check", "config", merged_prometheus(generated, tmp_path, jobs))
     assert code == 1
-    assert "scrape timeout greater than scrape interval" in said
+    assert "scrape timeout greater than scrape interval" in output
 
 
 def test_the_readme_names_every_part(generated: Path) -> None:

@@ -247,8 +247,8 @@ def unit_test(rules: str, series: Series, expr: str, at: str, expected: Mapping[
 def check(promtool: Any, folder: Path, content: dict[str, Any]) -> None:
     file = folder / "case_test.yml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    code, said = promtool("test", "rules", file)
-    assert code == 0, said
+    code, output = promtool("test", "rules", file)
+    assert code == 0, output
 
 
 @pytest.mark.parametrize(("series", "expr", "at", "expected"), CASES)

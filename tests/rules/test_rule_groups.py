@@ -92,8 +92,8 @@ def test_alert_rules_do_not_grow_with_the_catalog(
         name: rule["expr"] for name, rule in alerts_of(hybrid).items()
     }
     (tmp_path / "rules.yml").write_text(to_yaml({"groups": groups_of(large)}))
-    code, said = promtool("check", "rules", tmp_path / "rules.yml")
-    assert code == 0, said
+    code, output = promtool("check", "rules", tmp_path / "rules.yml")
+    assert code == 0, output
 
 
 def series_read(expr: str) -> set[str]:
@@ -158,9 +158,9 @@ def test_prometheus_accepts_the_configuration_under_every_compression(
     for path, text in tree.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    code, said = promtool("check", "config", tmp_path / "prometheus" / "prometheus.yml")
-    assert code == 0, said
-    assert "1 rule files found" in said
+    code, output = promtool("check", "config", tmp_path / "prometheus" / "prometheus.yml")
+    assert code == 0, output
+    assert "1 rule files found" in output
 
 
 def test_scrapes_the_gateway_and_the_servers_that_have_metrics(hybrid: LoadedCatalog, changed_hybrid: Change) -> None:

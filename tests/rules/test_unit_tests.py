@@ -139,9 +139,9 @@ def test_the_tests_pass_whatever_a_catalog_sets(
     loaded = changed_hybrid(lambda data: data.update(alarms=settings))
     # Those that are set; what holds without any setting is shown for every alarm by tests/lint/test_rule_tests.py.
     files = [path for path in write_tests(loaded, tmp_path) if path.name.removesuffix("_test.yml") in settings]
-    code, said = promtool("test", "rules", *files)
-    assert code == 0, said
-    assert said.count("SUCCESS") == len(settings)
+    code, output = promtool("test", "rules", *files)
+    assert code == 0, output
+    assert output.count("SUCCESS") == len(settings)
 
 
 BREAKS = [
@@ -176,9 +176,9 @@ def test_the_tests_fail_when_an_alarm(
     promtool: Any, hybrid: LoadedCatalog, tmp_path: Path, name: str, change: Callable[[dict[str, Any]], object]
 ) -> None:
     write_tests(hybrid, tmp_path, lambda rules: change(rule_of(rules, name)))
-    code, said = promtool("test", "rules", tmp_path / f"{name}_test.yml")
-    assert code == 1, said
-    assert "FAILED" in said
+    code, output = promtool("test", "rules", tmp_path / f"{name}_test.yml")
+    assert code == 1, output
+    assert "FAILED" in output
 
 
 def test_the_tests_fail_when_an_alarm_is_gone_or_another_joins_its_fire(
@@ -216,7 +216,7 @@ def test_every_check_of_every_case_names_all_alarms(hybrid: LoadedCatalog, tmp_p
 def test_a_case_with_waiting_is_looked_at_before_and_after_it_has_passed(hybrid: LoadedCatalog, tmp_path: Path) -> None:
     write_tests(hybrid, tmp_path)
     content = yaml.safe_load((tmp_path / "ProviderDown_test.yml").read_text())
-    (test,) = [one for one in content["tests"] if "guard's edge" in one["name"]]
+    (test,) = [test for test in content["tests"] if "guard's edge" in test["name"]]
     checks = {c["eval_time"]: len(c["exp_alerts"]) for c in test["alert_rule_test"] if c["alertname"] == "ProviderDown"}
     assert checks["45s"] == 0
     assert checks["1m"] == 1
@@ -228,8 +228,8 @@ def test_an_overridden_threshold_has_cases_of_its_own(hybrid: LoadedCatalog, tmp
     own = [test for test in content["tests"] if test["name"].endswith("with a threshold of its own")]
     assert len(own) == len(content["tests"]) / 2
     for test in own:
-        recorded = [one for one in test["input_series"] if one["series"].startswith("tier:threshold:")]
-        assert [one["values"].split("x")[0] for one in recorded] == ["1.5"]
+        recorded = [series for series in test["input_series"] if series["series"].startswith("tier:threshold:")]
+        assert [series["values"].split("x")[0] for series in recorded] == ["1.5"]
 
 
 def test_only_a_heartbeat_always_fires(hybrid: LoadedCatalog) -> None:

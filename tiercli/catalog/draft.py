@@ -180,7 +180,7 @@ class _Names:
 
 
 def _text(value: str) -> str:
-    """`value` as a YAML scalar that is text wherever it stands."""
+    """`value` as a YAML scalar that is always read as text."""
     if _PLAIN.fullmatch(value) and value.lower() not in _NOT_PLAIN:
         return value
     return str(yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))).rstrip("\n")

@@ -90,7 +90,7 @@ def _held_steps(case: Case, policies: Policies, step_s: int) -> int:
 
 
 def _beginnings(case: Case, alarm: Alarm, policies: Policies, last_step: int) -> Iterator[dict[str, str]]:
-    """If `for` differs by label: the series that says that the condition of the case's labels has held from the start."""
+    """If `for` differs by label: the series that shows that the condition of the case's labels has held from the start."""
     if policies.since() is None:
         return
     named = [series_labels(labels.series) for labels in case.series]
