@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tiercli.catalog.consistency import check_consistency
 from tiercli.catalog.document import Document, KeyPath, parse_document, read_text
+from tiercli.catalog.environment import Environment
 from tiercli.catalog.model import Catalog
+from tiercli.catalog.names import unknown_name
 from tiercli.catalog.overrides import check_overrides
 from tiercli.catalog.references import check_names
 from tiercli.catalog.salvage import salvage, stand_in
@@ -32,6 +34,14 @@ class LoadedCatalog:
     ) -> Problem:
         """A problem at a place of the catalog file."""
         return Problem(self.document.locate(path, key=key), found, accepted, suggestion)
+
+    def environment(self, name: str) -> Environment:
+        """The environment with that name, as given with --env. Raises InvalidInput if the catalog has none."""
+        environments = self.catalog.environments
+        if name not in environments:
+            problem = unknown_name("environment", name, environments, Location("--env"))
+            raise InvalidInput("no such environment", [problem])
+        return environments[name]
 
 
 # A check of a later stage; it may be given only the valid part of a catalog.

@@ -15,7 +15,6 @@ from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.cli.drill_outcome import default_catalog, exit_code_of, print_run, print_summary, worse
 from tiercli.cli.drill_view import PlainView, TerminalView
 from tiercli.cli.terminal import error_console, output_console
-from tiercli.clients.environment_access import find_environment
 from tiercli.drills.load.locust import Workers
 from tiercli.drills.record.run_folder import make_runs_folder
 from tiercli.drills.run.one import run_drill
@@ -64,7 +63,7 @@ def run_live(
 
 def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
 
-    production = find_environment(loaded, options.env).production
+    production = loaded.environment(options.env).production
     if production and options.production != options.env and not options.dry_run:
         place = loaded.document.locate(("environments", options.env), key=True)
         problem = Problem(place, f"{options.env!r} is production", f"--production {options.env}")

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from tiercli.catalog.environment import Endpoint, Environment
+from tiercli.catalog.environment import Endpoint
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.catalog.names import unknown_name
 from tiercli.clients.credentials import read_headers, read_trust
 from tiercli.errors import BackendUnreachable, InvalidInput, Location, Problem
 
@@ -29,18 +28,10 @@ class Access:
     location: Location
 
 
-def find_environment(loaded: LoadedCatalog, name: str) -> Environment:
-    """An environment of the catalog. Raises InvalidInput for a name that it does not have."""
-    environments = loaded.catalog.environments
-    if name not in environments:
-        raise InvalidInput("no such environment", [unknown_name("environment", name, environments, Location("--env"))])
-    return environments[name]
-
-
 def access_to(loaded: LoadedCatalog, name: str, part: str, why: str) -> Access:
     """The access to one of an environment's servers: gateway, prometheus, alertmanager or grafana. Raises InvalidInput where the
     catalog does not name it (`why` it is needed), or its secret is missing."""
-    endpoint: Endpoint | None = getattr(find_environment(loaded, name), part)
+    endpoint: Endpoint | None = getattr(loaded.environment(name), part)
     if endpoint is None:
         place = loaded.document.locate(("environments", name), key=True)
         raise InvalidInput(why, [Problem(place, f"environment {name!r} names no {part}", f"{part}: {{url: …}}")])

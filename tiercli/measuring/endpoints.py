@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tiercli.catalog.environment import Environment, ProviderEndpoint
+from tiercli.catalog.environment import ProviderEndpoint
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.catalog.names import unknown_name
 from tiercli.clients.credentials import read_headers, read_secret, read_trust
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.exporters.serving import read_address
@@ -33,19 +32,11 @@ class ProxiedEndpoint:
     has_credential: bool
 
 
-def environment_of(loaded: LoadedCatalog, name: str) -> Environment:
-    """The environment with that name. Raises InvalidInput if the catalog has none."""
-    environments = loaded.catalog.environments
-    if name not in environments:
-        raise InvalidInput("no such environment", [unknown_name("environment", name, environments, Location("--env"))])
-    return environments[name]
-
-
 def endpoints_of(loaded: LoadedCatalog, name: str, *, measured: bool) -> list[ProxiedEndpoint]:
     """Every endpoint of the environment `name`, in the catalog's order. `measured`: its answers will be read.
 
     Raises InvalidInput with everything that is wrong with them: a credential that is not where the catalog says, for example."""
-    environment = environment_of(loaded, name)
+    environment = loaded.environment(name)
     if not environment.endpoints:
         place = loaded.document.locate(("environments", name), key=True)
         problem = Problem(place, f"environment {name!r} has no endpoints", "endpoints: [{provider, region, url}, …]")

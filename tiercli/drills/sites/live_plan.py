@@ -12,7 +12,7 @@ from tiercli.catalog.environment import Environment, ProviderEndpoint
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog
 from tiercli.clients.credentials import read_headers
-from tiercli.clients.environment_access import Access, access_to, find_environment
+from tiercli.clients.environment_access import Access, access_to
 from tiercli.drills.load.cost import LoadBound, bound_load, unpriced
 from tiercli.drills.load.plan import Endpoint, LoadWay
 from tiercli.drills.load.running import first_call_within_s
@@ -70,7 +70,7 @@ def plan_live(
     """The plan of `spec` in environment `name`. `rate`: arrivals per second in place of those that give every window as many calls
     as in the sandbox. Raises InvalidInput for a server that is not named, a secret that is not there, a price that is not known, a
     cost above the cap (`cap_usd`, or the environment's)."""
-    environment = find_environment(loaded, name)
+    environment = loaded.environment(name)
     why = "a drill needs the servers of its environment"
     accesses = _accesses(loaded, name, environment, why)
     gateway = accesses.get("gateway")
@@ -114,7 +114,7 @@ def _accesses(loaded: LoadedCatalog, name: str, environment: Environment, why: s
 
 def gateway_way(loaded: LoadedCatalog, name: str, gateway: Access) -> LoadWay:
     """The way to an environment's gateway, with the keys of its tenants. Raises InvalidInput for a secret that is not there."""
-    environment = find_environment(loaded, name)
+    environment = loaded.environment(name)
     folder = Path(loaded.document.name).parent
     keys = {"": gateway.headers["Authorization"]} if "Authorization" in gateway.headers else {}
     for tenant, credential in environment.tenants.items():
