@@ -350,3 +350,8 @@ def test_a_wheel_holds_the_pages_where_an_installed_tiercli_looks_for_them(
         assert load_page(code).startswith(f"# {code}\n")
     for name in ("templates", "catalogs", "drills"):
         assert resource_folder(name).is_relative_to(tmp_path / "tiercli" / "resources")
+
+
+def test_help_shows_the_whole_form_of_a_comment(run_tiercli: Any) -> None:
+    shown = " ".join(run_tiercli("lint", "--help").stdout.split())
+    assert "# tiercli: disable CODE [SUBJECT] [until YYYY-MM-DD]: reason" in shown

@@ -27,7 +27,7 @@ from tiercli.rules.deployment import Deployment
     "tiercli lint my.yaml --fail-on warning --format github",
     "tiercli lint --rules rules/*.yml --dashboards boards/*.json      (files that tiercli did not make)",
     "tiercli lint --explain promql/short-range",
-    note="A comment silences one finding:  # tiercli: disable CODE [SUBJECT] [until YYYY-MM-DD]: reason",
+    note="A comment silences one finding:  # tiercli: disable CODE [SUBJECT] \\[until YYYY-MM-DD]: reason",
 )
 def lint(
     catalog: Annotated[

@@ -16,7 +16,8 @@ def _look(linted: Linted) -> Iterator[Found]:
     alerts = {rule.name for rule in linted.alerts if rule.labels.get(SEVERITY_LABEL) != HEARTBEAT}
     if linted.alerts and not FEWEST <= len(alerts) <= MOST:
         consequence = "most are ignored" if len(alerts) > MOST else "most failures go unnoticed"
-        yield Location(linted.alerts[0].location.file, 1, 1), "alarms", f"{len(alerts)} alarms: {consequence}"
+        count = f"{len(alerts)} alarm{'s' if len(alerts) != 1 else ''}"
+        yield Location(linted.alerts[0].location.file, 1, 1), "alarms", f"{count}: {consequence}"
 
 
 CHECK = Check(
