@@ -16,11 +16,12 @@ from tests.dashboards.board_json import RED_DASH, board_of, override, panel, que
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.dashboard_view import draw_board, fit_board
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.dashboards import DASHBOARDS, render_dashboards
+from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.read.board import Board, parse_board
 from tiercli.dashboards.read.fields import State
 from tiercli.dashboards.read.reading_model import BoardReading
 from tiercli.output.live_board import BoardRequest, fetch_board
+from tiercli.signals.boards import board_paths
 
 pytestmark = pytest.mark.stack
 RANGE_S = 12 * 3600  # one point every 12 minutes: all that was scraped is in the last
@@ -59,7 +60,7 @@ def test_a_chosen_model_with_a_dot_is_the_only_one_shown(boards: dict[str, Board
     assert said.notes == ()
 
 
-@pytest.mark.parametrize("name", DASHBOARDS)
+@pytest.mark.parametrize("name", sorted(board_paths()))
 def test_prometheus_understands_every_query_of_every_board_whatever_is_chosen(
     boards: dict[str, Board], boards_prometheus: str, name: str
 ) -> None:

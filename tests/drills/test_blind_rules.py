@@ -12,7 +12,7 @@ from tiercli.dashboards import render_dashboards
 from tiercli.drills.blind.answer import Kind
 from tiercli.drills.blind.rules import RULES, diagnose
 from tiercli.drills.blind.seen import Figure, Panel, Seen
-from tiercli.signals.panels import PANELS
+from tiercli.signals.boards import load_boards
 
 Rows = Mapping[Panel, Sequence[Figure]]
 ANTHROPIC, OPENAI, VLLM = ("anthropic", "ap-south-1"), ("openai", "ap-south-1"), ("vllm", "mumbai-dc")
@@ -308,6 +308,6 @@ def test_rules_read_panels_that_the_dashboards_have_and_no_alert(hybrid: LoadedC
     }
     for rule in RULES:
         for dashboard, title in rule.reads:
-            assert title in PANELS[dashboard]
+            assert title in load_boards(hybrid.catalog)[dashboard].panel_ids()
             panel = next(one for one in boards[dashboard]["panels"] if one["title"] == title)
             assert not any("ALERTS" in target["expr"] for target in panel["targets"])

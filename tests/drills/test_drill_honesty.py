@@ -21,7 +21,7 @@ from tiercli.drills.record.timeline_file import load_timeline
 from tiercli.drills.run import one as runner
 from tiercli.errors import BackendError, ExitCode
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH
-from tiercli.signals.panels import PANELS
+from tiercli.signals.boards import load_boards
 
 pytestmark = [pytest.mark.drill, pytest.mark.stack]
 
@@ -168,7 +168,9 @@ def test_fails_when_the_alarm_does_not_resolve(hybrid: LoadedCatalog, tmp_path: 
         return rule | {"keep_firing_for": "1h"} if rule["alert"] == "ProviderDown" else rule
 
     # Every other panel of every dashboard must have something to say while a fault is on and an alarm fires.
-    panels = {(name, title) for name, titles in PANELS.items() for title in titles} - SILENT
+    panels = {
+        (name, title) for name, board in load_boards(hybrid.catalog).items() for title in board.panel_ids()
+    } - SILENT
     assert len(panels) > 80
     evidence = [{"dashboard": name, "panel": title} for name, title in sorted(panels)]
     phases = {"steady": "1m", "fault": "4m", "recovery": "11m"}

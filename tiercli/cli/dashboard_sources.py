@@ -41,8 +41,8 @@ def render_boards(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCa
 
     folders = templates or ()
     loaded = load_catalog(catalog, further_checks(folders))
-    unbound = load_alarm_set(loaded, timing_of(loaded.catalog), folders).canonical.unbound
-    return loaded, render_dashboards(loaded.catalog, unbound)
+    alarms = load_alarm_set(loaded, timing_of(loaded.catalog), folders)
+    return loaded, render_dashboards(loaded.catalog, alarms.canonical.unbound, alarms.boards)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -98,7 +98,7 @@ def _expressions(alarms: AlarmSet, loaded: LoadedCatalog) -> Iterator[_Expressio
         yield _Expression(alarm.expr, user=alarm.alarm)
         for expr in filter(None, (alarm.departure, alarm.fills)):
             yield _Expression(expr, user=f"a drill of {alarm.alarm}")
-    for path, text in render_dashboards(loaded.catalog, alarms.canonical.unbound).items():
+    for path, text in render_dashboards(loaded.catalog, alarms.canonical.unbound, alarms.boards).items():
         for panel in read_board(text, path)[1]:
             yield from (_Expression(expr, user=f"{panel.board}/{panel.title}") for expr in panel.expressions)
 

@@ -68,7 +68,7 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     tree["fragments/federation.yml"] = to_yaml(build_federation_fragment(catalog, deployment))
     tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))
     tree["fragments/README.md"] = render_fragments_readme(catalog, deployment)
-    dashboards = render_dashboards(catalog, alarm_set.canonical.unbound)
+    dashboards = render_dashboards(catalog, alarm_set.canonical.unbound, alarm_set.boards)
     check_panels(dashboards, alarms)
     tree |= dashboards
     tree |= render_provisioning(catalog)

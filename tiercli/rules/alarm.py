@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from tiercli.catalog.field_types import Duration, Model
+from tiercli.signals.boards import Board
 from tiercli.signals.rule import Rule, recording_rule
 
 AlarmSeverity = Literal["page", "notify", "trend", "heartbeat"]
@@ -29,6 +31,18 @@ class PanelLink(Model):
 
     dashboard: str
     panel: str
+    _id: int = PrivateAttr(default=0)
+
+    @property
+    def id(self) -> int:
+        """The panel's id on its board."""
+        return self._id
+
+    def found_in(self, boards: Mapping[str, Board]) -> bool:
+        """Take the panel's id from its board; whether there is such a panel."""
+        ids = boards[self.dashboard].panel_ids() if self.dashboard in boards else {}
+        self._id = ids.get(self.panel, 0)
+        return self.panel in ids
 
 
 class Inhibits(Model):

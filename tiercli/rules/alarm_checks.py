@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tiercli.catalog.document import Document, KeyPath
@@ -16,9 +16,9 @@ from tiercli.errors import InvalidInput, Problem
 from tiercli.rules.alarm import PROOFS, Alarm
 from tiercli.rules.alarm_templates import VALUE_FORMATS
 from tiercli.rules.policies import series_of_policies
+from tiercli.signals.boards import Board
 from tiercli.signals.contract import DURATION_BUCKETS
 from tiercli.signals.expressions import Series, check_expression, expression_labels, series_labels
-from tiercli.signals.panels import PANELS
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.rule import Rule
 
@@ -71,7 +71,7 @@ def _thresholds(
             yield loaded.problem((*place, key), message, f"below {max(DURATION_BUCKETS):g}")
 
 
-def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog) -> Iterator[Problem]:
+def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog, boards: Mapping[str, Board]) -> Iterator[Problem]:
     """Problems within alarm files and between them."""
     more = own_series([file.alarm for file in files])
     alarms = {file.alarm.alarm: file.alarm for file in files}
@@ -82,12 +82,12 @@ def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog) -> Iterator[
         yield from _cases(file, more)
         yield from _proofs(file)
         panel = file.alarm.panel
-        at = file.document.locate(("panel", "dashboard"))
-        if panel.dashboard not in PANELS:
-            yield unknown_name("dashboard", panel.dashboard, PANELS, at)
-        elif panel.panel not in PANELS[panel.dashboard]:
+        if panel.dashboard not in boards:
+            yield unknown_name("dashboard", panel.dashboard, boards, file.document.locate(("panel", "dashboard")))
+        elif not panel.found_in(boards):
+            ids = boards[panel.dashboard].panel_ids()
             at = file.document.locate(("panel", "panel"))
-            yield unknown_name("panel", panel.panel, PANELS[panel.dashboard], at, f" of dashboard {panel.dashboard!r}")
+            yield unknown_name("panel", panel.panel, ids, at, f" of dashboard {panel.dashboard!r}")
         settings = catalog.alarms.get(file.alarm.alarm)
         if (
             settings is None or settings.owner is None

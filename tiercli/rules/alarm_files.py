@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,8 +23,9 @@ from tiercli.rules.alarm_folders import alarm_paths, alarms_of_one_name, catalog
 from tiercli.rules.alarm_templates import alarm_context, compiled_template
 from tiercli.rules.case_subjects import Subjects
 from tiercli.rules.recording import CanonicalRecords, canonical_records
-from tiercli.rules.template_lines import lines_of, marked, relocated
 from tiercli.rules.thresholds import limits_of, overridden_thresholds
+from tiercli.signals.boards import Board, board_paths, load_boards
+from tiercli.signals.template_lines import lines_of, marked, relocated
 from tiercli.signals.timing import Timing
 
 _NO_CASES = "\ncases: [{name: left out, proves: fires, series: []}]\n"
@@ -36,12 +37,13 @@ _ANY_IDENTITY = ("provider", "model", "region")
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlarmSet:
     """The alarms of a catalog, sorted by name; the canonical layer that they read; the alarms that are left out (by name, the
-    signals that no source of the catalog provides, each with the reason); and the file of each alarm."""
+    signals that no source of the catalog provides, each with the reason); the file of each alarm; and the boards that show them."""
 
     alarms: tuple[Alarm, ...]
     canonical: CanonicalRecords
     left_out: dict[str, dict[str, str]]
     paths: dict[str, Path]
+    boards: Mapping[str, Board]
 
 
 # The alarms that were last loaded, and for which request.
@@ -66,7 +68,8 @@ def load_alarm_set(
     folders = (*template_folders, *catalog_folders(loaded))
     paths = alarm_paths(folders)
     # Checks and later stages load the alarms of the same catalog, and rendering them is most of the work.
-    request = (timing, folders, with_cases, tuple((path, _state(path)) for path in paths.values()))
+    files = (*paths.values(), *board_paths(folders).values())
+    request = (timing, folders, with_cases, tuple((path, _state(path)) for path in files))
     if _LAST and _LAST[0][0] is loaded and _LAST[0][1] == request:
         return _LAST[0][2]
     try:
@@ -99,6 +102,11 @@ def _load_alarm_set(
     except InvalidInput as error:
         problems += error.problems
     problems += _unknown_alarms(loaded, paths)
+    boards: Mapping[str, Board] = {}
+    try:
+        boards = load_boards(loaded.catalog, folders)
+    except InvalidInput as error:
+        problems += error.problems
     files: list[AlarmFile] = []
     templates = [_Template(name, path, loaded, timing, with_cases) for name, path in paths.items()]
     for template in templates:
@@ -109,8 +117,10 @@ def _load_alarm_set(
         except InvalidInput as error:
             problems += template.relocated(error.problems)
     problems += alarms_of_one_name(folders, paths, {file.alarm.alarm: file.alarm for file in files})
-    if len(files) == len(paths) and with_cases:
-        wrong = list(check_alarm_files(files, loaded.catalog))
+    for file in files:
+        file.alarm.panel.found_in(boards)
+    if len(files) == len(paths) and boards and with_cases:
+        wrong = list(check_alarm_files(files, loaded.catalog, boards))
         for template in templates if wrong else ():
             wrong = template.relocated(wrong)
         problems += wrong
@@ -118,7 +128,9 @@ def _load_alarm_set(
     problems += _demanded(loaded, left_out)
     if problems:
         raise InvalidInput("alarms and catalog do not fit", list(dict.fromkeys(problems)))
-    return AlarmSet(tuple(file.alarm for file in files if file.alarm.alarm not in left_out), canonical, left_out, paths)
+    return AlarmSet(
+        tuple(file.alarm for file in files if file.alarm.alarm not in left_out), canonical, left_out, paths, boards
+    )
 
 
 def _missing(alarm: Alarm, canonical: CanonicalRecords) -> dict[str, str]:

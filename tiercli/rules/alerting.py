@@ -17,7 +17,6 @@ from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.policies import Policies
 from tiercli.rules.recording import CanonicalRecords, build_records, canonical_records
-from tiercli.signals.panels import panel_id
 from tiercli.signals.rule import Rule, RuleGroup
 from tiercli.signals.timing import Timing
 
@@ -75,5 +74,5 @@ def alert_annotations(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
         "action": alarm.action,
         "sla": alarm.sla,
         "runbook_url": f"{catalog.links.runbooks}/{alarm.alarm}",
-        "dashboard_url": f"{dashboard}?viewPanel={panel_id(panel.dashboard, panel.panel)}{variables}",
+        "dashboard_url": f"{dashboard}?viewPanel={panel.id}{variables}",
     }

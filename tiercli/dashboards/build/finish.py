@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from grafanalib import core as g
@@ -11,11 +11,11 @@ from grafanalib._gen import DashboardEncoder
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import DASHBOARD_TAG, DRILL_TAG, dashboard_uid
+from tiercli.dashboards.build.panels import build_panel
 from tiercli.dashboards.read.queries import resolve_variables
+from tiercli.signals.boards import COLUMNS, Board, Variable, our_matchers
 from tiercli.signals.expressions import series_read
-from tiercli.signals.label_policy import TENANT, metric_policies
 
-_COLUMNS = 24
 SCHEMA_VERSION = 39  # Grafana 10.4; later ones read it without a migration of panels
 _LEGACY = ("rows", "hideControls", "sharedCrosshair", "style", "__inputs", "gnetId", "version", "id")
 _LEGACY_PANEL = (
@@ -25,30 +25,24 @@ _LEGACY_PANEL = (
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
-def finish(
-    name: str,
-    title: str,
-    description: str,
-    catalog: Catalog,
-    panels: Sequence[Any],
-    templates: Sequence[dict[str, Any]],
-    unbound: Collection[str] = (),
-) -> str | None:
-    """The dashboard as JSON text that Grafana 10 and later load as it is; the same bytes from the same catalog.
+def render_board(name: str, board: Board, catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
+    """A board as JSON text that Grafana 10 and later load as it is; the same bytes from the same catalog.
 
     Panels stand one beside the other in their order, as far as 24 columns go. Queries that read one of `unbound`, series
     that no source of the catalog has, are left out, and so is a panel that shows nothing without them; None when no
-    panel is left.
+    panel is left but a list of firing alarms.
     """
+    ours = our_matchers(catalog)
+    panels = [build_panel(panel, catalog, ours) for panel in board.panels]
     built = g.Dashboard(
-        title=title, panels=list(panels), uid=dashboard_uid(name, catalog.estate, catalog.env), timezone="browser"
+        title=board.title, panels=panels, uid=dashboard_uid(name, catalog.estate, catalog.env), timezone="browser"
     )
     data: dict[str, Any] = json.loads(json.dumps(built.to_json_data(), cls=DashboardEncoder))
     for key in _LEGACY:
         data.pop(key, None)
     data |= {
         "schemaVersion": SCHEMA_VERSION,
-        "description": description,
+        "description": board.description,
         "tags": [DASHBOARD_TAG, catalog.estate, catalog.env],
         "editable": False,
         "graphTooltip": 1,
@@ -59,11 +53,12 @@ def finish(
         "liveNow": False,
         "weekStart": "",
         "links": [_dashboard_link()],
-        "annotations": {"list": _annotations(catalog)},
-        "templating": {"list": [_datasource_variable(), *templates]},
+        "annotations": {"list": _annotations(ours)},
+        "templating": {"list": [_datasource_variable(), *map(_variable, board.variables)]},
         "panels": _arranged([_panel(panel) for panel in data["panels"] if _can_show(panel, frozenset(unbound))]),
     }
-    if not any(panel.get("targets") for panel in data["panels"]):
+    lists_alarms = {panel.id for panel in board.panels if panel.type == "firing"}
+    if not any(panel.get("targets") and panel["id"] not in lists_alarms for panel in data["panels"]):
         return None
     return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
@@ -82,25 +77,19 @@ def _arranged(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     x = y = height = 0
     for panel in panels:
         grid = panel["gridPos"]
-        if x + grid["w"] > _COLUMNS:
+        if x + grid["w"] > COLUMNS:
             x, y, height = 0, y + height, 0
         grid["x"], grid["y"] = x, y
         x, height = x + grid["w"], max(height, grid["h"])
     return panels
 
 
-def tenant_variable(catalog: Catalog) -> dict[str, Any]:
-    """The tenants, by every name that a metric has for them: where some are grouped in some metrics, both are there."""
-    groups = {policy.recorded for policy in metric_policies(catalog).values() if TENANT in policy.labels}
-    series = "tier:tenant:budget_usd" if len(groups) == 1 else '{__name__=~"tier:tenant:(budget_usd|calls:rate5m)"}'
-    return query_variable(TENANT, "Tenant", f"label_values({series}, {TENANT})")
-
-
-def query_variable(name: str, label: str, query: str) -> dict[str, Any]:
+def _variable(variable: Variable) -> dict[str, Any]:
     """A variable filled from Prometheus, of which several or all can be chosen."""
+    name, query = variable.name, variable.query
     return {
         "name": name,
-        "label": label,
+        "label": variable.label,
         "type": "query",
         "datasource": _DATASOURCE,
         "definition": query,
@@ -150,8 +139,7 @@ def _dashboard_link() -> dict[str, Any]:
     }
 
 
-def _annotations(catalog: Catalog) -> list[dict[str, Any]]:
-    ours = f'estate="{catalog.estate}", env="{catalog.env}"'
+def _annotations(ours: str) -> list[dict[str, Any]]:
     return [
         {
             "name": "Alerts",

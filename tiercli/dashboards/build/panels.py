@@ -1,286 +1,222 @@
-"""Panels that dashboards share, as grafanalib builds them; finish.py brings them to Grafana's current schema."""
+"""The panels of a board file, as grafanalib builds them; finish.py brings them to Grafana's current schema."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grafanalib import core as g
 
 from tiercli.catalog.model import Catalog
-from tiercli.signals.panels import panel_id
-from tiercli.signals.promql import matcher
+from tiercli.conventions import dashboard_uid
+from tiercli.signals.boards import Column, Link, Panel, Query, Step
 
 DATASOURCE = "${datasource}"
-# What the variables of a dashboard select; Grafana fills and escapes them, also when several are chosen. Without a format:
-# ${model:regex} is escaped once, and "llama-3\.3" is no PromQL string.
-OFFER = '{provider=~"${provider}", model=~"${model}", region=~"${region}"}'
-OFFER_NAME = "{{provider}} / {{model}} / {{region}}"
-
-ALIAS = '{alias=~"${alias}"}'
-TENANT = '{tenant=~"${tenant}"}'
-
-Size = tuple[int, int]  # of 24 columns and any number of rows
-
-RED, ORANGE, GREEN, GREY = "red", "orange", "green", "#808080"
+RED, GREY = "red", "#808080"
+# Labels that every alert has and no reader asks for, in lists of firing alarms.
+_OF_EVERY_ALERT = ("alertstate", "estate", "env", "source", "Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One query of a panel. `style`: how its line is drawn; instant queries are read as a table or a single value."""
-
-    expr: str
-    legend: str
-    style: str = "signal"
-    instant: bool = False
+def build_panel(panel: Panel, catalog: Catalog, ours: str) -> Any:
+    """grafanalib's panel. `ours`: matchers of this estate's own alerts."""
+    return _BUILDERS[panel.type](panel, catalog, ours)
 
 
-def limit_of(series: str, legend: str) -> Query:
-    """Where an alarm begins, drawn dashed and red."""
-    return Query(series, legend, "threshold")
+def _common(panel: Panel) -> dict[str, Any]:
+    """Where a panel is placed follows from its neighbours: see finish.py."""
+    width, height = panel.size
+    return {
+        "id": panel.id,
+        "title": panel.title,
+        "description": panel.description,
+        "gridPos": g.GridPos(h=height, w=width, x=0, y=0),
+    }
 
 
-def normal_of(series: str, legend: str) -> Query:
-    """What is usual, drawn dashed and grey."""
-    return Query(series, legend, "baseline")
+def _links(panel: Panel, catalog: Catalog) -> dict[str, Any]:
+    return {"links": [_link(link, catalog, "__field.labels") for link in panel.links]} if panel.links else {}
 
 
-def ours(estate: str, env: str) -> str:
-    """Label matchers that pick this estate's own alerts. A `$` would be a variable to Grafana: the names have none."""
-    return f"{matcher('estate', '=', estate)}, {matcher('env', '=', env)}"
-
-
-def timeseries(
-    dashboard: str,
-    title: str,
-    description: str,
-    unit: str,
-    queries: Sequence[Query],
-    size: Size,
-    **more: Any,
-) -> g.TimeSeries:
+def _timeseries(panel: Panel, catalog: Catalog, ours: str) -> g.TimeSeries:
     """Lines over time. Baselines are drawn dashed and grey, thresholds dashed and red."""
     return g.TimeSeries(
-        id=panel_id(dashboard, title),
-        title=title,
-        description=description,
+        **_common(panel),
         dataSource=DATASOURCE,
-        unit=unit,
-        targets=_targets(queries),
-        gridPos=_grid(size),
+        unit=panel.unit,
+        targets=_targets(panel.queries),
         lineWidth=2,
         legendDisplayMode="table",
         legendPlacement="bottom",
         legendCalcs=["lastNotNull", "max"],
         tooltipMode="multi",
-        overrides=[_style(query) for query in queries if query.style != "signal"],
-        links=more.pop("links", []),
-        **more,
+        overrides=[_style(query) for query in panel.queries if query.style != "signal"],
+        links=[_link(link, catalog, "__field.labels") for link in panel.links],
     )
 
 
-def stat(
-    dashboard: str,
-    title: str,
-    description: str,
-    unit: str,
-    query: Query | Sequence[Query],
-    size: Size,
-    thresholds: Sequence[tuple[float | None, str]],
-    decimals: int = 0,
-    **more: Any,
-) -> g.Stat:
-    """One number a query, coloured by `thresholds`: pairs of a lower bound (None for the first) and a colour."""
+def _stat(panel: Panel, catalog: Catalog, ours: str) -> g.Stat:
+    """One number a query, coloured by thresholds."""
     return g.Stat(
-        id=panel_id(dashboard, title),
-        title=title,
-        description=description,
+        **_common(panel),
+        **_links(panel, catalog),
         dataSource=DATASOURCE,
-        format=unit,
-        decimals=decimals,
-        targets=_targets([query] if isinstance(query, Query) else query),
-        gridPos=_grid(size),
-        thresholds=_steps(thresholds),
+        format=panel.unit,
+        decimals=panel.decimals or 0,
+        targets=_targets(panel.queries),
+        thresholds=_steps(panel.thresholds),
         colorMode="background",
         graphMode="area",
         reduceCalc="lastNotNull",
         noValue="no data",
-        **more,
     )
 
 
-def table(
-    dashboard: str,
-    title: str,
-    description: str,
-    unit: str,
-    query: Query,
-    size: Size,
-    hidden: Sequence[str] = (),
-    renamed: Mapping[str, str] | None = None,
-    overrides: Sequence[Mapping[str, Any]] = (),
-    **more: Any,
-) -> g.Table:
-    """The rows of an instant query, a column a label; `hidden` columns are left out, the largest value stands first."""
-    names = {"Value": "value", **(renamed or {})}
-    left_out = dict.fromkeys(("Time", "__name__", "job", "instance", *hidden), True)
+def _table(panel: Panel, catalog: Catalog, ours: str) -> g.Table:
+    """The rows of an instant query, a column a label; `hidden` columns are left out, the largest value comes first."""
+    names = {"Value": "value", **panel.renamed}
+    left_out = dict.fromkeys(("Time", "__name__", "job", "instance", *panel.hidden), True)
     return g.Table(
-        id=panel_id(dashboard, title),
-        title=title,
-        description=description,
+        **_common(panel),
         dataSource=DATASOURCE,
-        unit=unit,
-        targets=_targets([query], "table"),
-        gridPos=_grid(size),
-        overrides=list(overrides),
+        unit=panel.unit,
+        targets=_targets(panel.queries, "table", instant=True),
+        overrides=_columns(panel, catalog),
         transformations=[{"id": "organize", "options": {"excludeByName": left_out, "renameByName": names}}],
         sortBy=[g.TableSortByField(displayName=names["Value"], desc=True)],
-        **more,
     )
 
 
-def firing(dashboard: str, catalog: Catalog, matchers: str, size: Size) -> g.Table:
-    """The alarms that fire now and that `matchers` pick, as a table: Grafana's own alert list knows only rules that
-    Grafana manages or a data source that serves them, this one works with any Prometheus."""
-    return table(
-        dashboard,
-        "Firing alarms",
-        "Alarms about what is chosen here that fire now. Each has a runbook.",
-        "short",
-        Query(
-            f'ALERTS{{alertstate="firing", {matchers}, {ours(catalog.estate, catalog.env)}}}',
-            "{{alertname}}",
-            instant=True,
-        ),
-        size,
-        hidden=("alertstate", "estate", "env", "source", "Value"),
-    )
+def _firing(panel: Panel, catalog: Catalog, ours: str) -> g.Table:
+    """The alarms that fire now and that `matching` selects, as a table: Grafana's own alert list knows only rules that Grafana
+    manages or a data source that serves them, this one works with any Prometheus."""
+    query = Query(expr=f'ALERTS{{alertstate="firing", {panel.matching}, {ours}}}', legend="{{alertname}}")
+    description = "Alarms about what is chosen here that fire now. Each has a runbook."
+    stated = {"description": panel.description or description, "queries": (query,), "hidden": _OF_EVERY_ALERT}
+    return _table(panel.model_copy(update=stated), catalog, ours)
 
 
-def comparison(
-    dashboard: str,
-    title: str,
-    description: str,
-    columns: Mapping[str, tuple[str, str]],
-    size: Size,
-    first: str,
-    labels: Mapping[str, str] | None = None,
-    overrides: Sequence[Mapping[str, Any]] = (),
-) -> g.Table:
-    """A row for each set of labels, a column for each of `columns`: its title, and the expression and unit of it. Sorted
-    by the column `first`, largest first; `labels` renames those of the rows."""
-    queries = [Query(expr, name, instant=True) for name, (expr, _) in columns.items()]
-    values = {f"Value #{chr(ord('A') + position)}": name for position, name in enumerate(columns)}
-    units = [
-        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
-        for name, (_, unit) in columns.items()
-    ]
+def _comparison(panel: Panel, catalog: Catalog, ours: str) -> g.Table:
+    """A row for each set of labels, a column a query. Sorted by the column `first`, largest first."""
+    values = {f"Value #{chr(ord('A') + position)}": query.column for position, query in enumerate(panel.queries)}
+    units = [_override(query.column, {"unit": query.unit}) for query in panel.queries]
+    queries = [query.model_copy(update={"legend": query.column}) for query in panel.queries]
     return g.Table(
-        id=panel_id(dashboard, title),
-        title=title,
-        description=description,
+        **_common(panel),
         dataSource=DATASOURCE,
         unit="short",
-        targets=_targets(queries, "table"),
-        gridPos=_grid(size),
-        overrides=[*units, *overrides],
+        targets=_targets(queries, "table", instant=True),
+        overrides=[*units, *_columns(panel, catalog)],
         transformations=[
             {"id": "merge", "options": {}},
             {
                 "id": "organize",
-                "options": {"excludeByName": {"Time": True}, "renameByName": {**values, **(labels or {})}},
+                "options": {"excludeByName": {"Time": True}, "renameByName": {**values, **panel.renamed}},
             },
         ],
-        sortBy=[g.TableSortByField(displayName=first, desc=True)],
+        sortBy=[g.TableSortByField(displayName=panel.first, desc=True)],
     )
 
 
-def text(dashboard: str, title: str, description: str, markdown: str, size: Size) -> g.Text:
+def _text(panel: Panel, catalog: Catalog, ours: str) -> g.Text:
     """Words, where nothing can be queried."""
-    return g.Text(
-        id=panel_id(dashboard, title),
-        title=title,
-        description=description,
-        content=markdown,
-        mode="markdown",
-        gridPos=_grid(size),
-    )
+    return g.Text(**_common(panel), content=panel.markdown, mode="markdown")
 
 
-def bar_gauge(
-    dashboard: str, title: str, description: str, unit: str, query: Query, size: Size, **more: Any
-) -> g.BarGauge:
+def _bar_gauge(panel: Panel, catalog: Catalog, ours: str) -> g.BarGauge:
     """A bar a row, largest first as the query sorts them."""
     return g.BarGauge(
-        id=panel_id(dashboard, title),
-        title=title,
-        description=description,
+        **_common(panel),
+        **_links(panel, catalog),
         dataSource=DATASOURCE,
-        format=unit,
-        decimals=more.pop("decimals", 2),
-        targets=_targets([query]),
-        gridPos=_grid(size),
+        format=panel.unit,
+        decimals=2 if panel.decimals is None else panel.decimals,
+        targets=_targets(panel.queries, instant=True),
         displayMode="gradient",
         orientation="horizontal",
         calc="lastNotNull",
         thresholds=_steps([(None, "blue")]),
-        **more,
     )
 
 
-def state_timeline(
-    dashboard: str,
-    title: str,
-    description: str,
-    queries: Sequence[Query],
-    size: Size,
-    states: Mapping[int, tuple[str, str]],
-    **more: Any,
-) -> g.StateTimeline:
-    """A lane a row, coloured by state; `states` says the text and colour of each value."""
-    options = {str(value): {"text": text, "color": color, "index": value} for value, (text, color) in states.items()}
+def _state_timeline(panel: Panel, catalog: Catalog, ours: str) -> g.StateTimeline:
+    """A lane a row, coloured by state; `states` has the text and colour of each value."""
+    options = {str(value): {"text": text, "color": color, "index": value} for value, text, color in panel.states}
     return g.StateTimeline(
-        id=panel_id(dashboard, title),
-        title=title,
-        description=description,
+        **_common(panel),
+        **_links(panel, catalog),
         dataSource=DATASOURCE,
-        targets=_targets(queries),
-        gridPos=_grid(size),
+        targets=_targets(panel.queries),
         mappings=[{"type": "value", "options": options}],
         rowHeight=0.8,
         showValue="never",
-        **more,
     )
 
 
-def drill_down(title: str, path: str) -> dict[str, Any]:
-    """A data link to another dashboard that keeps the time range."""
-    return {"title": title, "url": f"{path}&${{__url_time_range}}", "targetBlank": False}
+_BUILDERS: Mapping[str, Callable[[Panel, Catalog, str], Any]] = {
+    "timeseries": _timeseries,
+    "stat": _stat,
+    "table": _table,
+    "comparison": _comparison,
+    "bar-gauge": _bar_gauge,
+    "state-timeline": _state_timeline,
+    "text": _text,
+    "firing": _firing,
+}
 
 
-def _targets(queries: Sequence[Query], form: str = "time_series") -> list[g.Target]:
+def _link(link: Link, catalog: Catalog, labels: str) -> dict[str, Any]:
+    """A data link that keeps the time range; `labels` is what Grafana calls the labels of what is clicked."""
+    board = f"/d/{dashboard_uid(link.board, catalog.estate, catalog.env)}?var-datasource={DATASOURCE}"
+    chosen = "".join(f"&var-{name}=${{{labels}.{name}:percentencode}}" for name in link.variables)
+    return {"title": link.title, "url": f"{board}{chosen}&${{__url_time_range}}", "targetBlank": False}
+
+
+def _targets(queries: Sequence[Query], form: str = "time_series", *, instant: bool = False) -> list[g.Target]:
     return [
         g.Target(
             datasource=DATASOURCE,
             expr=query.expr,
             legendFormat=query.legend,
             refId=chr(ord("A") + position),
-            instant=query.instant,
+            instant=instant,
             format=form,
         )
         for position, query in enumerate(queries)
     ]
 
 
-def _grid(size: Size) -> g.GridPos:
-    """Where it stands follows from its neighbours: see finish.py."""
-    width, height = size
-    return g.GridPos(h=height, w=width, x=0, y=0)
-
-
-def _steps(thresholds: Sequence[tuple[float | None, str]]) -> list[dict[str, Any]]:
+def _steps(thresholds: Sequence[Step]) -> list[dict[str, Any]]:
     return [{"value": value, "color": color} for value, color in thresholds]
+
+
+def _override(column: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "matcher": {"id": "byName", "options": column},
+        "properties": [{"id": key, "value": value} for key, value in properties.items()],
+    }
+
+
+def _columns(panel: Panel, catalog: Catalog) -> list[dict[str, Any]]:
+    return [_override(name, _properties(column, catalog)) for name, column in panel.columns.items()]
+
+
+def _properties(column: Column, catalog: Catalog) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    if column.decimals is not None:
+        properties["decimals"] = column.decimals
+    if column.colors or column.thresholds:
+        properties["custom.cellOptions"] = {"type": "color-background"}
+    if column.colors:
+        options = {
+            text: {"text": text, "color": color, "index": index}
+            for index, (text, color) in enumerate(column.colors.items())
+        }
+        properties["mappings"] = [{"type": "value", "options": options}]
+    if column.thresholds:
+        properties["thresholds"] = {"mode": "absolute", "steps": _steps(column.thresholds)}
+    if column.link is not None:
+        properties["links"] = [_link(column.link, catalog, "__data.fields")]
+    return properties
 
 
 def _style(query: Query) -> dict[str, Any]:

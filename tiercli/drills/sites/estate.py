@@ -14,11 +14,12 @@ from tiercli.drills.load.plan import usual_traffic
 from tiercli.drills.spec.model import Load, SandboxSettings
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_files import load_alarm_set, load_alarms
 from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
 from tiercli.sandbox.history import history_openmetrics
 from tiercli.sandbox.plan import GPU_PATH
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.signals.boards import Board
 from tiercli.signals.timing import Timing
 
 SIMULATED_GPUS = "simulated-gpus"
@@ -28,11 +29,12 @@ EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the configuration's files."""
+    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards, the configuration's files."""
 
     loaded: LoadedCatalog
     timing: Timing
     alarms: tuple[Alarm, ...]
+    boards: Mapping[str, Board]
     settings: SandboxSettings = AS_THE_CATALOG
 
     def windows(self) -> tuple[str, ...]:
@@ -52,8 +54,9 @@ def build_estate(
     simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings))
     # Only alarms that the catalog's own sources can feed: a sandbox has every signal, and proves no alarm that production
     # does not have.
-    alarms = tuple(alarm for alarm in load_alarms(simulated, timing, template_folders) if alarm.alarm in generated)
-    return Estate(simulated, timing, alarms, settings)
+    alarm_set = load_alarm_set(simulated, timing, template_folders)
+    alarms = tuple(alarm for alarm in alarm_set.alarms if alarm.alarm in generated)
+    return Estate(simulated, timing, alarms, alarm_set.boards, settings)
 
 
 def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:

@@ -23,7 +23,7 @@ from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import format_duration, parse_duration
 from tiercli.errors import InvalidInput, Problem
 from tiercli.faults.kinds import FAULTS_BY_NAME
-from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
 
 _READING_S = 25.0  # of Prometheus' record, after the phases
@@ -78,11 +78,12 @@ def plan_live(
     way = gateway_way(loaded, name, gateway) if gateway else _direct_way(loaded, name, environment, sent)
     timing = timing_of(loaded.catalog, environment.factor)
     seconds, bounds = _bounds(sent, loaded.catalog, environment)
+    alarm_set = load_alarm_set(loaded, timing, templates)
     plan = LivePlan(
         name=name,
         environment=environment,
         spec=sent,
-        estate=Estate(loaded, timing, load_alarms(loaded, timing, templates)),
+        estate=Estate(loaded, timing, alarm_set.alarms, alarm_set.boards),
         prometheus=accesses["prometheus"],
         alertmanager=accesses["alertmanager"],
         gateway=gateway,

@@ -12,17 +12,21 @@ from tiercli.errors import Location, Problem
 # read has no control characters.
 _MARK = "\x01{}\x02"
 _MARKED = re.compile("\x01(\\d+)\x02")
-_TAG = re.compile(r"{[{%#]|[}%#]}")
+# The two characters that tags of Jinja begin and end with: {{ }}, {% %} and {# #}, or << >>, <% %> and <# #>.
+CURLY, ANGLE = ("{", "}"), ("<", ">")
 
 
-def marked(template: str) -> str:
+def marked(template: str, tags: tuple[str, str] = CURLY) -> str:
     """`template` with a mark at the end of every line where a mark is harmless: not within a tag, and not after a statement, whose
     line break is dropped."""
+    begin, end = tags
+    tag_edge = re.compile(f"{begin}[{begin}%#]|[{end}%#]{end}")
+    statements = (f"{begin}%", f"{begin}#", f"%{end}", f"#{end}")
     depth, lines = 0, []
     for number, line in enumerate(template.split("\n"), 1):
-        for tag in _TAG.findall(line):
-            depth += 1 if tag.startswith("{") else -1
-        plain = depth == 0 and "{%" not in line and "{#" not in line and "%}" not in line and "#}" not in line
+        for tag in tag_edge.findall(line):
+            depth += 1 if tag.startswith(begin) else -1
+        plain = depth == 0 and not any(statement in line for statement in statements)
         lines.append(line + _MARK.format(number) if plain else line)
     return "\n".join(lines)
 
