@@ -109,26 +109,17 @@ def own_series(alarms: Sequence[Alarm]) -> dict[str, frozenset[str] | None]:
 
 def _expressions(file: AlarmFile, more: Series) -> Iterator[Problem]:
     alarm = file.alarm
-    watch = alarm.watch
-    optional: list[tuple[KeyPath, str | None]] = [
-        (("watch", "signal"), watch.signal),
-        (("watch", "baseline"), watch.baseline),
-        (("watch", "threshold"), watch.threshold),
-    ]
-    for path, expr in optional:
-        yield from check_expression(expr, file.document.locate(path), more) if expr is not None else ()
-    yielding: list[tuple[KeyPath, str, frozenset[str]]] = [
-        (("expr",), alarm.expr, frozenset(alarm.identity)),
-        (("departure",), alarm.departure, frozenset(alarm.identity)),
-    ]
-    if alarm.fills is not None:
-        yielding.append((("fills",), alarm.fills, frozenset(alarm.identity)))
+    for part in ("signal", "baseline", "threshold"):
+        if (expr := getattr(alarm.watch, part)) is not None:
+            yield from check_expression(expr, file.document.locate(("watch", part)), more)
+    for part in ("expr", "departure", "fills"):
+        if (expr := getattr(alarm, part)) is not None:
+            yield from check_yield(expr, frozenset(alarm.identity), file, (part,), more)
     for position, record in enumerate(alarm.records):
         known = RECORDED_BY_NAME.get(record.record)
         labels = frozenset(known.labels if known is not None else (*alarm.identity, *record.labels))
-        yielding.append((("records", position, "expr"), record.expr, labels - frozenset(record.labels)))
-    for path, expr, wanted in yielding:
-        yield from check_yield(expr, wanted, file, path, more)
+        wanted = labels - frozenset(record.labels)
+        yield from check_yield(record.expr, wanted, file, ("records", position, "expr"), more)
 
 
 def check_yield(expr: str, wanted: frozenset[str], file: AlarmFile, path: KeyPath, more: Series) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.alarm import Alarm, CounterCase, CounterSeries
 from tiercli.rules.policies import Policies
-from tiercli.rules.unit_tests import expected_alerts
+from tiercli.rules.unit_tests import alert_test
 from tiercli.signals.expressions import series_read
 from tiercli.signals.rule import RuleGroup
 from tiercli.signals.timing import Timing
@@ -59,7 +59,6 @@ def _test(case: CounterCase, alarm: Alarm, policies: Policies, held_s: int, cata
     window_s = math.ceil(parse_duration(alarm.window) / STEP_S) * STEP_S
     event_s = WARM_UP_S + window_s + held_s
     end_s = event_s + GAP_S + window_s + held_s + _SETTLED_S
-    checks = [(at_s, case.fires) for at_s in _moments(case, event_s, held_s, end_s)]
     return {
         "name": f"{alarm.alarm} {case.name}",
         "interval": format_duration(STEP_S),
@@ -68,12 +67,7 @@ def _test(case: CounterCase, alarm: Alarm, policies: Policies, held_s: int, cata
             for series in case.series
         ],
         "alert_rule_test": [
-            {
-                "eval_time": format_duration(at_s),
-                "alertname": alarm.alarm,
-                "exp_alerts": expected_alerts(catalog, alarm, fires, policies),
-            }
-            for at_s, fires in checks
+            alert_test(catalog, alarm, at_s, case.fires, policies) for at_s in _moments(case, event_s, held_s, end_s)
         ],
     }
 

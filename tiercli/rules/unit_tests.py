@@ -63,7 +63,7 @@ def build_unit_tests(catalog: Catalog, alarms: tuple[Alarm, ...], subject: Alarm
                     *_beginnings(case, subject, policies, last_step),
                 ],
                 "alert_rule_test": [
-                    _check(catalog, alarm, step * step_s, fires if alarm is subject else (), policies)
+                    alert_test(catalog, alarm, step * step_s, fires if alarm is subject else (), policies)
                     for step, fires in _moments(case, subject, step_s, held_steps)
                     for alarm in alarms
                 ],
@@ -152,19 +152,20 @@ def _values(series: CaseSeries, change_at: int, last_step: int) -> str:
     return " ".join(texts)
 
 
-def _check(
+def alert_test(
     catalog: Catalog, alarm: Alarm, at_s: int, fires: tuple[CaseAlert, ...], policies: Policies
 ) -> dict[str, Any]:
+    """promtool's check that `at_s` seconds into a test exactly the alerts `fires` of `alarm` fire; the heartbeat always does."""
     if alarm.severity == HEARTBEAT:
         fires = (CaseAlert(labels={}, value=1),)
     return {
         "eval_time": format_duration(at_s),
         "alertname": alarm.alarm,
-        "exp_alerts": expected_alerts(catalog, alarm, fires, policies),
+        "exp_alerts": _expected_alerts(catalog, alarm, fires, policies),
     }
 
 
-def expected_alerts(
+def _expected_alerts(
     catalog: Catalog, alarm: Alarm, fires: tuple[CaseAlert, ...], policies: Policies
 ) -> list[dict[str, Any]]:
     """Alerts in promtool's form, with every label and annotation."""
