@@ -11,7 +11,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.dashboards import render_dashboards
-from tiercli.dashboards.read.queries import panel_queries, resolve_variables
+from tiercli.dashboards.read.board import parse_board
+from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.errors import Location
 from tiercli.signals.boards import board_paths, load_boards
 from tiercli.signals.expressions import check_expression
@@ -73,13 +74,13 @@ def test_panels_have_the_ids_that_links_use_and_do_not_overlap(
 
 def test_every_query_parses_and_reads_known_series(dashboard: tuple[str, dict[str, Any]]) -> None:
     name, data = dashboard
-    queries = list(panel_queries(name, json.dumps(data)))
+    queries = [(panel, target) for panel in parse_board(json.dumps(data), name).panels for target in panel.targets]
     assert queries
-    for query in queries:
+    for panel, target in queries:
         hostile = {"alias": 'a"', "tenant": "t\\", "server": "$s", "signal": "x|y", "subject": '"}'}
         for chosen in (None, {"provider": 'a"b\\c.*', "region": "r|s", "model": "{m}", **hostile}):
-            problems = check_expression(resolve_variables(query.expr, chosen), Location(query.title))
-            assert problems == [], query.title
+            problems = check_expression(fill_any(target.expr, chosen), Location(panel.title))
+            assert problems == [], panel.title
 
 
 def test_a_query_of_an_unknown_series_would_be_noticed() -> None:

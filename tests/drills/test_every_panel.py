@@ -17,7 +17,8 @@ import pytest
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.dashboards import render_dashboards
-from tiercli.dashboards.read.queries import panel_queries, resolve_variables
+from tiercli.dashboards.read.board import parse_board
+from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.drills.load.locust import LOCUST, locust_process
 from tiercli.drills.load.plan import LoadWay, build_load_plan
 from tiercli.drills.run.faults import renewed_leases
@@ -75,10 +76,11 @@ async def silent_queries(estate: Estate, client: PrometheusClient) -> dict[tuple
     silent = {}
     for path, text in render_dashboards(estate.loaded.catalog).items():
         name = path.rsplit("/", 1)[1].removesuffix(".json")
-        for query in panel_queries(name, text):
-            found = await client.query(resolve_variables(query.expr))
-            if all(math.isnan(sample.value) for sample in found):
-                silent[name, query.title, query.legend] = query.expr
+        for panel in parse_board(text, path).panels:
+            for target in panel.targets:
+                samples = await client.query(fill_any(target.expr))
+                if all(math.isnan(sample.value) for sample in samples):
+                    silent[name, panel.title, target.legend] = target.expr
     return silent
 
 

@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tiercli.dashboards.read.queries import resolve_variables
-from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.dashboards.read.board import parse_board
+from tiercli.dashboards.read.interpolation import fill_any
+from tiercli.errors import Location
 from tiercli.lint.parsed import parse, walk
 from tiercli.signals.contract import MetricType
 from tiercli.signals.rule import Rule
@@ -86,49 +87,21 @@ _CONSTANT = re.compile(r"vector\([-+.0-9e]+\)")
 
 def read_board(text: str, name: str) -> tuple[str, list[LintedPanel]]:
     """A dashboard's uid and its panels, those of rows too. Raises InvalidInput when it is none."""
-    try:
-        board = json.loads(text)
-    except ValueError as error:
-        at = Location(name, getattr(error, "lineno", 1), getattr(error, "colno", 1))
-        raise InvalidInput(f"{name} is no dashboard", [Problem(at, f"not JSON: {error}", "Grafana's JSON")]) from error
-    board = board.get("dashboard", board) if isinstance(board, dict) else board
-    if not isinstance(board, dict) or not isinstance(board.get("panels"), list):
-        message = "no list of panels"
-        raise InvalidInput(
-            f"{name} is no dashboard", [Problem(Location(name, 1, 1), message, "a dashboard of Grafana 5 or later")]
-        )
+    board = parse_board(text, name)
     lines = text.splitlines()
-    panels = []
-    for panel in _panels(board["panels"]):
-        title = str(panel.get("title", ""))
-        targets = [target for target in panel.get("targets") or () if isinstance(target, dict)]
-        panels.append(
-            LintedPanel(
-                Path(name).stem,
-                title,
-                int(panel.get("id") or 0),
-                Location(name, _line_of(lines, title), 1),
-                tuple(_filled(str(target["expr"])) for target in targets if target.get("expr")),
-                tuple(re.findall(r"/d/([\w-]+)", json.dumps([panel.get("links"), panel.get("fieldConfig")]))),
-                str(panel.get("description") or ""),
-            )
+    panels = [
+        LintedPanel(
+            Path(name).stem,
+            panel.title,
+            panel.id,
+            Location(name, _line_of(lines, panel.title), 1),
+            tuple(fill_any(target.expr) for target in panel.targets),
+            tuple(uid for url in panel.links for uid in re.findall(r"/d/([\w-]+)", url)),
+            panel.description,
         )
-    return str(board.get("uid") or ""), panels
-
-
-def _panels(panels: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    for panel in panels:
-        if isinstance(panel, dict):
-            if panel.get("type") != "row":
-                yield panel
-            yield from _panels(panel.get("panels") or ())
-
-
-def _filled(expr: str) -> str:
-    """An expression with every variable of Grafana's filled in by something of its kind."""
-    expr = re.sub(r"\$__(?:rate_interval|interval|range)\b|\$\{__(?:rate_interval|interval|range)\}", "1h", expr)
-    expr = re.sub(r"\[\$\{?\w+\}?\]", "[1h]", resolve_variables(expr) if "[$" not in expr else expr)
-    return re.sub(r"\$\{?\w+(?::\w+)?\}?", ".*", resolve_variables(expr))
+        for panel in board.panels
+    ]
+    return board.uid, panels
 
 
 def _line_of(lines: Sequence[str], title: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import promql_parser
 
 from tiercli.conventions import CONSTANTS_PIECE, GROUP_PREFIX, NAMESPACE_LABEL
+from tiercli.dashboards.read.board import parse_board
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, from_yaml
 from tiercli.signals.rule import Rule, read_rules
 
@@ -124,12 +125,10 @@ def _numbers(part: str, was: str, becomes: str) -> tuple[str, str, str]:
 
 def _panels(path: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     board = PurePosixPath(path).stem
-    for panel in json.loads(text)["panels"]:
-        parts = {"title": panel["title"], "type": panel["type"], "description": panel.get("description", "")}
-        parts["unit"] = str(panel.get("fieldConfig", {}).get("defaults", {}).get("unit", ""))
-        for target in panel.get("targets", ()):
-            parts[f"query {target['refId']}"] = " ".join(target["expr"].split())
-        yield f"{board} / {panel['id']}", parts
+    for panel in parse_board(text, path).panels:
+        parts = {"title": panel.title, "type": panel.type, "description": panel.description, "unit": panel.unit}
+        parts |= {f"query {target.ref}": " ".join(target.expr.split()) for target in panel.targets}
+        yield f"{board} / {panel.id}", parts
 
 
 def _routing(config: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:

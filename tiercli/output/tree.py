@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,7 +15,8 @@ from tiercli.catalog.model import Catalog
 from tiercli.conventions import GENERATOR, MANIFEST_FILE
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.build.provisioning import render_provisioning
-from tiercli.dashboards.read.queries import panel_queries, resolve_variables
+from tiercli.dashboards.read.board import parse_board
+from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.output.folder import digest_of
 from tiercli.rules.alarm import Alarm
@@ -95,9 +96,10 @@ def check_panels(dashboards: Mapping[str, str], alarms: tuple[Alarm, ...]) -> No
     more = own_series(alarms)
     problems: list[Problem] = []
     for path, text in dashboards.items():
-        for query in panel_queries(PurePosixPath(path).stem, text):
-            place = Location(f"{path} ({query.title})")
-            problems += check_expression(resolve_variables(query.expr), place, more)
+        for panel in parse_board(text, path).panels:
+            place = Location(f"{path} ({panel.title})")
+            for target in panel.targets:
+                problems += check_expression(fill_any(target.expr), place, more)
     if problems:
         raise InvalidInput("panels with invalid queries", problems)
 

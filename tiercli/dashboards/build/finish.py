@@ -12,7 +12,7 @@ from grafanalib._gen import DashboardEncoder
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import DASHBOARD_TAG, DRILL_TAG, dashboard_uid
 from tiercli.dashboards.build.panels import build_panel
-from tiercli.dashboards.read.queries import resolve_variables
+from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.signals.boards import COLUMNS, Board, Variable, our_matchers
 from tiercli.signals.expressions import series_read
 
@@ -68,7 +68,7 @@ def _can_show(panel: dict[str, Any], unbound: frozenset[str]) -> bool:
     targets = panel.get("targets")
     if not targets:
         return True
-    panel["targets"] = [one for one in targets if not series_read(resolve_variables(one["expr"])) & unbound]
+    panel["targets"] = [target for target in targets if not series_read(fill_any(target["expr"])) & unbound]
     return targets[0] in panel["targets"]  # a baseline without its signal says nothing
 
 

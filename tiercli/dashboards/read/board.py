@@ -48,7 +48,8 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class BoardPanel:
-    """One panel. `defaults`: Grafana's fieldConfig.defaults; `repeat`: the variable of which it shows a copy a value."""
+    """One panel. `defaults`: Grafana's fieldConfig.defaults; `repeat`: the variable of which it shows a copy a value;
+    `links`: the URLs of its own links and of its fields'."""
 
     id: int
     title: str
@@ -62,6 +63,7 @@ class BoardPanel:
     repeat: str = ""
     section: str = ""
     section_repeat: str = ""
+    links: tuple[str, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -99,7 +101,7 @@ def parse_board(text: str, name: str) -> Board:
             uid=str(data.get("uid") or ""),
             title=str(data.get("title") or ""),
             description=str(data.get("description") or ""),
-            variables=tuple(_variable(one) for one in data.get("templating", {}).get("list", ())),
+            variables=tuple(_variable(variable) for variable in data.get("templating", {}).get("list", ())),
             panels=tuple(_panels(data["panels"])),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -109,7 +111,7 @@ def parse_board(text: str, name: str) -> Board:
 
 def _panels(panels: list[Any]) -> Iterator[BoardPanel]:
     section = repeat = ""
-    for data in sorted(panels, key=_place):
+    for data in sorted((panel for panel in panels if isinstance(panel, dict)), key=_place):
         if data.get("type") == "row":
             section, repeat = str(data.get("title") or ""), str(data.get("repeat") or "")
             for inner in sorted(data.get("panels") or (), key=_place):
@@ -128,7 +130,7 @@ def _panel(data: Mapping[str, Any], section: str, section_repeat: str) -> BoardP
     return BoardPanel(
         id=int(data.get("id") or 0),
         title=str(data.get("title") or ""),
-        type=str(data["type"]),
+        type=str(data.get("type") or ""),
         description=str(data.get("description") or ""),
         targets=tuple(
             Target(
@@ -144,22 +146,31 @@ def _panel(data: Mapping[str, Any], section: str, section_repeat: str) -> BoardP
         defaults=dict(config.get("defaults") or {}),
         overrides=tuple(
             Override(
-                str(one["matcher"]["id"]),
-                one["matcher"].get("options"),
-                {each["id"]: each.get("value") for each in one.get("properties", ())},
+                str(override["matcher"]["id"]),
+                override["matcher"].get("options"),
+                {each["id"]: each.get("value") for each in override.get("properties", ())},
             )
-            for one in config.get("overrides") or ()
+            for override in config.get("overrides") or ()
         ),
         options=dict(data.get("options") or {}),
         transformations=tuple(
-            (str(one["id"]), dict(one.get("options") or {}))
-            for one in data.get("transformations") or ()
-            if not one.get("disabled")
+            (str(transformation["id"]), dict(transformation.get("options") or {}))
+            for transformation in data.get("transformations") or ()
+            if not transformation.get("disabled")
         ),
         repeat=str(data.get("repeat") or ""),
         section=section,
         section_repeat=section_repeat,
+        links=tuple(_urls([data.get("links"), config])),
     )
+
+
+def _urls(data: Any) -> Iterator[str]:
+    """The value of every `url` in a part of a dashboard."""
+    for item in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from _urls(item)
+    if isinstance(data, dict) and isinstance(data.get("url"), str):
+        yield data["url"]
 
 
 def _variable(data: Mapping[str, Any]) -> Variable:
@@ -172,6 +183,8 @@ def _variable(data: Mapping[str, Any]) -> Variable:
         all_value=str(data.get("allValue") or ""),
         multi=bool(data.get("multi")),
         include_all=bool(data.get("includeAll")),
-        current=(str(current),) if isinstance(current, str | int | float) else tuple(str(one) for one in current or ()),
+        current=(str(current),)
+        if isinstance(current, str | int | float)
+        else tuple(str(value) for value in current or ()),
         regex=str(data.get("regex") or ""),
     )

@@ -56,6 +56,9 @@ class TimeSpan:
         }
 
 
+_AN_HOUR = TimeSpan(range_s=3600, step_s=3600, scrape_s=900)
+
+
 def choose(variable: Variable, wanted: Sequence[str], options: Sequence[str]) -> Choice:
     """What a variable holds when the operator wants `wanted` (nothing: all, or else its own value or first option)."""
     multi = variable.multi or variable.include_all
@@ -76,7 +79,25 @@ def fill_title(text: str, choices: Choices, span: TimeSpan) -> str:
     return _fill(text, choices, span, lambda choice: choice.text)
 
 
-def _fill(text: str, choices: Choices, span: TimeSpan, plain: Callable[[Choice], str]) -> str:
+def fill_any(text: str, chosen: Mapping[str, str] | None = None) -> str:
+    """A PromQL expression with every variable filled in, whatever the board: `chosen` ones with their value, Grafana's own as over
+    an hour, all others with everything (`.*`), or with an hour where a duration belongs."""
+    choices = {name: Choice((value,), multi=True) for name, value in (chosen or {}).items()}
+    return _fill(text, choices, _AN_HOUR, _for_prometheus, _anything)
+
+
+def _anything(match: re.Match[str]) -> str:
+    inside = match.string[: match.start()].rpartition("[")
+    return "1h" if inside[1] and "]" not in inside[2] and '"' not in inside[2] else ".*"
+
+
+def _fill(
+    text: str,
+    choices: Choices,
+    span: TimeSpan,
+    plain: Callable[[Choice], str],
+    unknown: Callable[[re.Match[str]], str] = lambda match: match[0],
+) -> str:
     built_in = span.built_in()
 
     def fill(match: re.Match[str]) -> str:
@@ -84,7 +105,7 @@ def _fill(text: str, choices: Choices, span: TimeSpan, plain: Callable[[Choice],
         if name in built_in:
             return built_in[name]
         if name not in choices:
-            return match[0]
+            return unknown(match)
         choice, form = choices[name], match[3] or match[5] or ""
         if choice.whole and choice.all_value:
             return choice.all_value

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, WATCHDOG
 from tiercli.dashboards import render_dashboards
-from tiercli.dashboards.read.queries import panel_queries, resolve_variables
+from tiercli.dashboards.read.board import parse_board
+from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.drills.record.events import (
     AlarmFacts,
     AlertSamples,
@@ -55,23 +56,23 @@ def full_window_departure(alarm: Alarm, estate: Estate) -> str | None:
 
 async def read_panels(spec: DrillSpec, estate: Estate, client: PrometheusClient, observe: Observe) -> None:
     """Ask Prometheus what the panels ask that the drill names as evidence, and note every row of the answers."""
-    dashboards = render_dashboards(estate.loaded.catalog)
-    for wanted in dict.fromkeys((evidence.dashboard, evidence.panel) for evidence in spec.evidence):
-        name, title = wanted
-        text = dashboards.get(f"grafana/dashboards/{name}.json", '{"panels": []}')
-        rows = []
-        for query in panel_queries(name, text):
-            if query.title == title:
-                rows += [
-                    {
-                        "labels": dict(sample.labels),
-                        "value": f"{sample.value:.4g}",
-                        "unit": query.unit,
-                        "expr": query.expr,
-                    }
-                    for sample in await client.query(resolve_variables(query.expr))
-                    if not math.isnan(sample.value)
-                ]
+    dashboards = render_dashboards(estate.loaded.catalog, boards=estate.boards)
+    for name, title in dict.fromkeys((evidence.dashboard, evidence.panel) for evidence in spec.evidence):
+        path = f"grafana/dashboards/{name}.json"
+        board = parse_board(dashboards.get(path, '{"panels": []}'), path)
+        rows = [
+            {
+                "labels": dict(sample.labels),
+                "value": f"{sample.value:.4g}",
+                "unit": panel.unit,
+                "expr": target.expr,
+            }
+            for panel in board.panels
+            if panel.title == title
+            for target in panel.targets
+            for sample in await client.query(fill_any(target.expr))
+            if not math.isnan(sample.value)
+        ]
         observe(PanelSeen(at=time.time(), dashboard=name, panel=title, rows=rows))
 
 
