@@ -18,11 +18,11 @@ FOLDERS = {str(parent) for path in PATHS for parent in Path(path).parents}
 # Modules, pages and templates under any part of their path; data files only under a folder of the repository.
 FILE = re.compile(r"(?<![\w*./}\\-])(?:[\w.-]+/)*[\w-]+(?:(?:\.\w+)?\.j2|\.py|\.md)\b")
 BELOW = re.compile(r"(?<![\w*./}-])(?:tiercli|docs|templates|catalogs|drills|tests|\.ci)/[\w./-]*\w/?")
-PLACEHOLDER = re.compile(r"NAME|FOLDER|area/name|^tiercli/resources")  # the last is inside a wheel only
+# Of an operator (ours/), or inside a wheel only (tiercli/resources).
+PLACEHOLDER = re.compile(r"NAME|FOLDER|area/name|^ours/|^our-alarms/|^tiercli/resources")
 # What the guides invent, and what is generated.
 EXAMPLES = {
-    "drill.yaml", "QuotaHeadroomLow.yml.j2", "our-alarms/QuotaHeadroomLow.yml.j2", "runbooks/QuotaHeadroomLow.md",
-    "k8s/kubernetes/README.md",
+    "drill.yaml", "QuotaHeadroomLow.yml.j2", "runbooks/QuotaHeadroomLow.md", "k8s/kubernetes/README.md",
 }  # fmt: skip
 
 
