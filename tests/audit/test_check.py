@@ -69,7 +69,7 @@ def catalog(folder: Path, **retention: str) -> str:
 
 
 def check(run_tiercli: Run, *arguments: object) -> tuple[int, dict[str, Any]]:
-    done = run_tiercli("audit", "check", *map(str, arguments), "--output", "json")
+    done = run_tiercli("audit", "check", *map(str, arguments), "--format", "json")
     assert done.returncode in {0, 1}, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return done.returncode, said

@@ -69,7 +69,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_a_usage_export_is_asked_like_a_log(run_tiercli: Run, tmp_path: Path) -> None:
     usage, mapping = write(tmp_path / "usage.csv", USAGE), write(tmp_path / "map.yaml", USAGE_MAP)
-    done = run_tiercli("audit", "report", "--by", "tenant,model", "--output", "json", "--map", str(mapping), str(usage))
+    done = run_tiercli("audit", "report", "--by", "tenant,model", "--format", "json", "--map", str(mapping), str(usage))
     assert done.returncode == 0
     said = json.loads(done.stdout)
     assert [(row["tenant"], row["model"], row["calls"], row["cost_usd"]) for row in said["rows"]] == [

@@ -135,13 +135,13 @@ def test_the_command_finds_files_by_globs_and_writes_tables_csv_and_json(run_tie
     write_log(tmp_path / "old" / "a.jsonl", [call(0)])
     write_log(tmp_path / "b.jsonl", [call(1), call(2, tenant="globex-media", cost_usd=9)])
     pattern = str(tmp_path / "**" / "*.jsonl")
-    done = run_tiercli("audit", "report", "--by", "tenant", "--output", "csv", pattern)
+    done = run_tiercli("audit", "report", "--by", "tenant", "--format", "csv", pattern)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [(row["tenant"], row["calls"], row["cost_usd"]) for row in rows] == [
         ("globex-media", "1", "9.0"),
         ("acme-corp", "2", "0.5"),
     ]
-    done = run_tiercli("audit", "report", "--by", "tenant", "--output", "json", "--top", "1", pattern)
+    done = run_tiercli("audit", "report", "--by", "tenant", "--format", "json", "--top", "1", pattern)
     said = json.loads(done.stdout)
     assert (said["rows"][0]["tenant"], said["left_out"], said["total"]["cost_usd"]) == ("globex-media", 1, 9.5)
     done = run_tiercli("audit", "report", "--by", "tenant,feature", pattern)

@@ -204,7 +204,7 @@ def _measuring_proxy(folder: Path, listen: int, upstream: int, control: int) -> 
         "--audit-log",
         str(folder / "audit.jsonl"),
     ]
-    return ["-m", "tiercli", "proxy", "--catalog", str(catalog), "--env", "bench", "--output", "json", *where]
+    return ["-m", "tiercli", "proxy", "--catalog", str(catalog), "--env", "bench", "--format", "json", *where]
 
 
 def measure(rounds: int, seconds: float, proxy: Callable[[Path, int, int, int], list[str]]) -> Figures:

@@ -17,7 +17,7 @@ AT_ONCE = 2
 
 def run(folder: str, number: int) -> list[dict[str, Any]]:
     """The results of one run; none where tiercli said nothing."""
-    command = [sys.executable, "-m", "tiercli", "drill", "run", "quiet", "--output", "json"]
+    command = [sys.executable, "-m", "tiercli", "drill", "run", "quiet", "--format", "json"]
     done = subprocess.run(
         [*command, "--runs", f"{folder}/{number}"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -158,7 +158,7 @@ def test_every_type_of_panel_is_drawn_in_plain_text(folder: Path, boards_prometh
 
 
 def test_json_says_the_same_for_a_machine(folder: Path, boards_prometheus: str, run_tiercli: Run) -> None:
-    done = run_tiercli("dashboards", "show", "every", "--dir", str(folder), "--prometheus", boards_prometheus, "--range", "12h", "--output", "json")  # fmt: skip
+    done = run_tiercli("dashboards", "show", "every", "--dir", str(folder), "--prometheus", boards_prometheus, "--range", "12h", "--format", "json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     states = {one["title"]: one["state"] for one in said["panels"]}

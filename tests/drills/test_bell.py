@@ -107,7 +107,7 @@ def test_every_receiver_hears_its_bell_and_nothing_is_left(
     stack: StackBinaries, tmp_path: Path, run_tiercli: Run
 ) -> None:
     with estate(stack, tmp_path) as (catalog, one, url):
-        done = rings(run_tiercli, catalog, "--output", "json")
+        done = rings(run_tiercli, catalog, "--format", "json")
         said = json.loads(done.stdout)
         assert (done.returncode, said["passed"]) == (0, True), done.stderr
         owners = list(yaml.safe_load(catalog.read_text())["owners"])
@@ -190,7 +190,7 @@ def test_a_bell_that_is_not_sent_in_time_has_not_passed(stack: StackBinaries, tm
         configuration["route"]["group_wait"] = "1m"
 
     with estate(stack, tmp_path, wait_long) as (catalog, one, _):
-        done = rings(run_tiercli, catalog, "--severity", "page", "--within", "3", "--output", "json")
+        done = rings(run_tiercli, catalog, "--severity", "page", "--within", "3", "--format", "json")
         assert (done.returncode, json.loads(done.stdout)["passed"]) == (1, False)
         assert "nothing was sent by webhook" in done.stderr
         assert one.told == []

@@ -50,7 +50,7 @@ def test_the_panels_alone_name_a_throttling_provider_of_another_estate(
     catalog = ROOT / "catalogs" / "litellm-vllm.yaml"
     seed, scenario = seed_of(load_catalog(catalog), "throttle", "openai")
     command = ("--auto", "--count", "1", "--seed", seed, "--catalog", str(catalog))
-    done = start_tiercli("drill", "blind", *command, "--runs", str(tmp_path), "--output", "json")
+    done = start_tiercli("drill", "blind", *command, "--runs", str(tmp_path), "--format", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)
     assert said == the_only_record(tmp_path)

@@ -77,7 +77,7 @@ def server(status: int, trust: ssl.SSLContext | None = None, only: str | None = 
 
 
 def test_a_dry_run_says_what_would_be_done_and_cost_and_touches_nothing(stand: Stand) -> None:
-    done = run_drill(stand, stand.catalog, "--dry-run", "--output", "json")
+    done = run_drill(stand, stand.catalog, "--dry-run", "--format", "json")
     assert done.returncode == 0, done.stderr
     [plan] = json.loads(done.stdout)
     # 1 + 3 + 11 minutes, 30 times as fast, and the seconds that Locust and the reading may need; 60 calls a second; one alias, of which

@@ -40,7 +40,7 @@ KEY = "sk-not-for-anybodys-eyes"
 def command(stand: Stand, *arguments: str) -> list[str]:
     run = [sys.executable, "-m", "tiercli", "drill", "run", "short-outage", "--drills", str(stand.drills)]
     run += ["--catalog", str(stand.catalog), "--env", "staging", "--runs", str(stand.catalog.parent / "runs")]
-    return [*run, "--output", "json", *arguments]
+    return [*run, "--format", "json", *arguments]
 
 
 def run_drill(stand: Stand, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:

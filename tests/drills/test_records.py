@@ -77,13 +77,13 @@ def test_the_last_run_of_each_drill_counts(tmp_path: Path) -> None:
 def test_an_alarm_is_proven_by_unit_tests_and_by_a_drill_that_passed_when_it_last_ran(
     run_tiercli: Run, tmp_path: Path
 ) -> None:
-    said = json.loads(run_tiercli("drill", "coverage", "--runs", str(tmp_path / "none"), "--output", "json").stdout)
+    said = json.loads(run_tiercli("drill", "coverage", "--runs", str(tmp_path / "none"), "--format", "json").stdout)
     assert said["proven"] == 0
     assert len(said["alarms"]) == 19
     assert all(one["unit_tests"] > 0 and one["proofs"] for one in said["alarms"])  # every alarm has a drill
     keep(tmp_path, "a", named(PASSED, "provider-outage", "ProviderDown"))
     keep(tmp_path, "b", named(FAILED, "gateway-outage", "GatewayDown"))
-    done = run_tiercli("drill", "coverage", "--runs", str(tmp_path), "--output", "json", "--check")
+    done = run_tiercli("drill", "coverage", "--runs", str(tmp_path), "--format", "json", "--check")
     rows = {one["alarm"]: one for one in json.loads(done.stdout)["alarms"]}
     assert [name for name, one in rows.items() if one["proven"]] == ["ProviderDown"]
     proof = next(one for one in rows["ProviderDown"]["proofs"] if one["drill"] == "provider-outage")
@@ -100,7 +100,7 @@ def test_quarters_are_compared_in_estate_time(run_tiercli: Run, tmp_path: Path) 
     keep(after, "a", PASSED, factor=60.0)
     keep(before, "b", named(PASSED, "other", "GatewayDown"))
     keep(after, "c", named(PASSED, "new", "ZoneViolation"))
-    done = run_tiercli("drill", "compare", str(before), str(after), "--output", "json")
+    done = run_tiercli("drill", "compare", str(before), str(after), "--format", "json")
     rows = {one["drill"]: one for one in json.loads(done.stdout)}
     took = PASSED.expectations[0].detection.time_to_detect_s
     assert took is not None
@@ -116,7 +116,7 @@ def test_quarters_are_compared_in_estate_time(run_tiercli: Run, tmp_path: Path) 
 
 def test_markdown_escapes_what_a_drill_is_called(run_tiercli: Run, tmp_path: Path) -> None:
     keep(tmp_path, "a", named(PASSED, "a|b <img src=x>", "GatewayDown"))
-    done = run_tiercli("drill", "compare", str(tmp_path), str(tmp_path), "--output", "github")
+    done = run_tiercli("drill", "compare", str(tmp_path), str(tmp_path), "--format", "github")
     assert "a\\|b &lt;img src=x>" in done.stdout
     assert "<img" not in done.stdout
 

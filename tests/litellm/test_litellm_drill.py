@@ -25,7 +25,7 @@ def test_an_outage_behind_litellm_is_told_to_whom_it_must_be(stack: StackBinarie
         command += ["--catalog", str(stand.catalog), "--env", "staging", "--runs", str(tmp_path / "runs")]
         env = os.environ | key_variables()
         done = subprocess.run(
-            [*command, "--output", "json"], env=env, capture_output=True, text=True, timeout=300, check=False
+            [*command, "--format", "json"], env=env, capture_output=True, text=True, timeout=300, check=False
         )
         metrics = httpx.get(f"{stand.gateway}/metrics/", trust_env=False).text
     assert done.returncode == 0, done.stderr

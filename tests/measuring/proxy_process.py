@@ -70,7 +70,7 @@ def proxy_process(
         variables["TIERCLI_PROXY_TOKEN"] = token
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [*command, "--output", "json", *arguments],
+            [*command, "--format", "json", *arguments],
             cwd=folder,
             env=variables,
             stdout=subprocess.PIPE,

@@ -146,7 +146,7 @@ def test_the_series_of_the_native_binding_exist_for_what_passed(
     assert own.pop(("ai_gateway_up", ())) == 1
     assert samples(counted.stdout) == own
 
-    reported = start_tiercli("audit", "report", "--by", "tenant,feature,alias", "--output", "json", log)
+    reported = start_tiercli("audit", "report", "--by", "tenant,feature,alias", "--format", "json", log)
     rows = json.loads(reported.stdout)["rows"]
     assert {(row["tenant"], row["feature"]) for row in rows} == {("globex-media", "summary")}
     assert {row["alias"] for row in rows} >= {"chat", "smart-reasoner"}

@@ -62,7 +62,7 @@ def test_it_creates_the_folder_and_every_board_and_then_changes_nothing(
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(grafana: FakeGrafana, apply: Apply) -> None:
-    done = apply("--dry-run", "--output", "json")
+    done = apply("--dry-run", "--format", "json")
     said = json.loads(done.stdout)
     assert (done.returncode, grafana.writes) == (0, [])
     assert said["new_folder"] is True

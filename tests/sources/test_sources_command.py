@@ -24,7 +24,7 @@ def _run(*arguments: str) -> str:
 
 def test_every_source_is_listed_with_what_it_covers() -> None:
     text = _run()
-    listed: list[dict[str, Any]] = json.loads(_run("--output", "json"))["sources"]
+    listed: list[dict[str, Any]] = json.loads(_run("--format", "json"))["sources"]
     by_name = {one["source"]: one for one in listed}
     assert (by_name["vllm"]["covered"], by_name["vllm"]["of"]) == (8, 8)
     assert by_name["tgi"]["covered"] == 6
@@ -32,7 +32,7 @@ def test_every_source_is_listed_with_what_it_covers() -> None:
 
 
 def test_a_source_shows_the_expression_or_the_reason() -> None:
-    signals = {one["signal"]: one for one in json.loads(_run("show", "tgi", "--output", "json"))["signals"]}
+    signals = {one["signal"]: one for one in json.loads(_run("show", "tgi", "--format", "json"))["signals"]}
     assert "tgi_queue_size" in signals["tier:server:queue_depth:sum"]["promql"]
     assert "first token" in signals["tier:server:ttft_seconds:p95_5m"]["unavailable"]
     text = _run("show", "tgi")
@@ -47,7 +47,7 @@ def test_an_unknown_source_is_told_with_the_known_ones() -> None:
 
 def test_a_catalog_is_told_what_it_is_left_without() -> None:
     catalog = str(resource_folder("catalogs") / "hybrid.yaml")
-    said = json.loads(_run("--catalog", catalog, "--output", "json"))
+    said = json.loads(_run("--catalog", catalog, "--format", "json"))
     assert [one["binding"] for one in said["sources"]][:2] == ["native", "vllm"]
     for missing in said["alarms_left_out"].values():
         assert set(missing) <= set(said["unbound"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,7 +14,8 @@ from rich.text import Text
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import CatalogFile, Templates, TextOrJson
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.drills.spec.files import drill_files, load_drill
 from tiercli.errors import InvalidInput, Location
 from tiercli.lint.catalog_checks import further_checks
@@ -26,25 +26,20 @@ from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.thresholds import limits_of, overrides_of
 
 _STYLE = {"page": "bold red", "notify": "yellow", "trend": "blue", "heartbeat": "dim"}
-Templates = Annotated[
-    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-]
 
 
 @examples(
     "tiercli alarms list catalogs/hybrid.yaml",
-    "tiercli alarms list my.yaml --severity page --output json",
+    "tiercli alarms list my.yaml --severity page --format json",
     "tiercli alarms show ProviderDown catalogs/hybrid.yaml      (its runbook)",
 )
 def list_alarms(
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: CatalogFile,
     severity: Annotated[
         Literal["page", "notify", "trend", "heartbeat"] | None, typer.Option(help="Only alarms of this severity.")
     ] = None,
     templates: Templates = None,
-    output: Annotated[
-        Literal["text", "json"], typer.Option("--output", help="For a person, or one JSON object.")
-    ] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """List every alarm: its condition, thresholds, severity, owner, action, SLA, panel and the drills that prove it."""
 
@@ -57,9 +52,9 @@ def list_alarms(
     alarms = [alarm for alarm in alarm_set.alarms if severity in (None, alarm.severity)]
     alarms.sort(key=lambda alarm: (order[alarm.severity], alarm.alarm))
     entries = [_entry(loaded, alarm, drills.get(alarm.alarm, [])) for alarm in alarms]
-    if output == "json":
+    if form == "json":
         left_out = dict(alarm_set.left_out)
-        typer.echo(json.dumps({"alarms": entries, "left_out": left_out}, indent=2, ensure_ascii=False))
+        print_json({"alarms": entries, "left_out": left_out})
         return
     console = output_console()
     for entry in entries:
@@ -72,12 +67,12 @@ def list_alarms(
 
 @examples(
     "tiercli alarms list catalogs/hybrid.yaml",
-    "tiercli alarms list my.yaml --severity page --output json",
+    "tiercli alarms list my.yaml --severity page --format json",
     "tiercli alarms show ProviderDown catalogs/hybrid.yaml      (its runbook)",
 )
 def show(
     name: Annotated[str, typer.Argument(metavar="ALARM", help="The alarm's name.", show_default=False)],
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: CatalogFile,
     templates: Templates = None,
 ) -> None:
     """Print an alarm's runbook, with this catalog's thresholds and owner."""

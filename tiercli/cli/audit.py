@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -22,6 +22,7 @@ from tiercli.audit.report import Question, answer, check_question
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.audit_view import print_check, print_report
 from tiercli.cli.lazy_group import examples
+from tiercli.cli.options import CatalogFile, TextCsvOrJson, TextOrJson
 from tiercli.cli.terminal import error_console
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.durations import parse_duration
@@ -35,7 +36,7 @@ Files = Annotated[
 
 @examples(
     "tiercli audit report --by tenant,feature --since 30d --top 20 audit.jsonl",
-    "tiercli audit report --by day --where tenant=acme-corp --output csv 'archive/**/*.parquet' audit.jsonl.1.gz audit.jsonl",
+    "tiercli audit report --by day --where tenant=acme-corp --format csv 'archive/**/*.parquet' audit.jsonl.1.gz audit.jsonl",
     "tiercli audit report --by model --map openai-usage.yaml usage.csv",
 )
 def report(
@@ -62,7 +63,7 @@ def report(
     field_map: Annotated[
         Path | None, typer.Option("--map", metavar="MAP", help="What the fields of another export (CSV, JSON) mean.")
     ] = None,
-    output: Annotated[Literal["text", "csv", "json"], typer.Option("--output", help="A table, CSV, or JSON.")] = "text",
+    form: TextCsvOrJson = "text",
 ) -> None:
     """Ask audit logs at full detail: calls, failures, tokens, cost and latency by any dimensions.
 
@@ -82,7 +83,7 @@ def report(
     check_question(question)
     with _converted(find_files(files), field_map) as paths, _working(f"reading {len(paths)} files"):
         answered = answer(question, paths)
-    print_report(answered, output)
+    print_report(answered, form)
     if answered.malformed:
         places = ", ".join(answered.malformed_at)
         error_console().print(
@@ -96,7 +97,7 @@ def report(
     "tiercli audit check my.yaml --began 2026-09-01 'audit/*.jsonl'      (retention only)",
 )
 def check(
-    catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="The catalog file.", show_default=False)],
+    catalog: CatalogFile,
     files: Files,
     prometheus: Annotated[
         str | None,
@@ -113,7 +114,7 @@ def check(
         str | None,
         typer.Option("--began", metavar="DATE", help="There was no traffic before: no record is missing there."),
     ] = None,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="Lines, or JSON.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Compare the audit log with the calls that Prometheus counted, name gaps, and hold its oldest record against the retention
     that the catalog demands. Exit 1 where records are missing or were not kept, 3 when Prometheus cannot be asked.
@@ -149,7 +150,7 @@ def check(
         now,
         _moment("--began", began, now, zone),
     )
-    print_check(verdict, kept, oldest, (start, end), zone, output)
+    print_check(verdict, kept, oldest, (start, end), zone, form)
     failed = [] if verdict is None or verdict.complete else ["records are missing"]
     failed += [f"records are not kept for {one.purpose}" for one in kept if not one.holds]
     if failed:

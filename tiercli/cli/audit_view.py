@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -16,7 +15,7 @@ from rich.text import Text
 
 from tiercli.audit.completeness import Completeness, Kept
 from tiercli.audit.report import FIGURES, Report
-from tiercli.cli.terminal import output_console
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.durations import duration_in_words
 
 # The figures of the table, and what it calls them.
@@ -93,7 +92,7 @@ def _cell(name: str, value: Any) -> str:
 
 def _print_json(content: dict[str, Any]) -> None:
 
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    print_json(content)
 
 
 def print_check(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 import yaml
@@ -22,7 +21,8 @@ from tiercli.catalog.names import unknown_name
 from tiercli.cli.budget_reality import compare_with
 from tiercli.cli.budget_view import explained_json, explained_lines, judge, show_plan
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import CatalogFile, FindingsFormat, JsonOrYaml, Templates
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.errors import InvalidInput, Location
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.lint.policy_checks import needed_labels
@@ -31,14 +31,6 @@ from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.signals.contract import METRICS_BY_NAME
 from tiercli.signals.label_policy import metric_policies, tenant_map
-
-Catalog = Annotated[
-    Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
-]
-Templates = Annotated[
-    list[Path] | None,
-    typer.Option("--templates", metavar="DIR", help="A folder of your own alarm files; may be repeated."),
-]
 
 
 @examples(
@@ -51,7 +43,7 @@ Templates = Annotated[
     "tiercli budget my.yaml --format json | jq '.metrics[] | select(.within | not)'",
 )
 def plan_command(
-    catalog: Catalog,
+    catalog: CatalogFile,
     numbers: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,10 +76,7 @@ def plan_command(
             help="Compare the plan with what one target exposes, before Prometheus scrapes it.",
         ),
     ] = None,
-    form: Annotated[
-        Literal["text", "json", "github", "sarif"],
-        typer.Option("--format", help="A table, one JSON object, GitHub annotations, or SARIF."),
-    ] = "text",
+    form: FindingsFormat = "text",
     templates: Templates = None,
 ) -> None:
     """Count the series that the catalog allows, per metric, against its budgets. Exit 1 when one is exceeded.
@@ -120,8 +109,8 @@ def plan_command(
     "tiercli budget tenant-map my.yaml --format yaml",
 )
 def write_tenant_map(
-    catalog: Catalog,
-    form: Annotated[Literal["json", "yaml"], typer.Option("--format", help="JSON or YAML.")] = "json",
+    catalog: CatalogFile,
+    form: JsonOrYaml = "json",
 ) -> None:
     """Write the label values of grouped tenants for gateways: by metric, the value for each tenant that loses its own name.
 
@@ -139,7 +128,7 @@ def write_tenant_map(
         "dropped_labels": {name: labels for name, labels in dropped.items() if labels},
     }
     if form == "json":
-        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        print_json(content)
     else:
         sys.stdout.write(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
 
@@ -160,7 +149,7 @@ def _explain(loaded: LoadedCatalog, plan: Plan, name: str, form: str, folders: S
         needs = needed_labels(load_alarm_set(loaded, timing_of(loaded.catalog), folders), loaded)
     explanation = Savings(loaded.catalog, needs).explain(line)
     if form == "json":
-        sys.stdout.write(json.dumps(explained_json(explanation), indent=2, ensure_ascii=False) + "\n")
+        print_json(explained_json(explanation))
         return
     for text in explained_lines(explanation):
         output_console().print(text, markup=False)

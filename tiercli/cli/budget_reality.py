@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import typer
 
 from tiercli.cardinality.exposition import Exposed, ScrapedMetrics, read_exposition, scraped_metrics
 from tiercli.cardinality.plan import Plan
 from tiercli.cardinality.reality import Compared, Reality, compare
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.cli.terminal import output_console
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.cli.wide_table import Column, print_table
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.errors import BackendUnreachable, CheckFailed, InvalidInput, Location, Problem
+from tiercli.lint.formats import github_annotation
 from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, fetch_series
 
 _SHOWN = 20
@@ -83,10 +84,10 @@ def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
 def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
 
     if form == "json":
-        sys.stdout.write(json.dumps(_as_json(reality, exposed), indent=2, ensure_ascii=False) + "\n")
+        print_json(_as_json(reality, exposed))
     elif form == "github":
         for sentence in _verdict(reality):
-            sys.stdout.write(f"::error title=budget/reality::{sentence.replace('%', '%25')}\n")
+            typer.echo(github_annotation("error", sentence, title="budget/reality"))
     else:
         _print_table(reality)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from tiercli.cardinality.plan import BYTES_SOURCE, Footprint, Line, Plan, Target
 from tiercli.cardinality.savings import Contributor, Explanation, Saving, Savings
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import SeriesBudget
-from tiercli.cli.terminal import output_console
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.cli.wide_table import Column, print_table
 from tiercli.errors import CheckFailed, Location
 from tiercli.lint.formats import as_github, as_sarif
@@ -88,7 +87,7 @@ def show_plan(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], form:
         return
     cost = footprint(plan, settings.scrape_interval, settings.evaluation_interval)
     if form == "json":
-        sys.stdout.write(json.dumps(plan_json(plan, savings, cost, raised), indent=2, ensure_ascii=False) + "\n")
+        print_json(plan_json(plan, savings, cost, raised))
     else:
         print_plan(plan, savings, cost, raised)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -15,14 +14,12 @@ from tiercli.catalog.export import build_schema, dump_catalog
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.catalog_view import catalog_view
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import CatalogFile, Templates, TextJsonOrGithub, TextJsonOrYaml
+from tiercli.cli.terminal import output_console, plural, print_json
 from tiercli.clients.discovery import fetch_estate
 from tiercli.errors import InvalidInput, Problem
 from tiercli.lint.catalog_checks import further_checks
-
-_CATALOG = Annotated[
-    Path, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
-]
+from tiercli.lint.formats import github_annotation
 
 
 @examples(
@@ -67,15 +64,9 @@ def init(
     "tiercli catalog validate my.yaml --format github      (annotations in CI)",
 )
 def validate(
-    catalog: _CATALOG,
-    form: Annotated[
-        Literal["text", "json", "github"],
-        typer.Option("--format", help="How to say it: lines, one JSON object, or annotations for GitHub."),
-    ] = "text",
-    templates: Annotated[
-        list[Path] | None,
-        typer.Option("--templates", metavar="DIR", help="A folder of your own alarm files; may be repeated."),
-    ] = None,
+    catalog: CatalogFile,
+    form: TextJsonOrGithub = "text",
+    templates: Templates = None,
 ) -> None:
     """Check a catalog whole: its shape, every reference in it, zones, prices, budgets, and what it says of alarms.
 
@@ -89,42 +80,40 @@ def validate(
             raise
         if form == "json":
             problems = [_as_json(problem) for problem in error.problems]
-            sys.stdout.write(json.dumps({"valid": False, "problems": problems}, indent=2, ensure_ascii=False) + "\n")
+            print_json({"valid": False, "problems": problems})
         else:
             sys.stdout.writelines(f"{_annotation(problem)}\n" for problem in error.problems)
         raise typer.Exit(error.exit_code) from error
     if form == "json":
-        sys.stdout.write(json.dumps({"valid": True, "problems": []}, indent=2) + "\n")
+        print_json({"valid": True, "problems": []})
     elif form == "text":
         known = loaded.catalog
         counts = (
-            _count(known.providers, "provider"),
-            _count(known.aliases, "alias", "aliases"),
-            _count(known.tenants, "tenant"),
-            _count(list(known.offers()), "offer"),
+            plural(len(known.providers), "provider"),
+            plural(len(known.aliases), "alias", "aliases"),
+            plural(len(known.tenants), "tenant"),
+            plural(len(list(known.offers())), "offer"),
         )
         output_console().print(f"{catalog}: valid ({', '.join(counts)})", markup=False)
 
 
 @examples(
     "tiercli catalog show my.yaml",
-    "tiercli catalog show my.yaml --output json | jq .aliases",
+    "tiercli catalog show my.yaml --format json | jq .aliases",
 )
 def show(
-    catalog: _CATALOG,
-    output: Annotated[
-        Literal["text", "json", "yaml"], typer.Option("--output", help="For reading, or whole for a program.")
-    ] = "text",
+    catalog: CatalogFile,
+    form: TextJsonOrYaml = "text",
 ) -> None:
     """Show what a catalog says, defaults filled in."""
 
     known = load_catalog(catalog).catalog
-    if output == "text":
+    if form == "text":
         output_console().print(catalog_view(known))
         return
-    if output == "json":
+    if form == "json":
         resolved = known.model_dump(mode="json", by_alias=True, exclude_none=True)
-        sys.stdout.write(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
+        print_json(resolved)
         return
 
     sys.stdout.write(dump_catalog(known))
@@ -136,12 +125,7 @@ def show(
 def schema() -> None:
     """Print the JSON Schema of catalogs: completion and checks as you type, in any editor that reads one."""
 
-    sys.stdout.write(json.dumps(build_schema(), indent=2) + "\n")
-
-
-def _count(things: object, one: str, many: str = "") -> str:
-    count = len(things)  # type: ignore[arg-type]
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    print_json(build_schema())
 
 
 def _as_json(problem: Problem) -> dict[str, str | int]:
@@ -151,15 +135,6 @@ def _as_json(problem: Problem) -> dict[str, str | int]:
 
 
 def _annotation(problem: Problem) -> str:
-    """A problem as a workflow command of GitHub Actions, which has escapes of its own."""
-    place = problem.location
-    said = str(problem).removeprefix(f"{place}: ")
-    where = {"file": place.file, "line": place.line, "col": place.column}
-    parts = ",".join(f"{key}={_escaped(str(value), ',:')}" for key, value in where.items() if value)
-    return f"::error {parts}::{_escaped(said)}"
-
-
-def _escaped(text: str, also: str = "") -> str:
-    for char in "%\r\n" + also:
-        text = text.replace(char, f"%{ord(char):02X}")
-    return text
+    """A problem as a workflow command of GitHub Actions."""
+    message = str(problem).removeprefix(f"{problem.location}: ")
+    return github_annotation("error", message, place=problem.location)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from tiercli.cli.terminal import plural
 from tiercli.dashboards.read.fields import State
 from tiercli.dashboards.read.lines import STALE_STEPS
 from tiercli.dashboards.read.reading_model import PanelReading, Row
@@ -25,11 +26,6 @@ SPARK, WIDE_SPARK, LEAST_NAME, LEAST_COLUMN = 14, 30, 16, 4
 def styled(text: str, state: State) -> Text:
     """`text` in the colour of a state."""
     return Text().append(text, style=_STYLE[state])
-
-
-def plural(count: int, noun: str) -> str:
-    """A count and its noun: 1 row, 2 rows."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def fits_half(panel: PanelReading) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Group
@@ -22,7 +21,8 @@ from tiercli.cli.dashboard_json import encode_reading
 from tiercli.cli.dashboard_sources import load_boards
 from tiercli.cli.dashboard_view import draw_board, fit_board
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import OptionalCatalogFile, Templates, TextOrJson
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.dashboards.read.board import Board
 from tiercli.dashboards.read.choices import asked_variables, parse_assignments
@@ -30,14 +30,8 @@ from tiercli.durations import parse_duration
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
 from tiercli.output.live_board import BoardRequest, fetch_board
 
-Catalog = Annotated[
-    Path | None, typer.Argument(metavar="CATALOG", help="The catalog file; - is standard input.", show_default=False)
-]
 Folder = Annotated[
     Path | None, typer.Option("--dir", metavar="DIR", help="A generated folder, or one of dashboards, instead.")
-]
-Templates = Annotated[
-    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
 ]
 
 
@@ -45,12 +39,10 @@ Templates = Annotated[
     "tiercli dashboards list catalogs/hybrid.yaml",
 )
 def list_dashboards(
-    catalog: Catalog = None,
+    catalog: OptionalCatalogFile = None,
     folder: Folder = None,
     templates: Templates = None,
-    output: Annotated[
-        Literal["text", "json"], typer.Option("--output", help="For a person, or one JSON object.")
-    ] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """List the dashboards: name, title, uid, panels, and the variables that --var can set."""
 
@@ -65,8 +57,8 @@ def list_dashboards(
         }
         for name, board in boards.items()
     ]
-    if output == "json":
-        typer.echo(json.dumps({"dashboards": rows}, indent=2, ensure_ascii=False))
+    if form == "json":
+        print_json({"dashboards": rows})
         return
     table = Table("name", "title", "uid", "panels", "variables", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in table.columns[:3]:
@@ -83,11 +75,11 @@ def list_dashboards(
     "tiercli dashboards show home my.yaml --prometheus http://prometheus:9090",
     "tiercli dashboards show provider my.yaml --var provider=anthropic --var region=ap-south-1 --range 6h",
     "tiercli dashboards show home --dir monitoring --once --width 100      (in CI: one plain drawing)",
-    "tiercli dashboards show provider --dir monitoring --output json | jq '.panels[] | select(.state == \"bad\")'",
+    "tiercli dashboards show provider --dir monitoring --format json | jq '.panels[] | select(.state == \"bad\")'",
 )
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A dashboard's name, or its uid.", show_default=False)],
-    catalog: Catalog = None,
+    catalog: OptionalCatalogFile = None,
     prometheus: Annotated[
         str, typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS_URL", metavar="URL", help="The Prometheus to ask.")
     ] = "http://localhost:9090",
@@ -111,9 +103,7 @@ def show(
         int | None, typer.Option("--width", min=40, help="Columns to draw in; without it the terminal's, else 100.")
     ] = None,
     templates: Templates = None,
-    output: Annotated[
-        Literal["text", "json"], typer.Option("--output", help="A drawing, or one JSON object, once.")
-    ] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Read a dashboard: what each panel says now, what is usual, where its alarm is, what is bad.
 
@@ -125,8 +115,8 @@ def show(
     board = _only(_named(boards, name), panel or ())
     request = BoardRequest(board, _wanted(board, var or ()), _seconds(range_, "--range"), scrape_s)
     every = _seconds(refresh, "--refresh")
-    if output == "json" or once or not sys.stdout.isatty():
-        asyncio.run(_once(prometheus, request, rows, width, as_json=output == "json"))
+    if form == "json" or once or not sys.stdout.isatty():
+        asyncio.run(_once(prometheus, request, rows, width, as_json=form == "json"))
     else:
         asyncio.run(_watch(prometheus, request, every, width))
 

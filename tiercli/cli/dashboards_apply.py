@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tiercli.cli.dashboard_sources import render_boards
 from tiercli.cli.grafana_token import read_token
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import CatalogFile, Templates, TextOrJson
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.clients.grafana import GrafanaClient
 from tiercli.conventions import folder_uid
 from tiercli.dashboards.build.provisioning import folder_title
@@ -24,9 +25,6 @@ APPLY_EPILOG = (
     "  TIERCLI_GRAFANA_TOKEN=… tiercli dashboards apply my.yaml --grafana https://grafana.internal\n\n"
     "  tiercli dashboards apply my.yaml --grafana https://grafana.internal --token-file /run/secrets/grafana --ca-file ca.pem"
 )
-Templates = Annotated[
-    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-]
 
 
 @examples(
@@ -35,7 +33,7 @@ Templates = Annotated[
     "tiercli dashboards apply my.yaml --grafana https://grafana.internal --token-file /run/secrets/grafana --ca-file ca.pem",
 )
 def apply(
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: CatalogFile,
     grafana: Annotated[
         str, typer.Option("--grafana", envvar="TIERCLI_GRAFANA_URL", metavar="URL", help="Its URL.", show_default=False)
     ],
@@ -52,9 +50,7 @@ def apply(
         typer.Option("--ca-file", metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
     ] = None,
     templates: Templates = None,
-    output: Annotated[
-        Literal["text", "json"], typer.Option("--output", help="For a person, or one JSON object.")
-    ] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Create or update the dashboards and their folder in a Grafana, over its HTTP API.
 
@@ -76,12 +72,12 @@ def apply(
             return plan
 
     plan = asyncio.run(applied())
-    if output == "json":
+    if form == "json":
         rows = [
             {"name": one.name, "uid": one.uid, "action": one.action.value, "reason": one.reason} for one in plan.boards
         ]
         done = {"folder": plan.folder_title, "folder_uid": plan.folder_uid, "new_folder": plan.new_folder}
-        typer.echo(json.dumps({**done, "dry_run": dry_run, "dashboards": rows}, indent=2, ensure_ascii=False))
+        print_json({**done, "dry_run": dry_run, "dashboards": rows})
     else:
         _print_plan(plan, client.url, dry_run)
     if plan.refused:

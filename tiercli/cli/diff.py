@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import CatalogFile, Templates, TextJsonOrGithub
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.errors import CheckFailed, InvalidInput
 from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.formats import github_annotation
 from tiercli.output.differences import Change, Deployed, compare, deployed_rules, deployed_tree
 from tiercli.output.tree import ALERTMANAGER_FILE, RULES_PATH, render_tree
 from tiercli.output.wrapping import unwrapped
@@ -30,16 +31,12 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
     "tiercli diff my.yaml --against monitoring --format github",
 )
 def diff(
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: CatalogFile,
     against: Annotated[
         str, typer.Option("--against", help="A generated folder, or the URL of a Prometheus.", show_default=False)
     ],
-    templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-    ] = None,
-    form: Annotated[
-        Literal["text", "json", "github"], typer.Option("--format", help="How to say what differs.")
-    ] = "text",
+    templates: Templates = None,
+    form: TextJsonOrGithub = "text",
 ) -> None:
     """Say what would change where it is deployed: alerts, records, panels, routes. Exit 1 when anything differs.
 
@@ -55,12 +52,10 @@ def diff(
             {name: getattr(one, name) for name in ("kind", "what", "name", "part", "before", "after")}
             for one in changes
         ]
-        typer.echo(
-            json.dumps({"changes": entries, "foreign_groups": list(before.foreign)}, indent=2, ensure_ascii=False)
-        )
+        print_json({"changes": entries, "foreign_groups": list(before.foreign)})
     elif form == "github":
         for one in changes:
-            typer.echo(f"::notice title={one.kind} {one.what}::{_line(one)[2:]}")
+            typer.echo(github_annotation("notice", _line(one)[2:], title=f"{one.kind} {one.what}"))
     else:
         for one in changes:
             output_console().print(_line(one), markup=False, style={"+": "green", "-": "red"}.get(_SIGNS[one.kind]))

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.syntax import Syntax
 from rich.table import Table
 
-from tiercli.cli.drill_run import Drills
 from tiercli.cli.lazy_group import examples
+from tiercli.cli.options import Drills, TextOrJson
 from tiercli.cli.terminal import output_console
 from tiercli.drills.spec.files import drill_files, find_drill, load_drill
 from tiercli.durations import parse_duration
 
 
 @examples(
-    "tiercli drill list --output json",
+    "tiercli drill list --format json",
 )
 def list_drills(
     drills: Drills = None,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """List the drills, what each is proof for, and how long it takes in a sandbox."""
 
@@ -34,7 +34,7 @@ def list_drills(
             {"name": name, "alarms": list(spec.alarms), "seconds": round(seconds), "description": spec.description}
         )
     console = output_console()
-    if output == "json":
+    if form == "json":
         console.print_json(json.dumps(rows))
         return
     table = Table("drill", "proof for", "at most", "what happens", box=None, header_style="bold", padding=(0, 2, 0, 0))

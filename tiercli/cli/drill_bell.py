@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.options import Environment, RequiredCatalog, TextOrJson
+from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.environment_access import access_to
 from tiercli.drills.bell import Bell, Peal, bells_of, ring
@@ -27,16 +26,8 @@ from tiercli.lint.catalog_checks import further_checks
     "tiercli drill bell --env production --catalog my.yaml --dry-run      (what would ring, and where)",
 )
 def bell(
-    env: Annotated[
-        str,
-        typer.Option(
-            "--env", metavar="NAME", help="The environment, of the catalog's `environments`.", show_default=False
-        ),
-    ],
-    catalog: Annotated[
-        Path,
-        typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog.", show_default=False),
-    ],
+    env: Environment,
+    catalog: RequiredCatalog,
     severity: Annotated[
         list[str] | None, typer.Option("--severity", help="Only this one; may be repeated.", metavar="SEVERITY")
     ] = None,
@@ -45,7 +36,7 @@ def bell(
         float, typer.Option("--within", help="Seconds until every bell must have been sent out.", min=1)
     ] = 60,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would ring, and ring nothing.")] = False,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Ring the fire bell: send one alert marked as a test for each severity and owner into the environment's Alertmanager, follow
     it to its receiver, end it, and see that nothing of it is left. No traffic is touched.
@@ -58,7 +49,7 @@ def bell(
     client = AlertmanagerClient(access.url, headers=access.headers, verify=access.verify)
     bells = _chosen(bells_of(loaded.catalog), severity or [], owner or [])
     if dry_run:
-        _print_bells(bells, output)
+        _print_bells(bells, form)
         return
     errors = error_console()
 
@@ -69,7 +60,7 @@ def bell(
             )
 
     peal = asyncio.run(rung())
-    _print(peal, output)
+    _print(peal, form)
     if not peal.passed:
         said = [f"{one.bell.severity} of {one.bell.owner}: {one.problem}" for one in peal.rung if one.problem]
         said += [f"{kind} failed to send" for kind in peal.failed_integrations]
@@ -95,7 +86,7 @@ def _chosen(bells: list[Bell], severities: list[str], owners: list[str]) -> list
 def _print_bells(bells: list[Bell], output: str) -> None:
 
     if output == "json":
-        typer.echo(json.dumps([dataclasses.asdict(one) for one in bells], indent=2))
+        print_json([dataclasses.asdict(one) for one in bells])
         return
     for one in bells:
         by = ", ".join(one.integrations) or "no integration: kept in Alertmanager"
@@ -105,7 +96,7 @@ def _print_bells(bells: list[Bell], output: str) -> None:
 def _print(peal: Peal, output: str) -> None:
 
     if output == "json":
-        typer.echo(json.dumps({"passed": peal.passed, **dataclasses.asdict(peal)}, indent=2))
+        print_json({"passed": peal.passed, **dataclasses.asdict(peal)})
         return
     console = output_console()
     for one in peal.rung:

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -18,6 +18,7 @@ from tiercli.catalog.loading import load_catalog
 from tiercli.catalog.model import Catalog
 from tiercli.cli.drill_outcome import default_catalog
 from tiercli.cli.lazy_group import examples
+from tiercli.cli.options import CatalogOption, Runs, TextOrJson
 from tiercli.cli.terminal import error_console, output_console
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.build.provisioning import render_provisioning
@@ -50,12 +51,7 @@ def blind(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Draw the faults with this. Without it, nobody knows.", min=0)
     ] = None,
-    catalog: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."
-        ),
-    ] = None,
+    catalog: CatalogOption = None,
     auto: Annotated[
         bool, typer.Option("--auto", help="tiercli answers, reading the dashboards' own panels and nothing else.")
     ] = False,
@@ -66,7 +62,7 @@ def blind(
     at_least: Annotated[
         int | None, typer.Option("--at-least", help="Exit 1 where fewer answers were right and in time.", min=0)
     ] = None,
-    runs: Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     out: Annotated[
         Path, typer.Option("--out", help="Where the dashboards for your Grafana are written, unless --auto.")
     ] = Path("runs/blind-dashboards"),
@@ -74,7 +70,7 @@ def blind(
         int | None, typer.Option("--prometheus-port", help="Any free port, when not given.")
     ] = None,
     factor: Annotated[float, typer.Option("--factor", help="Compress time by this.", min=1)] = 60,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """The human drill: a fault is on and not named; whoever is on call has the dashboards and three minutes to say what it is,
     and where. Then the truth.
@@ -97,7 +93,7 @@ def blind(
     played, stopped = asyncio.run(_play(course, answerer, auto, None if auto else out))
     if played.rounds:
         folder = write_record(runs, played)
-        if output == "json":
+        if form == "json":
             typer.echo(encode_played(played), nl=False)
         else:
             _print(played)

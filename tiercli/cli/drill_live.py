@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.cli.drill_outcome import default_catalog, exit_code_of, print_run, print_summary, worse
 from tiercli.cli.drill_view import PlainView, TerminalView
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.drills.load.locust import Workers
 from tiercli.drills.record.run_folder import make_runs_folder
 from tiercli.drills.run.one import run_drill
@@ -159,7 +156,7 @@ def _target(labels: Any) -> str:
 def _print_plans(plans: Sequence[LivePlan], output: str) -> None:
 
     if output == "json":
-        typer.echo(json.dumps([_json(plan) for plan in plans], indent=2))
+        print_json([_json(plan) for plan in plans])
         return
     for plan in plans:
         for line in _lines(plan):

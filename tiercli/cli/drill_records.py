@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,7 +16,8 @@ from rich.text import Text
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.drill_outcome import default_catalog
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import CatalogOption, Drills, Runs, Templates, TextJsonOrGithub, TextOrGithub, TextOrJson
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.drills.record.history import Record, last_of_each, read_records
 from tiercli.drills.record.run_folder import REPORT, TIMELINE, write_files
 from tiercli.drills.report.comparison import Change, compare_records
@@ -32,7 +32,6 @@ from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import timing_of
 
 _STYLE = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
-Runs = Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")]
 
 
 @examples(
@@ -40,9 +39,7 @@ Runs = Annotated[Path, typer.Option("--runs", help="Where the folders of runs ar
 )
 def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
-    form: Annotated[
-        Literal["text", "github"], typer.Option("--format", help="github prints Markdown for a pull request.")
-    ] = "text",
+    form: TextOrGithub = "text",
 ) -> None:
     """Judge finished runs again from their timelines, and draw their reports again. Of several, those that cannot be read are named
     when the others are done: exit 2."""
@@ -80,24 +77,15 @@ def report(
 @examples(
     "tiercli drill coverage",
     "tiercli drill coverage --runs quarter-4 --check          (in CI: exit 1 unless every alarm is proven)",
-    "tiercli drill coverage --output json | jq '.alarms[] | select(.proven | not)'",
+    "tiercli drill coverage --format json | jq '.alarms[] | select(.proven | not)'",
 )
 def coverage(
     runs: Runs = Path("runs"),
-    catalog: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."
-        ),
-    ] = None,
-    drills: Annotated[
-        list[Path] | None, typer.Option("--drills", help="A folder of your own drills; may be repeated.")
-    ] = None,
-    templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-    ] = None,
+    catalog: CatalogOption = None,
+    drills: Drills = None,
+    templates: Templates = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 unless every alarm is proven.")] = False,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Show which alarms are proven: by unit tests, by which drills, what came of those last, and how long they took.
 
@@ -109,9 +97,9 @@ def coverage(
     last = last_of_each(read_records(runs)) if runs.is_dir() and any(runs.iterdir()) else {}
     covered = alarm_coverage(load_alarms(loaded, timing_of(loaded.catalog), templates or ()), specs, last)
     proven = sum(one.proven for one in covered)
-    if output == "json":
+    if form == "json":
         content = {"proven": proven, "alarms": [_covered_json(one) for one in covered]}
-        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        print_json(content)
     else:
         _print_coverage(covered)
     if check and proven < len(covered):
@@ -123,23 +111,21 @@ def coverage(
 
 
 @examples(
-    "tiercli drill compare quarter-3 quarter-4 --output github",
+    "tiercli drill compare quarter-3 quarter-4 --format github",
 )
 def compare(
     before: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
     after: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
-    output: Annotated[
-        Literal["text", "json", "github"], typer.Option("--output", help="github prints Markdown for a pull request.")
-    ] = "text",
+    form: TextJsonOrGithub = "text",
 ) -> None:
     """Compare two records, quarter against quarter: of each drill the last run on either side. Exit 1 where an alarm that was
     proven is not any more. Times to detect are estate time."""
 
     changes = list(compare_records(last_of_each(read_records(before)), last_of_each(read_records(after))))
-    if output == "json":
+    if form == "json":
         rows = [{**dataclasses.asdict(one), "slower_s": one.slower_s, "worse": one.worse} for one in changes]
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-    elif output == "github":
+        print_json(rows)
+    elif form == "github":
         sys.stdout.write(changes_markdown(changes))
     else:
         _print_changes(changes)

@@ -7,7 +7,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from tiercli.cli.drill_live import LiveOptions, run_live
 from tiercli.cli.drill_outcome import default_catalog, exit_code_of, print_run, print_summary, worse
 from tiercli.cli.drill_view import PlainView, TerminalView
 from tiercli.cli.lazy_group import examples
+from tiercli.cli.options import CatalogOption, Drills, Runs, Templates, TextOrJson
 from tiercli.cli.terminal import error_console
 from tiercli.drills.load.locust import Workers
 from tiercli.drills.run.request import RunRequest
@@ -29,20 +30,11 @@ from tiercli.sandbox.stack.binaries import find_stack
 
 _LIVE = "In an environment"
 
-Catalog = Annotated[
-    Path | None,
-    typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."),
-]
-Drills = Annotated[list[Path] | None, typer.Option("--drills", help="A folder of your own drills; may be repeated.")]
-Templates = Annotated[
-    list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-]
-
 
 @examples(
     "tiercli drill run provider-outage",
     "tiercli drill run --all --runs quarter-4",
-    "tiercli drill run my-drill --drills ./drills --catalog my.yaml --output json > result.json",
+    "tiercli drill run my-drill --drills ./drills --catalog my.yaml --format json > result.json",
     "tiercli drill run provider-outage --env staging --catalog my.yaml --dry-run      (what it would do, and cost)",
     "tiercli drill run provider-outage --env live --production live --catalog my.yaml --spend-cap 5",
     "tiercli drill run provider-outage --env staging --catalog my.yaml --await-workers 2 --bind 10.0.0.5:5557",
@@ -54,10 +46,10 @@ def run(
         typer.Argument(help="Drills by name, or their files; run one after another.", show_default=False),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every drill there is.")] = False,
-    catalog: Catalog = None,
+    catalog: CatalogOption = None,
     drills: Drills = None,
     templates: Templates = None,
-    runs: Annotated[Path, typer.Option("--runs", help="Where the folders of runs are kept.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     factor: Annotated[
         float | None, typer.Option("--factor", help="Compress time by this instead of the drill's own factor.", min=1)
     ] = None,
@@ -117,7 +109,7 @@ def run(
             rich_help_panel=_LIVE,
         ),
     ] = None,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="What to print at the end.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.
 
@@ -138,14 +130,14 @@ def run(
             said = "--factor, --isolated and --parallel are for sandboxes"
             raise InvalidInput(said, hint="an environment says its own factor; its drills run one after another")
 
-        options = LiveOptions(env, production, dry_run, spend_cap, rate, output)
+        options = LiveOptions(env, production, dry_run, spend_cap, rate, form)
         raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))
     if dry_run or production or spend_cap is not None or rate is not None:
         raise InvalidInput("that is for a drill in an environment", hint="--env NAME, of the catalog's `environments`")
     orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
     orders = [dataclasses.replace(order, workers=sharing) for order in orders]
     at_once = parallel or min(2, os.cpu_count() or 1)
-    worst: int = asyncio.run(_run_all(orders, share=not isolated, parallel=at_once, output=output))
+    worst: int = asyncio.run(_run_all(orders, share=not isolated, parallel=at_once, output=form))
     raise typer.Exit(worst)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.options import CatalogFile, Templates, TextOrJson
+from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.errors import CheckFailed
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import render_tree
@@ -27,15 +27,13 @@ from tiercli.rules.deployment import Deployment
     "tiercli generate my.yaml --out k8s --wrap kubernetes --namespace monitoring --label release=prometheus",
 )
 def generate(
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: CatalogFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 with a diff when the folder differs.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
-    templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-    ] = None,
+    templates: Templates = None,
     wrap: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,9 +55,7 @@ def generate(
     secret: Annotated[
         str | None, typer.Option("--secret", help="The Secret that holds the receivers' secrets, a key a file.")
     ] = None,
-    form: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="How to say what was done: lines, or one JSON object.")
-    ] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Write Prometheus rules and their unit tests, Alertmanager routing, Grafana dashboards and runbooks.
 
@@ -84,7 +80,7 @@ def generate(
     if form == "json":
         parts = {name: list(getattr(changes, name)) for name in ("added", "changed", "removed", "unchanged")}
         answer = {"folder": str(out), "checked": check, **parts, "alarms_left_out": left_out}
-        typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
     elif left_out:
         _tell_left_out(catalog, list(left_out))
     if check and changes.paths:

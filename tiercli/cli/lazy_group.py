@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -60,11 +61,23 @@ def load_command(name: str, command: Command) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     app.command(
         name,
+        cls=FormattedCommand,
         help=reflowed(function.__doc__ or ""),
         epilog=getattr(function, "examples", None),
         context_settings=SETTINGS,
     )(function)
     return build_command(app)
+
+
+class FormattedCommand(TyperCommand):
+    """A command that may have `--format`, which earlier versions called `--output`: that still works."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments, the old name as the new one."""
+        options = {name for parameter in self.params for name in parameter.opts}
+        if "--format" in options and "--output" not in options:
+            args = [re.sub(r"^--output(?==|$)", "--format", argument) for argument in args]
+        return super().parse_args(ctx, args)
 
 
 class LazyGroup(TyperGroup):

@@ -10,6 +10,7 @@ import typer
 from tiercli.catalog.loading import load_catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.cli.lazy_group import examples
+from tiercli.cli.options import FindingsFormat, OptionalCatalogFile, Templates
 from tiercli.cli.terminal import output_console
 from tiercli.errors import CheckFailed, InvalidInput, Location
 from tiercli.lint.catalog_checks import further_checks
@@ -30,27 +31,21 @@ from tiercli.rules.deployment import Deployment
     note="A comment silences one finding:  # tiercli: disable CODE [SUBJECT] \\[until YYYY-MM-DD]: reason",
 )
 def lint(
-    catalog: Annotated[
-        Path | None, typer.Argument(help="The catalog file; - is standard input.", show_default=False)
-    ] = None,
+    catalog: OptionalCatalogFile = None,
     rules: Annotated[
         list[Path] | None, typer.Option("--rules", help="A rule file that tiercli did not make; may be repeated.")
     ] = None,
     dashboards: Annotated[
         list[Path] | None, typer.Option("--dashboards", help="A dashboard's JSON, likewise; may be repeated.")
     ] = None,
-    templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-    ] = None,
+    templates: Templates = None,
     fail_on: Annotated[
         Literal["info", "warning", "error"], typer.Option("--fail-on", help="Exit 1 for findings as bad as this.")
     ] = "error",
     disable: Annotated[
         list[str] | None, typer.Option("--disable", metavar="CODE", help="Leave a check out; may be repeated.")
     ] = None,
-    form: Annotated[
-        Literal["text", "json", "github", "sarif"], typer.Option("--format", help="How to say what was found.")
-    ] = "text",
+    form: FindingsFormat = "text",
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="CODE", help="Print the page about a check, and nothing else.")
     ] = None,

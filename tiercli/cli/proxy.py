@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 import uvloop
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.options import Environment, RequiredCatalog, TextOrJson
+from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.exporters.serving import read_address
 from tiercli.measuring.control_token import ControlToken, control_token
 from tiercli.measuring.endpoints import ProxiedEndpoint, endpoints_of
@@ -27,18 +27,11 @@ _LOOPBACK = {"localhost", "::1"}
     "tiercli proxy --catalog my.yaml --env staging",
     "tiercli proxy --catalog my.yaml --env staging --metrics 0.0.0.0:9464 --audit-log /var/log/tiercli/audit.jsonl",
     "tiercli proxy --catalog my.yaml --env staging --no-measure      (faults only: a gateway measures already)",
-    "tiercli proxy --catalog my.yaml --env staging --output json | jq -r '.endpoints[].url'",
+    "tiercli proxy --catalog my.yaml --env staging --format json | jq -r '.endpoints[].url'",
 )
 def proxy(
-    env: Annotated[
-        str,
-        typer.Option(
-            "--env", metavar="NAME", help="The environment, of the catalog's `environments`.", show_default=False
-        ),
-    ],
-    catalog: Annotated[
-        Path, typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog.", show_default=False)
-    ],
+    env: Environment,
+    catalog: RequiredCatalog,
     control: Annotated[
         str,
         typer.Option("--control", metavar="HOST:PORT", help="Where faults are turned on and off; port 0 takes any."),
@@ -61,7 +54,7 @@ def proxy(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Count calls and write their records.")
     ] = True,
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Stand before endpoints that have no gateway: count their calls, write audit records, inject faults.
 
@@ -92,7 +85,7 @@ def proxy(
                 control=steered_at,
                 token=token,
                 measured=measured,
-                ready=lambda urls: _print(urls, env, endpoints, token, measured, output),
+                ready=lambda urls: _print(urls, env, endpoints, token, measured, form),
                 tick=tick,
             )
         )
@@ -144,7 +137,7 @@ def _print(
             "metrics": urls.metrics,
             "audit_log": str(measured.audit_log) if measured is not None else None,
         }
-        typer.echo(json.dumps(said, indent=2))
+        print_json(said)
         return
     lines = [f"{one.route.name}  {urls.endpoints[one.route.name]} → {one.route.upstream}" for one in endpoints]
     where = f"the token is in {token.file}" if token.file is not None else "the token is that of TIERCLI_PROXY_TOKEN"

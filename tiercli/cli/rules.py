@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.options import CatalogFile, Templates, TextOrJson
+from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.errors import CheckFailed, InvalidInput, Location
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.lint.rule_tests import AlarmResult, run_rule_tests
@@ -27,19 +26,15 @@ from tiercli.sandbox.stack.binaries import find_stack
     "tiercli rules test my.yaml --templates our-alarms --format json",
 )
 def run_tests(
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: CatalogFile,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[ALARM]...", help="Only these alarms.", show_default=False)
     ] = None,
-    templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-    ] = None,
+    templates: Templates = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="How many run at once; a core each, when not given.")
     ] = None,
-    form: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="A line an alarm, or one JSON object.")
-    ] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Run every alarm's unit tests with promtool, and its routes with amtool. Exit 1 when one fails.
 
@@ -90,7 +85,7 @@ def run_tests(
             }
             for result in results
         ]
-        typer.echo(json.dumps({"passed": not failed, "cases": cases, "alarms": alarms}, indent=2, ensure_ascii=False))
+        print_json({"passed": not failed, "cases": cases, "alarms": alarms})
     else:
         output_console().print(f"{len(results)} alarms, {cases} cases, {len(failed)} alarms failed")
     if failed:

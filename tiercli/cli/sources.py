@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,7 +12,8 @@ from rich.text import Text
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import output_console
+from tiercli.cli.options import TextOrJson
+from tiercli.cli.terminal import output_console, print_json
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.errors import Location
 from tiercli.rules.alarm_files import load_alarm_set
@@ -24,27 +23,25 @@ from tiercli.signals.recorded import RECORDED
 from tiercli.signals.sources import catalog_sources
 from tiercli.signals.timing import Timing
 
-Form = Annotated[Literal["text", "json"], typer.Option("--output", help="Tables, or JSON.")]
-
 
 @examples(
     "tiercli sources",
-    "tiercli sources --catalog my.yaml --output json | jq '.alarms_left_out'",
+    "tiercli sources --catalog my.yaml --format json | jq '.alarms_left_out'",
 )
 def list_sources(
     catalog: Annotated[
         Path | None,
         typer.Option("--catalog", metavar="FILE", help="What this catalog's sources leave unbound."),
     ] = None,
-    output: Form = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """List each source with its kind and how many of its kind's signals it covers, or what a catalog is left without."""
     if catalog is not None:
-        _of_catalog(catalog, output)
+        _of_catalog(catalog, form)
         return
 
     entries = [_entry(known_binding(name)) for name in binding_names()]
-    if output == "json":
+    if form == "json":
         _print_json({"sources": entries})
         return
     rows = [(one["source"], one["kind"], f"{one['covered']}/{one['of']}", one["description"]) for one in entries]
@@ -54,7 +51,7 @@ def list_sources(
 @examples("tiercli sources show tgi")
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A source of `tiercli sources`.", show_default=False)],
-    output: Form = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Show each canonical signal of a source's kind: the PromQL that yields it, or why it is not there."""
 
@@ -63,7 +60,7 @@ def show(
     expressions = bound_expressions(binding, Timing(), job)
     names = sorted({*_canonical(binding), *expressions, *binding.unavailable})
     why = {one: binding.unavailable.get(one, f"{name} does not have it") for one in names if one not in expressions}
-    if output == "json":
+    if form == "json":
         signals = [{"signal": one, "promql": expressions.get(one), "unavailable": why.get(one)} for one in names]
         _print_json({**_entry(binding), "signals": signals})
         return
@@ -117,4 +114,4 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _print_json(value: object) -> None:
 
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    print_json(value)

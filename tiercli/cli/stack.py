@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +12,8 @@ from rich.table import Table
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.drill_outcome import default_catalog
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.options import CatalogOption, TextOrJson
+from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.drills.demo import run_demo
 from tiercli.drills.sites.estate import build_estate
 from tiercli.errors import ExitCode, ToolMissing
@@ -70,20 +70,20 @@ def install(
 
 
 @examples(
-    "tiercli stack status --output json",
+    "tiercli stack status --format json",
 )
 def status(
-    output: Annotated[Literal["text", "json"], typer.Option("--output", help="How to print it.")] = "text",
+    form: TextOrJson = "text",
 ) -> None:
     """Say which programs are found, where, and by which way. Exit 3 when one is missing."""
 
     found = locate_programs()
-    if output == "json":
+    if form == "json":
         rows = {
             name: None if one is None else {"path": str(one.path), "version": one.version, "found_by": one.found_by}
             for name, one in found.items()
         }
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
         table = Table("program", "version", "found by", "path", box=None, header_style="bold", padding=(0, 2, 0, 0))
         for name, one in found.items():
@@ -101,12 +101,7 @@ def status(
     "tiercli stack up --catalog my.yaml --prometheus-port 9090",
 )
 def up(
-    catalog: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog. Without it, hybrid.yaml of tiercli."
-        ),
-    ] = None,
+    catalog: CatalogOption = None,
     load: Annotated[bool, typer.Option("--load", help="Put the estate under ordinary load.")] = False,
     factor: Annotated[float, typer.Option("--factor", min=1, help="Compress time by this.")] = 30,
     out: Annotated[Path, typer.Option("--out", help="Where the dashboards for your Grafana are written.")] = Path(

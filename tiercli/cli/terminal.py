@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiercli.errors import CheckFailed, InvalidInput, TiercliError
 
@@ -32,6 +33,16 @@ def error_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, no_color=_COLOR["off"] or None, highlight=False, emoji=False, soft_wrap=True)
+
+
+def print_json(content: Any) -> None:
+    """Print the answer of a command for a machine."""
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def plural(count: int, thing: str, many: str = "") -> str:
+    """A number with its noun: "1 file", "3 files"."""
+    return f"{count} {thing if count == 1 else many or thing + 's'}"
 
 
 def print_error(error: TiercliError) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.options import CatalogFile, Templates, TextJsonOrGithub
+from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.errors import CheckFailed
 from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.formats import github_annotation
 from tiercli.lint.live.blindness import judge_alarms
 from tiercli.lint.live.inspection import Inspection, inspect_prometheus
 from tiercli.output.tree import RULES_PATH, render_tree
@@ -29,16 +29,12 @@ _STYLE = {"sees": "green", "quiet": "blue", "blind": "bold red"}
     "tiercli verify my.yaml --prometheus http://localhost:9090 --format github",
 )
 def verify(
-    catalog: Annotated[Path, typer.Argument(help="The catalog file; - is standard input.", show_default=False)],
+    catalog: CatalogFile,
     prometheus: Annotated[
         str, typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS_URL", help="Its URL.", show_default=False)
     ],
-    templates: Annotated[
-        list[Path] | None, typer.Option("--templates", help="A folder of your own alarm files; may be repeated.")
-    ] = None,
-    form: Annotated[
-        Literal["text", "json", "github"], typer.Option("--format", help="How to say what was seen.")
-    ] = "text",
+    templates: Templates = None,
+    form: TextJsonOrGithub = "text",
 ) -> None:
     """Say of every alarm whether it could fire now: its inputs have data, its rule is loaded as generated, samples are kept
     long enough, an Alertmanager is connected. Exit 1 when one is blind, 3 when Prometheus cannot be asked.
@@ -63,12 +59,12 @@ def verify(
             for alarm in alarms
         ]
         content = {"prometheus": inspection.version, "alarms": entries, "doubts": list(inspection.doubts)}
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json(content)
     elif form == "github":
         for alarm in blind:
-            typer.echo(f"::error title={alarm.alarm} is blind::{'; '.join(alarm.blind)}")
+            typer.echo(github_annotation("error", "; ".join(alarm.blind), title=f"{alarm.alarm} is blind"))
         for doubt in inspection.doubts:
-            typer.echo(f"::warning title=tiercli verify::{doubt}")
+            typer.echo(github_annotation("warning", doubt, title="tiercli verify"))
     else:
         console = output_console()
         for alarm in alarms:

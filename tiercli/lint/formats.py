@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiercli import __version__
+from tiercli.errors import Location
 from tiercli.lint.interface import Check, Finding, Severity
 
 _SARIF_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -44,15 +45,28 @@ def as_json(findings: Sequence[Finding]) -> str:
     return json.dumps({"findings": entries}, indent=2, ensure_ascii=False)
 
 
+def github_annotation(level: str, message: str, *, title: str = "", place: Location | None = None) -> str:
+    """One workflow command: level is error, warning or notice. Whatever a name holds, it stays inside the message or its property."""
+    properties: dict[str, str] = {}
+    if place is not None:
+        properties = {"file": place.file, "line": str(max(1, place.line))}
+        properties |= {"col": str(place.column)} if place.column else {}
+    properties |= {"title": title} if title else {}
+    stated = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{level} {stated}::{_data(message)}" if stated else f"::{level}::{_data(message)}"
+
+
 def as_github(findings: Sequence[Finding]) -> str:
     """Workflow commands, which GitHub shows at the lines."""
-    lines = []
-    for finding in findings:
-        place = f"file={_property(finding.location.file)},line={max(1, finding.location.line)},title={_property(finding.code)}"
-        lines.append(
-            f"::{_GITHUB_LEVEL[finding.severity]} {place}::{_data(f'{finding.subject}: {finding.found}. {finding.do}')}"
+    return "\n".join(
+        github_annotation(
+            _GITHUB_LEVEL[finding.severity],
+            f"{finding.subject}: {finding.found}. {finding.do}",
+            title=finding.code,
+            place=finding.location,
         )
-    return "\n".join(lines)
+        for finding in findings
+    )
 
 
 def as_sarif(findings: Sequence[Finding], checks: Sequence[Check]) -> str:
