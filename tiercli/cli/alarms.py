@@ -111,12 +111,12 @@ def _entry(loaded: LoadedCatalog, alarm: Alarm, drills: list[str]) -> dict[str, 
         "for": alarm.for_,
         "about": list(alarm.identity),
         "thresholds": {
-            name: {"value": limits[name], "unit": one.unit, "meaning": one.meaning}
-            for name, one in alarm.thresholds.items()
+            name: {"value": limits[name], "unit": threshold.unit, "meaning": threshold.meaning}
+            for name, threshold in alarm.thresholds.items()
         },
         "overrides": [
-            one.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-            for one in overrides_of(loaded.catalog, alarm.alarm)
+            override.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+            for override in overrides_of(loaded.catalog, alarm.alarm)
         ],
         "action": alarm.action,
         "sla": alarm.sla,
@@ -143,8 +143,8 @@ def _print(entry: dict[str, object]) -> None:
     grid.add_column(style="dim", no_wrap=True, min_width=9)
     grid.add_column(overflow="fold")
     rows = [("  when", str(entry["condition"]))]
-    for name, one in entry["thresholds"].items():  # type: ignore[attr-defined]
-        rows.append(("  limit", f"{name} {one['value']:g} {one['unit']}"))
+    for name, threshold in entry["thresholds"].items():  # type: ignore[attr-defined]
+        rows.append(("  limit", f"{name} {threshold['value']:g} {threshold['unit']}"))
     for override in entry["overrides"]:  # type: ignore[attr-defined]
         whom = ", ".join(f"{key} {value}" for key, value in override.items() if isinstance(value, str))
         limits = ", ".join(f"{key} {value:g}" for key, value in override.get("thresholds", {}).items())
@@ -158,5 +158,5 @@ def _print(entry: dict[str, object]) -> None:
 
 def _counts(alarms: list[Alarm]) -> str:
     counts = {name: sum(alarm.severity == name for alarm in alarms) for name in _STYLE}
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{len(alarms)} alarms: {said}"
+    message = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{len(alarms)} alarms: {message}"

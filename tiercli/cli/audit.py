@@ -75,7 +75,7 @@ def report(
         tuple(name.strip() for name in by.split(",") if name.strip()),
         _moment("--since", since, now, zone),
         _moment("--until", until, now, zone),
-        tuple(_pair(one) for one in where or ()),
+        tuple(_pair(condition) for condition in where or ()),
         order,
         top,
         _zone(zone),
@@ -152,7 +152,7 @@ def check(
     )
     print_check(verdict, kept, oldest, (start, end), zone, form)
     failed = [] if verdict is None or verdict.complete else ["records are missing"]
-    failed += [f"records are not kept for {one.purpose}" for one in kept if not one.holds]
+    failed += [f"records are not kept for {retention.purpose}" for retention in kept if not retention.holds]
     if failed:
         raise CheckFailed("; ".join(failed))
 
@@ -161,8 +161,8 @@ async def _counted(url: str, start: float, end: float) -> dict[int, float]:
     """Calls by the end of their five minutes."""
 
     async with PrometheusClient(url) as client:
-        found = await client.query_range(f"sum({CALLS_SERIES})", start + BUCKET_S, end, BUCKET_S)
-    return {round(at): value for series in found for at, value in series.points}
+        series = await client.query_range(f"sum({CALLS_SERIES})", start + BUCKET_S, end, BUCKET_S)
+    return {round(at): value for series in series for at, value in series.points}
 
 
 @contextmanager
@@ -186,12 +186,12 @@ def _converted(paths: list[Path], field_map: Path | None) -> Iterator[list[Path]
 
 
 @contextmanager
-def _working(said: str) -> Iterator[None]:
+def _working(message: str) -> Iterator[None]:
     console = error_console()
     if not console.is_terminal:
         yield
         return
-    with console.status(said):
+    with console.status(message):
         yield
 
 

@@ -60,7 +60,7 @@ def print_report(answered: Report, output: str) -> None:
         table.add_column(_SHOWN[name], justify="right", no_wrap=True)
     for row in answered.rows:
         figures = dict(zip(answered.columns, row, strict=True))
-        table.add_row(*(Text(_printable(one)) for one in row[:dimensions]), *_cells(figures, shown))
+        table.add_row(*(Text(_printable(value)) for value in row[:dimensions]), *_cells(figures, shown))
     if answered.left_out:
         table.add_row(Text(f"… {answered.left_out:,} more"), style="dim")
     first = [Text("all" if number == 0 else "") for number in range(dimensions)]
@@ -125,8 +125,13 @@ def print_check(
                 },
                 "oldest": oldest,
                 "retention": [
-                    {"purpose": one.purpose, "demanded_s": one.demanded_s, "kept_s": one.kept_s, "holds": one.holds}
-                    for one in kept
+                    {
+                        "purpose": retention.purpose,
+                        "demanded_s": retention.demanded_s,
+                        "kept_s": retention.kept_s,
+                        "holds": retention.holds,
+                    }
+                    for retention in kept
                 ],
             }
         )
@@ -160,8 +165,8 @@ def _check_lines(
         if verdict.unknown_s:
             yield None, f"prometheus has no count for {duration_in_words(verdict.unknown_s)} of it"
     yield None, "there is no record" if oldest is None else f"the oldest record is of {at(oldest)}"
-    for one in kept:
-        there = duration_in_words(one.kept_s // 3600 * 3600 or one.kept_s)
-        yield one.holds, f"{one.purpose}: kept for {there} of {duration_in_words(one.demanded_s)}"
+    for retention in kept:
+        kept_for = duration_in_words(retention.kept_s // 3600 * 3600 or retention.kept_s)
+        yield retention.holds, f"{retention.purpose}: kept for {kept_for} of {duration_in_words(retention.demanded_s)}"
     if not kept:
         yield None, "the catalog demands no retention (audit.retention)"

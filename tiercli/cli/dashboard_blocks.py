@@ -37,12 +37,16 @@ def block_of(panel: PanelReading, width: int, rows: int) -> list[Text]:
     """A panel in lines of at most `width` cells: its title, its rows (at most `rows`, the worst first; 0: all)."""
     lines = [_title(panel, width)]
     if panel.state in (State.BAD, State.WARN) and panel.description:
-        lines += [Text(one, style="dim italic") for one in textwrap.wrap(clean(panel.description), width)]
+        lines += [Text(line, style="dim italic") for line in textwrap.wrap(clean(panel.description), width)]
     for error in panel.errors:
-        lines += [Text(one, style="magenta") for one in textwrap.wrap(f"? {clean(error)}", width)]
+        lines += [Text(line, style="magenta") for line in textwrap.wrap(f"? {clean(error)}", width)]
     lines += [Text(f"({note})", style="dim") for note in panel.notes]
     if panel.content:
-        lines += [Text(part) for one in panel.content.splitlines() for part in textwrap.wrap(clean(one), width) or [""]]
+        lines += [
+            Text(part)
+            for splitline in panel.content.splitlines()
+            for part in textwrap.wrap(clean(splitline), width) or [""]
+        ]
     shown = sorted(panel.rows, key=lambda row: _ORDER.index(row.state)) if panel.type != "table" else list(panel.rows)
     left = len(shown) - rows if rows else 0
     shown = shown[:rows] if rows else shown
@@ -74,13 +78,13 @@ def spark(values: Sequence[float | None], width: int) -> str:
     for place in range(min(width, len(values))):
         count = min(width, len(values))
         part = values[place * len(values) // count : (place + 1) * len(values) // count]
-        there = [value for value in part if value is not None and math.isfinite(value)]
-        if not there:
+        finite = [value for value in part if value is not None and math.isfinite(value)]
+        if not finite:
             bars.append(" ")
         elif high == low:
             bars.append(_BARS[0] if high == 0 else _BARS[3])
         else:
-            bars.append(_BARS[round((max(there) - low) / (high - low) * (len(_BARS) - 1))])
+            bars.append(_BARS[round((max(finite) - low) / (high - low) * (len(_BARS) - 1))])
     return "".join(bars).rjust(width)
 
 
@@ -114,11 +118,11 @@ def _title(panel: PanelReading, width: int) -> Text:
 def _gapped(rows: Sequence[Row]) -> list[list[float | None]]:
     """Each row's values at the times that any of them has: a series that begins late or ends early has gaps."""
     times = sorted({at for row in rows for at, _ in row.points})
-    found = []
+    gapped = []
     for row in rows:
         held = dict(row.points)
-        found.append([held.get(at) for at in times])
-    return found
+        gapped.append([held.get(at) for at in times])
+    return gapped
 
 
 def _age(row: Row) -> str:
@@ -221,8 +225,8 @@ def _draw_lanes(panel: PanelReading, rows: Sequence[Row], width: int) -> list[Te
         count = min(room, len(times))
         for place in range(count):
             part = times[place * len(times) // count : (place + 1) * len(times) // count]
-            there = [held[at] for at in part if at in held]
-            state = min(there, key=_ORDER.index) if there else None
+            states = [held[at] for at in part if at in held]
+            state = min(states, key=_ORDER.index) if states else None
             line.append(" " if state is None else _LANE[state], style="" if state is None else _STYLE[state])
         lines.append(line)
     return lines
@@ -263,7 +267,7 @@ def _draw_alerts(panel: PanelReading, rows: Sequence[Row], width: int) -> list[T
         line.append(f"  for {_short(row.age_s)}", style="dim")
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
-        lines += [Text(f"    {one}", style="dim") for one in textwrap.wrap(clean(row.text), width - 4)]
+        lines += [Text(f"    {line}", style="dim") for line in textwrap.wrap(clean(row.text), width - 4)]
     return lines
 
 

@@ -48,9 +48,9 @@ def render_boards(catalog: Path, templates: list[Path] | None) -> tuple[LoadedCa
 def _files(folder: Path) -> list[Path]:
 
     inside = folder / "grafana" / "dashboards"
-    found = sorted((inside if inside.is_dir() else folder).glob("*.json"))
-    found = [path for path in found if path.name != "manifest.json"]
-    if not found:
+    files = sorted((inside if inside.is_dir() else folder).glob("*.json"))
+    files = [path for path in files if path.name != "manifest.json"]
+    if not files:
         problem = Problem(Location(str(folder)), "no dashboards in it", "a folder that tiercli generate wrote")
         raise InvalidInput(f"no dashboards in {folder}", [problem])
-    return found
+    return files

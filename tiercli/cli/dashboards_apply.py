@@ -74,7 +74,8 @@ def apply(
     plan = asyncio.run(applied())
     if form == "json":
         rows = [
-            {"name": one.name, "uid": one.uid, "action": one.action.value, "reason": one.reason} for one in plan.boards
+            {"name": board.name, "uid": board.uid, "action": board.action.value, "reason": board.reason}
+            for board in plan.boards
         ]
         done = {"folder": plan.folder_title, "folder_uid": plan.folder_uid, "new_folder": plan.new_folder}
         print_json({**done, "dry_run": dry_run, "dashboards": rows})

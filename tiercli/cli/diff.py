@@ -49,22 +49,24 @@ def diff(
     changes = compare(before, after)
     if form == "json":
         entries = [
-            {name: getattr(one, name) for name in ("kind", "what", "name", "part", "before", "after")}
-            for one in changes
+            {name: getattr(change, name) for name in ("kind", "what", "name", "part", "before", "after")}
+            for change in changes
         ]
         print_json({"changes": entries, "foreign_groups": list(before.foreign)})
     elif form == "github":
-        for one in changes:
-            typer.echo(github_annotation("notice", _line(one)[2:], title=f"{one.kind} {one.what}"))
+        for change in changes:
+            typer.echo(github_annotation("notice", _line(change)[2:], title=f"{change.kind} {change.what}"))
     else:
-        for one in changes:
-            output_console().print(_line(one), markup=False, style={"+": "green", "-": "red"}.get(_SIGNS[one.kind]))
+        for change in changes:
+            output_console().print(
+                _line(change), markup=False, style={"+": "green", "-": "red"}.get(_SIGNS[change.kind])
+            )
         if before.foreign:
             output_console().print(f"{len(before.foreign)} rule groups of others are not compared", markup=False)
-    counts = Counter(one.kind for one in changes)
-    said = ", ".join(f"{counts[kind]} {kind}" for kind in _SIGNS if counts[kind])
+    counts = Counter(change.kind for change in changes)
+    message = ", ".join(f"{counts[kind]} {kind}" for kind in _SIGNS if counts[kind])
     if changes:
-        raise CheckFailed(f"{against} is not what {catalog} gives: {said}")
+        raise CheckFailed(f"{against} is not what {catalog} gives: {message}")
     if form == "text":
         output_console().print(f"{against} is what {catalog} gives", markup=False)
 

@@ -62,35 +62,39 @@ def bell(
     peal = asyncio.run(rung())
     _print(peal, form)
     if not peal.passed:
-        said = [f"{one.bell.severity} of {one.bell.owner}: {one.problem}" for one in peal.rung if one.problem]
-        said += [f"{kind} failed to send" for kind in peal.failed_integrations]
-        said += [f"still there: {', '.join(peal.left)}"] if peal.left else []
-        raise CheckFailed("; ".join(said), hint="Alertmanager's log says why a notification failed")
+        message = [f"{rung.bell.severity} of {rung.bell.owner}: {rung.problem}" for rung in peal.rung if rung.problem]
+        message += [f"{kind} failed to send" for kind in peal.failed_integrations]
+        message += [f"still there: {', '.join(peal.left)}"] if peal.left else []
+        raise CheckFailed("; ".join(message), hint="Alertmanager's log says why a notification failed")
 
 
 def _chosen(bells: list[Bell], severities: list[str], owners: list[str]) -> list[Bell]:
 
     problems = []
-    for kind, asked, known in (
-        ("severity", severities, {one.severity for one in bells}),
-        ("owner", owners, {one.owner for one in bells}),
+    for kind, wanted, known in (
+        ("severity", severities, {bell_.severity for bell_ in bells}),
+        ("owner", owners, {bell_.owner for bell_ in bells}),
     ):
-        problems += [unknown_name(kind, one, sorted(known), Location(f"--{kind}")) for one in asked if one not in known]
+        problems += [
+            unknown_name(kind, bell_, sorted(known), Location(f"--{kind}")) for bell_ in wanted if bell_ not in known
+        ]
     if problems:
         raise InvalidInput("nobody to ring for", problems)
     return [
-        one for one in bells if (not severities or one.severity in severities) and (not owners or one.owner in owners)
+        bell_
+        for bell_ in bells
+        if (not severities or bell_.severity in severities) and (not owners or bell_.owner in owners)
     ]
 
 
 def _print_bells(bells: list[Bell], output: str) -> None:
 
     if output == "json":
-        print_json([dataclasses.asdict(one) for one in bells])
+        print_json([dataclasses.asdict(bell_) for bell_ in bells])
         return
-    for one in bells:
-        by = ", ".join(one.integrations) or "no integration: kept in Alertmanager"
-        output_console().print(f"{one.severity} of {one.owner} → {one.receiver} ({by})", markup=False)
+    for bell_ in bells:
+        by = ", ".join(bell_.integrations) or "no integration: kept in Alertmanager"
+        output_console().print(f"{bell_.severity} of {bell_.owner} → {bell_.receiver} ({by})", markup=False)
 
 
 def _print(peal: Peal, output: str) -> None:
@@ -99,11 +103,11 @@ def _print(peal: Peal, output: str) -> None:
         print_json({"passed": peal.passed, **dataclasses.asdict(peal)})
         return
     console = output_console()
-    for one in peal.rung:
-        mark, style = ("✗", "red") if one.problem else ("✓", "green")
-        by = ", ".join(one.bell.integrations) or "no integration: kept in Alertmanager"
-        said = one.problem or f"reached {one.seen_at} ({by})"
+    for rung in peal.rung:
+        mark, style = ("✗", "red") if rung.problem else ("✓", "green")
+        by = ", ".join(rung.bell.integrations) or "no integration: kept in Alertmanager"
+        message = rung.problem or f"reached {rung.seen_at} ({by})"
         console.print(f"[{style}]{mark}[/] ", end="")
-        console.print(f"{one.bell.severity} of {one.bell.owner}: {said}", markup=False)
+        console.print(f"{rung.bell.severity} of {rung.bell.owner}: {message}", markup=False)
     if peal.sent_s is not None:
         console.print(f"sent out within {peal.sent_s:.1f} s; nothing of it is left", markup=False)

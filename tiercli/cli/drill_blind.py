@@ -126,10 +126,10 @@ async def _play(
     rounds: list[Round] = []
     stopped: TiercliError | typer.Exit | None = None
     try:
-        async for one in play(course, answerer, _say, lambda stage: _ready(stage, out)):
-            rounds.append(one)
+        async for round_ in play(course, answerer, _say, lambda stage: _ready(stage, out)):
+            rounds.append(round_)
             if course.count > 1:
-                _say_round(one, rounds, course.count)
+                _say_round(round_, rounds, course.count)
     except InterruptedDrill:
         stopped = typer.Exit(ExitCode.INTERRUPTED)
     except TiercliError as error:
@@ -157,11 +157,11 @@ def _ready(stage: Stage, out: Path | None) -> None:
     _say(f"time is compressed ×{factor:g}: look at the last 5 minutes, {5 * factor / 60:g} hours of simulated time")
 
 
-def _say_round(one: Round, rounds: Sequence[Round], count: int) -> None:
+def _say_round(round_: Round, rounds: Sequence[Round], count: int) -> None:
 
-    said = f"{verdict_of(one)} after {one.seconds:.1f} s: {one.answer or 'no answer'}"
-    truth = "" if one.right else f", and it was {one.scenario.truth}"
-    _say(f"{one.number} of {count}: {said}{truth}; right so far: {score_of(rounds).right}")
+    message = f"{verdict_of(round_)} after {round_.seconds:.1f} s: {round_.answer or 'no answer'}"
+    truth = "" if round_.right else f", and it was {round_.scenario.truth}"
+    _say(f"{round_.number} of {count}: {message}{truth}; right so far: {score_of(rounds).right}")
 
 
 def _print(played: Played) -> None:
@@ -170,15 +170,15 @@ def _print(played: Played) -> None:
     if len(played.rounds) > 1:
         _print_scores(played)
         return
-    one = played.rounds[0]
-    verdict = verdict_of(one)
+    first = played.rounds[0]
+    verdict = verdict_of(first)
     style = {"right": "green", "late": "yellow", "wrong": "red"}[verdict]
-    console.print(f"[{style}]{verdict}[/]  after {one.seconds:.1f} s of {TARGET_S:g} s")
-    console.print(f"  answer: {one.answer or 'none'}", markup=False)
-    console.print(f"  truth:  {one.scenario.truth}: {in_words(one)}", markup=False)
-    console.print("what the panels showed:" if one.shown else "the panels showed nothing yet", markup=False)
-    for found in one.shown:
-        console.print(f"  {found.answer}: {'; '.join(found.shown)}", markup=False)
+    console.print(f"[{style}]{verdict}[/]  after {first.seconds:.1f} s of {TARGET_S:g} s")
+    console.print(f"  answer: {first.answer or 'none'}", markup=False)
+    console.print(f"  truth:  {first.scenario.truth}: {in_words(first)}", markup=False)
+    console.print("what the panels showed:" if first.shown else "the panels showed nothing yet", markup=False)
+    for finding in first.shown:
+        console.print(f"  {finding.answer}: {'; '.join(finding.shown)}", markup=False)
 
 
 def _print_scores(played: Played) -> None:
@@ -188,12 +188,18 @@ def _print_scores(played: Played) -> None:
     for kind, score in scores_by_kind(played.rounds).items():
         table.add_row(kind.value, str(score))
     console.print(table)
-    missed = [one for one in played.rounds if verdict_of(one) != "right"]
+    missed = [round_ for round_ in played.rounds if verdict_of(round_) != "right"]
     if missed:
         table = Table("round", "what", "after", "answer", "truth", box=None, header_style="bold", padding=(0, 2, 0, 0))
-        for one in missed:
-            truth = f"{one.scenario.truth}: {in_words(one)}"
-            cells = (str(one.number), verdict_of(one), f"{one.seconds:.1f} s", str(one.answer or "none"), truth)
+        for round_ in missed:
+            truth = f"{round_.scenario.truth}: {in_words(round_)}"
+            cells = (
+                str(round_.number),
+                verdict_of(round_),
+                f"{round_.seconds:.1f} s",
+                str(round_.answer or "none"),
+                truth,
+            )
             table.add_row(*map(escape, cells))
         console.print(table)
     console.print(f"right in {played.score}", markup=False)

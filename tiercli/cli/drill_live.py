@@ -66,8 +66,8 @@ def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
         problem = Problem(place, f"{options.env!r} is production", f"--production {options.env}")
         raise InvalidInput("a drill touches production only when told by name", [problem])
     if options.production is not None and not (production and options.production == options.env):
-        said = f"{options.env!r} is not production" if not production else f"{options.production!r} is not --env"
-        raise InvalidInput("which environment?", [Problem(Location("--production"), said, f"--env {options.env}")])
+        message = f"{options.env!r} is not production" if not production else f"{options.production!r} is not --env"
+        raise InvalidInput("which environment?", [Problem(Location("--production"), message, f"--env {options.env}")])
 
 
 def _plan(
@@ -142,10 +142,10 @@ def _lines(plan: LivePlan) -> list[str]:
         f"at most {plan.usd:.4g} USD of {plan.cap_usd:g} USD",
     ]
     lines += [f"  brings about {use.fault} on {_target(use.target)}" for use in spec.faults]
-    for one in spec.expect:
-        told = f"{one.receiver} told" if one.receiver else "nobody told"
-        real = f"within {one.firing_within}" + (f" of simulated time, ÷ {factor:g}" if factor != 1 else "")
-        lines.append(f"  expects {one.alert} {_target(one.labels)} {real}, {told}")
+    for expected in spec.expect:
+        notified = f"{expected.receiver} told" if expected.receiver else "nobody told"
+        real = f"within {expected.firing_within}" + (f" of simulated time, ÷ {factor:g}" if factor != 1 else "")
+        lines.append(f"  expects {expected.alert} {_target(expected.labels)} {real}, {notified}")
     return lines
 
 
@@ -176,5 +176,5 @@ def _json(plan: LivePlan) -> dict[str, Any]:
         "usd_at_most": plan.usd,
         "usd_cap": plan.cap_usd,
         "faults": [{"fault": use.fault, "target": dict(use.target), "settings": use.settings} for use in spec.faults],
-        "expect": [one.model_dump(mode="json", exclude_none=True) for one in spec.expect],
+        "expect": [expected.model_dump(mode="json", exclude_none=True) for expected in spec.expect],
     }

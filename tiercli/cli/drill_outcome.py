@@ -20,12 +20,12 @@ from tiercli.resources import resource_folder
 DEFAULT_CATALOG = "hybrid.yaml"
 
 
-def print_summary(ended: Sequence[DrillRun], asked: int) -> None:
+def print_summary(ended: Sequence[DrillRun], planned: int) -> None:
     """How many of several passed, and where their summary is."""
     summary = write_summary(ended)
     if summary is not None:
         passed = sum(done.result.outcome is Outcome.PASSED for done in ended)
-        error_console().print(f"{passed} of {asked} drills passed: {summary}", markup=False)
+        error_console().print(f"{passed} of {planned} drills passed: {summary}", markup=False)
 
 
 def print_run(done: DrillRun, output: str) -> None:
@@ -48,10 +48,10 @@ def exit_code_of(done: DrillRun) -> int:
     return ExitCode.INTERRUPTED if done.result.interrupted else done.result.outcome.exit_code
 
 
-def worse(one: int, other: int) -> int:
+def worse(code: int, other_code: int) -> int:
     """The exit code that matters more: a fault that is still on, Ctrl-C, failed, nothing proven, all good."""
     order = [4, 130, 70, 1, 3, 0]
-    return min(one, other, key=order.index)
+    return min(code, other_code, key=order.index)
 
 
 def default_catalog() -> Path:

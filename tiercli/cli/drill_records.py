@@ -44,7 +44,11 @@ def report(
     """Judge finished runs again from their timelines, and draw their reports again. Of several, those that cannot be read are named
     when the others are done: exit 2."""
 
-    folders = [folder] if (folder / TIMELINE).is_file() else sorted(one.parent for one in folder.glob(f"*/{TIMELINE}"))
+    folders = (
+        [folder]
+        if (folder / TIMELINE).is_file()
+        else sorted(run_folder.parent for run_folder in folder.glob(f"*/{TIMELINE}"))
+    )
     if not folders:
         place = Location(str(folder))
         raise InvalidInput(
@@ -52,16 +56,16 @@ def report(
         )
     records: list[Record] = []
     problems: list[Problem] = []
-    for one in folders:
+    for run_folder in folders:
         try:
-            records.append(Record(one, draw_again(one)))
+            records.append(Record(run_folder, draw_again(run_folder)))
         except InvalidInput as error:
             if len(folders) == 1:
                 raise
             problems += error.problems
             continue
         if form == "text":
-            output_console().print(f"{records[-1].result.outcome.value}: {one / REPORT}", markup=False)
+            output_console().print(f"{records[-1].result.outcome.value}: {run_folder / REPORT}", markup=False)
     if form == "github":
         typer.echo(results_markdown([record.result for record in records]) if records else "", nl=False)
     elif records and len(folders) > 1:
@@ -96,14 +100,14 @@ def coverage(
     specs = [load_drill(path)[0] for path in drill_files(drills or ()).values()]
     last = last_of_each(read_records(runs)) if runs.is_dir() and any(runs.iterdir()) else {}
     covered = alarm_coverage(load_alarms(loaded, timing_of(loaded.catalog), templates or ()), specs, last)
-    proven = sum(one.proven for one in covered)
+    proven = sum(alarm.proven for alarm in covered)
     if form == "json":
-        content = {"proven": proven, "alarms": [_covered_json(one) for one in covered]}
+        content = {"proven": proven, "alarms": [_covered_json(alarm) for alarm in covered]}
         print_json(content)
     else:
         _print_coverage(covered)
     if check and proven < len(covered):
-        missing = ", ".join(one.alarm for one in covered if not one.proven)
+        missing = ", ".join(alarm.alarm for alarm in covered if not alarm.proven)
         raise CheckFailed(
             f"{len(covered) - proven} of {len(covered)} alarms are not proven: {missing}",
             hint=f"tiercli drill run --all --runs {runs}",
@@ -123,13 +127,15 @@ def compare(
 
     changes = list(compare_records(last_of_each(read_records(before)), last_of_each(read_records(after))))
     if form == "json":
-        rows = [{**dataclasses.asdict(one), "slower_s": one.slower_s, "worse": one.worse} for one in changes]
+        rows = [
+            {**dataclasses.asdict(change), "slower_s": change.slower_s, "worse": change.worse} for change in changes
+        ]
         print_json(rows)
     elif form == "github":
         sys.stdout.write(changes_markdown(changes))
     else:
         _print_changes(changes)
-    worse = [f"{one.alert or 'silence'} ({one.drill})" for one in changes if one.worse]
+    worse = [f"{change.alert or 'silence'} ({change.drill})" for change in changes if change.worse]
     if worse:
         raise CheckFailed(f"proven before, and not any more: {', '.join(worse)}")
 
@@ -140,11 +146,11 @@ def _print_coverage(covered: Sequence[Covered]) -> None:
     for column in ("alarm", "severity", "unit tests", "drill", "last result", "when", "time to detect", "its floor"):
         right = column in ("unit tests", "time to detect", "its floor")
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
-    for one in covered:
-        first = (one.alarm, one.severity, str(one.unit_tests))
-        if not one.proofs:
+    for alarm in covered:
+        first = (alarm.alarm, alarm.severity, str(alarm.unit_tests))
+        if not alarm.proofs:
             table.add_row(*first, "none", "", "", "", "", style="red")
-        for number, proof in enumerate(one.proofs):
+        for number, proof in enumerate(alarm.proofs):
             outcome = proof.outcome.value if proof.outcome is not None else "never ran"
             when = datetime.fromtimestamp(proof.at).astimezone().strftime("%Y-%m-%d %H:%M") if proof.at else ""
             took, least = (_estate(value, proof.factor) for value in (proof.detected_s, proof.floor_s))
@@ -154,7 +160,7 @@ def _print_coverage(covered: Sequence[Covered]) -> None:
     console = output_console()
     console.width = max(console.width, 160)
     console.print(table, crop=False)
-    proven = sum(one.proven for one in covered)
+    proven = sum(alarm.proven for alarm in covered)
     console.print(
         f"{proven} of {len(covered)} alarms are proven", style="green" if proven == len(covered) else "yellow"
     )
@@ -165,12 +171,12 @@ def _print_changes(changes: Sequence[Change]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("drill", "alarm", "before", "after", "time to detect", "slower by"):
         table.add_column(column, justify="right" if column in ("time to detect", "slower by") else "left", no_wrap=True)
-    for one in changes:
-        outcomes = [outcome.value if outcome is not None else "—" for outcome in (one.before, one.after)]
+    for change in changes:
+        outcomes = [outcome.value if outcome is not None else "—" for outcome in (change.before, change.after)]
         styled = [Text(outcome, style=_STYLE.get(outcome, "dim")) for outcome in outcomes]
-        took = f"{_estate(one.before_s) or '—'} → {_estate(one.after_s) or '—'}"
-        slower = "" if one.slower_s is None else f"{one.slower_s:+.0f} s"
-        table.add_row(one.drill, one.alert or "silence", *styled, took, slower)
+        took = f"{_estate(change.before_s) or '—'} → {_estate(change.after_s) or '—'}"
+        slower = "" if change.slower_s is None else f"{change.slower_s:+.0f} s"
+        table.add_row(change.drill, change.alert or "silence", *styled, took, slower)
     console = output_console()
     console.width = max(console.width, 140)
     console.print(table, crop=False)
@@ -182,6 +188,6 @@ def _estate(seconds: float | None, factor: float | None = 1.0) -> str:
     return estate_time(None if seconds is None or factor is None else seconds * factor)
 
 
-def _covered_json(one: Covered) -> dict[str, Any]:
+def _covered_json(alarm: Covered) -> dict[str, Any]:
 
-    return {**dataclasses.asdict(one), "proven": one.proven}
+    return {**dataclasses.asdict(alarm), "proven": alarm.proven}

@@ -121,14 +121,14 @@ def run(
     """
 
     if every == bool(names):
-        said = "--all is every drill there is" if every else "no drill is named"
-        raise InvalidInput(said, hint="name drills (tiercli drill list), or give --all and no name")
+        message = "--all is every drill there is" if every else "no drill is named"
+        raise InvalidInput(message, hint="name drills (tiercli drill list), or give --all and no name")
     chosen = list(drill_files(drills or ())) if every else list(names or ())
     sharing = _workers(workers, await_workers, bind)
     if env is not None:
         if factor is not None or isolated or parallel is not None:
-            said = "--factor, --isolated and --parallel are for sandboxes"
-            raise InvalidInput(said, hint="an environment says its own factor; its drills run one after another")
+            message = "--factor, --isolated and --parallel are for sandboxes"
+            raise InvalidInput(message, hint="an environment says its own factor; its drills run one after another")
 
         options = LiveOptions(env, production, dry_run, spend_cap, rate, form)
         raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))

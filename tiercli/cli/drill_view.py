@@ -40,34 +40,34 @@ _LOAD_LINE_EVERY_S = 10.0
 
 def event_line(event: Event, zero: float | None) -> str | None:
     """One line for a noteworthy event, in rich markup; None for one that is not."""
-    said = None
+    message = None
     if zero is None and isinstance(event, AlertSeen | DeliverySeen):
         return None  # warm-up, which is not judged
     if isinstance(event, PhaseStarted):
-        said = f"[bold]phase {event.phase}[/], {event.planned_s:.0f} s at most"
+        message = f"[bold]phase {event.phase}[/], {event.planned_s:.0f} s at most"
     elif isinstance(event, FaultApplied):
-        said = f"[red]fault on[/]: {escape(event.fault)} {escape(_braces(event.target))}"
+        message = f"[red]fault on[/]: {escape(event.fault)} {escape(_braces(event.target))}"
     elif isinstance(event, FaultCleared):
-        said = f"[green]fault off[/]: {escape(event.fault)} {escape(_braces(event.target))}"
+        message = f"[green]fault off[/]: {escape(event.fault)} {escape(_braces(event.target))}"
     elif isinstance(event, AlertSeen) and event.alert != WATCHDOG:
         color = {"pending": "yellow", "firing": "red", "inactive": "green"}[event.state]
-        said = f"prometheus: {event.alert} {escape(_identity(event.labels))} is [{color}]{event.state}[/]"
+        message = f"prometheus: {event.alert} {escape(_identity(event.labels))} is [{color}]{event.state}[/]"
     elif isinstance(event, DeliverySeen) and event.alert != WATCHDOG and event.state == "suppressed":
         by = f" by {', '.join(event.inhibited_by)}" if event.inhibited_by else ""
         by += f" by silence {', '.join(event.silenced_by)}" if event.silenced_by else ""
-        said = f"alertmanager: {event.alert} {escape(_identity(event.labels))} is [magenta]suppressed[/]{by}"
+        message = f"alertmanager: {event.alert} {escape(_identity(event.labels))} is [magenta]suppressed[/]{by}"
     elif isinstance(event, Notified) and event.alert != WATCHDOG:
         color = "red" if event.status == "firing" else "green"
-        said = f"receiver [bold]{escape(event.receiver)}[/]: {event.alert} {escape(_identity(event.labels))} [{color}]{event.status}[/]"
+        message = f"receiver [bold]{escape(event.receiver)}[/]: {event.alert} {escape(_identity(event.labels))} [{color}]{event.status}[/]"
     elif isinstance(event, WorkerLost):
-        said = f"[yellow]a worker of the load is gone: {event.left} of {event.of} are left[/]"
+        message = f"[yellow]a worker of the load is gone: {event.left} of {event.of} are left[/]"
     elif isinstance(event, Aborted | BackendLost):
-        said = f"[yellow]{escape(event.reason)}[/]"
+        message = f"[yellow]{escape(event.reason)}[/]"
     elif isinstance(event, Interrupted):
-        said = f"[yellow]stopping: {event.signal}[/]"
-    if said is None:
+        message = f"[yellow]stopping: {event.signal}[/]"
+    if message is None:
         return None
-    return f"{event.at - zero:+7.1f} s  {said}" if zero is not None else said
+    return f"{event.at - zero:+7.1f} s  {message}" if zero is not None else message
 
 
 class PlainView:
@@ -209,8 +209,8 @@ class TerminalView:
                 for state in ("pending", "firing", "firing told", "resolved told")
             ]
             cells = [
-                f"[green]✓[/] {said}".replace(" after the fault", "") if said is not None else "[dim]–[/]"
-                for said in states
+                f"[green]✓[/] {message}".replace(" after the fault", "") if message is not None else "[dim]–[/]"
+                for message in states
             ]
             name = f"{expected.alert}\n[dim]{escape('/'.join(expected.labels.values()))} → {escape(str(expected.receiver))}[/]"
             table.add_row(name, *cells)

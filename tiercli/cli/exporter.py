@@ -126,7 +126,7 @@ def _mapped(mapping: FieldMap) -> Callable[[bytes], AuditRecord]:
 def _follow(exporter: AuditExporter, file: Path, address: tuple[str, int], over: Event) -> None:
 
     console = error_console()
-    told = 0
+    reported = 0
     exporter.count_new()  # before the first scrape, so that it sees everything at once
     with serve_metrics(exporter, *address) as url:
         console.print(f"following {file}; metrics are at {url}", markup=False)
@@ -135,8 +135,8 @@ def _follow(exporter: AuditExporter, file: Path, address: tuple[str, int], over:
             try:
                 while not over.wait(_POLL_S):
                     exporter.count_new()
-                    if exporter.malformed > told:
-                        told = _tell_malformed(exporter)
+                    if exporter.malformed > reported:
+                        reported = _tell_malformed(exporter)
                     if status is not None:
                         since = exporter.records - before
                         rate = since / max(1.0, time.monotonic() - began)
@@ -151,8 +151,8 @@ def _follow(exporter: AuditExporter, file: Path, address: tuple[str, int], over:
 def _tell_malformed(exporter: AuditExporter) -> int:
     """Say the last of the lines that are no record; how many there are by now."""
     if exporter.malformed:
-        said = f"{exporter.malformed:,} lines are no audit record; the last: {exporter.last_malformed}"
-        error_console().print(said, markup=False)
+        message = f"{exporter.malformed:,} lines are no audit record; the last: {exporter.last_malformed}"
+        error_console().print(message, markup=False)
     return exporter.malformed
 
 
@@ -197,8 +197,8 @@ def gpu(
         over = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: over.set())
         with serve_metrics(exporter, *address) as url:
-            found = source.read().devices
-            error_console().print(f"{found} GPU{'s' * (found != 1)}; metrics are at {url}", markup=False)
+            devices = source.read().devices
+            error_console().print(f"{devices} GPU{'s' * (devices != 1)}; metrics are at {url}", markup=False)
             over.wait()
     finally:
         source.close()

@@ -105,7 +105,7 @@ def generate(
 
 def _tell_left_out(catalog: Path, alarms: list[str]) -> None:
     count = "1 alarm is" if len(alarms) == 1 else f"{len(alarms)} alarms are"
-    said = f"note: {count} left out, since no source has what they read: {', '.join(alarms)}"
+    message = f"note: {count} left out, since no source has what they read: {', '.join(alarms)}"
     console = error_console()
-    console.print(said, markup=False)
+    console.print(message, markup=False)
     console.print(f"which signals, and why: tiercli sources --catalog {catalog}", markup=False)

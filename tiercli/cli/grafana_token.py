@@ -16,9 +16,9 @@ def read_token(file: Path | None) -> str:
     try:
         text = os.environ.get(VARIABLE, "") if file is None else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        said = (getattr(error, "strerror", None) or "not text").lower()
+        message = (getattr(error, "strerror", None) or "not text").lower()
         raise InvalidInput(
-            f"no token from {file}", [Problem(Location(str(file)), said, "a file with a token")]
+            f"no token from {file}", [Problem(Location(str(file)), message, "a file with a token")]
         ) from error
     token = text.strip()
     if file is not None and not token:

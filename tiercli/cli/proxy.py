@@ -100,13 +100,13 @@ def _is_loopback(host: str) -> bool:
 def _warn(endpoints: Sequence[ProxiedEndpoint], control_host: str) -> None:
     console = error_console()
     if not _is_loopback(control_host):
-        said = "the control API can be reached from other machines: a token protects it, but nothing encrypts it"
-        console.print(f"[yellow]warning:[/] {said}")
-    for one in endpoints:
-        if one.has_credential and not _is_loopback(one.route.host):
+        message = "the control API can be reached from other machines: a token protects it, but nothing encrypts it"
+        console.print(f"[yellow]warning:[/] {message}")
+    for endpoint in endpoints:
+        if endpoint.has_credential and not _is_loopback(endpoint.route.host):
             console.print("[yellow]warning:[/] ", end="")
             console.print(
-                f"whoever reaches {one.route.host}:{one.route.port} calls {one.route.name} with its credential",
+                f"whoever reaches {endpoint.route.host}:{endpoint.route.port} calls {endpoint.route.name} with its credential",
                 markup=False,
             )
 
@@ -121,25 +121,28 @@ def _print(
 ) -> None:
 
     if output == "json":
-        said = {
+        message = {
             "environment": env,
             "endpoints": [
                 {
-                    "name": one.route.name,
-                    **one.place.labels,
-                    "wire": one.wire.name,
-                    "url": urls.endpoints[one.route.name],
-                    "upstream": one.route.upstream,
+                    "name": endpoint.route.name,
+                    **endpoint.place.labels,
+                    "wire": endpoint.wire.name,
+                    "url": urls.endpoints[endpoint.route.name],
+                    "upstream": endpoint.route.upstream,
                 }
-                for one in endpoints
+                for endpoint in endpoints
             ],
             "control": {"url": urls.control, "token_file": str(token.file) if token.file is not None else None},
             "metrics": urls.metrics,
             "audit_log": str(measured.audit_log) if measured is not None else None,
         }
-        print_json(said)
+        print_json(message)
         return
-    lines = [f"{one.route.name}  {urls.endpoints[one.route.name]} → {one.route.upstream}" for one in endpoints]
+    lines = [
+        f"{endpoint.route.name}  {urls.endpoints[endpoint.route.name]} → {endpoint.route.upstream}"
+        for endpoint in endpoints
+    ]
     where = f"the token is in {token.file}" if token.file is not None else "the token is that of TIERCLI_PROXY_TOKEN"
     lines.append(f"control  {urls.control}; {where}")
     if measured is not None:

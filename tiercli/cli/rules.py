@@ -90,12 +90,12 @@ def run_tests(
         output_console().print(f"{len(results)} alarms, {cases} cases, {len(failed)} alarms failed")
     if failed:
         raise CheckFailed(
-            f"{len(failed)} of {len(results)} alarms failed their tests: {', '.join(one.alarm for one in failed)}",
-            details=[line for one in failed for line in one.failures] if form == "text" else [],
+            f"{len(failed)} of {len(results)} alarms failed their tests: {', '.join(result.alarm for result in failed)}",
+            details=[line for result in failed for line in result.failures] if form == "text" else [],
             hint="the generated tests are in prometheus/tests/ of what `tiercli generate` writes",
         )
 
 
 def _line(result: AlarmResult) -> str:
-    said = "[green]passed[/]" if result.passed else "[bold red]FAILED[/]"
-    return f"{said}  {result.alarm:<28}{result.cases:>3} cases  to {', '.join(result.receivers)}"
+    message = "[green]passed[/]" if result.passed else "[bold red]FAILED[/]"
+    return f"{message}  {result.alarm:<28}{result.cases:>3} cases  to {', '.join(result.receivers)}"

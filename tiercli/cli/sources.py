@@ -44,7 +44,9 @@ def list_sources(
     if form == "json":
         _print_json({"sources": entries})
         return
-    rows = [(one["source"], one["kind"], f"{one['covered']}/{one['of']}", one["description"]) for one in entries]
+    rows = [
+        (entry["source"], entry["kind"], f"{entry['covered']}/{entry['of']}", entry["description"]) for entry in entries
+    ]
     _print_table(("source", "kind", "signals", "description"), rows)
 
 
@@ -59,29 +61,37 @@ def show(
     job = {"gateway": GATEWAY_JOB, "servers": SERVERS_JOB}.get(binding.kind, source_job(name))
     expressions = bound_expressions(binding, Timing(), job)
     names = sorted({*_canonical(binding), *expressions, *binding.unavailable})
-    why = {one: binding.unavailable.get(one, f"{name} does not have it") for one in names if one not in expressions}
+    why = {
+        signal: binding.unavailable.get(signal, f"{name} does not have it")
+        for signal in names
+        if signal not in expressions
+    }
     if form == "json":
-        signals = [{"signal": one, "promql": expressions.get(one), "unavailable": why.get(one)} for one in names]
+        signals = [
+            {"signal": signal, "promql": expressions.get(signal), "unavailable": why.get(signal)} for signal in names
+        ]
         _print_json({**_entry(binding), "signals": signals})
         return
     console = output_console()
     console.print(f"{name}: {binding.description}", markup=False, highlight=False)
-    for one in names:
-        console.print(one, style="bold" if one in expressions else "yellow", markup=False, highlight=False)
-        text = expressions[one] if one in expressions else f"not there: {why[one]}"
+    for signal in names:
+        console.print(signal, style="bold" if signal in expressions else "yellow", markup=False, highlight=False)
+        text = expressions[signal] if signal in expressions else f"not there: {why[signal]}"
         console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _of_catalog(path: Path, output: str) -> None:
 
     loaded = load_catalog(path)
-    used = [{"name": one.name, "binding": one.binding.source, "job": one.job} for one in catalog_sources(loaded)]
+    used = [
+        {"name": source.name, "binding": source.binding.source, "job": source.job} for source in catalog_sources(loaded)
+    ]
     alarms = load_alarm_set(loaded, timing_of(loaded.catalog))
     unbound, left_out = dict(sorted(alarms.canonical.unbound.items())), alarms.left_out
     if output == "json":
         _print_json({"sources": used, "unbound": unbound, "alarms_left_out": left_out})
         return
-    _print_table(("source", "binding", "job"), [tuple(one.values()) for one in used])
+    _print_table(("source", "binding", "job"), [tuple(source.values()) for source in used])
     console = output_console()
     because = {alarm: ", ".join(missing) for alarm, missing in left_out.items()}
     for title, lines in (("unbound", unbound), ("alarms left out", because)):
@@ -92,7 +102,7 @@ def _of_catalog(path: Path, output: str) -> None:
 
 def _canonical(binding: Binding) -> set[str]:
 
-    return {one.name for one in RECORDED if one.bound_to == binding.kind}
+    return {series.name for series in RECORDED if series.bound_to == binding.kind}
 
 
 def _entry(binding: Binding) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def install(
     console = output_console()
     if all(locate_programs().values()):
         stack = find_stack()
-        said = ", ".join(f"{name} {version}" for name, version in stack.versions().items())
-        console.print(f"nothing to do: {said}", markup=False)
+        message = ", ".join(f"{name} {version}" for name, version in stack.versions().items())
+        console.print(f"nothing to do: {message}", markup=False)
         return
     chosen = installer.default_method() if method == "auto" else method
     if dry_run:
@@ -65,8 +65,8 @@ def install(
         stack = find_stack()
     except ToolMissing as error:
         raise ToolMissing(f"after the installation: {error.message}", hint=error.hint) from error
-    said = ", ".join(f"{name} {version}" for name, version in stack.versions().items())
-    console.print(f"installed: {said}", markup=False)
+    message = ", ".join(f"{name} {version}" for name, version in stack.versions().items())
+    console.print(f"installed: {message}", markup=False)
 
 
 @examples(
@@ -77,22 +77,24 @@ def status(
 ) -> None:
     """Say which programs are found, where, and by which way. Exit 3 when one is missing."""
 
-    found = locate_programs()
+    programs = locate_programs()
     if form == "json":
         rows = {
-            name: None if one is None else {"path": str(one.path), "version": one.version, "found_by": one.found_by}
-            for name, one in found.items()
+            name: None
+            if program is None
+            else {"path": str(program.path), "version": program.version, "found_by": program.found_by}
+            for name, program in programs.items()
         }
         print_json(rows)
     else:
         table = Table("program", "version", "found by", "path", box=None, header_style="bold", padding=(0, 2, 0, 0))
-        for name, one in found.items():
-            if one is None:
+        for name, program in programs.items():
+            if program is None:
                 table.add_row(name, "[red]missing[/]", "", "tiercli stack install")
             else:
-                table.add_row(name, one.version, one.found_by, str(one.path))
+                table.add_row(name, program.version, program.found_by, str(program.path))
         output_console().print(table)
-    if not all(found.values()):
+    if not all(programs.values()):
         raise typer.Exit(ExitCode.ENVIRONMENT_FAILED)
 
 
@@ -120,7 +122,7 @@ def up(
     """
 
     estate = build_estate(load_catalog(catalog or default_catalog()), factor)
-    asked = {"prometheus": prometheus_port, "alertmanager": alertmanager_port}
-    ports = {name: port for name, port in asked.items() if port is not None}
+    wanted = {"prometheus": prometheus_port, "alertmanager": alertmanager_port}
+    ports = {name: port for name, port in wanted.items() if port is not None}
     console = output_console()
     asyncio.run(run_demo(estate, find_stack(), out, ports, load, lambda text: console.print(text, markup=False)))

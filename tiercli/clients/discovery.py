@@ -25,8 +25,8 @@ async def fetch_estate(url: str, source: str) -> SeenEstate:
     if discovery is None:
         raise InvalidInput(f"the source {source!r} says nothing of discovery", hint="use another --source")
     async with PrometheusClient(url) as client:
-        found = await _rows(client, discovery.offers.metric, discovery.offers.labels())
-        offers = {offer for offer in map(_offer, found) if offer.provider and offer.model}
+        rows = await _rows(client, discovery.offers.metric, discovery.offers.labels())
+        offers = {offer for offer in map(_offer, rows) if offer.provider and offer.model}
         if not offers:
             raise BackendError(
                 f"prometheus at {client.url} has no series of {discovery.offers.metric} with the labels of {source}",

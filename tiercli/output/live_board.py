@@ -57,12 +57,12 @@ async def fetch_board(client: PrometheusClient, request: BoardRequest, at: float
                 notes.append(f"the options of {variable.name} are not known: {error.message}")
         choices[variable.name] = choose(variable, wanted, options)
     placed = place_panels(request.board, choices)
-    asked = questions(placed, span)
+    asks = questions(placed, span)
     limit = asyncio.Semaphore(AT_ONCE)
-    answers = await asyncio.gather(*(_answer(client, question, span, end, limit) for question in asked))
+    answers = await asyncio.gather(*(_answer(client, question, span, end, limit) for question in asks))
     alerts: tuple[FiringAlert, ...] = ()
     alerts_error = ""
-    if any(one.panel.type == "alertlist" for one in placed):
+    if any(placed_panel.panel.type == "alertlist" for placed_panel in placed):
         try:
             alerts = tuple(
                 FiringAlert(alert.labels, alert.annotations, alert.state, alert.active_at)
@@ -70,7 +70,7 @@ async def fetch_board(client: PrometheusClient, request: BoardRequest, at: float
             )
         except BackendError as error:
             alerts_error = error.message
-    got = {question.key: answer for question, answer in zip(asked, answers, strict=True)}
+    got = {question.key: answer for question, answer in zip(asks, answers, strict=True)}
     reading = read_dashboard(request.board, choices, placed, span, Answers(end, got, alerts, alerts_error))
     return replace(reading, notes=tuple(notes))
 
@@ -80,10 +80,10 @@ async def _options(
 ) -> tuple[str, ...]:
     if variable.type != "query":
         return fixed_options(variable)
-    asked = parse_label_values(fill_query(variable.query, choices, span))
-    if asked is None:
+    label_query = parse_label_values(fill_query(variable.query, choices, span))
+    if label_query is None:
         return tuple(variable.current)
-    values = await client.label_values(asked.label, asked.match or None, end - span.range_s, end)
+    values = await client.label_values(label_query.label, label_query.match or None, end - span.range_s, end)
     return filtered(sorted(values), variable.regex)
 
 
@@ -94,9 +94,9 @@ async def _answer(
         try:
             if question.instant:
                 samples = await client.query(question.expr, end)
-                return Answer(tuple(Line(one.labels, ((one.at, one.value),)) for one in samples))
+                return Answer(tuple(Line(sample.labels, ((sample.at, sample.value),)) for sample in samples))
             series = await client.query_range(question.expr, end - span.range_s, end, span.step_s)
-            return Answer(tuple(Line(one.labels, one.points) for one in series))
+            return Answer(tuple(Line(line.labels, line.points) for line in series))
         except BackendUnreachable as error:
             return Answer(error=error.message)
         except BackendError as error:

@@ -202,8 +202,10 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         keep_null = "color" in value and "value" in value
         return {
-            key: _without_nulls(one) for key, one in value.items() if one is not None or (keep_null and key == "value")
+            key: _without_nulls(item)
+            for key, item in value.items()
+            if item is not None or (keep_null and key == "value")
         }
     if isinstance(value, list):
-        return [_without_nulls(one) for one in value]
+        return [_without_nulls(item) for item in value]
     return value

@@ -51,8 +51,8 @@ def filtered(options: Sequence[str], pattern: str) -> tuple[str, ...]:
         wanted = re.compile(pattern.removeprefix("/").removesuffix("/"))
     except re.error:
         return tuple(options)
-    found = [(match, option) for option in options if (match := wanted.search(option))]
-    return tuple(dict.fromkeys(match[1] if wanted.groups else option for match, option in found))
+    matches = [(match, option) for option in options if (match := wanted.search(option))]
+    return tuple(dict.fromkeys(match[1] if wanted.groups else option for match, option in matches))
 
 
 def needs_options(board: Board, variable: Variable, wanted: Sequence[str]) -> bool:

@@ -73,19 +73,19 @@ class Look:
     def _mapped(self, value: float | str) -> Mapping[str, Any]:
         for mapping in self.mappings:
             options = mapping.get("options") or {}
-            found: Any = None
+            result: Any = None
             if mapping.get("type") == "value":
-                found = options.get(value if isinstance(value, str) else f"{value:.15g}")
+                result = options.get(value if isinstance(value, str) else f"{value:.15g}")
             elif mapping.get("type") == "range" and not isinstance(value, str):
                 low, high = options.get("from"), options.get("to")
                 if (low is None or value >= low) and (high is None or value <= high):
-                    found = options.get("result")
+                    result = options.get("result")
             elif mapping.get("type") == "regex" and isinstance(value, str):
-                found = options.get("result") if _matches(str(options.get("pattern", "")), value) else None
+                result = options.get("result") if _matches(str(options.get("pattern", "")), value) else None
             elif mapping.get("type") == "special" and not isinstance(value, str) and math.isnan(value):
-                found = options.get("result") if options.get("match") in ("nan", "null+nan") else None
-            if found:
-                return dict(found)
+                result = options.get("result") if options.get("match") in ("nan", "null+nan") else None
+            if result:
+                return dict(result)
         return {}
 
 

@@ -66,7 +66,7 @@ def choose(variable: Variable, wanted: Sequence[str], options: Sequence[str]) ->
         return Choice(tuple(dict.fromkeys(wanted)), multi)
     if variable.include_all:
         return Choice(tuple(options), multi, whole=True, all_value=variable.all_value)
-    return Choice(tuple(one for one in variable.current if one != ALL) or tuple(options[:1]), multi)
+    return Choice(tuple(value for value in variable.current if value != ALL) or tuple(options[:1]), multi)
 
 
 def fill_query(text: str, choices: Choices, span: TimeSpan) -> str:

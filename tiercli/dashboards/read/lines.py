@@ -39,18 +39,18 @@ class _Drawn:
 def line_rows(panel: BoardPanel, lines: Sequence[tuple[Target, Line]], at: float) -> tuple[Row, ...]:
     """A row a signal. Where no signal has data, a row a baseline or threshold, without a number of now."""
     drawn = [_drawn(panel, target, line) for target, line in lines]
-    signals = [one for one in drawn if one.use == "signal"]
+    signals = [line for line in drawn if line.use == "signal"]
     if not signals:
-        return tuple(_unmet(one) for one in drawn if one.last is not None)
+        return tuple(_unmet(line) for line in drawn if line.last is not None)
     refs = [target.ref for target in panel.targets]
-    shown_refs = [ref for ref in refs if any(one.target.ref == ref for one in signals)]
+    shown_refs = [ref for ref in refs if any(signal.target.ref == ref for signal in signals)]
     below = bool(_BELOW.search(panel.description))
     rows = []
-    for one in signals:
+    for signal in signals:
         others = [other for other in drawn if other.use != "signal"]
-        baseline = _beside(one, others, "baseline", shown_refs)
-        threshold = _beside(one, others, "threshold", shown_refs)
-        rows.append(_row(one, baseline, threshold, at, below))
+        baseline = _beside(signal, others, "baseline", shown_refs)
+        threshold = _beside(signal, others, "threshold", shown_refs)
+        rows.append(_row(signal, baseline, threshold, at, below))
     return tuple(rows)
 
 
@@ -64,15 +64,15 @@ def _drawn(panel: BoardPanel, target: Target, line: Line) -> _Drawn:
     return _Drawn(target, line, name, look, points, use)
 
 
-def _beside(one: _Drawn, others: Sequence[_Drawn], use: str, shown_refs: Sequence[str]) -> _Drawn | None:
+def _beside(signal: _Drawn, others: Sequence[_Drawn], use: str, shown_refs: Sequence[str]) -> _Drawn | None:
     """The line of `use` that goes with a signal: of its own recorded series, or else of the panel's first query."""
     best: tuple[int, _Drawn] | None = None
     for other in others:
         if other.use != use or other.last is None:
             continue
-        if not _is_of(other.target, one.target, one.target.ref == (shown_refs or [""])[0]):
+        if not _is_of(other.target, signal.target, signal.target.ref == (shown_refs or [""])[0]):
             continue
-        fit = _fit(one, other)
+        fit = _fit(signal, other)
         if fit is not None and (best is None or fit > best[0]):
             best = (fit, other)
     return None if best is None else best[1]
@@ -84,23 +84,23 @@ def _is_of(other: Target, signal: Target, first: bool) -> bool:
     return first or any(name.startswith(f"{root}:") for name in names for root in roots)
 
 
-def _fit(one: _Drawn, other: _Drawn) -> int | None:
+def _fit(signal: _Drawn, other: _Drawn) -> int | None:
     """How well a line's labels fit a signal's; None when they are about somebody else."""
-    mine, theirs = one.line.labels, other.line.labels
+    mine, theirs = signal.line.labels, other.line.labels
     shared = [label for label in theirs if label in mine and label != "__name__"]
     if any(mine[label] != theirs[label] for label in shared):
         return None
     stem = legend_stem(other.target.legend, theirs)
-    if stem and not shared and stem != legend_stem(one.target.legend, mine):
+    if stem and not shared and stem != legend_stem(signal.target.legend, mine):
         return None
-    return len(shared) + (1 if stem and stem == legend_stem(one.target.legend, mine) else 0)
+    return len(shared) + (1 if stem and stem == legend_stem(signal.target.legend, mine) else 0)
 
 
-def _row(one: _Drawn, baseline: _Drawn | None, threshold: _Drawn | None, at: float, below: bool) -> Row:
-    last = one.last
-    values = [value for _, value in one.points]
-    shown = one.look.show(last, min([0.0, *values]), max(values, default=1.0))
-    age = at - one.points[-1][0] if one.points else 0.0
+def _row(signal: _Drawn, baseline: _Drawn | None, threshold: _Drawn | None, at: float, below: bool) -> Row:
+    last = signal.last
+    values = [value for _, value in signal.points]
+    shown = signal.look.show(last, min([0.0, *values]), max(values, default=1.0))
+    age = at - signal.points[-1][0] if signal.points else 0.0
     usual = baseline.last if baseline is not None else None
     limit = threshold.last if threshold is not None else None
     state = shown.state
@@ -108,37 +108,37 @@ def _row(one: _Drawn, baseline: _Drawn | None, threshold: _Drawn | None, at: flo
         if usual is not None and usual != limit:
             below = limit < usual
         state = State.BAD if (last < limit if below else last > limit) else State.OK
-    if _ended(one.points, age):
+    if _ended(signal.points, age):
         state = State.NONE
     return Row(
-        name=one.name,
-        labels=one.line.labels,
+        name=signal.name,
+        labels=signal.line.labels,
         now=last,
         text=shown.text,
         state=state,
-        unit=one.look.unit,
+        unit=signal.look.unit,
         age_s=age,
         baseline=usual,
-        baseline_text="" if usual is None else one.look.show(usual).text,
+        baseline_text="" if usual is None else signal.look.show(usual).text,
         threshold=limit,
-        threshold_text="" if limit is None else one.look.show(limit).text,
-        points=one.points,
+        threshold_text="" if limit is None else signal.look.show(limit).text,
+        points=signal.points,
     )
 
 
-def _unmet(one: _Drawn) -> Row:
+def _unmet(line: _Drawn) -> Row:
     """A line that nothing is drawn against."""
-    text = one.look.show(one.last).text
-    alarm = one.use == "threshold"
+    text = line.look.show(line.last).text
+    alarm = line.use == "threshold"
     return Row(
-        name=one.name,
-        labels=one.line.labels,
+        name=line.name,
+        labels=line.line.labels,
         now=None,
-        text=one.look.no_value,
-        unit=one.look.unit,
-        baseline=None if alarm else one.last,
+        text=line.look.no_value,
+        unit=line.look.unit,
+        baseline=None if alarm else line.last,
         baseline_text="" if alarm else text,
-        threshold=one.last if alarm else None,
+        threshold=line.last if alarm else None,
         threshold_text=text if alarm else "",
     )
 

@@ -70,14 +70,14 @@ def _reduced_rows(panel: BoardPanel, lines: Sequence[tuple[Target, Line]], at: f
     """One number a series, as `reduceOptions` says."""
     names = (panel.options.get("reduceOptions") or {}).get("calcs") or ["lastNotNull"]
     calc = _CALCS.get(str(names[0]), _CALCS["lastNotNull"])
-    found: list[tuple[Target, Line, Points, float | None]] = []
+    reduced: list[tuple[Target, Line, Points, float | None]] = []
     for target, line in lines:
         points = tuple(point for point in line.points if not math.isnan(point[1]))
-        found.append((target, line, points, float(calc([value for _, value in points])) if points else None))
-    values = [value for *_, value in found if value is not None]
+        reduced.append((target, line, points, float(calc([value for _, value in points])) if points else None))
+    values = [value for *_, value in reduced if value is not None]
     low, high = min([0.0, *values]), max(values, default=1.0)
     rows = []
-    for target, line, points, value in found:
+    for target, line, points, value in reduced:
         name = series_name(target.legend, line.labels)
         look = look_of(panel, name, target.ref)
         shown = look.show(value, low, high)
@@ -135,7 +135,7 @@ def _alert_rows(panel: BoardPanel, answers: Answers) -> tuple[Row, ...]:
             (alert.state != "firing", Row(title, alert.labels, None, text, state, age_s=answers.at - alert.active_at))
         )
     order = [State.BAD, State.WARN, State.OK, State.NONE]
-    rows.sort(key=lambda one: (one[0], order.index(one[1].state), one[1].name))
+    rows.sort(key=lambda alarm: (alarm[0], order.index(alarm[1].state), alarm[1].name))
     limit = int(options.get("maxItems") or 20)
     return tuple(row for _, row in rows[:limit])
 

@@ -38,9 +38,9 @@ def place_panels(board: Board, choices: Choices) -> tuple[PlacedPanel, ...]:
 def questions(placed: Sequence[PlacedPanel], span: TimeSpan) -> tuple[Question, ...]:
     """What to ask of Prometheus for these panels."""
     return tuple(
-        Question((one.key, target.ref), fill_query(target.expr, one.choices, span), target.instant)
-        for one in placed
-        for target in one.panel.targets
+        Question((placed_panel.key, target.ref), fill_query(target.expr, placed_panel.choices, span), target.instant)
+        for placed_panel in placed
+        for target in placed_panel.panel.targets
     )
 
 
@@ -49,10 +49,10 @@ def read_dashboard(
 ) -> BoardReading:
     """What the dashboard says, from the answers to `questions`; `placed`: all of its panels, or only some."""
     panels = []
-    for one in placed:
-        reading = read_panel(one.key, one.panel, answers)
+    for placed_panel in placed:
+        reading = read_panel(placed_panel.key, placed_panel.panel, answers)
         title, section, content = (
-            fill_title(text, one.choices, span) for text in (reading.title, reading.section, reading.content)
+            fill_title(text, placed_panel.choices, span) for text in (reading.title, reading.section, reading.content)
         )
         panels.append(replace(reading, title=title, section=section, content=content))
     return BoardReading(

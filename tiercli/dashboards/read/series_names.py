@@ -22,17 +22,16 @@ def series_name(legend: str, labels: Mapping[str, str]) -> str:
 
 def legend_stem(legend: str, labels: Mapping[str, str]) -> str:
     """The part of a name that labels fill: what a signal, its baseline and its alarm have in common."""
-    found = _LABEL.findall(legend)
-    return " ".join(labels.get(label, "") for label in found)
+    return " ".join(labels.get(name, "") for name in _LABEL.findall(legend))
 
 
 def parse_matchers(text: str) -> list[tuple[str, Callable[[str], bool]]]:
     """Label and test of each matcher in `text`; what is no matcher is passed over, as Grafana does."""
-    found: list[tuple[str, Callable[[str], bool]]] = []
+    matchers: list[tuple[str, Callable[[str], bool]]] = []
     for label, operator, quoted in _MATCHER.findall(text):
         value = _unquoted(quoted)
-        found.append((label, _test(operator, value)))
-    return found
+        matchers.append((label, _test(operator, value)))
+    return matchers
 
 
 def _unquoted(text: str) -> str:

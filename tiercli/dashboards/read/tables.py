@@ -54,13 +54,13 @@ def _record(target: Target, line: Line, *, many: bool) -> Record:
 
 def _merged(records: Sequence[Record], labels: Sequence[dict[str, str]]) -> tuple[list[Record], list[dict[str, str]]]:
     """Rows of the same labels become one."""
-    found: dict[tuple[tuple[str, Value], ...], tuple[Record, dict[str, str]]] = {}
+    merged: dict[tuple[tuple[str, Value], ...], tuple[Record, dict[str, str]]] = {}
     for record, label in zip(records, labels, strict=True):
         own = {key: value for key, value in record.items() if not key.startswith(VALUE) and key != "__name__"}
         at = tuple(sorted(own.items()))
-        into = found.setdefault(at, (dict(own), {key: value for key, value in label.items() if key != "__name__"}))
+        into = merged.setdefault(at, (dict(own), {key: value for key, value in label.items() if key != "__name__"}))
         into[0].update({key: value for key, value in record.items() if key.startswith(VALUE)})
-    return [record for record, _ in found.values()], [label for _, label in found.values()]
+    return [record for record, _ in merged.values()], [label for _, label in merged.values()]
 
 
 def _organized(

@@ -89,7 +89,7 @@ def format_value(value: float, unit: str, decimals: int | None = None) -> str:
     if unit in _DECIMAL:
         sign = _DECIMAL[unit]
         return _scaled(
-            value, decimals, 1000, [f" {one}{sign}" for one in _SI], [f" {one}{sign}" for one in _SI_BELOW]
+            value, decimals, 1000, [f" {prefix}{sign}" for prefix in _SI], [f" {prefix}{sign}" for prefix in _SI_BELOW]
         ).rstrip()
     if unit in ("bool", "bool_on_off", "bool_yes_no"):
         return {"bool": ("False", "True"), "bool_on_off": ("Off", "On")}.get(unit, ("No", "Yes"))[value != 0]

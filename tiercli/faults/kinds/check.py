@@ -30,7 +30,7 @@ def check_fault(
         for label in target
         if label not in kind.target_labels
     ]
-    problems += [Problem(location, f"{fault}: {said}") for said in kind.check_settings(settings)]
+    problems += [Problem(location, f"{fault}: {reason}") for reason in kind.check_settings(settings)]
     if problems:
         raise InvalidInput(f"the fault {fault!r} is not right", problems)
     return kind, kind.settings.model_validate(dict(settings))

@@ -27,15 +27,15 @@ class Targets:
     ) -> Iterator[Problem]:
         """What is wrong with `target`, whose labels are those of `kind`; `at` is its place, and with a label that label's."""
         if kind.injector == "proxy" and not target:
-            said = f"the fault {kind.name} has no target, and would be on everywhere"
-            yield Problem(at(), said, f"at least one of {', '.join(kind.target_labels)}")
+            message = f"the fault {kind.name} has no target, and would be on everywhere"
+            yield Problem(at(), message, f"at least one of {', '.join(kind.target_labels)}")
             return
         unknown = {label: value for label, value in target.items() if value not in self._values[label]}
         for label, value in unknown.items():
             yield unknown_name(label, value, self._values[label], at(label), f" in fault {kind.name}")
         if target and not unknown and not any(_matches(target, row) for row in self._rows):
-            said = ", ".join(f"{label}={value}" for label, value in target.items())
-            yield Problem(at(), f"nothing in the catalog is {said}")
+            message = ", ".join(f"{label}={value}" for label, value in target.items())
+            yield Problem(at(), f"nothing in the catalog is {message}")
 
 
 def _rows(catalog: Catalog) -> Iterator[dict[str, str]]:
