@@ -41,7 +41,8 @@ def list_alarms(
     templates: Templates = None,
     form: TextOrJson = "text",
 ) -> None:
-    """List every alarm: its condition, thresholds, severity, owner, action, SLA, panel and the drills that prove it."""
+    """List every alarm: condition, thresholds, severity, owner, action, SLA, panel, and the drills that prove
+    it."""
 
     loaded, alarm_set = _load(catalog, templates)
     drills: dict[str, list[str]] = {}

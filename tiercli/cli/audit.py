@@ -51,23 +51,26 @@ def report(
         ),
     ] = "tenant,feature,alias",
     since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help="So long ago (7d), or a time (2026-11-01T08:00).")
+        str | None, typer.Option("--since", metavar="WHEN", help="Start: an age (7d) or a time (2026-11-01T08:00).")
     ] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Likewise; not included.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="End, not included; likewise.")] = None,
     where: Annotated[
-        list[str] | None, typer.Option("--where", metavar="DIMENSION=VALUE", help="Only those; may be repeated.")
+        list[str] | None,
+        typer.Option("--where", metavar="DIMENSION=VALUE", help="Only these records, as KEY=VALUE; may be repeated."),
     ] = None,
-    order: Annotated[str, typer.Option("--order", metavar="COLUMN", help="Most of this first.")] = "cost_usd",
+    order: Annotated[str, typer.Option("--order", metavar="COLUMN", help="Sort by this, largest first.")] = "cost_usd",
     top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Only the first N rows.")] = None,
-    zone: Annotated[str, typer.Option("--time-zone", metavar="ZONE", help="Hours, days and months are its.")] = "UTC",
+    zone: Annotated[
+        str, typer.Option("--time-zone", metavar="ZONE", help="Time zone of hours, days and months.")
+    ] = "UTC",
     field_map: Annotated[
-        Path | None, typer.Option("--map", metavar="MAP", help="What the fields of another export (CSV, JSON) mean.")
+        Path | None, typer.Option("--map", metavar="MAP", help="Field map of another export (CSV, JSON).")
     ] = None,
     form: TextCsvOrJson = "text",
 ) -> None:
-    """Ask audit logs at full detail: calls, failures, tokens, cost and latency by any dimensions.
+    """Query audit logs in full detail: calls, failures, tokens, cost and latency by any dimensions.
 
-    Metrics under a cardinality policy have fewer labels; the log has them all.
+    Metrics under a cardinality policy have fewer labels. The log has all of them.
     """
 
     now = time.time()
@@ -101,23 +104,33 @@ def check(
     files: Files,
     prometheus: Annotated[
         str | None,
-        typer.Option("--prometheus", metavar="URL", envvar="TIERCLI_PROMETHEUS_URL", help="That counted the calls."),
+        typer.Option(
+            "--prometheus",
+            metavar="URL",
+            envvar="TIERCLI_PROMETHEUS_URL",
+            help="URL of the Prometheus that counted the calls.",
+        ),
     ] = None,
-    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="Compare from then on: 6h, or a time.")] = "1h",
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="Compare from: an age (6h) or a time.")] = "1h",
     until: Annotated[
-        str, typer.Option("--until", metavar="WHEN", help="Until then; a minute is left to late records.")
+        str, typer.Option("--until", metavar="WHEN", help="Compare until; a minute is left for late records.")
     ] = "1m",
     at_least: Annotated[
-        float, typer.Option("--at-least", min=0, max=1, metavar="SHARE", help="Of the counted calls, in the log.")
+        float,
+        typer.Option(
+            "--at-least", min=0, max=1, metavar="SHARE", help="Least share of counted calls that the log must have."
+        ),
     ] = 0.99,
     began: Annotated[
         str | None,
-        typer.Option("--began", metavar="DATE", help="There was no traffic before: no record is missing there."),
+        typer.Option("--began", metavar="DATE", help="Date on which traffic began; nothing is missing before it."),
     ] = None,
     form: TextOrJson = "text",
 ) -> None:
-    """Compare the audit log with the calls that Prometheus counted, name gaps, and hold its oldest record against the retention
-    that the catalog demands. Exit 1 where records are missing or were not kept, 3 when Prometheus cannot be asked.
+    """Compare the audit log with the calls that Prometheus counted. Report gaps, and records that were kept
+    for less time than the catalog requires.
+
+    Exit 1 if records are missing or were not kept, 3 if Prometheus does not answer.
     """
 
     loaded = load_catalog(catalog)
@@ -218,7 +231,7 @@ def _zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise InvalidInput(f"{name!r} is no time zone", hint="name one such as Asia/Kolkata") from error
+        raise InvalidInput(f"{name!r} is not a time zone", hint="name one such as Asia/Kolkata") from error
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -27,17 +27,17 @@ from tiercli.lint.formats import github_annotation
     "tiercli catalog init my.yaml --from-prometheus http://localhost:9090 --source native",
 )
 def init(
-    path: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")] = Path("catalog.yaml"),
+    path: Annotated[Path, typer.Argument(help="File to write; - writes standard output.")] = Path("catalog.yaml"),
     from_prometheus: Annotated[
         str | None,
-        typer.Option("--from-prometheus", metavar="URL", help="Draft it from what this Prometheus already sees."),
+        typer.Option("--from-prometheus", metavar="URL", help="Draft it from the series of this Prometheus."),
     ] = None,
     source: Annotated[
-        str, typer.Option("--source", metavar="NAME", help="The binding that says which metrics to read there.")
+        str, typer.Option("--source", metavar="NAME", help="Source binding that names the metrics to read.")
     ] = "native",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a small catalog to begin with, or a draft from a running Prometheus with every guess marked.
+    """Write a small catalog to start from, or a draft from a running Prometheus with every guess marked.
 
     What a draft cannot know (owners, prices, budgets, zones, tiers) is filled in and marked "# guess:".
     """
@@ -51,7 +51,7 @@ def init(
             stream.write(text)
     except FileExistsError as error:
         hint = "--force overwrites it; another name leaves it alone"
-        raise InvalidInput(f"{path} is there already", hint=hint) from error
+        raise InvalidInput(f"{path} exists already", hint=hint) from error
     except OSError as error:
         raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from error
     guesses = text.count("# guess:")
@@ -68,9 +68,10 @@ def validate(
     form: TextJsonOrGithub = "text",
     templates: Templates = None,
 ) -> None:
-    """Check a catalog whole: its shape, every reference in it, zones, prices, budgets, and what it says of alarms.
+    """Check a whole catalog: its shape, every reference in it, zones, prices, budgets, and its settings of
+    alarms.
 
-    Everything found wrong is reported at once with file, line and column. Exit code 2 when anything is.
+    All problems are reported at once with file, line and column. Exit 2 if there are any.
     """
 
     try:
@@ -105,7 +106,7 @@ def show(
     catalog: CatalogFile,
     form: TextJsonOrYaml = "text",
 ) -> None:
-    """Show what a catalog says, defaults filled in."""
+    """Print a catalog with its defaults filled in."""
 
     known = load_catalog(catalog).catalog
     if form == "text":
@@ -123,7 +124,7 @@ def show(
     "tiercli catalog schema > catalog.schema.json",
 )
 def schema() -> None:
-    """Print the JSON Schema of catalogs: completion and checks as you type, in any editor that reads one."""
+    """Print the JSON Schema of catalogs. Editors that read it complete and check as you type."""
 
     print_json(build_schema())
 

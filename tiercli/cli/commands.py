@@ -11,16 +11,16 @@ COMMANDS: Tree = {
         {
             "init": Command(
                 "catalog:init",
-                "Write a small catalog to begin with, or a draft from a running Prometheus with every guess marked.",
+                "Write a small catalog to start from, or a draft from a running Prometheus with every guess marked.",
             ),
             "validate": Command(
                 "catalog:validate",
-                "Check a catalog whole: its shape, every reference in it, zones, prices, budgets, and what it says of alarms.",
+                "Check a whole catalog: its shape, every reference in it, zones, prices, budgets, and its settings of alarms.",
             ),
-            "show": Command("catalog:show", "Show what a catalog says, defaults filled in."),
+            "show": Command("catalog:show", "Print a catalog with its defaults filled in."),
             "schema": Command(
                 "catalog:schema",
-                "Print the JSON Schema of catalogs: completion and checks as you type, in any editor that reads one.",
+                "Print the JSON Schema of catalogs. Editors that read it complete and check as you type.",
             ),
         },
     ),
@@ -29,12 +29,11 @@ COMMANDS: Tree = {
         "Write Prometheus rules and their unit tests, Alertmanager routing, Grafana dashboards and runbooks.",
     ),
     "diff": Command(
-        "diff:diff",
-        "Say what would change where it is deployed: alerts, records, panels, routes. Exit 1 when anything differs.",
+        "diff:diff", "Show what a deploy would change: alerts, records, panels and routes. Exit 1 if anything differs."
     ),
     "lint": Command(
         "lint:lint",
-        "Check every expression, annotation, link and route; promtool and amtool too. Exit 1 when something is wrong.",
+        "Check every expression, annotation, link and route, also with promtool and amtool. Exit 1 if something is wrong.",
     ),
     "dashboards": Group(
         "List the dashboards; read one on a terminal; save them in a Grafana.",
@@ -45,7 +44,7 @@ COMMANDS: Tree = {
             ),
             "show": Command(
                 "dashboards:show",
-                "Read a dashboard: what each panel says now, what is usual, where its alarm is, what is bad.",
+                "Read a dashboard: the value of each panel now, its usual value, its alarm threshold, and what is bad.",
             ),
             "apply": Command(
                 "dashboards_apply:apply",
@@ -58,7 +57,7 @@ COMMANDS: Tree = {
         {
             "list": Command(
                 "alarms:list_alarms",
-                "List every alarm: its condition, thresholds, severity, owner, action, SLA, panel and the drills that prove it.",
+                "List every alarm: condition, thresholds, severity, owner, action, SLA, panel, and the drills that prove it.",
             ),
             "show": Command("alarms:show", "Print an alarm's runbook, with this catalog's thresholds and owner."),
         },
@@ -68,14 +67,11 @@ COMMANDS: Tree = {
         {
             "test": Command(
                 "rules:run_tests",
-                "Run every alarm's unit tests with promtool, and its routes with amtool. Exit 1 when one fails.",
+                "Run every alarm's unit tests with promtool, and its routes with amtool. Exit 1 if one fails.",
             ),
         },
     ),
-    "verify": Command(
-        "verify:verify",
-        "Say of every alarm whether it could fire now: its inputs have data, its rule is loaded as generated, samples are kept long enough, an Alertmanager is connected. Exit 1 when one is blind, 3 when Prometheus cannot be asked.",
-    ),
+    "verify": Command("verify:verify", "Check of every alarm whether it could fire now."),
     "budget": Group(
         "Count the series that the catalog allows, against its budgets.\n\n`budget CATALOG` means `budget plan CATALOG`.",
         {
@@ -95,11 +91,11 @@ COMMANDS: Tree = {
         {
             "report": Command(
                 "audit:report",
-                "Ask audit logs at full detail: calls, failures, tokens, cost and latency by any dimensions.",
+                "Query audit logs in full detail: calls, failures, tokens, cost and latency by any dimensions.",
             ),
             "check": Command(
                 "audit:check",
-                "Compare the audit log with the calls that Prometheus counted, name gaps, and hold its oldest record against the retention that the catalog demands. Exit 1 where records are missing or were not kept, 3 when Prometheus cannot be asked.",
+                "Compare the audit log with the calls that Prometheus counted. Report gaps, and records that were kept for less time than the catalog requires.",
             ),
         },
     ),
@@ -108,11 +104,11 @@ COMMANDS: Tree = {
         {
             "audit": Command(
                 "exporter:audit",
-                "Count an audit log into the metrics of a gateway: print them, or --follow the log and serve them.",
+                "Count an audit log as the metrics of a gateway: print them, or --follow the log and serve them.",
             ),
             "gpu": Command(
                 "exporter:gpu",
-                "Serve what NVIDIA's driver knows of the GPUs here: busy, memory, power, temperature, clocks, throttling, ECC, MIG.",
+                "Serve metrics of this machine's NVIDIA GPUs: utilisation, memory, power, temperature, clocks, throttling, ECC and MIG.",
             ),
         },
     ),
@@ -121,11 +117,11 @@ COMMANDS: Tree = {
         {
             "list": Command(
                 "sources:list_sources",
-                "List each source with its kind and how many of its kind's signals it covers, or what a catalog is left without.",
+                "List each source with its kind and how many of its kind's signals it provides, or the signals that a catalog does not get.",
             ),
             "show": Command(
                 "sources:show",
-                "Show each canonical signal of a source's kind: the PromQL that yields it, or why it is not there.",
+                "Show each canonical signal of a source's kind: the PromQL that gives it, or why the source does not provide it.",
             ),
         },
         default="list",
@@ -134,10 +130,10 @@ COMMANDS: Tree = {
         "Prometheus and Alertmanager: install them, find them, run a sandbox.",
         {
             "install": Command(
-                "stack:install", "Get prometheus, promtool, alertmanager and amtool, unless they are here already."
+                "stack:install", "Install prometheus, promtool, alertmanager and amtool, unless they are here already."
             ),
             "status": Command(
-                "stack:status", "Say which programs are found, where, and by which way. Exit 3 when one is missing."
+                "stack:status", "Show which programs are found, where, and how. Exit 3 if one is missing."
             ),
             "up": Command(
                 "stack:up",
@@ -149,7 +145,7 @@ COMMANDS: Tree = {
         "Fire drills: prove that the right alarm fires, in time, and reaches the right people.",
         {
             "list": Command(
-                "drill:list_drills", "List the drills, what each is proof for, and how long it takes in a sandbox."
+                "drill:list_drills", "List the drills, the alarms that each proves, and how long it takes in a sandbox."
             ),
             "show": Command("drill:show_drill", "Print a drill's spec."),
             "run": Command(
@@ -157,33 +153,31 @@ COMMANDS: Tree = {
                 "Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.",
             ),
             "report": Command(
-                "drill_records:report",
-                "Judge finished runs again from their timelines, and draw their reports again. Of several, those that cannot be read are named when the others are done: exit 2.",
+                "drill_records:report", "Judge finished runs again from their timelines, and draw their reports again."
             ),
             "coverage": Command(
                 "drill_records:coverage",
-                "Show which alarms are proven: by unit tests, by which drills, what came of those last, and how long they took.",
+                "Show which alarms are proven: by unit tests, by which drills, with what last result, and in what time.",
             ),
             "compare": Command(
                 "drill_records:compare",
-                "Compare two records, quarter against quarter: of each drill the last run on either side. Exit 1 where an alarm that was proven is not any more. Times to detect are estate time.",
+                "Compare two records, for example two quarters: the last run of each drill on either side.",
             ),
             "bell": Command(
                 "drill_bell:bell",
-                "Ring the fire bell: send one alert marked as a test for each severity and owner into the environment's Alertmanager, follow it to its receiver, end it, and see that nothing of it is left. No traffic is touched.",
+                "Ring the fire bell: send one test alert for each severity and owner into an environment's Alertmanager, and follow it to its receiver.",
             ),
             "worker": Command(
                 "drill_worker:worker",
-                "Do a part of the load of a drill that runs on another machine: `tiercli drill run --await-workers N --bind HOST:PORT`.",
+                "Send part of the load of a drill that runs on another machine: `tiercli drill run --await-workers N --bind HOST:PORT`.",
             ),
             "blind": Command(
                 "drill_blind:blind",
-                "The human drill: a fault is on and not named; whoever is on call has the dashboards and three minutes to say what it is, and where. Then the truth.",
+                "The human drill: a fault is on and is not named. Whoever is on call has the dashboards and three minutes to say what it is and where.",
             ),
         },
     ),
     "proxy": Command(
-        "proxy:proxy",
-        "Stand before endpoints that have no gateway: count their calls, write audit records, inject faults.",
+        "proxy:proxy", "Proxy endpoints that have no gateway: count their calls, write audit records, inject faults."
     ),
 }

@@ -23,7 +23,7 @@ def load_boards(
     """The dashboards of a catalog or of a folder by name, and the scrape interval of their Prometheus in seconds."""
 
     if catalog is not None and folder is not None:
-        raise InvalidInput("a catalog and a folder of dashboards", hint="name one of the two")
+        raise InvalidInput("a catalog and a folder were both given", hint="use one of the two")
     if folder is not None:
         return {
             path.stem: parse_board(path.read_text(encoding="utf-8"), str(path)) for path in _files(folder)

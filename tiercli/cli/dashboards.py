@@ -31,7 +31,8 @@ from tiercli.errors import BackendError, InvalidInput, Location, Problem
 from tiercli.output.live_board import BoardRequest, fetch_board
 
 Folder = Annotated[
-    Path | None, typer.Option("--dir", metavar="DIR", help="A generated folder, or one of dashboards, instead.")
+    Path | None,
+    typer.Option("--dir", metavar="DIR", help="Generated folder, or folder of dashboards, in place of a catalog."),
 ]
 
 
@@ -81,34 +82,39 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A dashboard's name, or its uid.", show_default=False)],
     catalog: OptionalCatalogFile = None,
     prometheus: Annotated[
-        str, typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS_URL", metavar="URL", help="The Prometheus to ask.")
+        str,
+        typer.Option(
+            "--prometheus", envvar="TIERCLI_PROMETHEUS_URL", metavar="URL", help="URL of the Prometheus to query."
+        ),
     ] = "http://localhost:9090",
     folder: Folder = None,
     var: Annotated[
         list[str] | None,
         typer.Option(
-            "--var", metavar="NAME=VALUE", help="Set a variable; repeat for more of it or others; without it: all."
+            "--var", metavar="NAME=VALUE", help="Set a variable, as NAME=VALUE; may be repeated. \\[default: all values]"
         ),
     ] = None,
     panel: Annotated[
         list[str] | None, typer.Option("--panel", metavar="TITLE", help="Only this panel; may be repeated.")
     ] = None,
     range_: Annotated[str, typer.Option("--range", metavar="DURATION", help="How far back to look.")] = "1h",
-    refresh: Annotated[str, typer.Option("--refresh", metavar="DURATION", help="How often to ask again.")] = "5s",
-    once: Annotated[bool, typer.Option("--once", help="Draw once and end; so it is when not on a terminal.")] = False,
+    refresh: Annotated[str, typer.Option("--refresh", metavar="DURATION", help="Time between two refreshes.")] = "5s",
+    once: Annotated[
+        bool, typer.Option("--once", help="Draw once and exit. \\[default where there is no terminal]")
+    ] = False,
     rows: Annotated[
-        int, typer.Option("--rows", min=0, help="Rows of a panel in one drawing, worst first; 0: all.")
+        int, typer.Option("--rows", min=0, help="Most rows per panel in one drawing, worst first; 0 shows all.")
     ] = 12,
     width: Annotated[
-        int | None, typer.Option("--width", min=40, help="Columns to draw in; without it the terminal's, else 100.")
+        int | None, typer.Option("--width", min=40, help="Width in columns. \\[default: the terminal's, else 100]")
     ] = None,
     templates: Templates = None,
     form: TextOrJson = "text",
 ) -> None:
-    """Read a dashboard: what each panel says now, what is usual, where its alarm is, what is bad.
+    """Read a dashboard: the value of each panel now, its usual value, its alarm threshold, and what is bad.
 
-    On a terminal it refreshes until Ctrl-C; elsewhere it draws once. ✓ ok, ! warn, ✗ bad: by the thresholds of the panel.
-    A query that Prometheus rejects is told in its panel. Exit 3 when Prometheus does not answer.
+    On a terminal it refreshes until Ctrl-C; elsewhere it draws once. ✓ ok, ! warn, ✗ bad, by the thresholds
+    of the panel. A query that Prometheus rejects is shown in its panel. Exit 3 if Prometheus does not answer.
     """
 
     boards, scrape_s = load_boards(catalog, folder, templates)
@@ -191,7 +197,7 @@ def _wanted(board: Board, texts: list[str] | tuple[str, ...]) -> Mapping[str, tu
         if len(some := values.get(variable.name, ())) > 1 and not variable.multi
     ]
     if problems:
-        raise InvalidInput(f"{board.title} cannot be drawn so", problems)
+        raise InvalidInput(f"{board.title} cannot be drawn", problems)
     return values
 
 
@@ -204,5 +210,5 @@ def _seconds(text: str, flag: str) -> float:
             f"{flag} is not a duration", [Problem(Location(flag), str(error), "30s, 5m, 1h30m")]
         ) from error
     if seconds <= 0:
-        raise InvalidInput(f"{flag} is not a duration", [Problem(Location(flag), f"{text!r} is no time at all", "5m")])
+        raise InvalidInput(f"{flag} is not a duration", [Problem(Location(flag), f"{text!r} is no time", "5m")])
     return seconds

@@ -35,27 +35,30 @@ APPLY_EPILOG = (
 def apply(
     catalog: CatalogFile,
     grafana: Annotated[
-        str, typer.Option("--grafana", envvar="TIERCLI_GRAFANA_URL", metavar="URL", help="Its URL.", show_default=False)
+        str,
+        typer.Option(
+            "--grafana", envvar="TIERCLI_GRAFANA_URL", metavar="URL", help="URL of the server.", show_default=False
+        ),
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; save nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; save nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite boards that were edited in Grafana.")] = False,
     token_file: Annotated[
         Path | None,
         typer.Option(
-            "--token-file", metavar="FILE", help="Holds a service account's token; or set TIERCLI_GRAFANA_TOKEN."
+            "--token-file", metavar="FILE", help="File with a service account's token. \\[default: TIERCLI_GRAFANA_TOKEN]"
         ),
     ] = None,
     ca_file: Annotated[
         Path | None,
-        typer.Option("--ca-file", metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
+        typer.Option("--ca-file", metavar="FILE", help="Certificates (PEM) to trust in place of the system's."),
     ] = None,
     templates: Templates = None,
     form: TextOrJson = "text",
 ) -> None:
     """Create or update the dashboards and their folder in a Grafana, over its HTTP API.
 
-    What has not changed is not saved again. A board that somebody edited there since is not overwritten, and then nothing
-    is saved, without --force (exit 1). Exit 3 when Grafana does not answer or does not accept the token.
+    Unchanged dashboards are not saved again. If somebody edited a dashboard in Grafana, nothing is saved
+    without --force (exit 1). Exit 3 if Grafana does not answer or does not accept the token.
     """
 
     loaded, rendered = render_boards(catalog, templates)
@@ -94,7 +97,7 @@ def _print_plan(plan: ApplyPlan, url: str, dry_run: bool) -> None:
             why = f" ({board.reason})" if board.reason else ""
             console.print(f"{signs[board.action]} {board.name}{why}", markup=False)
     counts = {action: sum(board.action is action for board in plan.boards) for action in Action}
-    words = f"{counts[Action.CREATE]} created, {counts[Action.UPDATE]} updated, {counts[Action.UNCHANGED]} as they were"
+    words = f"{counts[Action.CREATE]} created, {counts[Action.UPDATE]} updated, {counts[Action.UNCHANGED]} unchanged"
     console.print(
         f"{plan.folder_title} at {url}: {words}{'; nothing saved, a dry run' if dry_run else ''}", markup=False
     )

@@ -33,14 +33,14 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 def diff(
     catalog: CatalogFile,
     against: Annotated[
-        str, typer.Option("--against", help="A generated folder, or the URL of a Prometheus.", show_default=False)
+        str, typer.Option("--against", help="Generated folder, or URL of a Prometheus.", show_default=False)
     ],
     templates: Templates = None,
     form: TextJsonOrGithub = "text",
 ) -> None:
-    """Say what would change where it is deployed: alerts, records, panels, routes. Exit 1 when anything differs.
+    """Show what a deploy would change: alerts, records, panels and routes. Exit 1 if anything differs.
 
-    Of a Prometheus only the rules can be known, and of those only tiercli's groups are compared.
+    Against a Prometheus only rules are compared, and only those in tiercli's groups.
     """
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
@@ -88,7 +88,9 @@ def _of_folder(folder: Path) -> Deployed:
     ]
     tree = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in paths if path.is_file()}
     if not tree:
-        raise InvalidInput(f"{folder} holds nothing that tiercli generated", hint="name a folder, or a Prometheus' URL")
+        raise InvalidInput(
+            f"{folder} has no file that tiercli generated", hint="name a generated folder, or the URL of a Prometheus"
+        )
     return deployed_tree(unwrapped(tree))
 
 

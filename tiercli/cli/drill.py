@@ -23,7 +23,7 @@ def list_drills(
     drills: Drills = None,
     form: TextOrJson = "text",
 ) -> None:
-    """List the drills, what each is proof for, and how long it takes in a sandbox."""
+    """List the drills, the alarms that each proves, and how long it takes in a sandbox."""
 
     rows = []
     for name, path in drill_files(drills or ()).items():

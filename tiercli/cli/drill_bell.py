@@ -32,16 +32,15 @@ def bell(
         list[str] | None, typer.Option("--severity", help="Only this one; may be repeated.", metavar="SEVERITY")
     ] = None,
     owner: Annotated[list[str] | None, typer.Option("--owner", help="Only this one; may be repeated.")] = None,
-    within: Annotated[
-        float, typer.Option("--within", help="Seconds until every bell must have been sent out.", min=1)
-    ] = 60,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would ring, and ring nothing.")] = False,
+    within: Annotated[float, typer.Option("--within", help="Seconds in which every bell must be sent.", min=1)] = 60,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would ring; ring nothing.")] = False,
     form: TextOrJson = "text",
 ) -> None:
-    """Ring the fire bell: send one alert marked as a test for each severity and owner into the environment's Alertmanager, follow
-    it to its receiver, end it, and see that nothing of it is left. No traffic is touched.
+    """Ring the fire bell: send one test alert for each severity and owner into an environment's Alertmanager,
+    and follow it to its receiver.
 
-    Every pager that the catalog names rings once. Exit 1 where a bell did not arrive.
+    The alerts are marked as tests, ended, and checked to be gone. Traffic is not touched. Every pager in the
+    catalog rings once. Exit 1 if a bell did not arrive.
     """
 
     loaded = load_catalog(catalog, further_checks(with_cases=False))
@@ -79,7 +78,7 @@ def _chosen(bells: list[Bell], severities: list[str], owners: list[str]) -> list
             unknown_name(kind, bell_, sorted(known), Location(f"--{kind}")) for bell_ in wanted if bell_ not in known
         ]
     if problems:
-        raise InvalidInput("nobody to ring for", problems)
+        raise InvalidInput("no receiver to ring", problems)
     return [
         bell_
         for bell_ in bells

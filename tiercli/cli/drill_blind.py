@@ -49,39 +49,36 @@ from tiercli.sandbox.stack.binaries import find_stack
 )
 def blind(
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Draw the faults with this. Without it, nobody knows.", min=0)
+        int | None,
+        typer.Option("--seed", help="Random seed; a report shows its seed, so that a run can be repeated.", min=0),
     ] = None,
     catalog: CatalogOption = None,
-    auto: Annotated[
-        bool, typer.Option("--auto", help="tiercli answers, reading the dashboards' own panels and nothing else.")
-    ] = False,
+    auto: Annotated[bool, typer.Option("--auto", help="tiercli answers, from the dashboards' panels alone.")] = False,
     answer: Annotated[
-        str | None, typer.Option("--answer", metavar="KIND CULPRIT", help="Answer this, and ask nobody.")
+        str | None, typer.Option("--answer", metavar="KIND CULPRIT", help="Use this answer; do not ask.")
     ] = None,
-    count: Annotated[int, typer.Option("--count", help="So many faults, one after another.", min=1)] = 1,
+    count: Annotated[int, typer.Option("--count", help="Number of faults, one after another.", min=1)] = 1,
     at_least: Annotated[
-        int | None, typer.Option("--at-least", help="Exit 1 where fewer answers were right and in time.", min=0)
+        int | None, typer.Option("--at-least", help="Exit 1 if fewer answers are right and in time.", min=0)
     ] = None,
     runs: Runs = Path("runs"),
     out: Annotated[
-        Path, typer.Option("--out", help="Where the dashboards for your Grafana are written, unless --auto.")
+        Path, typer.Option("--out", help="Folder for the dashboards for your Grafana; not used with --auto.")
     ] = Path("runs/blind-dashboards"),
-    prometheus_port: Annotated[
-        int | None, typer.Option("--prometheus-port", help="Any free port, when not given.")
-    ] = None,
-    factor: Annotated[float, typer.Option("--factor", help="Compress time by this.", min=1)] = 60,
+    prometheus_port: Annotated[int | None, typer.Option("--prometheus-port", help="\\[default: any free port]")] = None,
+    factor: Annotated[float, typer.Option("--factor", help="Time compression factor.", min=1)] = 60,
     form: TextOrJson = "text",
 ) -> None:
-    """The human drill: a fault is on and not named; whoever is on call has the dashboards and three minutes to say what it is,
-    and where. Then the truth.
+    """The human drill: a fault is on and is not named. Whoever is on call has the dashboards and three
+    minutes to say what it is and where.
 
-    Everything runs in a sandbox under ordinary load, on loopback, and ends with the command. The answer, the time, the truth
-    and what the panels showed go to a report.
+    Everything runs in a sandbox under ordinary load, on loopback, and ends with the command. The report has
+    the answer, the time, the truth and what the panels showed.
     """
 
     if at_least is not None and at_least > count:
         problem = Problem(Location("--at-least"), f"{at_least} of {count} cannot be right", f"at most {count}")
-        raise InvalidInput("more answers are wanted than are given", [problem])
+        raise InvalidInput("--at-least is more than --count", [problem])
     loaded = load_catalog(catalog or default_catalog(), further_checks(()))
     ground = survey(loaded.catalog)
     chosen = secrets.randbelow(2**31) if seed is None else seed

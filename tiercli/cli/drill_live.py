@@ -64,7 +64,7 @@ def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
     if production and options.production != options.env and not options.dry_run:
         place = loaded.document.locate(("environments", options.env), key=True)
         problem = Problem(place, f"{options.env!r} is production", f"--production {options.env}")
-        raise InvalidInput("a drill touches production only when told by name", [problem])
+        raise InvalidInput("a drill runs in production only with --production NAME", [problem])
     if options.production is not None and not (production and options.production == options.env):
         message = f"{options.env!r} is not production" if not production else f"{options.production!r} is not --env"
         raise InvalidInput("which environment?", [Problem(Location("--production"), message, f"--env {options.env}")])

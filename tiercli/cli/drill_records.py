@@ -41,8 +41,10 @@ def report(
     folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
     form: TextOrGithub = "text",
 ) -> None:
-    """Judge finished runs again from their timelines, and draw their reports again. Of several, those that cannot be read are named
-    when the others are done: exit 2."""
+    """Judge finished runs again from their timelines, and draw their reports again.
+
+    Runs that cannot be read are listed after the others are done: exit 2.
+    """
 
     folders = (
         [folder]
@@ -91,9 +93,9 @@ def coverage(
     check: Annotated[bool, typer.Option("--check", help="Exit 1 unless every alarm is proven.")] = False,
     form: TextOrJson = "text",
 ) -> None:
-    """Show which alarms are proven: by unit tests, by which drills, what came of those last, and how long they took.
+    """Show which alarms are proven: by unit tests, by which drills, with what last result, and in what time.
 
-    Proven is an alarm that unit tests hold, and that a drill saw fire, arrive and resolve when it last ran.
+    An alarm is proven if unit tests cover it and its last drill saw it fire, arrive and resolve.
     """
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
@@ -119,11 +121,13 @@ def coverage(
 )
 def compare(
     before: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.", show_default=False)],
-    after: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    after: Annotated[Path, typer.Argument(help="Another one, to compare with.", show_default=False)],
     form: TextJsonOrGithub = "text",
 ) -> None:
-    """Compare two records, quarter against quarter: of each drill the last run on either side. Exit 1 where an alarm that was
-    proven is not any more. Times to detect are estate time."""
+    """Compare two records, for example two quarters: the last run of each drill on either side.
+
+    Times to detect are in simulated time. Exit 1 if an alarm that was proven before is not proven now.
+    """
 
     changes = list(compare_records(last_of_each(read_records(before)), last_of_each(read_records(after))))
     if form == "json":
@@ -137,7 +141,7 @@ def compare(
         _print_changes(changes)
     worse = [f"{change.alert or 'silence'} ({change.drill})" for change in changes if change.worse]
     if worse:
-        raise CheckFailed(f"proven before, and not any more: {', '.join(worse)}")
+        raise CheckFailed(f"proven before, not proven now: {', '.join(worse)}")
 
 
 def _print_coverage(covered: Sequence[Covered]) -> None:

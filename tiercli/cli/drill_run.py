@@ -35,48 +35,51 @@ _LIVE = "In an environment"
     "tiercli drill run provider-outage",
     "tiercli drill run --all --runs quarter-4",
     "tiercli drill run my-drill --drills ./drills --catalog my.yaml --format json > result.json",
-    "tiercli drill run provider-outage --env staging --catalog my.yaml --dry-run      (what it would do, and cost)",
+    "tiercli drill run provider-outage --env staging --catalog my.yaml --dry-run      (shows what it would do and cost)",
     "tiercli drill run provider-outage --env live --production live --catalog my.yaml --spend-cap 5",
     "tiercli drill run provider-outage --env staging --catalog my.yaml --await-workers 2 --bind 10.0.0.5:5557",
-    note="Exit code: 0 passed, 1 failed, 2 it cannot be run so, 3 the environment failed and nothing was proven, 4 a fault may still be on, 130 Ctrl-C.",
+    note="Exit code: 0 passed, 1 failed, 2 invalid input, 3 the environment failed and nothing was proven, 4 a fault may still be on, 130 Ctrl-C.",
 )
 def run(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Drills by name, or their files; run one after another.", show_default=False),
+        typer.Argument(help="Names or files of drills.", show_default=False),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every drill there is.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Run every drill.")] = False,
     catalog: CatalogOption = None,
     drills: Drills = None,
     templates: Templates = None,
     runs: Runs = Path("runs"),
     factor: Annotated[
-        float | None, typer.Option("--factor", help="Compress time by this instead of the drill's own factor.", min=1)
+        float | None, typer.Option("--factor", help="Time compression factor, in place of the drill's own.", min=1)
     ] = None,
     isolated: Annotated[
-        bool, typer.Option("--isolated", help="A sandbox for each drill, where several could share one.")
+        bool, typer.Option("--isolated", help="Use a sandbox for each drill, even where drills could share one.")
     ] = False,
     workers: Annotated[
-        int, typer.Option("--workers", help="Spread the load over so many workers of Locust.", min=0, max=64)
+        int, typer.Option("--workers", help="Locust workers on this machine that share the load.", min=0, max=64)
     ] = 0,
     await_workers: Annotated[
-        int, typer.Option("--await-workers", help="And over so many `tiercli drill worker`s elsewhere.", min=0, max=256)
+        int,
+        typer.Option(
+            "--await-workers", help="Workers on other machines, each a `tiercli drill worker`.", min=0, max=256
+        ),
     ] = 0,
     bind: Annotated[
         str,
-        typer.Option("--bind", help="Where those find us: loopback, and any port, unless told.", metavar="HOST:PORT"),
+        typer.Option(
+            "--bind", help="Address that remote workers connect to; port 0 takes any free port.", metavar="HOST:PORT"
+        ),
     ] = "127.0.0.1:0",
     parallel: Annotated[
         int | None,
-        typer.Option(
-            "--parallel", help="So many sandboxes at once: two, where there are two cores and this does not say.", min=1
-        ),
+        typer.Option("--parallel", help="Sandboxes to run in parallel. \\[default: one per core, at most 2]", min=1),
     ] = None,
     env: Annotated[
         str | None,
         typer.Option(
             "--env",
-            help="Run in this environment of the catalog, not in a sandbox.",
+            help="Run in this environment of the catalog, in place of a sandbox.",
             metavar="NAME",
             rich_help_panel=_LIVE,
         ),
@@ -84,27 +87,27 @@ def run(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Say what would be done, and what it may cost; do nothing.", rich_help_panel=_LIVE
+            "--dry-run", help="Show what would be done and what it may cost; do nothing.", rich_help_panel=_LIVE
         ),
     ] = False,
     production: Annotated[
         str | None,
         typer.Option(
             "--production",
-            help="The environment's name again, where it is production.",
+            help="Name of the environment again; required for production.",
             metavar="NAME",
             rich_help_panel=_LIVE,
         ),
     ] = None,
     spend_cap: Annotated[
         float | None,
-        typer.Option("--spend-cap", help="The most that a drill may cost, US dollars.", min=0, rich_help_panel=_LIVE),
+        typer.Option("--spend-cap", help="Most that a drill may cost, US dollars.", min=0, rich_help_panel=_LIVE),
     ] = None,
     rate: Annotated[
         float | None,
         typer.Option(
             "--rate",
-            help="Calls per second. Without it, as many in each window as in a sandbox.",
+            help="Calls per second. \\[default: as many per rate window as in a sandbox]",
             min=0.01,
             rich_help_panel=_LIVE,
         ),
@@ -113,11 +116,12 @@ def run(
 ) -> None:
     """Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.
 
-    Everything runs on loopback and ends with the command. Time is compressed by the drill's factor. Drills of the same factor,
-    load and estate share a sandbox.
+    Everything runs on loopback and ends with the command. Time is compressed by the drill's factor. Drills
+    with the same time factor, load and estate share a sandbox.
 
-    With --env they run where the estate really is: in real time, against its gateway, Prometheus and Alertmanager, one at a time,
-    within a spend cap. Faults end by themselves seconds after the drill, however it ends.
+    With --env drills run in a live environment: in real time, against its gateway, Prometheus and
+    Alertmanager, one at a time, within a spend cap. Faults end by themselves seconds after the drill, however
+    it ends.
     """
 
     if every == bool(names):
@@ -128,12 +132,12 @@ def run(
     if env is not None:
         if factor is not None or isolated or parallel is not None:
             message = "--factor, --isolated and --parallel are for sandboxes"
-            raise InvalidInput(message, hint="an environment says its own factor; its drills run one after another")
+            raise InvalidInput(message, hint="an environment has its own factor, and its drills run one after another")
 
         options = LiveOptions(env, production, dry_run, spend_cap, rate, form)
         raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))
     if dry_run or production or spend_cap is not None or rate is not None:
-        raise InvalidInput("that is for a drill in an environment", hint="--env NAME, of the catalog's `environments`")
+        raise InvalidInput("this option needs --env", hint="--env NAME, of the catalog's `environments`")
     orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
     orders = [dataclasses.replace(order, workers=sharing) for order in orders]
     at_once = parallel or min(2, os.cpu_count() or 1)
@@ -147,7 +151,7 @@ def _workers(here: int, elsewhere: int, bind: str) -> Workers:
     host, _, port = bind.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         problem = Problem(Location("--bind"), f"{bind!r}", "HOST:PORT, such as 10.0.0.5:5557")
-        raise InvalidInput("nowhere to wait for workers", [problem])
+        raise InvalidInput("no address to wait for workers at", [problem])
     return Workers(here, elsewhere, host.strip("[]"), int(port))
 
 

@@ -24,29 +24,34 @@ from tiercli.lint.catalog_checks import further_checks
 )
 def worker(
     master: Annotated[
-        str, typer.Option("--master", help="The machine that runs the drill.", metavar="HOST", show_default=False)
+        str, typer.Option("--master", help="Machine that runs the drill.", metavar="HOST", show_default=False)
     ],
-    port: Annotated[int, typer.Option("--port", help="Its port: that of `drill run --bind`.", min=1, max=65535)] = 5557,
+    port: Annotated[int, typer.Option("--port", help="Port of `drill run --bind`.", min=1, max=65535)] = 5557,
     catalog: Annotated[
-        Path | None, typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="The catalog, with --env.")
+        Path | None, typer.Option("--catalog", "-c", envvar="TIERCLI_CATALOG", help="Catalog file, with --env.")
     ] = None,
     env: Annotated[
-        str | None, typer.Option("--env", help="Whose gateway is called: its keys are read here.", metavar="NAME")
+        str | None,
+        typer.Option(
+            "--env", help="Environment whose gateway is called; its keys are read on this machine.", metavar="NAME"
+        ),
     ] = None,
     locustfile: Annotated[
         Path | None, typer.Option("--locustfile", help="Your own Locust user classes, as in the drill.", exists=True)
     ] = None,
 ) -> None:
-    """Do a part of the load of a drill that runs on another machine: `tiercli drill run --await-workers N --bind HOST:PORT`.
+    """Send part of the load of a drill that runs on another machine: `tiercli drill run --await-workers N
+    --bind HOST:PORT`.
 
-    It waits for its master, is told what to send, and ends with it. Keys are never sent over: with --env they are read here, from
-    where the catalog says. The connection is neither encrypted nor authenticated; keep it in a network of your own.
+    The worker waits for its master, receives the load plan, and ends with it. Keys are never sent over the
+    connection: with --env they are read on this machine, from where the catalog names. The connection is
+    neither encrypted nor authenticated; use a private network.
     """
 
     variables = dict(os.environ)
     if env is not None:
         if catalog is None:
-            raise InvalidInput("--env is of a catalog", hint="--catalog FILE")
+            raise InvalidInput("--env requires --catalog", hint="--catalog FILE")
         loaded = load_catalog(catalog, further_checks(with_cases=False))
         way = gateway_way(loaded, env, access_to(loaded, env, "gateway", "a worker needs what lets its calls in"))
         variables[KEYS] = json.dumps(dict(way.keys))

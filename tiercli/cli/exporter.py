@@ -36,54 +36,58 @@ _POLL_S = 0.25
     "tiercli exporter audit usage.csv --map openai-usage.yaml --catalog my.yaml > /var/lib/node_exporter/usage.prom",
 )
 def audit(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The audit log, JSON Lines.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Audit log, JSON Lines.", show_default=False)],
     catalog: Annotated[
         Path,
         typer.Option(
             "--catalog",
             metavar="CATALOG",
             envvar="TIERCLI_CATALOG",
-            help="Whose names become labels.",
+            help="Catalog whose names become labels.",
             show_default=False,
         ),
     ],
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as it grows and is rotated, and serve /metrics.")
+        bool, typer.Option("--follow", help="Follow the log as it grows and is rotated, and serve /metrics.")
     ] = False,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any.")
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Address to serve at; port 0 takes any free port.")
     ] = "127.0.0.1:9108",
     state: Annotated[
         Path | None,
         typer.Option(
-            "--state", metavar="STATE", help="A file that a restart goes on from: nothing is counted twice or left out."
+            "--state",
+            metavar="STATE",
+            help="State file, so that a restart counts nothing twice and leaves nothing out.",
         ),
     ] = None,
     from_start: Annotated[
-        bool, typer.Option("--from-start", help="Without a state, follow from the file's start, not from its end.")
+        bool, typer.Option("--from-start", help="Without a state file, start at the log's beginning, not at its end.")
     ] = False,
     field_map: Annotated[
-        Path | None, typer.Option("--map", metavar="MAP", help="What the fields of another export (CSV, JSON) mean.")
+        Path | None, typer.Option("--map", metavar="MAP", help="Field map of another export (CSV, JSON).")
     ] = None,
 ) -> None:
-    """Count an audit log into the metrics of a gateway: print them, or --follow the log and serve them.
+    """Count an audit log as the metrics of a gateway: print them, or --follow the log and serve them.
 
-    Prometheus sees each record once: a scrape writes down what it answers, and a restart goes on from there. Lines that are
-    no record are counted (tiercli_audit_malformed_lines_total) and passed over. A name that the catalog does not have becomes
-    an empty label.
+    Prometheus gets each record once: the exporter saves what it answered to a scrape, and continues from
+    there after a restart. Lines that are not records are counted (tiercli_audit_malformed_lines_total) and
+    skipped. A name that the catalog does not have becomes an empty label.
     """
 
     loaded = load_catalog(catalog)
     mapping = load_field_map(field_map) if field_map is not None else None
     if not follow and (state is not None or from_start):
-        raise InvalidInput("--state and --from-start are for --follow", hint="without it the whole file is read, once")
+        raise InvalidInput(
+            "--state and --from-start need --follow", hint="without --follow the whole file is read once"
+        )
     if follow and mapping is not None and mapping.format != "jsonl":
-        raise InvalidInput(f"a {mapping.format} export is read whole: it cannot be followed", hint="leave out --follow")
+        raise InvalidInput(f"a {mapping.format} export cannot be followed", hint="leave out --follow")
     host, port = read_address(listen)
     if not follow:
         if not file.is_file():
-            problem = Problem(Location(str(file)), "there is no such file")
-            raise InvalidInput("the audit log is not there", [problem])
+            problem = Problem(Location(str(file)), "the file does not exist")
+            raise InvalidInput("the audit log does not exist", [problem])
         exporter = AuditExporter(loaded.catalog, file, record_decoder())
         _count_whole(exporter, file, mapping)
         registry = CollectorRegistry()
@@ -163,20 +167,21 @@ def _tell_malformed(exporter: AuditExporter) -> int:
 )
 def gpu(
     listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any.")
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Address to serve at; port 0 takes any free port.")
     ] = "127.0.0.1:9400",
-    once: Annotated[bool, typer.Option("--once", help="Print what is so now, and serve nothing.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the current readings; do not serve.")] = False,
     processes: Annotated[
-        bool, typer.Option("--processes", help="Also the memory of each process: a series for each process id.")
+        bool, typer.Option("--processes", help="Also export memory per process: a series for each process id.")
     ] = False,
     simulate: Annotated[
         Path | None, typer.Option("--simulate", metavar="FILE", help="Replay readings from a file, JSON Lines.")
     ] = None,
 ) -> None:
-    """Serve what NVIDIA's driver knows of the GPUs here: busy, memory, power, temperature, clocks, throttling, ECC, MIG.
+    """Serve metrics of this machine's NVIDIA GPUs: utilisation, memory, power, temperature, clocks,
+    throttling, ECC and MIG.
 
-    A reading that a GPU does not have is left out; one that goes wrong is counted (tiercli_gpu_read_errors_total), and the others
-    are told. The series of a GPU that is lost end (tiercli_gpu_lost_total). Exit 3 without a driver.
+    Unsupported readings are omitted. Failed readings are counted (tiercli_gpu_read_errors_total) and do not
+    affect the others. The series of a GPU that is lost end (tiercli_gpu_lost_total). Exit 3 without a driver.
     """
 
     address = read_address(listen)

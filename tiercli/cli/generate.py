@@ -28,39 +28,41 @@ from tiercli.rules.deployment import Deployment
 )
 def generate(
     catalog: CatalogFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)],
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 with a diff when the folder differs.")
+        bool, typer.Option("--check", help="Write nothing; exit 1 with a diff if the folder differs.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files with local changes.")] = False,
     templates: Templates = None,
     wrap: Annotated[
         list[str] | None,
         typer.Option(
-            "--wrap", help="The form: plain, kubernetes, grafana-operator or mimir; may be repeated. Default: plain."
+            "--wrap", help="Form: plain, kubernetes, grafana-operator or mimir; may be repeated. \\[default: plain]"
         ),
     ] = None,
     namespace: Annotated[
-        str | None, typer.Option("--namespace", help="Where Kubernetes objects live. Default: monitoring.")
+        str | None, typer.Option("--namespace", help="Namespace of Kubernetes objects. \\[default: monitoring]")
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", help="KEY=VALUE on every object, for its selectors; may be repeated.")
+        list[str] | None, typer.Option("--label", help="Label KEY=VALUE on every Kubernetes object; may be repeated.")
     ] = None,
     grafana_label: Annotated[
         list[str] | None,
         typer.Option(
-            "--grafana-label", help="KEY=VALUE of the Grafanas for GrafanaDashboards. Default: dashboards=grafana."
+            "--grafana-label",
+            help="Label KEY=VALUE that selects the Grafanas; may be repeated. \\[default: dashboards=grafana]",
         ),
     ] = None,
     secret: Annotated[
-        str | None, typer.Option("--secret", help="The Secret that holds the receivers' secrets, a key a file.")
+        str | None, typer.Option("--secret", help="Kubernetes Secret with the receivers' secrets, one key per file.")
     ] = None,
     form: TextOrJson = "text",
 ) -> None:
     """Write Prometheus rules and their unit tests, Alertmanager routing, Grafana dashboards and runbooks.
 
-    The folder is written whole or not at all. Files that an earlier run wrote and this one does not are removed; a file
-    that somebody edited is not overwritten without --force (exit 1); other files in the folder are not touched.
+    The folder is written whole or not at all. Files of an earlier run that are no longer generated are
+    removed. A file with local changes is not overwritten without --force (exit 1). Other files in the folder
+    are not touched.
     """
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
@@ -100,12 +102,12 @@ def generate(
         for path in paths:
             console.print(f"{sign} {out / path}", markup=False)
     done = f"{len(changes.added)} added, {len(changes.changed)} changed, {len(changes.removed)} removed"
-    console.print(f"{len(tree)} files in {out}: {done}, {len(changes.unchanged)} as they were", markup=False)
+    console.print(f"{len(tree)} files in {out}: {done}, {len(changes.unchanged)} unchanged", markup=False)
 
 
 def _tell_left_out(catalog: Path, alarms: list[str]) -> None:
     count = "1 alarm is" if len(alarms) == 1 else f"{len(alarms)} alarms are"
-    message = f"note: {count} left out, since no source has what they read: {', '.join(alarms)}"
+    message = f"note: {count} left out, because no source provides what they read: {', '.join(alarms)}"
     console = error_console()
     console.print(message, markup=False)
     console.print(f"which signals, and why: tiercli sources --catalog {catalog}", markup=False)

@@ -25,5 +25,5 @@ def read_token(file: Path | None) -> str:
         raise InvalidInput(f"no token from {file}", [Problem(Location(place), "it is empty", "a token")])
     if not token.isascii() or any(char.isspace() or not char.isprintable() for char in token):
         accepted = "one token: printable ASCII without spaces"
-        raise InvalidInput("that is no token", [Problem(Location(place), "more than a token is in it", accepted)])
+        raise InvalidInput("not a token", [Problem(Location(place), "it holds more than a token", accepted)])
     return token

@@ -39,7 +39,8 @@ Tree = Mapping[str, Command | Group]
 
 def examples(*lines: str, note: str = "") -> Callable[[_F], _F]:
     """Show `lines` as examples below the help of a command, and `note` below these."""
-    paragraphs = ["Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)]
+    shown = [re.sub(r"(?<!\\)\[(?=[a-z#/@])", r"\\[", line) for line in lines]  # a bracket is not Rich's markup
+    paragraphs = ["Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in shown)]
 
     def mark(function: _F) -> _F:
         function.examples = "\n\n".join([*paragraphs, note] if note else paragraphs)  # type: ignore[attr-defined]

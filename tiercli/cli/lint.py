@@ -33,24 +33,26 @@ from tiercli.rules.deployment import Deployment
 def lint(
     catalog: OptionalCatalogFile = None,
     rules: Annotated[
-        list[Path] | None, typer.Option("--rules", help="A rule file that tiercli did not make; may be repeated.")
+        list[Path] | None, typer.Option("--rules", help="Rule file of any origin; may be repeated.")
     ] = None,
     dashboards: Annotated[
-        list[Path] | None, typer.Option("--dashboards", help="A dashboard's JSON, likewise; may be repeated.")
+        list[Path] | None, typer.Option("--dashboards", help="Dashboard JSON of any origin; may be repeated.")
     ] = None,
     templates: Templates = None,
     fail_on: Annotated[
-        Literal["info", "warning", "error"], typer.Option("--fail-on", help="Exit 1 for findings as bad as this.")
+        Literal["info", "warning", "error"],
+        typer.Option("--fail-on", help="Exit 1 if a finding is at least this severe."),
     ] = "error",
     disable: Annotated[
-        list[str] | None, typer.Option("--disable", metavar="CODE", help="Leave a check out; may be repeated.")
+        list[str] | None, typer.Option("--disable", metavar="CODE", help="Skip this check; may be repeated.")
     ] = None,
     form: FindingsFormat = "text",
     explain: Annotated[
-        str | None, typer.Option("--explain", metavar="CODE", help="Print the page about a check, and nothing else.")
+        str | None, typer.Option("--explain", metavar="CODE", help="Print the page about this check and exit.")
     ] = None,
 ) -> None:
-    """Check every expression, annotation, link and route; promtool and amtool too. Exit 1 when something is wrong."""
+    """Check every expression, annotation, link and route, also with promtool and amtool. Exit 1 if something
+    is wrong."""
 
     if explain is not None:
         typer.echo(load_page(explain), nl=False)

@@ -44,9 +44,7 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def main(
-    no_color: Annotated[
-        bool, typer.Option("--no-color", help="Never print in colour (NO_COLOR does the same).")
-    ] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Do not print colour (also: NO_COLOR).")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")

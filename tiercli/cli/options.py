@@ -27,7 +27,7 @@ CatalogOption = Annotated[
         "-c",
         metavar="CATALOG",
         envvar="TIERCLI_CATALOG",
-        help="Catalog file. [default: tiercli's hybrid.yaml]",
+        help="Catalog file. \\[default: tiercli's hybrid.yaml]",
     ),
 ]
 RequiredCatalog = Annotated[

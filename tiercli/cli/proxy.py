@@ -34,34 +34,38 @@ def proxy(
     catalog: RequiredCatalog,
     control: Annotated[
         str,
-        typer.Option("--control", metavar="HOST:PORT", help="Where faults are turned on and off; port 0 takes any."),
+        typer.Option(
+            "--control",
+            metavar="HOST:PORT",
+            help="Address of the control API, where faults are turned on and off; port 0 takes any free port.",
+        ),
     ] = "127.0.0.1:9465",
     token_file: Annotated[
         Path | None,
         typer.Option(
             "--token-file",
             metavar="FILE",
-            help="The control API's token. Without it TIERCLI_PROXY_TOKEN; without that one is made, in a file.",
+            help="Token of the control API. \\[default: TIERCLI_PROXY_TOKEN, else a new one in a file]",
             show_default=False,
         ),
     ] = None,
     metrics: Annotated[
-        str, typer.Option("--metrics", metavar="HOST:PORT", help="Where /metrics is served; port 0 takes any.")
+        str, typer.Option("--metrics", metavar="HOST:PORT", help="Address of /metrics; port 0 takes any free port.")
     ] = "127.0.0.1:9464",
     audit_log: Annotated[
-        Path, typer.Option("--audit-log", metavar="FILE", help="Where a record of each call is appended.")
+        Path, typer.Option("--audit-log", metavar="FILE", help="File to which a record of each call is appended.")
     ] = Path("audit.jsonl"),
     measure: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Count calls and write their records.")
+        bool, typer.Option("--measure/--no-measure", help="Whether to count calls and write their records.")
     ] = True,
     form: TextOrJson = "text",
 ) -> None:
-    """Stand before endpoints that have no gateway: count their calls, write audit records, inject faults.
+    """Proxy endpoints that have no gateway: count their calls, write audit records, inject faults.
 
-    It listens where the catalog says (`environments.NAME.endpoints[].listen`), passes calls and streams through
-    with the endpoint's credential, and serves what a gateway would: the contract's metrics. Callers say who they
-    are in the headers x-tenant, x-feature and x-alias; those end here. SIGTERM and Ctrl-C let the calls under way
-    come to their end.
+    The proxy listens on the addresses in the catalog (`environments.NAME.endpoints[].listen`), passes calls
+    and streams through with the endpoint's credential, and serves the metrics of a gateway. Callers identify
+    themselves with the headers x-tenant, x-feature and x-alias, which are not passed on. On SIGTERM and
+    Ctrl-C it finishes the calls in progress.
     """
 
     loaded = load_catalog(catalog)

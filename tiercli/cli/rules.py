@@ -32,14 +32,15 @@ def run_tests(
     ] = None,
     templates: Templates = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="How many run at once; a core each, when not given.")
+        int | None, typer.Option("--jobs", "-j", min=1, help="Tests to run in parallel. \\[default: one per core]")
     ] = None,
     form: TextOrJson = "text",
 ) -> None:
-    """Run every alarm's unit tests with promtool, and its routes with amtool. Exit 1 when one fails.
+    """Run every alarm's unit tests with promtool, and its routes with amtool. Exit 1 if one fails.
 
-    The cases come from the alarm's own file: at its threshold and just past it, for its time and a shorter one, about
-    its neighbours, without history, without traffic, over a counter's reset and a gap in scraping.
+    The cases come from the alarm's own file: at its threshold and just past it, for its duration and a
+    shorter one, for its neighbours, without history, without traffic, over a counter reset and a gap in
+    scraping.
     """
 
     folders = templates or ()
@@ -50,7 +51,7 @@ def run_tests(
         unknown_name("alarm", name, known, Location("command line")) for name in names or () if name not in known
     ]
     if unknown:
-        raise InvalidInput("alarms that this catalog does not have", unknown)
+        raise InvalidInput("unknown alarms", unknown)
     chosen = [known[name] for name in dict.fromkeys(names or known)]
     stack = find_stack()
     tree = render_tree(loaded, deployment, folders)
@@ -92,7 +93,7 @@ def run_tests(
         raise CheckFailed(
             f"{len(failed)} of {len(results)} alarms failed their tests: {', '.join(result.alarm for result in failed)}",
             details=[line for result in failed for line in result.failures] if form == "text" else [],
-            hint="the generated tests are in prometheus/tests/ of what `tiercli generate` writes",
+            hint="`tiercli generate` writes the tests to prometheus/tests/",
         )
 
 

@@ -31,11 +31,12 @@ from tiercli.signals.timing import Timing
 def list_sources(
     catalog: Annotated[
         Path | None,
-        typer.Option("--catalog", metavar="FILE", help="What this catalog's sources leave unbound."),
+        typer.Option("--catalog", metavar="FILE", help="Show the signals that this catalog's sources do not provide."),
     ] = None,
     form: TextOrJson = "text",
 ) -> None:
-    """List each source with its kind and how many of its kind's signals it covers, or what a catalog is left without."""
+    """List each source with its kind and how many of its kind's signals it provides, or the signals that a
+    catalog does not get."""
     if catalog is not None:
         _of_catalog(catalog, form)
         return
@@ -52,10 +53,11 @@ def list_sources(
 
 @examples("tiercli sources show tgi")
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A source of `tiercli sources`.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Source, one of `tiercli sources`.", show_default=False)],
     form: TextOrJson = "text",
 ) -> None:
-    """Show each canonical signal of a source's kind: the PromQL that yields it, or why it is not there."""
+    """Show each canonical signal of a source's kind: the PromQL that gives it, or why the source does not
+    provide it."""
 
     binding = load_binding(name, Location("NAME"))
     job = {"gateway": GATEWAY_JOB, "servers": SERVERS_JOB}.get(binding.kind, source_job(name))

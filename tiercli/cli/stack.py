@@ -28,17 +28,15 @@ from tiercli.sandbox.stack.installer import ARCHIVES
 )
 def install(
     method: Annotated[
-        Literal["auto", "apt", "archive"], typer.Option("--method", help="How to get what is missing.")
+        Literal["auto", "apt", "archive"], typer.Option("--method", help="How to install what is missing.")
     ] = "auto",
-    mirror: Annotated[
-        str | None, typer.Option("--mirror", help="Where release archives are, in place of GitHub.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    mirror: Annotated[str | None, typer.Option("--mirror", help="URL of release archives, in place of GitHub.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; do nothing.")] = False,
 ) -> None:
-    """Get prometheus, promtool, alertmanager and amtool, unless they are here already.
+    """Install prometheus, promtool, alertmanager and amtool, unless they are here already.
 
-    Debian's packages where apt and the right to use it are there; else upstream's release archives for this platform,
-    pinned by SHA-256, into your cache. No service is left running.
+    They come from Debian's packages where apt can be used, else from upstream's release archives for this
+    platform, pinned by SHA-256, into your cache. No service is left running.
     """
 
     console = output_console()
@@ -75,7 +73,7 @@ def install(
 def status(
     form: TextOrJson = "text",
 ) -> None:
-    """Say which programs are found, where, and by which way. Exit 3 when one is missing."""
+    """Show which programs are found, where, and how. Exit 3 if one is missing."""
 
     programs = locate_programs()
     if form == "json":
@@ -104,21 +102,18 @@ def status(
 )
 def up(
     catalog: CatalogOption = None,
-    load: Annotated[bool, typer.Option("--load", help="Put the estate under ordinary load.")] = False,
-    factor: Annotated[float, typer.Option("--factor", min=1, help="Compress time by this.")] = 30,
-    out: Annotated[Path, typer.Option("--out", help="Where the dashboards for your Grafana are written.")] = Path(
-        "runs/demo"
-    ),
-    prometheus_port: Annotated[
-        int | None, typer.Option("--prometheus-port", help="Any free port, when not given.")
-    ] = None,
+    load: Annotated[bool, typer.Option("--load", help="Send ordinary load to the estate.")] = False,
+    factor: Annotated[float, typer.Option("--factor", min=1, help="Time compression factor.")] = 30,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the dashboards for your Grafana.")] = Path("runs/demo"),
+    prometheus_port: Annotated[int | None, typer.Option("--prometheus-port", help="\\[default: any free port]")] = None,
     alertmanager_port: Annotated[
-        int | None, typer.Option("--alertmanager-port", help="Any free port, when not given.")
+        int | None, typer.Option("--alertmanager-port", help="\\[default: any free port]")
     ] = None,
 ) -> None:
-    """Start the sandbox and keep it up until Ctrl-C: a real Prometheus and Alertmanager around a simulated estate.
+    """Start the sandbox and keep it up until Ctrl-C: a real Prometheus and Alertmanager around a simulated
+    estate.
 
-    Prints where everything listens, all of it on loopback, and each notification as it arrives.
+    It prints the addresses, all on loopback, and each notification as it arrives.
     """
 
     estate = build_estate(load_catalog(catalog or default_catalog()), factor)

@@ -31,13 +31,16 @@ _STYLE = {"sees": "green", "quiet": "blue", "blind": "bold red"}
 def verify(
     catalog: CatalogFile,
     prometheus: Annotated[
-        str, typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS_URL", help="Its URL.", show_default=False)
+        str,
+        typer.Option("--prometheus", envvar="TIERCLI_PROMETHEUS_URL", help="URL of the server.", show_default=False),
     ],
     templates: Templates = None,
     form: TextJsonOrGithub = "text",
 ) -> None:
-    """Say of every alarm whether it could fire now: its inputs have data, its rule is loaded as generated, samples are kept
-    long enough, an Alertmanager is connected. Exit 1 when one is blind, 3 when Prometheus cannot be asked.
+    """Check of every alarm whether it could fire now.
+
+    An alarm is blind if its inputs have no data, its rule is not loaded as generated, samples are not kept
+    long enough, or no Alertmanager is connected. Exit 1 if one is blind, 3 if Prometheus does not answer.
     """
 
     loaded = load_catalog(catalog, further_checks(templates or ()))
@@ -78,5 +81,5 @@ def verify(
     if blind:
         raise CheckFailed(
             f"{len(blind)} of {len(alarms)} alarms are blind: {', '.join(alarm.alarm for alarm in blind)}",
-            hint="load what `tiercli generate` writes, and check the targets of what has no data",
+            hint="load the files of `tiercli generate`, and check the targets without data",
         )
