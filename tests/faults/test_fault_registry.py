@@ -18,7 +18,7 @@ from tiercli.faults.kinds.latencies import Lognormal
 
 FOLDER = Path(tiercli.faults.kinds.__file__).parent
 # The modules of the folder that are no fault.
-MACHINERY = {"__init__", "check", "interface", "latencies", "rewriting", "surge", "targets"}
+MACHINERY = {"__init__", "check", "interface", "latencies", "rewriting", "surge"}
 
 
 def test_every_fault_has_its_file_and_every_file_its_fault() -> None:

@@ -83,7 +83,7 @@ def test_a_provider_costs_more() -> None:
 @pytest.mark.parametrize(
     ("fault", "settings", "said"),
     [
-        ("audit-loss", {"share": 2}, "is not right"),
+        ("audit-loss", {"share": 2}, "has mistakes"),
         ("no-such", {}, "unknown fault"),
         ("outage", {}, "injected by the proxy, not by the gateway"),
     ],

@@ -67,8 +67,8 @@ def read_secret(
         raise InvalidInput("no credential", [Problem(location, missing, "the secret")])
     if not secret.isascii() or not secret.isprintable() or (credential.scheme == "bearer" and " " in secret):
         raise InvalidInput(
-            "that is no credential", [Problem(location, f"more than a secret is in {place}", "one line of ASCII")]
+            "malformed credential", [Problem(location, f"more than a secret is in {place}", "one line of ASCII")]
         )
     if credential.scheme == "basic" and ":" not in secret:
-        raise InvalidInput("that is no credential", [Problem(location, f"{place} has no colon", "user:password")])
+        raise InvalidInput("malformed credential", [Problem(location, f"{place} has no colon", "user:password")])
     return secret

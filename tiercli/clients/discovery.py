@@ -23,7 +23,7 @@ async def fetch_estate(url: str, source: str) -> SeenEstate:
     """
     discovery = load_binding(source, Location("--source")).discovery
     if discovery is None:
-        raise InvalidInput(f"the source {source!r} says nothing of discovery", hint="use another --source")
+        raise InvalidInput(f"the source {source!r} has no discovery section", hint="use another --source")
     async with PrometheusClient(url) as client:
         rows = await _rows(client, discovery.offers.metric, discovery.offers.labels())
         offers = {offer for offer in map(_offer, rows) if offer.provider and offer.model}

@@ -13,8 +13,7 @@ from tiercli.drills.spec.mix import check_mix
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
-from tiercli.faults.kinds.check import check_fault
-from tiercli.faults.kinds.targets import Targets
+from tiercli.faults.kinds.check import Targets, check_fault
 from tiercli.rules.alarm import Alarm
 
 Locate = Callable[[tuple[str | int, ...]], Location]

@@ -10,7 +10,7 @@ from tiercli.catalog.names import unknown_name
 from tiercli.catalog.tree import KeyPath
 from tiercli.errors import Problem
 from tiercli.faults.kinds import FAULTS_BY_NAME
-from tiercli.faults.kinds.targets import Targets
+from tiercli.faults.kinds.check import Targets
 
 
 def check_own_faults(loaded: LoadedCatalog) -> list[Problem]:

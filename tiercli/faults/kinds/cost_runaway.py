@@ -1,4 +1,4 @@
-"""A tenant's program loops: the same calls again and again, each with a price. Brought about by load."""
+"""A tenant's program loops: the same calls again and again, each with a price. Caused by load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local tier is asked for as much as its GPUs can carry, or more. Brought about by load."""
+"""The local tier gets as many calls as its GPUs can carry, or more. Caused by load."""
 
 from __future__ import annotations
 

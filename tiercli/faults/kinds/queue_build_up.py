@@ -1,4 +1,4 @@
-"""Calls to the local tier become more and more, and wait. Brought about by load."""
+"""Calls to the local tier become more and more, and wait. Caused by load."""
 
 from __future__ import annotations
 

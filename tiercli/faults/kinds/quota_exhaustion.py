@@ -1,4 +1,4 @@
-"""A tenant sends as much as its quota allows, or more. Brought about by load."""
+"""A tenant sends as much as its quota allows, or more. Caused by load."""
 
 from __future__ import annotations
 
