@@ -32,7 +32,7 @@ $(VENV)/.stack: $(VENV)/.tiercli
 drill: setup ## The provider-outage drill, live, to a verdict and a report
 	@$(BIN)/tiercli drill run provider-outage --runs $(RUNS)
 
-drills: setup ## Every drill that comes with tiercli, one after another
+drills: setup ## Three drills, one after another: an outage, a degraded provider, a quiet hour
 	@$(BIN)/tiercli drill run provider-outage provider-degraded quiet --runs $(RUNS)
 
 demo: setup ## The sandbox under load, kept up until Ctrl-C

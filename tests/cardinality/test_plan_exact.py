@@ -261,7 +261,8 @@ def test_prometheus_has_as_many_series_of_each_metric_as_are_planned(
         said = json.loads(done.stdout)
         assert (done.returncode, said["explained"], said["strangers"]) == (0, True, [])
         assert said["churn"]["alive"] > 0
-        assert {line["metric"] for line in said["metrics"]} >= set(exact)
+        # Those of the servers themselves are lines of the plan, and no metrics of their own in a comparison.
+        assert {line["metric"] for line in said["metrics"]} >= {name for name in exact if "*" not in name}
         assert {line["unexplained"] for line in said["metrics"]} == {0}
 
 

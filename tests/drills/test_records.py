@@ -108,7 +108,7 @@ def test_quarters_are_compared_in_estate_time(run_tiercli: Run, tmp_path: Path) 
     assert (rows["new"]["before"], rows["new"]["after"]) == (None, "passed")
     assert rows["other"]["worse"]
     assert done.returncode == 1
-    assert "proven before, and not any more: GatewayDown (other)" in done.stderr
+    assert "proven before, not proven now: GatewayDown (other)" in done.stderr
     text = run_tiercli("drill", "compare", str(before), str(before))
     assert text.returncode == 0
     assert "passed" in text.stdout

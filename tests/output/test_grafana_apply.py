@@ -54,11 +54,11 @@ def test_it_creates_the_folder_and_every_board_and_then_changes_nothing(
     assert content["title"] == "LLM traffic: home"
     assert grafana.boards[home].folder == folder
     assert message.startswith("tiercli: catalog ")
-    assert "10 created, 0 updated, 0 as they were" in done.stdout
+    assert "10 created, 0 updated, 0 unchanged" in done.stdout
     grafana.writes.clear()
     again = apply()
     assert (again.returncode, grafana.writes) == (0, [])
-    assert "0 created, 0 updated, 10 as they were" in again.stdout
+    assert "0 created, 0 updated, 10 unchanged" in again.stdout
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(grafana: FakeGrafana, apply: Apply) -> None:
@@ -77,7 +77,7 @@ def test_a_board_that_tiercli_saved_last_is_updated(grafana: FakeGrafana, apply:
     done = apply()
     assert done.returncode == 0, done.stderr
     assert "~ home\n" in done.stdout
-    assert "1 updated, 9 as they were" in done.stdout
+    assert "1 updated, 9 unchanged" in done.stdout
     assert grafana.boards[home].versions[-1][0]["description"] == held[0]["description"]
 
 
@@ -94,14 +94,14 @@ def test_a_board_that_somebody_edited_stops_everything_unless_forced(
     forced = apply("--force")
     assert forced.returncode == 0, forced.stderr
     assert grafana.boards[home].versions[-1][0]["title"] == "LLM traffic: home"
-    assert "1 created, 1 updated, 8 as they were" in forced.stdout
+    assert "1 created, 1 updated, 8 unchanged" in forced.stdout
 
 
 def test_an_edit_that_was_taken_back_is_no_edit(grafana: FakeGrafana, apply: Apply, home: str) -> None:
     apply()
     grafana.edit(home, "Restored from version 1")
     done = apply()
-    assert (done.returncode, "10 as they were" in done.stdout) == (0, True)
+    assert (done.returncode, "10 unchanged" in done.stdout) == (0, True)
 
 
 def test_a_board_of_another_environment_is_not_taken_for_ours(grafana: FakeGrafana, apply: Apply, home: str) -> None:

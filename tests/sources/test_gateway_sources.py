@@ -260,7 +260,7 @@ def test_an_alarm_that_the_catalog_demands_and_no_source_feeds_is_an_error(chang
     assert found.startswith(
         "ZoneViolation needs tier:tenant:zone_violations:increase5m (litellm: it does not report zones"
     )
-    assert "a source that has it" in accepted
+    assert "a source that provides it" in accepted
 
 
 @pytest.mark.parametrize(

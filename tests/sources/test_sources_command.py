@@ -64,6 +64,6 @@ def test_an_alarm_is_left_out_where_the_gateway_cannot_tell_what_it_is_about(
     alarms = load_alarm_set(changed_hybrid(behind_envoy), Timing())
     # Its errors are counted, but a 429 is an error like any other: silent for ever would be worse than left out.
     assert alarms.left_out["ProviderThrottled"] == {
-        "tier:provider:throttle_ratio:rate5m": "envoy-ai-gateway: every failure is error_type _OTHER, a 429 too"
+        "tier:provider:throttle_ratio:rate5m": "envoy-ai-gateway: every failure has error_type _OTHER, also a 429"
     }
     assert "ProviderErrorRateHigh" in {alarm.alarm for alarm in alarms.alarms}

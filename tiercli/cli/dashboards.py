@@ -91,7 +91,9 @@ def show(
     var: Annotated[
         list[str] | None,
         typer.Option(
-            "--var", metavar="NAME=VALUE", help="Set a variable, as NAME=VALUE; may be repeated. \\[default: all values]"
+            "--var",
+            metavar="NAME=VALUE",
+            help="Set a variable, as NAME=VALUE; may be repeated. \\[default: all values]",
         ),
     ] = None,
     panel: Annotated[

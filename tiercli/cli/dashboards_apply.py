@@ -45,7 +45,9 @@ def apply(
     token_file: Annotated[
         Path | None,
         typer.Option(
-            "--token-file", metavar="FILE", help="File with a service account's token. \\[default: TIERCLI_GRAFANA_TOKEN]"
+            "--token-file",
+            metavar="FILE",
+            help="File with a service account's token. \\[default: TIERCLI_GRAFANA_TOKEN]",
         ),
     ] = None,
     ca_file: Annotated[

@@ -130,7 +130,7 @@ def _panel(data: Mapping[str, Any], section: str, section_repeat: str) -> BoardP
     return BoardPanel(
         id=int(data.get("id") or 0),
         title=str(data.get("title") or ""),
-        type=str(data.get("type") or ""),
+        type=str(data["type"]),
         description=str(data.get("description") or ""),
         targets=tuple(
             Target(
