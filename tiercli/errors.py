@@ -63,7 +63,7 @@ class Problem:
 
 
 class TiercliError(Exception):
-    """An expected failure: told to the operator in one line, with what to do next, never with a traceback."""
+    """An expected failure: reported to the operator in one line, with what to do next, never with a traceback."""
 
     exit_code = ExitCode.BUG
 

@@ -259,7 +259,11 @@ def test_files_of_others_are_judged_as_far_as_they_can_be(tmp_path: Path) -> Non
     path.write_text(RULES, encoding="utf-8")
     board = tmp_path / "board.json"
     panels = [
-        {"title": "Row", "type": "row", "panels": [{"title": "Calls", "type": "timeseries", "targets": [{"expr": "rate(x[$__interval]"}]}]}
+        {
+            "title": "Row",
+            "type": "row",
+            "panels": [{"title": "Calls", "type": "timeseries", "targets": [{"expr": "rate(x[$__interval]"}]}],
+        }
     ]
     board.write_text(json.dumps({"uid": "u", "panels": panels}), encoding="utf-8")
     found = {

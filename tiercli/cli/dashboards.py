@@ -143,7 +143,7 @@ async def _once(prometheus: str, request: BoardRequest, rows: int, width: int | 
 
 
 async def _watch(prometheus: str, request: BoardRequest, every_s: float, width: int | None) -> None:
-    """Draw until Ctrl-C. Once it has answered, a Prometheus that stops answering is told above what it said last."""
+    """Draw until Ctrl-C. If Prometheus stops answering, that is reported above its last answer."""
 
     console = output_console()
     async with PrometheusClient(prometheus, timeout_s=20.0) as client:
@@ -158,7 +158,7 @@ async def _watch(prometheus: str, request: BoardRequest, every_s: float, width: 
                 try:
                     reading, lost = await fetch_board(client, request), ""
                 except BackendError as error:
-                    lost = f"{error.message} (shown is what it said {time.time() - reading.at:.0f} s ago)"
+                    lost = f"{error.message} (values are {time.time() - reading.at:.0f} s old)"
 
 
 def _named(boards: Mapping[str, Board], name: str) -> Board:

@@ -83,7 +83,7 @@ def _plan(
 
 
 def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:
-    """What brings faults about; what is on is said in a file of `runs`."""
+    """The injectors of faults; a file in `runs` lists the faults that are on."""
 
     loaded = plan.estate.loaded
     return LiveInjectors(
@@ -143,7 +143,7 @@ def _lines(plan: LivePlan) -> list[str]:
     ]
     lines += [f"  brings about {use.fault} on {_target(use.target)}" for use in spec.faults]
     for expected in spec.expect:
-        notified = f"{expected.receiver} told" if expected.receiver else "nobody told"
+        notified = f"notifies {expected.receiver}" if expected.receiver else "notifies no receiver"
         real = f"within {expected.firing_within}" + (f" of simulated time, ÷ {factor:g}" if factor != 1 else "")
         lines.append(f"  expects {expected.alert} {_target(expected.labels)} {real}, {notified}")
     return lines

@@ -41,7 +41,7 @@ def print_run(done: DrillRun, output: str) -> None:
 
 
 def exit_code_of(done: DrillRun) -> int:
-    """The exit code of a run; an error that the run met is told on the way."""
+    """The exit code of a run; an error of the run is printed."""
     if done.error is not None:
         print_error(done.error)
         return done.error.exit_code

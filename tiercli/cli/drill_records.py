@@ -187,7 +187,7 @@ def _print_changes(changes: Sequence[Change]) -> None:
 
 
 def _estate(seconds: float | None, factor: float | None = 1.0) -> str:
-    """Real seconds as estate time."""
+    """Real seconds as simulated time."""
 
     return estate_time(None if seconds is None or factor is None else seconds * factor)
 

@@ -168,7 +168,7 @@ class TerminalView:
             if isinstance(event, AlertSeen) and event.state != "inactive":
                 self._states.setdefault((str(number), event.state), since)
             elif isinstance(event, Notified) and event.receiver == expected.receiver:
-                self._states.setdefault((str(number), event.status + " told"), since)
+                self._states.setdefault((str(number), event.status + " notified"), since)
 
     def _render(self) -> RenderableType:
         parts: list[RenderableType] = [Text.from_markup(f"[bold]drill {self._spec.name}[/]  {self._compression()}")]
@@ -201,12 +201,12 @@ class TerminalView:
 
     def _expectations(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for column in ("expected", "pending", "firing", "told", "over"):
+        for column in ("expected", "pending", "firing", "notified", "resolved"):
             table.add_column(column, overflow="fold")
         for number, expected in enumerate(self._spec.expect):
             states = [
                 self._states.get((str(number), state))
-                for state in ("pending", "firing", "firing told", "resolved told")
+                for state in ("pending", "firing", "firing notified", "resolved notified")
             ]
             cells = [
                 f"[green]✓[/] {message}".replace(" after the fault", "") if message is not None else "[dim]–[/]"

@@ -77,7 +77,8 @@ class FormattedCommand(TyperCommand):
         """Read the arguments, the old name as the new one."""
         options = {name for parameter in self.params for name in parameter.opts}
         if "--format" in options and "--output" not in options:
-            args = [re.sub(r"^--output(?==|$)", "--format", argument) for argument in args]
+            end = args.index("--") if "--" in args else len(args)
+            args = [re.sub(r"^--output(?==|$)", "--format", argument) for argument in args[:end]] + args[end:]
         return super().parse_args(ctx, args)
 
 

@@ -1,4 +1,4 @@
-"""What every command shares: consoles that obey NO_COLOR and --no-color, and how an error is told."""
+"""What every command shares: consoles that obey NO_COLOR and --no-color, and how an error, JSON and a number are printed."""
 
 from __future__ import annotations
 

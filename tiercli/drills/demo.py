@@ -1,4 +1,4 @@
-"""The sandbox kept up for a person to look at: where everything is, and what receivers are told."""
+"""The sandbox kept up for a person to look at: where everything is, and each notification."""
 
 from __future__ import annotations
 

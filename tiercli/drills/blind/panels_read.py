@@ -23,7 +23,7 @@ from tiercli.output.live_board import POINTS, BoardRequest, fetch_board
 from tiercli.signals.timing import Timing
 
 RANGE = "15m"  # what a board shows, simulated time
-_STALE_POINTS = 4  # a line that ended so many points ago is not there any more
+_STALE_POINTS = 4  # a line that ended this many points ago is gone
 _OPENED = (CODES,)  # from a lane of HEALTH
 
 

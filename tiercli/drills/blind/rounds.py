@@ -55,7 +55,7 @@ class Answerer(Protocol):
         """Return when the fault may come."""
 
     async def answer(self, stage: Stage, before: Moment) -> Answer | None:
-        """What is wrong, or None where nothing can be said. The clock runs. `before`: what the panels said before the fault."""
+        """What is wrong, or None where no panel shows it. The clock runs. `before`: what the panels showed before the fault."""
 
 
 class Panels:
@@ -97,7 +97,7 @@ class Course:
 async def play(
     course: Course, answerer: Answerer, say: Callable[[str], None], ready: Callable[[Stage], None]
 ) -> AsyncIterator[Round]:
-    """The rounds, each as it ends. `ready` is told of each sandbox, when it is up. Nothing names a fault before it is answered.
+    """The rounds, each as it ends. `ready` is called with each sandbox, when it is up. Nothing names a fault before it is answered.
 
     Raises BackendError, FaultNotReverted, InterruptedDrill; faults are cleared first."""
     numbers = list(range(1, course.count + 1))

@@ -41,7 +41,7 @@ def _place(shift: Shift) -> Culprit:
 
 
 def _ratio(shift: Shift) -> float:
-    """How many times what it was; 1 where nothing can be said."""
+    """How many times what it was; 1 where that is not known."""
     return shift.now / shift.was if shift.was > 0 else 1.0
 
 

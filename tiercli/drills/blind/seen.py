@@ -74,7 +74,7 @@ class Seen:
                 yield Shift(panel, figure, were.get(figure.key))
 
     def gone(self, panel: Panel) -> Iterator[Figure]:
-        """Rows that were there before and are not any more."""
+        """Rows that were there before and are gone."""
         present = {figure.key for figure in self.now.get(panel, ())}
         return (figure for figure in self.before.get(panel, ()) if figure.key not in present)
 

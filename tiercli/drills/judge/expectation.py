@@ -169,7 +169,7 @@ def _sightings(expected: Expectation, run: RunStarted, timeline: Timeline) -> _S
         for event in notified
         if event.status == "resolved" and (expected.receiver is None or event.receiver == expected.receiver)
     ]
-    # Where nobody is told, Alertmanager's own state is the end of the path.
+    # Where no receiver is notified, Alertmanager's own state is the end of the path.
     if expected.receiver is None:
         resolutions = [event.at for event in deliveries if event.state == "resolved"]
     after_fault = [at for at in firing if at >= began]

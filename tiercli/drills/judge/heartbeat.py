@@ -1,4 +1,4 @@
-"""Whether the heartbeat was heard while a drill ran: Watchdog is proven by every drill, or by none."""
+"""Whether the heartbeat arrived while a drill ran: every drill judges Watchdog."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tiercli.drills.record.events import DeliverySeen, Notified, RunEnded, RunSt
 from tiercli.drills.record.result import Outcome, Step
 
 NAME = "heartbeat received"
-# What stands in Watchdog's SLA: after this silence, simulated time, whoever hears the heartbeat alarms.
+# From Watchdog's SLA: after this silence, in simulated time, the receiver of the heartbeat alerts.
 SILENCE_S = 300.0
 # Under a high factor that is an instant; a busy machine may hold a notification back for so long, real seconds.
 LEAST_SILENCE_S = 3.0

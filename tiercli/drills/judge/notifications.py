@@ -1,4 +1,4 @@
-"""Who was told what: by what arrived at a webhook or, where none of ours is there, by what Alertmanager did."""
+"""Which receivers were notified of what: by what arrived at a webhook or, where none of ours is configured, by what Alertmanager did."""
 
 from __future__ import annotations
 
@@ -109,6 +109,6 @@ def _wrong(fired: Sequence[Mapping[str, str]], delivered: Sequence[Notified]) ->
 
 
 def _differences(fired: Sequence[Mapping[str, str]], received: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The labels of the alert that was meant, which is the one most like it, that did not arrive as they were."""
+    """The labels that did not arrive unchanged, of the fired alert that is most like the notification."""
     lost = [[(name, value) for name, value in labels.items() if received.get(name) != value] for labels in fired]
     return min(lost, key=len, default=[])

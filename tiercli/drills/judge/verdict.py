@@ -210,7 +210,7 @@ def _stories(timeline: Timeline) -> Iterator[_Story]:
             if event.state == "firing" and any(at >= timeline.began for at in event.times):
                 story(event.alert, event.labels).fired = True
         elif event.at < told_from:
-            continue  # somebody was told of what another drill did
+            continue  # a notification of an earlier drill
         elif isinstance(event, DeliverySeen):
             current = story(event.alert, event.labels)
             current.active = current.active or event.state == "active"

@@ -62,7 +62,7 @@ class Spending:
 
 
 def bound_load(load: Load, catalog: Catalog, seconds: float, factor: float) -> LoadBound:
-    """What `load` does at most within so many real seconds, under a compression factor."""
+    """What `load` does at most within a number of real seconds, under a compression factor."""
     arrivals = build_shape(load, factor).arrivals_until(seconds)
     each = cost_per_call(load, catalog)
     calls: dict[str, float] = {}

@@ -65,7 +65,7 @@ def locust_with_workers(master: ProcessSpec, workers: Workers, port: int, log: P
     port = workers.port or port
     place = ("--master-bind-host", workers.host, "--master-bind-port", str(port))
     leading = ("--master", "--expect-workers", str(workers.count), *place)
-    # What only the master is told: how many users, whom to call.
+    # What only the master needs: the number of users, the address.
     file = master.argv[: master.argv.index("--headless")]
     return [
         dataclasses.replace(master, argv=(*master.argv, *leading)),

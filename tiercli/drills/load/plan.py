@@ -1,4 +1,4 @@
-"""What Locust is told: the mix, the shape, where to send it, where to write what it saw. One JSON file.
+"""The plan that Locust reads: the mix, the shape, where to send it, where to write what it saw. One JSON file.
 
 The locustfile reads it with load_plan_file and nothing else of tiercli, so this module imports little.
 """

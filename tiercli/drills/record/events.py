@@ -47,7 +47,7 @@ class RunStarted(Event):
     bounds: list[str] = field(default_factory=list)
     spec: dict[str, Any] = field(default_factory=dict)
     shared: bool = False  # other drills ran before in the same sandbox
-    # What counts as being told: what arrives at a webhook, or what Alertmanager says that it sent, by the receivers' integrations.
+    # The evidence of notifications: what arrives at a webhook, or what Alertmanager reports as sent, by the receivers' integrations.
     told_by: Literal["webhook", "alertmanager"] = "webhook"
     integrations: dict[str, list[str]] = field(default_factory=dict)
 
@@ -174,7 +174,7 @@ class Notified(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationsSent(Event):
-    """Alertmanager's own count of what an integration has sent changed: so many sent and failed since the run began."""
+    """Alertmanager's own count of what an integration has sent changed: the numbers sent and failed since the run began."""
 
     KIND: ClassVar[str] = "notifications_sent"
     integration: str

@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 class Detection:
     """Time to detect in its parts, real seconds; None where that part was not reached.
 
-    fault → signal departs in the raw data → pending → firing → Alertmanager → receiver; then clear → resolved.
+    fault → the raw metrics change → pending → firing → Alertmanager → receiver; then clear → resolved.
     `floor_s` is what the alarm's own configuration makes unavoidable from departure to firing, `floor_parts` its terms;
     `tolerance_s` is one scrape plus one evaluation.
     """

@@ -23,7 +23,7 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Whether it was proven before and is not any more."""
+        """Whether it was proven before and is not proven now."""
         return self.before is Outcome.PASSED and self.after is not Outcome.PASSED
 
     @property

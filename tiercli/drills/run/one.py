@@ -70,7 +70,7 @@ async def run_drill(order: RunRequest, view: View, shared: DrillSite | None = No
         except BackendError as error:
             run.error = run.error or error
     finally:
-        with contextlib.suppress(OSError):  # a full disk refuses the last flush too, and was told already
+        with contextlib.suppress(OSError):  # a full disk refuses the last flush too, and was reported already
             stream.close()
     return DrillRun(folder, result, run.error)
 

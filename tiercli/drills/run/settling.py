@@ -11,7 +11,7 @@ from tiercli.drills.spec.model import DrillSpec
 
 
 def _last_seen(timeline: Timeline) -> Iterator[AlertSeen]:
-    """The last that Prometheus said of each alert."""
+    """The last state of each alert at Prometheus."""
     last = {(event.alert, str(sorted(event.labels.items()))): event for event in timeline.of(AlertSeen)}
     yield from last.values()
 
@@ -27,8 +27,8 @@ def _may_fire_yet(event: AlertSeen, spec: DrillSpec, began: float) -> bool:
 
 
 def all_resolved(spec: DrillSpec, timeline: Timeline) -> bool:
-    """Whether every receiver was told last that what it had heard of is over, and heard of all that is expected; and of what
-    nobody is told, whether it is over at Alertmanager. What is still pending may fire yet, unless the drill allows it to."""
+    """Whether every receiver was notified of all that is expected, and last that it is resolved; and what no receiver gets is resolved
+    at Alertmanager. What is still pending may fire yet, unless the drill allows it to."""
     if any(_may_fire_yet(event, spec, timeline.began) for event in _last_seen(timeline)):
         return False
     last_status: dict[tuple[str, str, str], str] = {}

@@ -37,7 +37,7 @@ async def run_drills(
     share: bool = True,
     parallel: int = 1,
 ) -> AsyncIterator[DrillRun]:
-    """Run drills and give each as it ends: in each sandbox one after another, in so many sandboxes at once. None begins after one
+    """Run drills and give each as it ends: in each sandbox one after another, in `parallel` sandboxes at once. None begins after one
     was interrupted. Raises as run_drill does."""
     groups = shared_groups(orders) if share else [[order] for order in orders]
     over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: a group has ended

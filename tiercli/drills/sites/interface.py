@@ -68,7 +68,7 @@ class DrillSite(Protocol):
         """Wait, under load, until a drill can begin. `others_before`: whether other drills ran here. Raises BackendError."""
 
     async def apply(self, use: FaultUse, length_s: float, observe: Observe) -> Off:
-        """Turn a fault on, for `length_s` real seconds; `observe` hears what keeps it from being one. Raises BackendError,
+        """Turn a fault on, for `length_s` real seconds; `observe` gets what keeps it from being one. Raises BackendError,
         InvalidInput."""
 
     async def renew(self) -> None:
@@ -76,7 +76,7 @@ class DrillSite(Protocol):
 
     @property
     def told_by(self) -> ToldBy:
-        """Whose word counts for who was told what: our webhook's, or Alertmanager's."""
+        """The evidence of notifications: what arrives at our webhook, or what Alertmanager reports."""
 
     @property
     def spending(self) -> Spending | None:

@@ -24,7 +24,7 @@ _BETTER = "`webhook` in the environment, or another integration"
 
 async def check_live(plan: LivePlan, injectors: LiveInjectors) -> None:
     """Raises InvalidInput with everything that is wrong: credentials, certificates, rules that are not there or run at another speed,
-    receivers that nobody could be told by, faults that nothing there can bring about. BackendUnreachable where a server does not
+    receivers that cannot notify anybody, faults that nothing there can bring about. BackendUnreachable where a server does not
     answer, BackendError where another drill runs or the clocks disagree."""
     loaded = plan.estate.loaded
     knocks: list[tuple[Access, str]] = [

@@ -39,7 +39,7 @@ class DrillSandbox:
         self.tree: Mapping[str, str] = {}
         self._on_exit: OnExit | None = None
         self._on_notification: OnNotification | None = None
-        self._ended: dict[str, int] = {}  # by itself, while no drill heard of it
+        self._ended: dict[str, int] = {}  # by itself, while no drill was running
         self._stack = AsyncExitStack()
         self.sandbox = Sandbox(
             estate.loaded.catalog,
@@ -156,7 +156,7 @@ class DrillSandbox:
 
     @property
     def told_by(self) -> Literal["webhook"]:
-        """Whose word counts for who was told."""
+        """What arrives at our webhook is the evidence of notifications."""
         return "webhook"
 
     @property
@@ -169,7 +169,7 @@ class DrillSandbox:
         return ()
 
     async def note(self, text: str) -> None:
-        """Nobody else is to be told that something begins or ends."""
+        """Nobody else looks at a sandbox's dashboards."""
 
     def facts(self) -> Mapping[str, str]:
         """Versions, and what is real here."""

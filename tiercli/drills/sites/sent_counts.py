@@ -1,6 +1,6 @@
 """What Alertmanager itself counts as sent: the evidence of delivery where no webhook of ours is among the receivers.
 
-It counts by integration (slack, pagerduty, …) and not by receiver: so weaker evidence than what arrives, and said so.
+It counts by integration (slack, pagerduty, …) and not by receiver: so it is weaker evidence than what arrives, and the report states that.
 """
 
 from __future__ import annotations

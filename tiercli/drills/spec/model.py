@@ -26,7 +26,7 @@ class Mix(Model):
 
 
 class LoadStep(Model):
-    """From `after` the start of the load, so many arrivals a second."""
+    """From `after` the start of the load, arrivals per second."""
 
     after: Duration
     arrivals_per_second: NonNegativeFloat
@@ -101,7 +101,7 @@ class Expectation(Model):
 
 
 class Allowance(Model):
-    """An alert that may fire too. `suppressed`: only while Alertmanager inhibits it and no receiver hears of it."""
+    """An alert that may fire too. `suppressed`: only while Alertmanager inhibits it and no receiver is notified."""
 
     alert: str
     labels: dict[str, Name] = {}
