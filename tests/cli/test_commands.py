@@ -59,5 +59,12 @@ def test_a_group_without_a_name_means_its_default() -> None:
     assert tiercli_here("sources").stdout == tiercli_here("sources", "list").stdout
 
 
+@pytest.mark.parametrize(("typed", "meant"), [(("dril",), "drill"), (("drill", "rnu"), "run")])
+def test_a_mistyped_command_is_answered_with_the_nearest_one(typed: tuple[str, ...], meant: str) -> None:
+    done = tiercli_here(*typed)
+    assert done.returncode == 2
+    assert f"No such command '{typed[-1]}'. Did you mean '{meant}'?" in done.stderr
+
+
 def test_lines_of_a_docstring_are_joined_and_its_paragraphs_are_not() -> None:
     assert reflowed("One line\n    and its end.\n\n    Another.\n    ") == "One line and its end.\n\nAnother."

@@ -103,6 +103,7 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the arguments name, loaded."""
+        self.commands = dict.fromkeys(self.tree, TyperCommand(None))  # what a mistyped name is compared with
         name, command, rest = super().resolve_command(ctx, args)
         entry = self.tree.get(name or "")
         return name, load_command(name, entry) if name and isinstance(entry, Command) else command, rest
