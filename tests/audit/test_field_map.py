@@ -142,7 +142,7 @@ def test_a_csv_export_is_not_followed(run_tiercli: Run, tmp_path: Path) -> None:
     usage, mapping = write(tmp_path / "usage.csv", USAGE), write(tmp_path / "map.yaml", USAGE_MAP)
     done = run_tiercli("exporter", "audit", "--follow", str(usage), "--map", str(mapping), "--catalog", str(HYBRID))
     assert done.returncode == 2
-    assert "a csv export is read whole: it cannot be followed" in done.stderr
+    assert "a csv export cannot be followed" in done.stderr
 
 
 def test_the_map_in_the_docs_is_one(tmp_path: Path) -> None:

@@ -164,8 +164,8 @@ def test_a_name_out_of_a_log_is_nothing_that_a_terminal_obeys(run_tiercli: Run, 
         (("--order", "price"), "unknown column 'price'"),
         (("--where", "tenant"), "--where 'tenant' has no ="),
         (("--where", "colour=red"), "unknown dimension 'colour'"),
-        (("--since", "yesterday"), "--since 'yesterday' is no time"),
-        (("--time-zone", "Mars/Olympus"), "'Mars/Olympus' is no time zone"),
+        (("--since", "yesterday"), "--since 'yesterday' is not a time"),
+        (("--time-zone", "Mars/Olympus"), "'Mars/Olympus' is not a time zone"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_exit_2(

@@ -47,7 +47,7 @@ def test_the_command_writes_a_draft_that_is_valid(prometheus_url: str, tmp_path:
     assert list(catalog.tenants) == ["a: [b", "acme"]
     again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
 
 
 def test_a_source_that_prometheus_has_nothing_of_proves_nothing(

@@ -329,7 +329,7 @@ def test_it_serves_what_promtool_accepts_from_the_end_of_the_log_on(log: Path, s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--state", "s"), "--state and --from-start are for --follow"),
+        (("--state", "s"), "--state and --from-start need --follow"),
         (("--follow", "--listen", "nowhere"), "'nowhere' is not an address HOST:PORT"),
         (("--follow", "--listen", "127.0.0.1:99999"), "is not an address HOST:PORT"),
     ],

@@ -221,7 +221,7 @@ def _moment(option: str, text: str | None, now: float, zone: str) -> float | Non
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidInput(
-            f"{option} {text!r} is no time", hint="such as 7d, 2026-11-01 or 2026-11-01T08:00"
+            f"{option} {text!r} is not a time", hint="such as 7d, 2026-11-01 or 2026-11-01T08:00"
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(_zone(zone)))).timestamp()
 
