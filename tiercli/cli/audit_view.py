@@ -10,12 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from tiercli.audit.completeness import Completeness, Kept
 from tiercli.audit.report import FIGURES, Report
-from tiercli.cli.terminal import output_console, print_json
+from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.durations import duration_in_words
 
 # The figures of the table, and what it calls them.
@@ -53,11 +52,8 @@ def print_report(answered: Report, output: str) -> None:
 
     shown = [name for name in _SHOWN if name != "unpriced" or answered.total[name]]
     dimensions = len(answered.columns) - len(FIGURES)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in answered.columns[:dimensions]:
-        table.add_column(name, no_wrap=True)
-    for name in shown:
-        table.add_column(_SHOWN[name], justify="right", no_wrap=True)
+    figures_shown = [_SHOWN[name] for name in shown]
+    table = plain_table(*answered.columns[:dimensions], *figures_shown, right=figures_shown, no_wrap=True)
     for row in answered.rows:
         figures = dict(zip(answered.columns, row, strict=True))
         table.add_row(*(Text(_printable(value)) for value in row[:dimensions]), *_cells(figures, shown))

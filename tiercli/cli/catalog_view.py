@@ -11,6 +11,7 @@ from rich.tree import Tree
 
 from tiercli.catalog.model import Catalog, Provider
 from tiercli.catalog.receivers import Receiver
+from tiercli.cli.terminal import plain_table
 
 
 def catalog_view(catalog: Catalog) -> RenderableType:
@@ -28,9 +29,8 @@ def catalog_view(catalog: Catalog) -> RenderableType:
 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = plain_table(*columns)
+    table.title, table.title_justify = Text(title), "left"
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tiercli.catalog.names import unknown_name
@@ -22,7 +21,7 @@ from tiercli.cli.dashboard_sources import load_boards
 from tiercli.cli.dashboard_view import draw_board, fit_board
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import OptionalCatalogFile, Templates, TextOrJson
-from tiercli.cli.terminal import output_console, print_json
+from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.dashboards.read.board import Board
 from tiercli.dashboards.read.choices import asked_variables, parse_assignments
@@ -61,7 +60,7 @@ def list_dashboards(
     if form == "json":
         print_json({"dashboards": rows})
         return
-    table = Table("name", "title", "uid", "panels", "variables", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table = plain_table("name", "title", "uid", "panels", "variables")
     for column in table.columns[:3]:
         column.no_wrap = True
     for name, board in boards.items():

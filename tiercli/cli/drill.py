@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 from rich.syntax import Syntax
-from rich.table import Table
 
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import Drills, TextOrJson
-from tiercli.cli.terminal import output_console
+from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.drills.spec.files import drill_files, find_drill, load_drill
 from tiercli.durations import parse_duration
 
@@ -35,9 +33,9 @@ def list_drills(
         )
     console = output_console()
     if form == "json":
-        console.print_json(json.dumps(rows))
+        print_json(rows)
         return
-    table = Table("drill", "proof for", "at most", "what happens", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table = plain_table("drill", "proof for", "at most", "what happens")
     for row in rows:
         alarms = ", ".join(row["alarms"]) if isinstance(row["alarms"], list) else ""
         table.add_row(str(row["name"]), alarms or "silence", f"{row['seconds']} s", str(row["description"]))

@@ -12,14 +12,13 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.catalog.model import Catalog
 from tiercli.cli.drill_outcome import default_catalog
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import CatalogOption, Runs, TextOrJson
-from tiercli.cli.terminal import error_console, output_console
+from tiercli.cli.terminal import error_console, output_console, plain_table
 from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.build.provisioning import render_provisioning
 from tiercli.drills.blind.answer import culprits_of, parse_answer
@@ -181,13 +180,13 @@ def _print(played: Played) -> None:
 def _print_scores(played: Played) -> None:
 
     console = output_console()
-    table = Table("kind", "right", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table = plain_table("kind", "right")
     for kind, score in scores_by_kind(played.rounds).items():
         table.add_row(kind.value, str(score))
     console.print(table)
     missed = [round_ for round_ in played.rounds if verdict_of(round_) != "right"]
     if missed:
-        table = Table("round", "what", "after", "answer", "truth", box=None, header_style="bold", padding=(0, 2, 0, 0))
+        table = plain_table("round", "what", "after", "answer", "truth")
         for round_ in missed:
             truth = f"{round_.scenario.truth}: {in_words(round_)}"
             cells = (

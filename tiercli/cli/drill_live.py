@@ -124,11 +124,11 @@ async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options:
 async def _one(plan: LivePlan, runs: Path, workers: Workers) -> DrillRun:
 
     errors = error_console()
-    order = RunRequest(plan.spec, plan.estate, None, runs, workers=workers)
+    request = RunRequest(plan.spec, plan.estate, None, runs, workers=workers)
     view = TerminalView(errors, plan.spec) if errors.is_terminal else PlainView(errors)
     with view:
         async with LiveSite(plan, _injectors(plan, runs), await versions(plan), view.say) as site:
-            return await run_drill(order, view, site)
+            return await run_drill(request, view, site)
 
 
 def _lines(plan: LivePlan) -> list[str]:

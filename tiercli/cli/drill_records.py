@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.drill_outcome import default_catalog
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import CatalogOption, Drills, Runs, Templates, TextJsonOrGithub, TextOrGithub, TextOrJson
-from tiercli.cli.terminal import output_console, print_json
+from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.drills.record.history import Record, last_of_each, read_records
 from tiercli.drills.record.run_folder import REPORT, TIMELINE, write_files
 from tiercli.drills.report.comparison import Change, compare_records
@@ -146,10 +145,9 @@ def compare(
 
 def _print_coverage(covered: Sequence[Covered]) -> None:
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("alarm", "severity", "unit tests", "drill", "last result", "when", "time to detect", "its floor"):
-        right = column in ("unit tests", "time to detect", "its floor")
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    beginning, last = ("alarm", "severity", "unit tests"), ("time to detect", "its floor")
+    right = ("unit tests", *last)
+    table = plain_table(*beginning, "drill", "last result", "when", *last, right=right, no_wrap=True)
     for alarm in covered:
         first = (alarm.alarm, alarm.severity, str(alarm.unit_tests))
         if not alarm.proofs:
@@ -172,9 +170,8 @@ def _print_coverage(covered: Sequence[Covered]) -> None:
 
 def _print_changes(changes: Sequence[Change]) -> None:
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("drill", "alarm", "before", "after", "time to detect", "slower by"):
-        table.add_column(column, justify="right" if column in ("time to detect", "slower by") else "left", no_wrap=True)
+    numbers = ("time to detect", "slower by")
+    table = plain_table("drill", "alarm", "before", "after", *numbers, right=numbers, no_wrap=True)
     for change in changes:
         outcomes = [outcome.value if outcome is not None else "—" for outcome in (change.before, change.after)]
         styled = [Text(outcome, style=_STYLE.get(outcome, "dim")) for outcome in outcomes]

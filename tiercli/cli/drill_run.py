@@ -138,10 +138,10 @@ def run(
         raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))
     if dry_run or production or spend_cap is not None or rate is not None:
         raise InvalidInput("this option needs --env", hint="--env NAME, of the catalog's `environments`")
-    orders = _orders(chosen, catalog, drills or (), templates or (), runs, factor)
-    orders = [dataclasses.replace(order, workers=sharing) for order in orders]
+    requests = _requests(chosen, catalog, drills or (), templates or (), runs, factor)
+    requests = [dataclasses.replace(request, workers=sharing) for request in requests]
     at_once = parallel or min(2, os.cpu_count() or 1)
-    worst: int = asyncio.run(_run_all(orders, share=not isolated, parallel=at_once, output=form))
+    worst: int = asyncio.run(_run_all(requests, share=not isolated, parallel=at_once, output=form))
     raise typer.Exit(worst)
 
 
@@ -155,7 +155,7 @@ def _workers(here: int, elsewhere: int, bind: str) -> Workers:
     return Workers(here, elsewhere, host.strip("[]"), int(port))
 
 
-def _orders(
+def _requests(
     names: Sequence[str],
     catalog: Path | None,
     drills: Sequence[Path],
@@ -181,22 +181,22 @@ def _orders(
     return [RunRequest(spec, estate, binaries, runs) for spec, estate in chosen]
 
 
-async def _run_all(orders: Sequence[RunRequest], *, share: bool, parallel: int, output: str) -> int:
+async def _run_all(requests: Sequence[RunRequest], *, share: bool, parallel: int, output: str) -> int:
     """Run them, print what came of each as it ends, and give the exit code."""
 
     errors = error_console()
-    several = parallel > 1 and len(shared_groups(orders) if share else orders) > 1
+    several = parallel > 1 and len(shared_groups(requests) if share else requests) > 1
 
-    def view_of(order: RunRequest) -> TerminalView | PlainView:
+    def view_of(request: RunRequest) -> TerminalView | PlainView:
         if several:
-            return PlainView(errors, f"{order.spec.name}: ")
-        return TerminalView(errors, order.spec) if errors.is_terminal else PlainView(errors)
+            return PlainView(errors, f"{request.spec.name}: ")
+        return TerminalView(errors, request.spec) if errors.is_terminal else PlainView(errors)
 
     worst: int = ExitCode.OK
     ended = []
-    async for done in run_drills(orders, view_of, share=share, parallel=parallel):
+    async for done in run_drills(requests, view_of, share=share, parallel=parallel):
         print_run(done, output)
         worst = worse(worst, exit_code_of(done))
         ended.append(done)
-    print_summary(ended, len(orders))
+    print_summary(ended, len(requests))
     return worst

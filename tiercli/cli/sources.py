@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import TextOrJson
-from tiercli.cli.terminal import output_console, print_json
+from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.errors import Location
 from tiercli.rules.alarm_files import load_alarm_set
@@ -43,7 +42,7 @@ def list_sources(
 
     entries = [_entry(known_binding(name)) for name in binding_names()]
     if form == "json":
-        _print_json({"sources": entries})
+        print_json({"sources": entries})
         return
     rows = [
         (entry["source"], entry["kind"], f"{entry['covered']}/{entry['of']}", entry["description"]) for entry in entries
@@ -72,7 +71,7 @@ def show(
         signals = [
             {"signal": signal, "promql": expressions.get(signal), "unavailable": why.get(signal)} for signal in names
         ]
-        _print_json({**_entry(binding), "signals": signals})
+        print_json({**_entry(binding), "signals": signals})
         return
     console = output_console()
     console.print(f"{name}: {binding.description}", markup=False, highlight=False)
@@ -91,7 +90,7 @@ def _of_catalog(path: Path, output: str) -> None:
     alarms = load_alarm_set(loaded, timing_of(loaded.catalog))
     unbound, left_out = dict(sorted(alarms.canonical.unbound.items())), alarms.left_out
     if output == "json":
-        _print_json({"sources": used, "unbound": unbound, "alarms_left_out": left_out})
+        print_json({"sources": used, "unbound": unbound, "alarms_left_out": left_out})
         return
     _print_table(("source", "binding", "job"), [tuple(source.values()) for source in used])
     console = output_console()
@@ -116,14 +115,7 @@ def _entry(binding: Binding) -> dict[str, Any]:
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = plain_table(*columns)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     output_console().print(table)
-
-
-def _print_json(value: object) -> None:
-
-    print_json(value)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.drill_outcome import default_catalog
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import CatalogOption, TextOrJson
-from tiercli.cli.terminal import error_console, output_console, print_json
+from tiercli.cli.terminal import error_console, output_console, plain_table, print_json
 from tiercli.drills.demo import run_demo
 from tiercli.drills.sites.estate import build_estate
 from tiercli.errors import ExitCode, ToolMissing
@@ -85,7 +84,7 @@ def status(
         }
         print_json(rows)
     else:
-        table = Table("program", "version", "found by", "path", box=None, header_style="bold", padding=(0, 2, 0, 0))
+        table = plain_table("program", "version", "found by", "path")
         for name, program in programs.items():
             if program is None:
                 table.add_row(name, "[red]missing[/]", "", "tiercli stack install")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from tiercli.errors import CheckFailed, InvalidInput, TiercliError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _COLOR = {"off": False}
 
@@ -33,6 +35,17 @@ def error_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, no_color=_COLOR["off"] or None, highlight=False, emoji=False, soft_wrap=True)
+
+
+def plain_table(*headings: str, right: Collection[str] = (), no_wrap: bool = False) -> Table:
+    """A table without lines. `right`: headings whose columns hold numbers; `no_wrap`: cells stay on one line, else they fold
+    where the terminal ends."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold", no_wrap=no_wrap)
+    return table
 
 
 def print_json(content: Any) -> None:

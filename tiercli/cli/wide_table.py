@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rich.table import Table
 from rich.text import Text
 
-from tiercli.cli.terminal import output_console
+from tiercli.cli.terminal import output_console, plain_table
 
 _Row = TypeVar("_Row")
 _WIDE = 1000
@@ -30,9 +29,8 @@ def print_table(
 ) -> None:
     """Print the rows, those that are `bad` in red, and the totals."""
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column.heading, no_wrap=True, justify="right" if column.right else "left")
+    numbers = [column.heading for column in columns if column.right]
+    table = plain_table(*(column.heading for column in columns), right=numbers, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(column.cell(row)) for column in columns), style="red" if bad(row) else None)
     table.add_row(*(Text(column.total) for column in columns), style="red" if total_bad else "bold")

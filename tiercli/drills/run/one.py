@@ -49,24 +49,24 @@ _READ_WITHIN_S = 10.0
 _WORKERS_WITHIN_S = 120.0  # somebody has to start them
 
 
-async def run_drill(order: RunRequest, view: View, shared: DrillSite | None = None) -> DrillRun:
+async def run_drill(request: RunRequest, view: View, shared: DrillSite | None = None) -> DrillRun:
     """Run a drill, in a sandbox of its own or at a `shared` site, which is started where it is not yet. Ctrl-C and SIGTERM stop
     it: faults are cleared, the report is written.
 
     Raises BackendError when the run's folder cannot be made; everything later is in the result.
     """
-    folder = make_run_folder(order.runs, order.spec.name)
+    folder = make_run_folder(request.runs, request.spec.name)
     stream = (folder / TIMELINE).open("w", encoding="utf-8")
-    run = _Run(order, folder, TimelineWriter(stream), view, shared)
+    run = _Run(request, folder, TimelineWriter(stream), view, shared)
     try:
         with signals_stop(run.stop, Interrupted):
             await run.drive()
         timeline = run.writer.timeline()
         view.say("writing the report")
         # In threads: another run may be under way in this event loop, and must not be looked away from.
-        result = await asyncio.to_thread(judge, order.spec, timeline)
+        result = await asyncio.to_thread(judge, request.spec, timeline)
         try:
-            write_files(folder, await asyncio.to_thread(result_files, order.spec, result, timeline))
+            write_files(folder, await asyncio.to_thread(result_files, request.spec, result, timeline))
         except BackendError as error:
             run.error = run.error or error
     finally:
@@ -79,16 +79,16 @@ class _Run:
     """One run while it lasts."""
 
     def __init__(
-        self, order: RunRequest, folder: Path, writer: TimelineWriter, view: View, shared: DrillSite | None
+        self, request: RunRequest, folder: Path, writer: TimelineWriter, view: View, shared: DrillSite | None
     ) -> None:
         self.shared = shared
-        self.order = order
+        self.request = request
         self.folder = folder
         self.writer = writer
         self.view = view
         self.stop = StopSignal()
         self.error: BackendError | FaultNotReverted | None = None
-        self._error_share = ErrorShare(order.spec.abort.error_share)
+        self._error_share = ErrorShare(request.spec.abort.error_share)
         self._others_before = False
         self._workers = 0
         self._spending = shared.spending if shared is not None else None
@@ -123,35 +123,35 @@ class _Run:
             self.observe(BackendLost(at=time.time(), name=name, reason=message))
 
     async def _drive_in(self, stack: AsyncExitStack) -> None:
-        order = self.order
-        if message := too_early(order.spec, order.estate.loaded.catalog.time_zone, time.time()):
+        request = self.request
+        if message := too_early(request.spec, request.estate.loaded.catalog.time_zone, time.time()):
             raise Stopped(Unsound(at=time.time(), reason=message))
         site = self.shared
         if site is None:
-            site = await stack.enter_async_context(DrillSandbox(order.estate, order.binaries))
+            site = await stack.enter_async_context(DrillSandbox(request.estate, request.binaries))
         await stack.enter_async_context(site.reporting_to(self._on_exit, self._on_notification))
         self._others_before = site.started
         if not site.started:
             self.view.say("starting the sandbox")
-            await self.stop.race(site.start(order.spec.load, order.edit_tree))
+            await self.stop.race(site.start(request.spec.load, request.edit_tree))
         write_files(self.folder, {f"configuration/{path}": text for path, text in site.tree.items()})
         await stack.enter_async_context(renewed_leases(site, self.stop))
-        for event in opening_events(order, site, self.folder, self._others_before):
+        for event in opening_events(request, site, self.folder, self._others_before):
             self.observe(event)
         servers = await self.stop.race(read_servers(site.prometheus, site.alertmanager))
-        if reason := await self.stop.race(site.why_not_now(order.spec)):  # before there is any load, which costs
+        if reason := await self.stop.race(site.why_not_now(request.spec)):  # before there is any load, which costs
             self._abort(reason)
         load = await stack.enter_async_context(self._watched_load(site))
         began = time.time()
         try:
             await self.stop.race(self._wait_for_load(load, site))
-            await self.stop.race(site.settle(order.spec, self._others_before, self.view.say))
+            await self.stop.race(site.settle(request.spec, self._others_before, self.view.say))
             began = time.time()
-            await site.note(f"drill {order.spec.name} begins")
-            limit_s = parse_duration(order.spec.abort.wall_clock)
+            await site.note(f"drill {request.spec.name} begins")
+            limit_s = parse_duration(request.spec.abort.wall_clock)
             await self.stop.race(self._within(limit_s, self._phases(site)))
         finally:
-            await site.note(f"drill {order.spec.name} is over")
+            await site.note(f"drill {request.spec.name} is over")
             await self._read(site, servers, began)
         if self.stop.reason is not None:  # while Prometheus' record was read, which nothing raced
             raise Stopped(self.stop.reason)
@@ -160,7 +160,7 @@ class _Run:
     @asynccontextmanager
     async def _watched_load(self, site: DrillSite) -> AsyncIterator[RunningLoad]:
         """Load on, and everything watched, inside."""
-        catalog, spec = self.order.estate.loaded.catalog, self.order.spec
+        catalog, spec = self.request.estate.loaded.catalog, self.request.spec
         names = {"estate": catalog.estate, "env": catalog.env}
         load = RunningLoad(
             spec.load,
@@ -168,9 +168,9 @@ class _Run:
             site.load_way,
             site.supervisor,
             site.folder,
-            factor=self.order.estate.timing.factor,
+            factor=self.request.estate.timing.factor,
             record=f"load-{self.folder.name}",
-            workers=self.order.workers,
+            workers=self.request.workers,
             port=site.load_port,
             on_window=self._on_window,
         )
@@ -193,7 +193,7 @@ class _Run:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wait_for_load(self, load: RunningLoad, site: DrillSite) -> None:
-        workers = self.order.workers
+        workers = self.request.workers
         if workers.elsewhere:
             place = f"{workers.host}:{workers.port or site.load_port}"
             self.view.say(f"waiting for {workers.elsewhere} workers at {place}: tiercli drill worker there")
@@ -215,28 +215,28 @@ class _Run:
             self._abort(f"the drill was not over within {limit_s:g} s, its abort condition")
 
     async def _phases(self, site: DrillSite) -> None:
-        phases = self.order.spec.phases
+        phases = self.request.spec.phases
         await self._phase("steady", phases.steady)
         if phases.fault is None or phases.recovery is None:
             return
-        await read_panels(self.order.spec, self.order.estate, site.prometheus, self.observe)  # to tell what changes
+        await read_panels(self.request.spec, self.request.estate, site.prometheus, self.observe)  # to tell what changes
         length_s = self._begin_phase("fault", phases.fault)
         try:
             async with asyncio.TaskGroup() as group:
-                for use in self.order.spec.faults:
+                for use in self.request.spec.faults:
                     group.create_task(self._one_fault(use, length_s, site))
                 group.create_task(self._evidence(length_s, site.prometheus))
         except ExceptionGroup as failed:
             # A fault that may still be on matters more than anything else that went wrong.
             reverted = failed.subgroup(FaultNotReverted)
             raise (reverted or failed).exceptions[0] from None
-        spec, writer = self.order.spec, self.writer
+        spec, writer = self.request.spec, self.writer
         # A drill that proves that nothing fires has to wait for it.
         over = (lambda: all_resolved(spec, writer.timeline())) if spec.expect else None
         await self._phase("recovery", phases.recovery, over)
 
     def _begin_phase(self, name: str, length: str) -> float:
-        seconds = parse_duration(length) / self.order.estate.timing.factor
+        seconds = parse_duration(length) / self.request.estate.timing.factor
         self.observe(PhaseStarted(at=time.time(), phase=name, planned_s=seconds))
         return seconds
 
@@ -252,7 +252,7 @@ class _Run:
                     return
 
     async def _one_fault(self, use: FaultUse, length_s: float, site: DrillSite) -> None:
-        factor = self.order.estate.timing.factor
+        factor = self.request.estate.timing.factor
         begin = parse_duration(use.from_) / factor
         end = parse_duration(use.until) / factor if use.until else length_s
         await asyncio.sleep(begin)
@@ -261,12 +261,12 @@ class _Run:
 
     async def _evidence(self, length_s: float, prometheus: PrometheusClient) -> None:
         await asyncio.sleep(max(length_s * 0.6, length_s - 2.0))
-        await read_panels(self.order.spec, self.order.estate, prometheus, self.observe)
+        await read_panels(self.request.spec, self.request.estate, prometheus, self.observe)
 
     async def _read(self, site: DrillSite, before: Servers, began: float) -> None:
         """What Prometheus recorded; what is not there any more is simply missing from the report."""
         self.view.say("reading Prometheus' own record")
-        spec, estate = self.order.spec, self.order.estate
+        spec, estate = self.request.spec, self.request.estate
         if site.spending is not None:
             self.observe(SpendBound(at=time.time(), usd=site.spending.usd, cap_usd=site.spending.cap_usd))
         try:
@@ -297,7 +297,7 @@ class _Run:
         if self._spending is not None and not self._spending.add(window):
             self.stop.set(Aborted(at=window.at, reason=self._spending.exceeded()))
         if window.workers < self._workers:
-            self.observe(WorkerLost(at=window.at, left=window.workers, of=self.order.workers.count))
+            self.observe(WorkerLost(at=window.at, left=window.workers, of=self.request.workers.count))
         self._workers = window.workers
 
     def _on_exit(self, name: str, code: int) -> None:

@@ -26,9 +26,9 @@ _LIBRARIES = ("locust", "aiohttp", "prometheus-client", "grafanalib", "promql-pa
 _LAST = ("data path", "real, not simulated")
 
 
-def opening_events(order: RunRequest, site: DrillSite, folder: Path, others_before: bool) -> Iterator[Event]:
+def opening_events(request: RunRequest, site: DrillSite, folder: Path, others_before: bool) -> Iterator[Event]:
     """In their order. `folder`: the run's; `others_before`: other drills ran here, or the place is not ours."""
-    spec, estate = order.spec, order.estate
+    spec, estate = request.spec, request.estate
     timing, catalog = estate.timing, estate.loaded.catalog
     yield RunStarted(
         at=time.time(),

@@ -14,16 +14,16 @@ from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.drills.spec.model import DrillSpec
 
 
-def shared_groups(orders: Sequence[RunRequest]) -> list[list[RunRequest]]:
+def shared_groups(requests: Sequence[RunRequest]) -> list[list[RunRequest]]:
     """Drills that can run in one sandbox: the same compression, the same simulated estate, the same usual load, which is what
     its past was made of. In the order in which the first of each was asked for; last in its group stands what leaves an alert
     behind."""
     groups: dict[tuple[object, ...], list[RunRequest]] = {}
-    for order in orders:
-        spec = order.spec
-        key = (order.estate.timing.factor, order.estate.settings, spec.load.model_dump_json(), order.edit_tree)
-        groups.setdefault(key, []).append(order)
-    return [sorted(group, key=lambda order: _leaves_alerts(order.spec)) for group in groups.values()]
+    for request in requests:
+        spec = request.spec
+        key = (request.estate.timing.factor, request.estate.settings, spec.load.model_dump_json(), request.edit_tree)
+        groups.setdefault(key, []).append(request)
+    return [sorted(group, key=lambda request: _leaves_alerts(request.spec)) for group in groups.values()]
 
 
 def _leaves_alerts(spec: DrillSpec) -> bool:
@@ -31,7 +31,7 @@ def _leaves_alerts(spec: DrillSpec) -> bool:
 
 
 async def run_drills(
-    orders: Sequence[RunRequest],
+    requests: Sequence[RunRequest],
     view_of: Callable[[RunRequest], AbstractContextManager[View]],
     *,
     share: bool = True,
@@ -39,7 +39,7 @@ async def run_drills(
 ) -> AsyncIterator[DrillRun]:
     """Run drills and give each as it ends: in each sandbox one after another, in `parallel` sandboxes at once. None begins after one
     was interrupted. Raises as run_drill does."""
-    groups = shared_groups(orders) if share else [[order] for order in orders]
+    groups = shared_groups(requests) if share else [[request] for request in requests]
     over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: a group has ended
     rooms, stopped = asyncio.Semaphore(parallel), asyncio.Event()
 
@@ -84,9 +84,9 @@ async def _one_after_another(
                 shared = await stack.enter_async_context(DrillSandbox(waiting[0].estate, waiting[0].binaries))
             sound = True
             while waiting and sound and not stopped.is_set():
-                order = waiting.popleft()
-                with view_of(order) as view:
-                    done = await run_drill(order, view, shared)
+                request = waiting.popleft()
+                with view_of(request) as view:
+                    done = await run_drill(request, view, shared)
                 yield done
                 sound = shared is not None and done.error is None
                 sound = sound and done.result.outcome is not Outcome.INCONCLUSIVE
