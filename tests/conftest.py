@@ -12,12 +12,17 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import hypothesis
 import pytest
 import yaml
 
 from tiercli.catalog.loading import LoadedCatalog, load_catalog, parse_catalog
 from tiercli.cli import main
 from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
+
+# No test asserts how long something takes: the machine may be busy.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 ROOT = Path(__file__).resolve().parent.parent
 HYBRID = ROOT / "catalogs" / "hybrid.yaml"

@@ -195,7 +195,7 @@ def prometheus_of(
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(tree[path], encoding="utf-8")
         arguments = [f"--config.file={folder / PROMETHEUS_FILE}", f"--storage.tsdb.path={folder}/data"]
-        arguments += [f"--web.listen-address=127.0.0.1:{port}", "--query.lookback-delta=10s"]
+        arguments += [f"--web.listen-address=127.0.0.1:{port}", "--query.lookback-delta=1m"]
         with running([str(stack.prometheus.path), *arguments], folder, f"http://127.0.0.1:{port}/-/ready"):
             yield f"http://127.0.0.1:{port}"
 

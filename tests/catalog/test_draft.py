@@ -93,7 +93,7 @@ NAMES = st.one_of(ANY, HOSTILE)
 OFFERS = st.builds(Offer, NAMES, NAMES, st.one_of(NAMES, st.just("")))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     offers=st.lists(OFFERS, min_size=1, max_size=5),
     aliases=st.dictionaries(NAMES, st.lists(st.builds(SeenStep, st.integers(0, 5), OFFERS), max_size=3), max_size=3),

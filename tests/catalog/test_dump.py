@@ -51,7 +51,7 @@ DOUBTFUL = (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(name=st.sampled_from(DOUBTFUL) | st.text(min_size=1, max_size=20).filter(is_name))
 def test_whatever_a_tenant_or_a_feature_is_called_it_reads_back(name: str) -> None:
     catalog = load_catalog(CATALOGS[0]).catalog

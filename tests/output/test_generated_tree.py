@@ -147,9 +147,7 @@ def catalog_with(names: Mapping[str, str]) -> LoadedCatalog:
 KINDS = ("provider", "model", "region", "alias", "tenant", "feature")
 
 
-@settings(
-    max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-)
+@settings(max_examples=5, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(names=st.fixed_dictionaries({kind: hostile_names() for kind in KINDS}))
 def test_hostile_names_never_break_or_inject(names: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
     loaded = catalog_with(names)
