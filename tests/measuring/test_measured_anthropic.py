@@ -45,7 +45,7 @@ def test_anthropics_messages_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "cut", "stop_reason", "code"),
     [
-        (529, None, "end_turn", "UPSTREAM_ERROR"),
+        (529, None, "end_turn", "RATE_LIMITED"),
         (200, 5, "end_turn", "CONNECTION_FAILED"),
         (200, None, "refusal", None),
     ],

@@ -58,7 +58,7 @@ def receivers(amtool: Any, config_file: Path, labels: Mapping[str, str]) -> str:
 def test_alertmanager_accepts_the_configuration(amtool: Any, config_file: Path) -> None:
     code, output = amtool("check-config", config_file)
     assert code == 0, output
-    assert "3 inhibit rules" in output
+    assert "5 inhibit rules" in output
     assert "5 receivers" in output
 
 

@@ -39,7 +39,7 @@ PLACE = Location("some.yml", 3, 9)
             id="a label that is to be left out must be there",
         ),
         pytest.param(
-            "tier:provider:requests:increase1m and on (model) tier:provider:error_ratio:rate5m",
+            "tier:provider:region_error_ratio:rate5m and on (model) tier:provider:error_ratio:rate5m",
             "the left of and has no label 'model'",
             "",
             id="joining by a label that one side does not have is found",
@@ -92,7 +92,7 @@ def test_names_what_is_wrong(expr: str, said: str, suggestion: str) -> None:
         ),
         pytest.param(
             "sum without (status) (tier:provider:requests:increase1m)",
-            {"provider", "region"},
+            {"provider", "model", "region"},
             id="or those that it does not leave out",
         ),
         pytest.param(

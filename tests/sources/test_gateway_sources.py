@@ -178,8 +178,8 @@ def test_a_kind_of_error_that_cloudwatch_has_nothing_of_hides_no_other(
     expected: Found = {
         P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 0.5},
         P + "requests:increase1m": {
-            ("anthropic", "ap-south-1", "success"): 600,
-            ("anthropic", "ap-south-1", "failure"): 30,
+            (*CLAUDE, "success"): 600,
+            (*CLAUDE, "failure"): 30,
         },
         P + "requests:increase5m": {CLAUDE: 5 * 630},
         P + "errors:rate5m": {(*CLAUDE, "UPSTREAM_ERROR"): 0.5},

@@ -179,7 +179,7 @@ def test_output_that_is_not_said_is_counted_by_what_is_more(texts: list[str], to
 
 def test_an_error_within_a_stream_of_anthropics() -> None:
     content = b"event: error\n" + event(type="error", error={"type": "overloaded_error", "message": "Overloaded"})
-    assert streamed(content, 11, "anthropic") == Reading(error="UPSTREAM_ERROR")
+    assert streamed(content, 11, "anthropic") == Reading(error="RATE_LIMITED")
 
 
 def test_a_line_that_cannot_be_held_is_passed_over() -> None:

@@ -27,7 +27,8 @@ class Offer(NamedTuple):
 
 
 class Typical(Model):
-    """Normal values of a region: for the sandbox's simulated latencies and backfilled history, never for alerts."""
+    """Normal values of a region: what the sandbox simulates, and what alarms go by while there is no baseline. What is not stated: its
+    default for the sandbox, and no alarm's limit."""
 
     p50_seconds: PositiveFloat = 0.4
     p95_seconds: PositiveFloat = 0.8

@@ -16,11 +16,10 @@ from prometheus_client.metrics_core import Metric as Family
 from tiercli.audit.record import ANSWERED, EVAL_SCORE, AuditRecord, Considered, Fall, Usage
 from tiercli.catalog.model import Catalog, Offer
 from tiercli.exporters.contract_families import Histogram, LabelValues, contract_family, contract_histogram
-from tiercli.signals.contract import ERROR_CODES, FAILURE, METRICS_BY_NAME, SUCCESS, MetricType
+from tiercli.signals.contract import ERROR_CODES, FAILURE, METRICS_BY_NAME, SUCCESS, UNCLASSIFIED, MetricType
 from tiercli.signals.label_policy import MetricPolicy
 
 EVAL_WINDOW_S = 3600.0
-UNCLASSIFIED = "UPSTREAM_UNCLASSIFIED"
 # The metrics that a log of calls has; beside them the price book's version and the eval scores.
 COUNTED = (
     "ai_gateway_requests_total",

@@ -120,7 +120,10 @@ class ObservedCall:
         reason = self.answer_headers.get(NO_ANSWER_HEADER) if status == 502 else None
         if reason is not None:
             return "UPSTREAM_TIMEOUT" if reason == TIMED_OUT else "CONNECTION_FAILED"
-        return code_of(status)
+        code = code_of(status)
+        # Some providers answer 400 for a model that they have withdrawn.
+        gone = code == "INVALID_REQUEST" and self.readable and self.reading().error == "MODEL_NOT_FOUND"
+        return "MODEL_NOT_FOUND" if gone else code
 
     def _code_of_content(self) -> str:
         if not self.readable:

@@ -46,8 +46,10 @@ class PanelLink(Model):
 
 
 class Inhibits(Model):
-    """What Alertmanager inhibits while this alarm fires: alarms by name, or by the source of their signals."""
+    """What Alertmanager inhibits while an alert of this alarm that has the labels `when` fires: alarms by name, or by the source
+    of their signals. An empty value: the alert has no such label."""
 
+    when: dict[str, str] = {}
     alarms: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     equal: tuple[str, ...] = ()
@@ -162,6 +164,9 @@ class Alarm(Model):
     owner: str = ""
     source: str
     identity: tuple[str, ...]
+    optional: tuple[str, ...] = Field(
+        default=(), description="labels of the identity that some of its alerts do not have"
+    )
     sla: str
     action: str
     panel: PanelLink
@@ -174,7 +179,7 @@ class Alarm(Model):
     for_: Duration = Field(alias="for")
     keep_firing_for: Duration | None = None
     group_wait: Duration | None = Field(default=None, description="instead of Alertmanager's own")
-    inhibits: Inhibits | None = None
+    inhibits: Inhibits | tuple[Inhibits, ...] = ()
     summary: str
     description: str
     watch: Watch
@@ -191,6 +196,11 @@ class Alarm(Model):
     cases: tuple[Case, ...] = Field(min_length=1)
     counters: tuple[CounterCase, ...] = ()
     needless: dict[Proof, str] = Field(default={}, description="proofs that need no case here, each with the reason")
+
+    @property
+    def inhibitions(self) -> tuple[Inhibits, ...]:
+        """What its alerts inhibit; a file with one entry need not write a list."""
+        return (self.inhibits,) if isinstance(self.inhibits, Inhibits) else self.inhibits
 
     @field_validator("expr", "departure", "fills", "summary", "description")
     @classmethod

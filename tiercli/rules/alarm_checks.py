@@ -14,7 +14,7 @@ from tiercli.conventions import HEARTBEAT, threshold_series
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Problem
 from tiercli.rules.alarm import PROOFS, Alarm
-from tiercli.rules.alarm_templates import VALUE_FORMATS
+from tiercli.rules.alarm_templates import VALUE_FORMATS, optional_label
 from tiercli.rules.policies import series_of_policies
 from tiercli.signals.boards import Board
 from tiercli.signals.contract import DURATION_BUCKETS
@@ -134,9 +134,12 @@ def check_yield(expr: str, wanted: frozenset[str], file: AlarmFile, path: KeyPat
 
 def _annotations(file: AlarmFile) -> Iterator[Problem]:
     values = {template[template.index("{{") : template.rindex("}}") + 2] for template in VALUE_FORMATS.values()}
-    labels = {f"{{{{ $labels.{label} }}}}" for label in file.alarm.identity}
+    labels = {f"{{{{ $labels.{label} }}}}" for label in file.alarm.identity if label not in file.alarm.optional}
+    optional = [optional_label(label) for label in file.alarm.optional]
     for part in _ANNOTATIONS:
         text = getattr(file.alarm, part)
+        for each in optional:
+            text = text.replace(each, "")
         for template_tag in re.findall(r"\{\{.*?\}\}|\{\{|\}\}", text):
             if template_tag not in labels | values:
                 accepted = (
@@ -146,19 +149,19 @@ def _annotations(file: AlarmFile) -> Iterator[Problem]:
 
 
 def _inhibitions(file: AlarmFile, alarms: dict[str, Alarm]) -> Iterator[Problem]:
-    inhibits = file.alarm.inhibits
-    if inhibits is None:
-        return
-    for position, name in enumerate(inhibits.alarms):
-        path: KeyPath = ("inhibits", "alarms", position)
-        if name not in alarms:
-            yield unknown_name("alarm", name, alarms, file.document.locate(path))
-        elif missing := set(inhibits.equal) - set(alarms[name].identity):
-            yield file.problem(path, f"{name} has no {_listed(frozenset(missing))}, a label in `equal`")
-    if missing := set(inhibits.equal) - set(file.alarm.identity):
-        yield file.problem(("inhibits", "equal"), f"{file.alarm.alarm} has no {_listed(frozenset(missing))}")
-    if file.alarm.source in inhibits.sources:
-        yield file.problem(("inhibits", "sources"), f"{file.alarm.alarm} would inhibit itself")
+    for number, inhibits in enumerate(file.alarm.inhibitions):
+        here: KeyPath = ("inhibits", number) if isinstance(file.alarm.inhibits, tuple) else ("inhibits",)
+        for position, name in enumerate(inhibits.alarms):
+            path = (*here, "alarms", position)
+            if name not in alarms:
+                yield unknown_name("alarm", name, alarms, file.document.locate(path))
+            elif missing := set(inhibits.equal) - set(alarms[name].identity):
+                yield file.problem(path, f"{name} has no {_listed(frozenset(missing))}, a label in `equal`")
+        for part in ("equal", "when"):
+            if missing := set(getattr(inhibits, part)) - set(file.alarm.identity):
+                yield file.problem((*here, part), f"{file.alarm.alarm} has no {_listed(frozenset(missing))}")
+        if file.alarm.source in inhibits.sources:
+            yield file.problem((*here, "sources"), f"{file.alarm.alarm} would inhibit itself")
 
 
 def _cases(file: AlarmFile, more: Series) -> Iterator[Problem]:
@@ -173,7 +176,7 @@ def _cases(file: AlarmFile, more: Series) -> Iterator[Problem]:
                 continue
             yield from check_expression(series.series, file.document.locate((*path, "series", position)), more)
         for alert in (*case.fires, *(case.later or ())):
-            if set(alert.labels) != set(file.alarm.identity):
+            if not set(file.alarm.identity) - set(file.alarm.optional) <= set(alert.labels) <= set(file.alarm.identity):
                 message = f"an alert with {_listed(frozenset(alert.labels))}"
                 yield file.problem((*path, "fires"), message, _listed(frozenset(file.alarm.identity)))
 

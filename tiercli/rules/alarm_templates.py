@@ -15,7 +15,7 @@ from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB
 from tiercli.durations import duration_in_words, format_duration, parse_duration
 from tiercli.rules.case_subjects import Subjects
 from tiercli.rules.thresholds import ThresholdExpressions, threshold_of
-from tiercli.signals.contract import CODES_WITH_OWN_ALARM
+from tiercli.signals.contract import CODES_OF_NO_OUTAGE
 from tiercli.signals.promql import any_of, matcher, selector
 from tiercli.signals.timing import Timing
 from tiercli.time_zones import utc_offset_s
@@ -65,7 +65,7 @@ def compiled_template(text: str, timing: Timing) -> jinja2.Template:
 def record_context(catalog: Catalog, timing: Timing) -> dict[str, Any]:
     """The names that a file of templates/recording/ can use."""
     return {
-        "own_alarm_codes": any_of(CODES_WITH_OWN_ALARM),
+        "no_outage_codes": any_of(CODES_OF_NO_OUTAGE),
         "ours": ", ".join(our_matchers(catalog)),
         "utc_offset_s": utc_offset_s(catalog.time_zone),
     }
@@ -96,14 +96,16 @@ def alarm_context(
 
     return {
         "group_interval": catalog.alertmanager.group_interval,
-        "own_alarm_codes": any_of(CODES_WITH_OWN_ALARM),
+        "no_outage_codes": any_of(CODES_OF_NO_OUTAGE),
         "gateway": matcher("job", "=", GATEWAY_JOB),
         "gateway_a": {"job": GATEWAY_JOB, "instance": "gateway-a:9100"},
         "gateway_b": {"job": GATEWAY_JOB, "instance": "gateway-b:9100"},
         "label": lambda label: f"{{{{ $labels.{label} }}}}",
+        "optional_label": optional_label,
         "value": lambda unit: VALUE_FORMATS[unit],
         "ours": ", ".join(our_matchers(catalog)),
         "limit": limit,
+        "service_level_s": catalog.service_level.latency_seconds,
         "stated": stated,
         "held": held,
         "above": lambda value: value * 1.01 if value else 0.01,
@@ -114,6 +116,11 @@ def alarm_context(
         **ThresholdExpressions(catalog, name, identity, limits).names(),
         **subjects.label_sets(),
     }
+
+
+def optional_label(label: str) -> str:
+    """A label for an annotation, after a space, where the alert has it."""
+    return f"{{{{ with $labels.{label} }}}} {{{{ . }}}}{{{{ end }}}}"
 
 
 def _yaml_text(text: str) -> str:

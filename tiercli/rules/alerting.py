@@ -66,7 +66,12 @@ def alert_labels(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
 def alert_annotations(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
     """The annotations of an alert, with Go templates: what happened, why, what to do, where to look."""
     panel = alarm.panel
-    variables = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in alarm.identity)
+    variables = "".join(
+        f"{{{{ with $labels.{label} }}}}&var-{label}={{{{ . | urlquery }}}}{{{{ end }}}}"
+        if label in alarm.optional
+        else f"&var-{label}={{{{ $labels.{label} | urlquery }}}}"
+        for label in alarm.identity
+    )
     dashboard = f"{catalog.links.grafana}/d/{dashboard_uid(panel.dashboard, catalog.estate, catalog.env)}"
     return {
         "summary": alarm.summary,

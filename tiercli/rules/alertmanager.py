@@ -17,6 +17,7 @@ from tiercli.conventions import (
 )
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.deployment import Deployment
+from tiercli.signals.promql import matcher
 
 _TITLE = "[{{ .Status | toUpper }}] {{ .CommonAnnotations.summary }}"
 
@@ -89,22 +90,22 @@ def inhibit_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> list[dict[str,
     ours = [f'{ESTATE_LABEL}="{catalog.estate}"', f'{ENV_LABEL}="{catalog.env}"']
     rules = []
     for alarm in alarms:
-        if alarm.inhibits is None:
-            continue
-        targets = []
-        if alarm.inhibits.alarms:
-            targets.append([f'alertname=~"{"|".join(alarm.inhibits.alarms)}"'])
-        if alarm.inhibits.sources:
-            sources = "|".join(alarm.inhibits.sources)
-            targets.append([f'{SOURCE_LABEL}=~"{sources}"', f'alertname!="{alarm.alarm}"'])
-        rules += [
-            {
-                "source_matchers": [f'alertname="{alarm.alarm}"', *ours],
-                "target_matchers": [*target, *ours],
-                "equal": [ESTATE_LABEL, ENV_LABEL, *alarm.inhibits.equal],
-            }
-            for target in targets
-        ]
+        for inhibits in alarm.inhibitions:
+            when = [matcher(label, "=", value) for label, value in inhibits.when.items()]
+            targets = []
+            if inhibits.alarms:
+                targets.append([f'alertname=~"{"|".join(inhibits.alarms)}"'])
+            if inhibits.sources:
+                sources = "|".join(inhibits.sources)
+                targets.append([f'{SOURCE_LABEL}=~"{sources}"', f'alertname!="{alarm.alarm}"'])
+            rules += [
+                {
+                    "source_matchers": [f'alertname="{alarm.alarm}"', *when, *ours],
+                    "target_matchers": [*target, *ours],
+                    "equal": [ESTATE_LABEL, ENV_LABEL, *inhibits.equal],
+                }
+                for target in targets
+            ]
     return rules
 
 

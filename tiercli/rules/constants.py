@@ -15,6 +15,8 @@ from tiercli.signals.rule import Rule, recording_rule
 CONSTANT_SERIES = frozenset(
     {
         "tier:provider:info",
+        "tier:provider:typical_p95:seconds",
+        "tier:provider:typical_errors:ratio",
         "tier:provider:price_usd_per_token",
         "tier:provider:gpu_cost_usd:rate",
         "tier:gateway:expected_instances:count",
@@ -38,6 +40,7 @@ def constant_records(catalog: Catalog) -> Iterator[Rule]:
     for provider, region in catalog.provider_regions():
         labels = {"provider": provider, "region": region, "tier": catalog.providers[provider].tier}
         yield recording_rule("tier:provider:info", "vector(1)", labels)
+        yield from _typical(catalog, provider, region)
     yield _constant("tier:gateway:expected_instances:count", len(catalog.gateway.targets))
     for name, deployment in catalog.gateway.deployments.items():
         yield _constant("tier:gateway:deployment_info", 1, deployment=name, **deployment.model_dump())
@@ -58,6 +61,16 @@ def constant_names(catalog: Catalog) -> set[str]:
     """The series of constant_records."""
     few = catalog.model_copy(update={"tenants": dict(islice(catalog.tenants.items(), 1))})
     return {record.name for record in constant_records(few)}
+
+
+def _typical(catalog: Catalog, provider: str, region: str) -> Iterator[Rule]:
+    """What the catalog states, and not the defaults, which are the sandbox's."""
+    typical = catalog.providers[provider].regions[region].typical
+    stated = typical.model_fields_set
+    if "p95_seconds" in stated:
+        yield _constant("tier:provider:typical_p95:seconds", typical.p95_seconds, provider=provider, region=region)
+    if "error_ratio" in stated:
+        yield _constant("tier:provider:typical_errors:ratio", typical.error_ratio, provider=provider, region=region)
 
 
 def _budgets(catalog: Catalog) -> Iterator[Rule]:

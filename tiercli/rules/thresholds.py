@@ -89,7 +89,7 @@ class ThresholdExpressions:
 
     def names(self) -> dict[str, Callable[..., str]]:
         """The functions by their names in templates."""
-        return {"threshold": self.threshold, "compare": self.compare, "effective": self.effective}
+        return {"threshold": self.threshold, "compare": self.compare, "largest": self.largest, "typical": self.typical}
 
     def threshold(self, name: str, over: str) -> str:
         """The threshold as a vector with a value for each series of `over`; the most specific override wins."""
@@ -100,20 +100,23 @@ class ThresholdExpressions:
         choices.append(f"(0 * {over} + {number(self._limits[name])})")
         return choices[0] if len(choices) == 1 else f"({' or '.join(choices)})"
 
-    def compare(self, signal: str, operator: str, name: str, times: str = "") -> str:
-        """`signal` compared with the threshold, or with the threshold times the series `times`."""
+    def compare(self, signal: str, operator: str, name: str, times: str = "", by: str = "") -> str:
+        """`signal` compared with the threshold, or with the threshold times the series `times`. `by`: the labels of the signal,
+        where they are fewer than the alarm's."""
+        on = f"on ({by})" if by else self._on
         limit = number(self._limits[name])
         if name not in self._overridden:
             return f"({signal} {operator} {f'{limit} * {times}' if times else limit})"
         right = self.threshold(name, times or signal)
-        return f"({signal} {operator} {self._on} {f'({right} * {self._on} {times})' if times else right})"
+        return f"({signal} {operator} {on} {f'({right} * {on} {times})' if times else right})"
 
-    def effective(self, signal: str, floor: str, ratio: str, baseline: str) -> str:
-        """The larger of floor and ratio × baseline, for each series of `signal`; the floor where there is no
-        baseline."""
-        least = self.threshold(floor, signal)
-        if ratio in self._overridden:
-            times = f"({baseline} * {self._on} {self.threshold(ratio, baseline)})"
-        else:
-            times = f"({number(self._limits[ratio])} * {baseline})"
-        return f"({least} >= {times}) or {times} or {least}"
+    def largest(self, *vectors: str) -> str:
+        """The largest of several vectors, for each of their label sets; one that does not exist does not count."""
+        named = [f'label_replace({vector}, "of", "{place}", "", "")' for place, vector in enumerate(vectors)]
+        return f"max by ({', '.join(self._identity)}) ({' or '.join(named)})"
+
+    @staticmethod
+    def typical(constant: str, over: str, otherwise: float) -> str:
+        """What the catalog calls typical of a provider and region, a constant, for each series of `over`; `otherwise` where it
+        says nothing."""
+        return f"((0 * {over} + on (provider, region) group_left () {constant}) or (0 * {over} + {number(otherwise)}))"

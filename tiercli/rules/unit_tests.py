@@ -95,8 +95,12 @@ def _beginnings(case: Case, alarm: Alarm, policies: Policies, last_step: int) ->
         return
     named = [series_labels(labels.series) for labels in case.series]
     named += [alert.labels for alert in (*case.fires, *(case.later or ()))]
+    required = [label for label in alarm.identity if label not in alarm.optional]
     whole = [
-        {label: labels[label] for label in alarm.identity} for labels in named if set(alarm.identity) <= labels.keys()
+        {label: labels[label] for label in identity}
+        for labels in named
+        for identity in (alarm.identity, required)
+        if set(identity) <= labels.keys()
     ]
     who = {tuple(labels.items()): labels for labels in whole}
     for labels in who.values():
@@ -201,6 +205,11 @@ def expand_template(text: str, labels: Mapping[str, str], value: float) -> str:
         }
         return formats[expression]
 
+    def given(match: re.Match[str]) -> str:
+        label = labels.get(match[1], "")
+        return match[2].replace("{{ . }}", label).replace("{{ . | urlquery }}", query_escape(label)) if label else ""
+
+    text = re.sub(r"\{\{ with \$labels\.(\w+) \}\}(.*?)\{\{ end \}\}", given, text)
     return re.sub(r"\{\{(.*?)\}\}", replace, text)
 
 

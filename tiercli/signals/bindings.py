@@ -15,7 +15,8 @@ from tiercli.catalog.names import unknown_name
 from tiercli.catalog.shape import load_model
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
-from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, MetricType
+from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, UNCLASSIFIED, MetricType
+from tiercli.signals.error_codes import CODES_BY_STATUS
 from tiercli.signals.promql import matcher, quote
 from tiercli.signals.recorded import SourceKind
 from tiercli.signals.timing import Timing
@@ -171,9 +172,9 @@ def bound_expressions(
     """PromQL by recorded series, for the scrape job `job`, with windows under `timing`.
 
     In a binding's templates: {{ job }}, a matcher; {{ within }}, a matcher of the duration bucket at the service level;
-    {{ "5m" | window }} and {{ "5m" | duration }}; {{ born(series, labels, window) }}, the increase of a rare-event
+    {{ known_status }}, a regular expression of the statuses that have an error code; {{ "5m" | window }} and {{ "5m" | duration }}; {{ born(series, labels, window) }}, the increase of a rare-event
     counter whose first event counts, also where it was last seen before a gap or a restart; the functions deployed, relabelled,
-    renamed, labelled, coded and either below; {{ quantile(0.95, buckets) }}. `template_names`: more values for the templates.
+    renamed, labelled, coded, recoded and either below; {{ quantile(0.95, buckets) }}. `template_names`: more values for the templates.
     """
 
     def born(series: str, labels: str, window: str, before: str = BIRTH_LOOK_BACK) -> str:
@@ -190,6 +191,8 @@ def bound_expressions(
         "relabelled": relabelled,
         "labelled": labelled,
         "coded": coded,
+        "recoded": recoded,
+        "known_status": "|".join(CODES_BY_STATUS),
         "quantile": _quantile,
         "either": either,
         "renamed": renamed,
@@ -257,10 +260,16 @@ def labelled(expr: str, **labels: str) -> str:
     return expr
 
 
-def coded(expr: str, label: str, codes: Mapping[str, str], unknown: str = "UPSTREAM_UNCLASSIFIED") -> str:
+def coded(expr: str, label: str, codes: Mapping[str, str] = CODES_BY_STATUS, unknown: str = UNCLASSIFIED) -> str:
     """`expr` with the error code that `codes` gives for a value of `label`, by regular expression; the last match
-    wins, `unknown` without a match."""
-    expr = labelled(expr, code=unknown)
+    wins, `unknown` without a match. Without `codes` the label holds an HTTP status."""
+    if label == "code":  # ours, of the source's: read before it is replaced
+        expr, label = relabelled(expr, source_code="code"), "source_code"
+    return recoded(labelled(expr, code=unknown), label, codes)
+
+
+def recoded(expr: str, label: str, codes: Mapping[str, str]) -> str:
+    """`expr`, which has an error code, with another one where `codes` gives one for the value of `label`."""
     for pattern, code in codes.items():
         expr = f'label_replace({expr}, "code", "{code}", "{label}", {quote(pattern)})'
     return expr

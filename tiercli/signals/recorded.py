@@ -54,6 +54,18 @@ RECORDED: tuple[Recorded, ...] = (
     # What the catalog knows and the gateway does not: constants to join.
     Recorded("tier:provider:info", ("provider", "region", "tier"), "1 for each provider and region of the catalog."),
     Recorded(
+        "tier:provider:typical_p95:seconds",
+        ("provider", "region"),
+        "The p95 that the catalog calls typical of a provider and region.",
+        "s",
+    ),
+    Recorded(
+        "tier:provider:typical_errors:ratio",
+        ("provider", "region"),
+        "The error rate that the catalog calls typical of a provider and region.",
+        _RATIO,
+    ),
+    Recorded(
         "tier:provider:price_usd_per_token",
         ("provider", "model", "direction"),
         "US dollars per token by the price book.",
@@ -67,9 +79,7 @@ RECORDED: tuple[Recorded, ...] = (
     ),
     # Primitive.
     Recorded("tier:provider:requests:rate5m", (*_OFFER, "status"), "Attempts per second over 5 minutes.", "reqps", _GW),
-    Recorded(
-        "tier:provider:requests:increase1m", ("provider", "region", "status"), "Attempts in 1 minute.", "short", _GW
-    ),
+    Recorded("tier:provider:requests:increase1m", (*_OFFER, "status"), "Attempts in 1 minute.", "short", _GW),
     Recorded("tier:provider:requests:increase5m", _OFFER, "Attempts in 5 minutes: the traffic guard.", "short", _GW),
     Recorded(
         "tier:provider:errors:rate5m", (*_OFFER, "code"), "Failed attempts per second by code.", "reqps", _GW, rare=True
@@ -144,6 +154,9 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:provider:latency_seconds:p95_5m:normal", _OFFER, "p95 while ProviderLatencyHigh is quiet.", "s"),
     Recorded("tier:provider:latency_seconds:p95_5m:baseline", _OFFER, "p95, moving average of what was normal.", "s"),
     Recorded(
+        "tier:provider:latency_seconds:p95_5m:usual", _OFFER, "p95's baseline, or what is typical before it.", "s"
+    ),
+    Recorded(
         "tier:provider:latency_seconds:p95_5m:threshold",
         _OFFER,
         "Above this p95 ProviderLatencyHigh is pending: the larger of its floor and its ratio times the baseline.",
@@ -157,6 +170,12 @@ RECORDED: tuple[Recorded, ...] = (
     ),
     Recorded(
         "tier:provider:error_ratio:rate5m:normal", _OFFER, "Error ratio while ProviderErrorRateHigh is quiet.", _RATIO
+    ),
+    Recorded(
+        "tier:provider:error_ratio:rate5m:usual",
+        _OFFER,
+        "The error rate's baseline, or what is typical before it.",
+        _RATIO,
     ),
     Recorded(
         "tier:provider:error_ratio:rate5m:baseline", _OFFER, "Error ratio, moving average of what was normal.", _RATIO

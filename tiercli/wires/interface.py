@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tiercli.audit.record import Usage
+from tiercli.signals.contract import UNCLASSIFIED
 
 CHARACTERS_A_TOKEN = 4  # the rule of thumb behind every estimate
 
@@ -107,16 +108,22 @@ def _characters(content: Any) -> int:
 _ERRORS = {
     "rate_limit_error": "RATE_LIMITED",
     "rate_limit_exceeded": "RATE_LIMITED",
-    "overloaded_error": "UPSTREAM_ERROR",
+    "overloaded_error": "RATE_LIMITED",
     "api_error": "UPSTREAM_ERROR",
     "server_error": "UPSTREAM_ERROR",
     "timeout_error": "UPSTREAM_TIMEOUT",
     "invalid_request_error": "INVALID_REQUEST",
-    "not_found_error": "INVALID_REQUEST",
+    "authentication_error": "AUTH_FAILED",
+    "permission_error": "AUTH_FAILED",
+    "invalid_api_key": "AUTH_FAILED",
+    "not_found_error": "MODEL_NOT_FOUND",
+    "model_not_found": "MODEL_NOT_FOUND",
+    "model_decommissioned": "MODEL_NOT_FOUND",
+    "model_deprecated": "MODEL_NOT_FOUND",
 }
 
 
 def error_code_of(error: Any) -> str:
     """The structured code of an error inside an answer with status 200."""
     named = [error.get("code"), error.get("type")] if isinstance(error, dict) else []
-    return next((_ERRORS[name] for name in named if isinstance(name, str) and name in _ERRORS), "UPSTREAM_UNCLASSIFIED")
+    return next((_ERRORS[name] for name in named if isinstance(name, str) and name in _ERRORS), UNCLASSIFIED)

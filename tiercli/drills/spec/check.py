@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.drills.spec.mix import check_mix
-from tiercli.drills.spec.model import DrillSpec
+from tiercli.drills.spec.model import DrillSpec, Expectation
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.kinds.check import Targets, check_fault
-from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm import Alarm, Inhibits
 
 Locate = Callable[[tuple[str | int, ...]], Location]
 
@@ -66,13 +66,17 @@ def _hidden(spec: DrillSpec, alarms: Mapping[str, Alarm], locate: Locate) -> Ite
             continue
         for other in spec.expect:
             source = alarms.get(other.alert)
-            if other is expected or source is None or source.inhibits is None:
+            if other is expected or source is None:
                 continue
-            held = source.inhibits
-            names = expected.alert in held.alarms or alarms[expected.alert].source in held.sources
-            if names and all(other.labels.get(label) == expected.labels.get(label) for label in held.equal):
+            if any(_holds_back(inhibits, other, expected, alarms) for inhibits in source.inhibitions):
                 message = f"{expected.alert} is expected to reach {expected.receiver}, and {other.alert}, expected too, inhibits it"
                 yield Problem(locate(place), message, "`allow` with state suppressed for what is inhibited")
+
+
+def _holds_back(inhibits: Inhibits, other: Expectation, expected: Expectation, alarms: Mapping[str, Alarm]) -> bool:
+    names = expected.alert in inhibits.alarms or alarms[expected.alert].source in inhibits.sources
+    when = all(other.labels.get(label, "") == value for label, value in inhibits.when.items())
+    return names and when and all(other.labels.get(label) == expected.labels.get(label) for label in inhibits.equal)
 
 
 def _faults(spec: DrillSpec, catalog: Catalog, locate: Locate) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ import aiohttp
 from tiercli.audit.record import Usage
 from tiercli.sandbox.gateway.routing import Step
 from tiercli.sandbox.plan import Endpoint
+from tiercli.signals.contract import UNCLASSIFIED
 from tiercli.signals.error_codes import code_of
 from tiercli.wires.events import EventSplitter
 from tiercli.wires.openai import OPENAI, OpenAIStream
@@ -28,7 +29,9 @@ FALLS_BACK = frozenset(
         "UPSTREAM_TIMEOUT",
         "UPSTREAM_ERROR",
         "RATE_LIMITED",
-        "UPSTREAM_UNCLASSIFIED",
+        "AUTH_FAILED",
+        "MODEL_NOT_FOUND",
+        UNCLASSIFIED,
         "POSTCONDITION_FAILED",
     }
 )
@@ -117,7 +120,7 @@ class Upstream:
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError):
             attempt.code = "CONNECTION_FAILED"
         except aiohttp.ClientError:
-            attempt.code = "UPSTREAM_UNCLASSIFIED"
+            attempt.code = UNCLASSIFIED
         except Malformed:
             attempt.code = "POSTCONDITION_FAILED"
         attempt.seconds = time.perf_counter() - began
