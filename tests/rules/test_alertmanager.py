@@ -23,8 +23,9 @@ from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.alarm_folders import alarm_paths
 from tiercli.rules.alerting import alert_labels
-from tiercli.rules.alertmanager import build_alertmanager, build_receiver
+from tiercli.rules.alertmanager import build_alertmanager
 from tiercli.rules.deployment import Deployment
+from tiercli.rules.receivers import build_receiver
 from tiercli.sandbox.stack.binaries import StackBinaries
 
 NAMES = sorted(alarm_paths())
@@ -168,8 +169,13 @@ def test_what_alertmanager_expands_is_escaped(changed_hybrid: Change, amtool: An
         data["receivers"]["platform-channel"]["slack"]["channel"] = "#{{ .Secret }}"
         data["receivers"]["heartbeat"]["webhook"]["url"] = "http://hooks.internal/{{ .Secret }}/x".replace(" ", "")
 
+        mail = {"to": "{{ .Secret }}@a.b", "from": "{{ .Secret }}@a.b", "smarthost": "mail:25"}
+        data["receivers"]["mail"] = {"email": mail}
+
     loaded = changed_hybrid(change)
     deployment = Deployment.production(loaded.catalog)
+    mail = build_receiver("c", loaded.catalog.receivers["mail"], deployment)["email_configs"][0]
+    assert (mail["to"], mail["from"]) == ('{{"{{"}} .Secret }}@a.b',) * 2
     slack = build_receiver("c", loaded.catalog.receivers["platform-channel"], deployment)["slack_configs"][0]
     assert slack["channel"] == '#{{"{{"}} .Secret }}'
     webhook = build_receiver("c", loaded.catalog.receivers["heartbeat"], deployment)["webhook_configs"][0]

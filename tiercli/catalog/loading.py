@@ -12,6 +12,7 @@ from tiercli.catalog.environment import Environment
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.catalog.overrides import check_overrides
+from tiercli.catalog.raw_receivers import check_raw_receivers
 from tiercli.catalog.references import check_names
 from tiercli.catalog.salvage import salvage, stand_in
 from tiercli.catalog.shape import check_shape
@@ -74,7 +75,7 @@ def _checked(document: Document, tenants: TenantRows | None, checks: Sequence[Ch
         catalog, missing = catalog.model_copy(update={"tenants": {}}), missing | {"tenants"}
     loaded = LoadedCatalog(catalog, document)
     view = CatalogView(catalog, document, missing)
-    problems += [*check_names(view), *check_consistency(view), *check_overrides(view)]
+    problems += [*check_names(view), *check_consistency(view), *check_overrides(view), *check_raw_receivers(view)]
     for check in checks:
         problems += check(loaded)
     if problems:

@@ -183,6 +183,10 @@ def _pattern_in_words(pattern: str) -> str:
         return "host:port, such as gateway-1.internal:9100"
     if pattern.startswith("^/"):
         return "a path that begins with /, in letters, digits and ._~%-/"
+    if pattern.endswith("_configs$"):
+        return "a list of integrations by its name in Alertmanager, such as victorops_configs"
+    if pattern.startswith("^[^@"):
+        return "an address of email"
     if "https?" in pattern:
         return "an http or https URL without credentials, query or trailing slash"
     return f"text that matches {pattern}"

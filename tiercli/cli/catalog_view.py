@@ -10,7 +10,6 @@ from rich.text import Text
 from rich.tree import Tree
 
 from tiercli.catalog.model import Catalog, Provider
-from tiercli.catalog.receivers import Receiver
 from tiercli.cli.terminal import plain_table
 
 
@@ -90,16 +89,7 @@ def _owner_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:
 
 def _receiver_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:
     for name, receiver in catalog.receivers.items():
-        yield name, ", ".join(_integrations(receiver)) or "none: notifies no receiver"
-
-
-def _integrations(receiver: Receiver) -> Iterable[str]:
-    if receiver.pagerduty is not None:
-        yield "PagerDuty"
-    if receiver.slack is not None:
-        yield f"Slack {receiver.slack.channel}"
-    if receiver.webhook is not None:
-        yield f"webhook {receiver.webhook.url}"
+        yield name, receiver.in_words() or "none: notifies no receiver"
 
 
 def _budget_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:

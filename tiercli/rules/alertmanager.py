@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tiercli.catalog.model import Catalog
-from tiercli.catalog.receivers import Receiver
 from tiercli.conventions import (
     ENV_LABEL,
     ESTATE_LABEL,
@@ -17,9 +16,8 @@ from tiercli.conventions import (
 )
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.deployment import Deployment
+from tiercli.rules.receivers import build_receiver
 from tiercli.signals.promql import matcher
-
-_TITLE = "[{{ .Status | toUpper }}] {{ .CommonAnnotations.summary }}"
 
 
 def build_alertmanager(catalog: Catalog, alarms: tuple[Alarm, ...], deployment: Deployment) -> dict[str, Any]:
@@ -107,54 +105,6 @@ def inhibit_rules(catalog: Catalog, alarms: tuple[Alarm, ...]) -> list[dict[str,
                 for target in targets
             ]
     return rules
-
-
-def build_receiver(name: str, receiver: Receiver, deployment: Deployment, prefix: str = "") -> dict[str, Any]:
-    """A receiver with its integrations; secrets are files where Alertmanager runs, never values.
-
-    In a sandbox the integrations become one webhook to the drill's receiver; a receiver without integrations stays empty.
-    """
-    built: dict[str, Any] = {"name": prefix + name}
-    has_any = receiver.webhook or receiver.slack or receiver.pagerduty
-    if deployment.receiver_base is not None:
-        if has_any:
-            built["webhook_configs"] = [{"url": f"{deployment.receiver_base}/{name}", "send_resolved": True}]
-        return built
-    if receiver.webhook is not None:
-        # Newer Alertmanagers expand templates in a URL, and a URL has no braces anyway.
-        url = receiver.webhook.url.replace("{", "%7B").replace("}", "%7D")
-        webhook: dict[str, Any] = {"url": url, "send_resolved": True}
-        if receiver.webhook.credentials_file is not None:
-            webhook["http_config"] = {"authorization": {"credentials_file": receiver.webhook.credentials_file}}
-        built["webhook_configs"] = [webhook]
-    if receiver.slack is not None:
-        built["slack_configs"] = [
-            {
-                "api_url_file": receiver.slack.api_url_file,
-                "channel": receiver.slack.channel.replace("{{", '{{"{{"}}'),
-                "send_resolved": True,
-                "title": _TITLE,
-                "title_link": "{{ .CommonAnnotations.runbook_url }}",
-                "text": (
-                    "{{ range .Alerts }}{{ .Annotations.description }}\n{{ .Annotations.action }}\n"
-                    "{{ .Annotations.dashboard_url }}\n{{ end }}"
-                ),
-            }
-        ]
-    if receiver.pagerduty is not None:
-        built["pagerduty_configs"] = [
-            {
-                "routing_key_file": receiver.pagerduty.routing_key_file,
-                "send_resolved": True,
-                "description": _TITLE,
-                "details": {
-                    "action": "{{ .CommonAnnotations.action }}",
-                    "runbook": "{{ .CommonAnnotations.runbook_url }}",
-                    "dashboard": "{{ .CommonAnnotations.dashboard_url }}",
-                },
-            }
-        ]
-    return built
 
 
 def _waits(catalog: Catalog, deployment: Deployment) -> dict[str, str]:

@@ -13,9 +13,10 @@ from tiercli.durations import format_duration
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_templates import our_matchers, template_environment
-from tiercli.rules.alertmanager import build_alertmanager, build_receiver, group_labels, inhibit_rules, severity_routes
+from tiercli.rules.alertmanager import build_alertmanager, group_labels, inhibit_rules, severity_routes
 from tiercli.rules.deployment import Deployment
 from tiercli.rules.prometheus_config import scrape_jobs, scrape_timeout_s
+from tiercli.rules.receivers import build_receiver
 from tiercli.signals.promql import matcher
 
 _RECORDED = f"{RECORD_PREFIX}:.+"

@@ -24,7 +24,7 @@ Counts = Mapping[tuple[str, str], float]
 
 def integrations_of(catalog: Catalog) -> dict[str, list[str]]:
     """The integrations of each receiver of the catalog, by their names at Alertmanager."""
-    return {name: sorted(receiver.model_dump(exclude_none=True)) for name, receiver in catalog.receivers.items()}
+    return {name: sorted(receiver.kinds()) for name, receiver in catalog.receivers.items()}
 
 
 def is_receiver(name: str, at_alertmanager: Iterable[str]) -> bool:
