@@ -212,6 +212,62 @@ def test_no_receiver_holds_a_secret_and_files_become_keys(hybrid: LoadedCatalog)
     assert "--from-file=slack=/etc/alertmanager/secrets/slack" in tree["kubernetes/README.md"]
 
 
+# Every kind of receiver under the names of the operator, and the keys of the Secret that they read.
+OPERATORS = {
+    "email": ("emailConfigs", {"authPassword": "mail"}),
+    "opsgenie": ("opsgenieConfigs", {"apiKey": "ops"}),
+    "msteams": ("msteamsv2Configs", {"webhookURL": "teams"}),
+    "telegram": ("telegramConfigs", {"botToken": "bot"}),
+}
+
+
+def test_every_kind_of_receiver_is_valid_in_kubernetes(changed_hybrid: Callable[..., LoadedCatalog]) -> None:
+    mail = {
+        "to": "a@b.c",
+        "from": "d@b.c",
+        "smarthost": "mail:25",
+        "auth_username": "u",
+        "auth_password_file": "/s/mail",
+    }
+
+    def change(data: dict[str, Any]) -> None:
+        data["receivers"] |= {
+            "email": {"email": mail},
+            "opsgenie": {"opsgenie": {"api_key_file": "/s/ops", "priority": "P2", "api_url": "https://h/"}},
+            "msteams": {"msteams": {"webhook_url_file": "/s/teams"}},
+            "telegram": {"telegram": {"bot_token_file": "/s/bot", "chat_id": -5}},
+        }
+
+    tree = wrapped(changed_hybrid(change), "kubernetes", secret="ours")
+    (config,) = [one for one in objects_of(tree) if one["kind"] == "AlertmanagerConfig"]
+    validate(config)
+    built = {one["name"]: one for one in config["spec"]["receivers"]}
+    for name, (key, secrets) in OPERATORS.items():
+        [settings] = built[name][key]
+        assert settings["sendResolved"] is True
+        for field, file in secrets.items():
+            assert settings[field] == {"name": "ours", "key": file}
+            assert f"--from-file={file}=/s/{file}" in tree["kubernetes/README.md"]
+    assert built["email"]["emailConfigs"][0]["headers"][0]["key"] == "Subject"
+    assert built["telegram"]["telegramConfigs"][0]["chatID"] == -5
+
+
+def test_a_raw_receiver_is_refused_by_kubernetes_and_by_no_other_form(tmp_path: Path) -> None:
+    data = yaml.safe_load(Path(HYBRID).read_text())
+    data["receivers"]["rota"] = {"raw": {"webhook_configs": [{"url": "http://h/"}]}}
+    catalog, out = tmp_path / "c.yaml", tmp_path / "out"
+    catalog.write_text(yaml.safe_dump(data))
+    done = run("generate", str(catalog), "--out", str(out), "--wrap", "plain", "--wrap", "kubernetes")
+    assert isinstance(done.exception, InvalidInput)
+    lines = catalog.read_text().splitlines()
+    [problem] = done.exception.problems
+    assert "raw:" in lines[problem.location.line - 1]
+    assert problem.found == "receiver 'rota' has `raw`, which --wrap kubernetes cannot take over"
+    assert not out.exists()
+    others = ["--wrap", "plain", "--wrap", "mimir", "--wrap", "grafana-operator"]
+    assert run("generate", str(catalog), "--out", str(out), *others).exit_code == 0
+
+
 def test_two_files_of_one_name_become_two_keys(changed_hybrid: Callable[..., LoadedCatalog]) -> None:
     def change(data: dict[str, Any]) -> None:
         data["receivers"]["content-ai-channel"]["slack"]["api_url_file"] = "/etc/other/slack"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tiercli.catalog.loading import Check, LoadedCatalog
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import MANIFEST_FILE
 from tiercli.dashboards.build.provisioning import folder_title
@@ -29,6 +30,26 @@ def wrap_tree(tree: Mapping[str, str], wraps: Sequence[str], options: WrapOption
         wrapped |= WRAPS[name].render(plain, options)
     wrapped = dict(sorted(wrapped.items()))
     return wrapped | {MANIFEST_FILE: render_manifest(wrapped, options.estate, options.env)}
+
+
+def receivers_for(wraps: Sequence[str]) -> Check:
+    """A check of a catalog: a problem at each `raw` receiver, if one of `wraps` has no place for it."""
+    refusing = [name for name in dict.fromkeys(wraps) if name in WRAPS and not WRAPS[name].raw_receivers]
+
+    def check(loaded: LoadedCatalog) -> list[Problem]:
+        return [
+            loaded.problem(
+                ("receivers", name, "raw"),
+                f"receiver {name!r} has `raw`, which --wrap {wrap} cannot take over",
+                "a receiver without it, or another form: its routing can be the plain one",
+                key=True,
+            )
+            for name, receiver in loaded.catalog.receivers.items()
+            if receiver.raw
+            for wrap in refusing
+        ]
+
+    return check
 
 
 def unwrapped(tree: Mapping[str, str]) -> dict[str, str]:

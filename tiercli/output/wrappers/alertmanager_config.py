@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,6 +12,7 @@ from tiercli.output.wrappers.interface import WrapOptions
 from tiercli.output.wrappers.objects import Object, build_object, object_name
 
 _KEY = re.compile(r"[^A-Za-z0-9._-]")
+_UPPER = {"url", "id", "tls"}
 _MATCHER = re.compile(r'^(?P<name>\w+)(?P<type>=~|!~|!=|=)"(?P<value>.*)"$', re.DOTALL)
 
 
@@ -45,18 +46,7 @@ def secret_name(options: WrapOptions) -> str:
 def secret_keys(config: Mapping[str, Any]) -> dict[str, str]:
     """The keys of that Secret, each with the file that it replaces: the file's name in the characters that a key can have, with
     its folders where two files have the same name."""
-    files = [
-        value
-        for receiver in config["receivers"]
-        for integration in ("webhook_configs", "slack_configs", "pagerduty_configs")
-        for settings in receiver.get(integration, ())
-        for value in (
-            settings.get("api_url_file"),
-            settings.get("routing_key_file"),
-            settings.get("http_config", {}).get("authorization", {}).get("credentials_file"),
-        )
-        if value is not None
-    ]
+    files = [file for receiver in config["receivers"] for file in _files(receiver)]
     keys: dict[str, str] = {}
     for path in dict.fromkeys(files):
         parts = PurePosixPath(path).parts
@@ -64,6 +54,19 @@ def secret_keys(config: Mapping[str, Any]) -> dict[str, str]:
         key = next(key for name in names if keys.get(key := _KEY.sub("_", name), path) == path)
         keys[key] = path
     return keys
+
+
+def _files(settings: Any) -> Iterator[str]:
+    """The files that a receiver names, at any depth."""
+    if isinstance(settings, list):
+        for one in settings:
+            yield from _files(one)
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            if key.endswith("_file"):
+                yield value
+            else:
+                yield from _files(value)
 
 
 def _route(route: Mapping[str, Any]) -> Object:
@@ -84,13 +87,10 @@ def _matcher(text: str) -> Object:
 
 def _receiver(receiver: Mapping[str, Any], references: Mapping[str, Object]) -> Object:
     built: Object = {"name": receiver["name"]}
-    for integration, build in (
-        ("webhook_configs", _webhook),
-        ("slack_configs", _renamed),
-        ("pagerduty_configs", _pagerduty),
-    ):
-        if integration in receiver:
-            built[_camel(integration)] = [build(config, references) for config in receiver[integration]]
+    for integration, configs in receiver.items():
+        if integration != "name":
+            build = _webhook if integration == "webhook_configs" else _renamed
+            built[_camel(integration)] = [build(config, references) for config in configs]
     return built
 
 
@@ -102,19 +102,19 @@ def _webhook(config: Mapping[str, Any], references: Mapping[str, Object]) -> Obj
     return built
 
 
-def _pagerduty(config: Mapping[str, Any], references: Mapping[str, Object]) -> Object:
-    details = [{"key": key, "value": value} for key, value in config["details"].items()]
-    return _renamed(config, references) | {"details": details}
-
-
 def _renamed(config: Mapping[str, Any], references: Mapping[str, Object]) -> Object:
-    """`config` under the operator's keys; a file that holds a secret becomes the reference to its key."""
-    return {
-        _camel(key.removesuffix("_file")): references[value] if key.endswith("_file") else value
-        for key, value in config.items()
-    }
+    """`config` under the operator's keys; a file that holds a secret becomes the reference to its key, a mapping a list of pairs."""
+    built: Object = {}
+    for key, value in config.items():
+        if key.endswith("_file"):
+            built[_camel(key.removesuffix("_file"))] = references[value]
+        elif isinstance(value, Mapping):
+            built[_camel(key)] = [{"key": name, "value": text} for name, text in value.items()]
+        else:
+            built[_camel(key)] = value
+    return built
 
 
 def _camel(key: str) -> str:
     first, *others = key.split("_")
-    return first + "".join("URL" if part == "url" else part.capitalize() for part in others)
+    return first + "".join(part.upper() if part in _UPPER else part.capitalize() for part in others)

@@ -28,9 +28,11 @@ class WrapOptions:
 @dataclass(frozen=True, slots=True)
 class Wrap:
     """`render` takes the plain tree without its manifest, and raises InvalidInput where a file does not fit this form.
-    `rules`: the rule file in a tree of this form, or None where the tree has no rules."""
+    `rules`: the rule file in a tree of this form, or None where the tree has no rules. `raw_receivers`: whether what a catalog
+    has under `raw` of a receiver can be in this form, or does not matter to it."""
 
     name: str
     summary: str
     render: Callable[[Tree, WrapOptions], dict[str, str]]
     rules: Callable[[Tree], str | None]
+    raw_receivers: bool = True

@@ -103,4 +103,10 @@ def _rules(tree: Tree) -> str | None:
     return to_yaml({"groups": groups}) if groups else None
 
 
-WRAP = Wrap(FOLDER, "PrometheusRule, AlertmanagerConfig, ConfigMaps with the Grafana sidecar's label", _render, _rules)
+WRAP = Wrap(
+    FOLDER,
+    "PrometheusRule, AlertmanagerConfig, ConfigMaps with the Grafana sidecar's label",
+    _render,
+    _rules,
+    raw_receivers=False,
+)
