@@ -20,6 +20,7 @@ from tiercli.clients.discovery import fetch_estate
 from tiercli.errors import InvalidInput, Problem
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.lint.formats import github_annotation
+from tiercli.lint.receiver_checks import check_receivers
 
 
 @examples(
@@ -71,11 +72,12 @@ def validate(
     """Check a whole catalog: its shape, every reference in it, zones, prices, budgets, and its settings of
     alarms.
 
-    All problems are reported at once with file, line and column. Exit 2 if there are any.
+    All problems are reported at once with file, line and column. Exit 2 if there are any. Receivers under `raw`
+    are checked by amtool, if it is installed.
     """
 
     try:
-        loaded = load_catalog(catalog, further_checks(templates or ()))
+        loaded = load_catalog(catalog, (*further_checks(templates or ()), check_receivers))
     except InvalidInput as error:
         if form == "text" or not error.problems:
             raise

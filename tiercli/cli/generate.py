@@ -13,8 +13,9 @@ from tiercli.cli.options import CatalogFile, Templates, TextOrJson
 from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.errors import CheckFailed
 from tiercli.lint.catalog_checks import further_checks
+from tiercli.lint.receiver_checks import check_receivers
 from tiercli.output.tree import render_tree
-from tiercli.output.wrapping import read_options, wrap_tree
+from tiercli.output.wrapping import read_options, receivers_for, wrap_tree
 from tiercli.output.writing import diff_lines, plan_changes, write_tree
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import Deployment
@@ -65,7 +66,8 @@ def generate(
     are not touched.
     """
 
-    loaded = load_catalog(catalog, further_checks(templates or ()))
+    checks = (*further_checks(templates or ()), check_receivers, receivers_for(wrap or ()))
+    loaded = load_catalog(catalog, checks)
     deployment = Deployment.production(loaded.catalog)
     wraps, options = read_options(
         loaded.catalog,

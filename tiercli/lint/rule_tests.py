@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, HEARTBEAT, OWNER_LABEL, SEVERITY_LABEL, SOURCE_LABEL
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, OWNER_LABEL, SEVERITY_LABEL, SOURCE_LABEL
 from tiercli.lint.tools import run_tool
 from tiercli.output.tree import ALERTMANAGER_FILE, TESTS_FOLDER
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.policies import Policies
+from tiercli.rules.receivers import receiver_of
 from tiercli.signals.timing import Timing
 
 # Many short runs: less frequent garbage collection saves a quarter of the time, for 50 MB more each.
@@ -104,5 +105,4 @@ def routed(catalog: Catalog, alarm: Alarm, timing: Timing) -> Iterator[tuple[dic
             OWNER_LABEL: owner,
             SOURCE_LABEL: alarm.source,
         }
-        default = getattr(catalog.routing, severity)
-        yield labels, default if severity == HEARTBEAT else getattr(catalog.owners[owner], severity) or default
+        yield labels, receiver_of(catalog, severity, owner)
