@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.catalog.model import Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import CatalogFile, Templates, TextOrJson
@@ -22,6 +23,7 @@ from tiercli.lint.catalog_checks import further_checks
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
+from tiercli.rules.receivers import receiver_in_words, receivers_of
 from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.thresholds import limits_of, overrides_of
 
@@ -41,8 +43,8 @@ def list_alarms(
     templates: Templates = None,
     form: TextOrJson = "text",
 ) -> None:
-    """List every alarm: condition, thresholds, severity, owner, action, SLA, panel, and the drills that prove
-    it."""
+    """List every alarm: condition, thresholds, severity, owner, who is told, action, SLA, panel, and the drills
+    that prove it."""
 
     loaded, alarm_set = _load(catalog, templates)
     drills: dict[str, list[str]] = {}
@@ -59,7 +61,7 @@ def list_alarms(
         return
     console = output_console()
     for entry in entries:
-        _print(entry)
+        _print(entry, loaded.catalog)
     console.print(_counts(alarms))
     for name, missing in alarm_set.left_out.items():
         why = "; ".join(f"{series}: {reason}" for series, reason in missing.items())
@@ -109,6 +111,7 @@ def _entry(loaded: LoadedCatalog, alarm: Alarm, drills: list[str]) -> dict[str, 
         "condition": alarm.condition,
         "severity": alarm.severity,
         "owner": alarm.owner,
+        "receivers": list(receivers_of(loaded.catalog, alarm, timing_of(loaded.catalog))),
         "for": alarm.for_,
         "about": list(alarm.identity),
         "thresholds": {
@@ -128,7 +131,7 @@ def _entry(loaded: LoadedCatalog, alarm: Alarm, drills: list[str]) -> dict[str, 
     }
 
 
-def _print(entry: dict[str, object]) -> None:
+def _print(entry: dict[str, object], catalog: Catalog) -> None:
 
     console = output_console()
     head = Text.assemble(
@@ -150,7 +153,13 @@ def _print(entry: dict[str, object]) -> None:
         whom = ", ".join(f"{key} {value}" for key, value in override.items() if isinstance(value, str))
         limits = ", ".join(f"{key} {value:g}" for key, value in override.get("thresholds", {}).items())
         rows.append(("  other", "; ".join(part for part in (whom, limits) if part)))
-    rows += [("  do", str(entry["action"])), ("  SLA", str(entry["sla"])), ("  panel", str(entry["panel"]))]
+    told = ", ".join(receiver_in_words(catalog, name) for name in entry["receivers"])  # type: ignore[attr-defined]
+    rows += [
+        ("  told", told),
+        ("  do", str(entry["action"])),
+        ("  SLA", str(entry["sla"])),
+        ("  panel", str(entry["panel"])),
+    ]
     rows.append(("  proof", ", ".join(map(str, entry["drills"])) or "no drill yet"))  # type: ignore[call-overload]
     for label, text in rows:
         grid.add_row(label, Text(text))

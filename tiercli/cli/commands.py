@@ -57,7 +57,7 @@ COMMANDS: Tree = {
         {
             "list": Command(
                 "alarms:list_alarms",
-                "List every alarm: condition, thresholds, severity, owner, action, SLA, panel, and the drills that prove it.",
+                "List every alarm: condition, thresholds, severity, owner, who is told, action, SLA, panel, and the drills that prove it.",
             ),
             "show": Command("alarms:show", "Print an alarm's runbook, with this catalog's thresholds and owner."),
         },

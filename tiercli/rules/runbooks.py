@@ -10,14 +10,17 @@ from tiercli.catalog.model import Catalog
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_templates import template_environment
+from tiercli.rules.receivers import receiver_in_words, receivers_of
 from tiercli.rules.thresholds import limits_of
 from tiercli.signals.timing import Timing
 
 
 def render_runbook(catalog: Catalog, alarm: Alarm, timing: Timing) -> str:
-    """The runbook of one alarm, with this catalog's thresholds, owner and contact."""
+    """The runbook of one alarm, with this catalog's thresholds, owner, contact and receivers."""
     limits = limits_of(catalog, alarm.alarm, alarm.thresholds)
-    text = _template(timing).render(alarm=alarm, contact=catalog.owners[alarm.owner].contact, limits=limits)
+    receivers = [receiver_in_words(catalog, name) for name in receivers_of(catalog, alarm, timing)]
+    contact = catalog.owners[alarm.owner].contact
+    text = _template(timing).render(alarm=alarm, contact=contact, receivers=receivers, limits=limits)
     return text.rstrip("\n") + "\n"
 
 
