@@ -19,6 +19,8 @@ COLUMNS = {
     "at": "VARCHAR",
     "record": "VARCHAR",
     "tenant": "VARCHAR",
+    "credential_id": "VARCHAR",
+    "caller": "VARCHAR",
     "feature": "VARCHAR",
     "model_alias": "VARCHAR",
     "model_used": "STRUCT(provider VARCHAR, model_version VARCHAR, region VARCHAR)",

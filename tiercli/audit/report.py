@@ -17,11 +17,13 @@ from tiercli.signals.contract import SUCCESS
 # The dimensions of a report, and their expression over a record.
 DIMENSIONS: dict[str, str] = {
     "tenant": "tenant",
+    "credential": "credential_id",
+    "caller": "caller",
     "feature": "feature",
     "alias": "model_alias",
     "provider": "model_used.provider",
     "model": "model_used.model_version",
-    "region": "coalesce(region, model_used.region)",
+    "region": "coalesce(nullif(region, ''), nullif(model_used.region, ''))",
     "status": "status",
     "code": "code",
     "cache": "cache_status",
@@ -46,13 +48,16 @@ FIGURES: dict[str, str] = {
     "p50_s": "quantile_cont(latency_s, 0.5)",
     "p95_s": "quantile_cont(latency_s, 0.95)",
 }
+# As field_map.hashed makes it.
+_HASHED_CALLER = "left(sha256(caller), 16)"
 Value = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a report shows. `by`: dimensions; `since`, `until`: seconds since 1970, `until` excluded; `where`: the value that a
-    dimension must have; `order`: a figure or a dimension; `top`: the number of rows at most."""
+    dimension must have; `order`: a figure or a dimension; `top`: the number of rows at most; `hash_caller`: the report shows a hash
+    of each caller."""
 
     by: tuple[str, ...]
     since: float | None = None
@@ -61,6 +66,7 @@ class Question:
     order: str = "cost_usd"
     top: int | None = None
     time_zone: str = "UTC"
+    hash_caller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,8 @@ def answer(question: Question, files: Sequence[Path]) -> Report:
 
 def _ask(connection: duckdb.DuckDBPyConnection, question: Question, files: Sequence[Path]) -> Report:
     names = [*(f'"by_{name}"' for name in question.by), *FIGURES]
-    dimensions = [f'{DIMENSIONS[name]} AS "by_{name}"' for name in question.by]
+    shown = DIMENSIONS | ({"caller": _HASHED_CALLER} if question.hash_caller else {})
+    dimensions = [f'{shown[name]} AS "by_{name}"' for name in question.by]
     figures = [f"{expression} AS {name}" for name, expression in FIGURES.items()]
     groups = ", ".join(f'"by_{name}"' for name in question.by)
     sets = f"GROUP BY GROUPING SETS (({groups}), ())" if question.by else ""
