@@ -133,6 +133,56 @@ def test_a_map_that_does_not_fit_says_why(run_tiercli: Run, tmp_path: Path, chan
     assert done.returncode == 2 or "ISO" in said
 
 
+def test_every_source_of_a_field_is_checked_at_once(run_tiercli: Run, tmp_path: Path) -> None:
+    usage = write(tmp_path / "usage.csv", USAGE)
+    mapping = write(
+        tmp_path / "map.yaml",
+        """format: csv
+fields:
+  at: {from: start_time, unit: s}
+  tenant: {from: [], else: {value: x}}
+  caller: {from: user, when: {status: "("}}
+  usage.input_tokens: {from: all, less: [usage.cached]}
+  code: {from: status, means: a_status}
+""",
+    )
+    done = run_tiercli("audit", "report", "--by", "tenant", "--map", str(mapping), str(usage))
+    assert done.returncode == 2
+    for line, said in (
+        (4, "give either `from` or `value`"),
+        (5, "`when` is not a regular expression"),
+        (6, "`less` names usage.cached; a number is usage.input_tokens, "),
+        (7, "fields.code.means is 'a_status'"),
+    ):
+        assert any(f"map.yaml:{line}:" in found and said in found for found in done.stderr.splitlines()), done.stderr
+
+
+def test_a_csv_must_have_the_columns_of_every_source(run_tiercli: Run, tmp_path: Path) -> None:
+    text = USAGE_MAP.replace("{value: chat}", "{from: [alias, model], when: {kind: x}, else: {from: group}}")
+    usage, mapping = write(tmp_path / "usage.csv", USAGE), write(tmp_path / "map.yaml", text)
+    done = run_tiercli("audit", "report", "--by", "tenant", "--map", str(mapping), str(usage))
+    assert done.returncode == 2
+    assert "no column alias, group, kind" in done.stderr
+
+
+def test_a_duration_is_the_time_between_two_columns(tmp_path: Path) -> None:
+    text = """format: jsonl
+fields:
+  at: {from: end}
+  latency_s: {from: end, since: start}
+"""
+    rows = [
+        {"start": "2025-11-21T04:40:00Z", "end": "2025-11-21T04:40:02.5Z"},
+        {"start": 1_763_700_000, "end": 1_763_700_000.25},
+        {"end": 1_763_700_000},
+        {"start": "soon", "end": 1_763_700_000},
+    ]
+    log = write(tmp_path / "log", "".join(json.dumps(row) + "\n" for row in rows))
+    made = [record for _, record in mapped_rows(log, load_field_map(write(tmp_path / "map.yaml", text)))]
+    assert [record.latency_s for record in made if not isinstance(record, RowError)] == [2.5, 0.25, None]
+    assert str(made[3]) == "latency_s: 'soon' is not ISO 8601"
+
+
 def test_a_map_that_is_not_there_is_exit_2(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
         load_field_map(tmp_path / "map.yaml")
