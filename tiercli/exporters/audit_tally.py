@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 from prometheus_client.metrics_core import Metric as Family
 
-from tiercli.audit.record import ANSWERED, EVAL_SCORE, AuditRecord, Considered, Fall, Usage
+from tiercli.audit.record import ANSWERED, CLIENT_CLOSED, EVAL_SCORE, AuditRecord, Considered, Fall, Usage
 from tiercli.catalog.model import Catalog, Offer
 from tiercli.exporters.contract_families import Histogram, LabelValues, contract_family, contract_histogram
 from tiercli.signals.contract import ERROR_CODES, FAILURE, METRICS_BY_NAME, SUCCESS, UNCLASSIFIED, MetricType
@@ -267,14 +267,18 @@ class Tally:
 
 
 def _attempts(record: AuditRecord) -> list[Considered]:
-    """The attempts as the record lists them; else one at the model that was used."""
+    """The attempts as the record lists them; else one at the model that was used. Where the client hung up it answered if there
+    was some of an answer; else its result is not known, and it does not count as tried."""
     route, used = record.route_resolution, record.model_used
     tried = (
         [candidate for candidate in route.considered if candidate.latency_s is not None] if route is not None else []
     )
     if tried or used is None:
         return tried
-    result = ANSWERED if record.status == SUCCESS else record.code or UNCLASSIFIED
+    begun = record.code == CLIENT_CLOSED and record.usage is not None and record.usage.output_tokens > 0
+    if record.code == CLIENT_CLOSED and not begun:
+        return []
+    result = ANSWERED if begun or record.status == SUCCESS else record.code or UNCLASSIFIED
     return [Considered(result, used.provider, used.model_version, used.region, record.latency_s, record.ttft_s)]
 
 
