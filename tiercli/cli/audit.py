@@ -22,7 +22,7 @@ from tiercli.audit.report import Question, answer, check_question
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.audit_view import print_check, print_report
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.options import CatalogFile, TextCsvOrJson, TextOrJson
+from tiercli.cli.options import CatalogFile, FieldMapFile, TextCsvOrJson, TextOrJson
 from tiercli.cli.terminal import error_console
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.durations import parse_duration
@@ -38,6 +38,7 @@ Files = Annotated[
     "tiercli audit report --by tenant,feature --since 30d --top 20 audit.jsonl",
     "tiercli audit report --by day --where tenant=acme-corp --format csv 'archive/**/*.parquet' audit.jsonl.1.gz audit.jsonl",
     "tiercli audit report --by model --map openai-usage.yaml usage.csv",
+    "tiercli audit report --by tenant,caller --hash-caller --map litellm --catalog my.yaml spend-logs.jsonl",
 )
 def report(
     files: Files,
@@ -46,8 +47,8 @@ def report(
         typer.Option(
             "--by",
             metavar="DIMENSIONS",
-            help="Of tenant, feature, alias, provider, model, region, status, code, cache, step, degraded, reason, price_book, "
-            "hour, day, month; with commas.",
+            help="Of tenant, credential, caller, feature, alias, provider, model, region, status, code, cache, step, degraded, "
+            "reason, price_book, hour, day, month; with commas.",
         ),
     ] = "tenant,feature,alias",
     since: Annotated[
@@ -63,8 +64,16 @@ def report(
     zone: Annotated[
         str, typer.Option("--time-zone", metavar="ZONE", help="Time zone of hours, days and months.")
     ] = "UTC",
-    field_map: Annotated[
-        Path | None, typer.Option("--map", metavar="MAP", help="Field map of another export (CSV, JSON).")
+    hash_caller: Annotated[bool, typer.Option("--hash-caller", help="Show a hash of each caller.")] = False,
+    field_map: FieldMapFile = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog",
+            metavar="CATALOG",
+            envvar="TIERCLI_CATALOG",
+            help="Catalog whose gateway.deployments a map's deployments are.",
+        ),
     ] = None,
     form: TextCsvOrJson = "text",
 ) -> None:
@@ -82,9 +91,10 @@ def report(
         order,
         top,
         _zone(zone),
+        hash_caller,
     )
     check_question(question)
-    with _converted(find_files(files), field_map) as paths, _working(f"reading {len(paths)} files"):
+    with _converted(find_files(files), field_map, catalog) as paths, _working(f"reading {len(paths)} files"):
         answered = answer(question, paths)
     print_report(answered, form)
     if answered.malformed:
@@ -179,18 +189,19 @@ async def _counted(url: str, start: float, end: float) -> dict[int, float]:
 
 
 @contextmanager
-def _converted(paths: list[Path], field_map: Path | None) -> Iterator[list[Path]]:
+def _converted(paths: list[Path], field_map: Path | None, catalog: Path | None) -> Iterator[list[Path]]:
     """The files as they are; with a map, as audit records in a folder that is gone afterwards."""
     if field_map is None:
         yield paths
         return
 
     mapping = load_field_map(field_map)
+    deployments = load_catalog(catalog).catalog.gateway.deployments if catalog is not None else None
     with tempfile.TemporaryDirectory(prefix="tiercli-audit-") as folder:
         made = Path(folder) / "records.jsonl"
         with made.open("wb") as stream:
             for path in paths:
-                for line, record in mapped_rows(path, mapping):
+                for line, record in mapped_rows(path, mapping, deployments):
                     if isinstance(record, RowError):
                         error_console().print(f"{path}:{line}: left out: {record}", markup=False)
                     else:

@@ -16,10 +16,11 @@ import msgspec
 import typer
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tiercli.audit.field_map import FieldMap, RowError, load_field_map, make_record, mapped_rows
+from tiercli.audit.field_map import Deployments, FieldMap, RowError, load_field_map, make_record, mapped_rows
 from tiercli.audit.record import AuditRecord, record_decoder
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.lazy_group import examples
+from tiercli.cli.options import FieldMapFile
 from tiercli.cli.terminal import error_console
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.exporters.audit_exporter import AuditExporter
@@ -34,6 +35,7 @@ _POLL_S = 0.25
 @examples(
     "tiercli exporter audit --follow /var/log/gateway/audit.jsonl --catalog my.yaml --state /var/lib/tiercli/audit.json",
     "tiercli exporter audit usage.csv --map openai-usage.yaml --catalog my.yaml > /var/lib/node_exporter/usage.prom",
+    "tiercli exporter audit --follow spend-logs.jsonl --map litellm --catalog my.yaml --state /var/lib/tiercli/audit.json",
 )
 def audit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Audit log, JSON Lines.", show_default=False)],
@@ -64,9 +66,7 @@ def audit(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Without a state file, start at the log's beginning, not at its end.")
     ] = False,
-    field_map: Annotated[
-        Path | None, typer.Option("--map", metavar="MAP", help="Field map of another export (CSV, JSON).")
-    ] = None,
+    field_map: FieldMapFile = None,
 ) -> None:
     """Count an audit log as the metrics of a gateway: print them, or --follow the log and serve them.
 
@@ -77,6 +77,7 @@ def audit(
 
     loaded = load_catalog(catalog)
     mapping = load_field_map(field_map) if field_map is not None else None
+    deployments = loaded.catalog.gateway.deployments
     if not follow and (state is not None or from_start):
         raise InvalidInput(
             "--state and --from-start need --follow", hint="without --follow the whole file is read once"
@@ -89,7 +90,7 @@ def audit(
             problem = Problem(Location(str(file)), "the file does not exist")
             raise InvalidInput("the audit log does not exist", [problem])
         exporter = AuditExporter(loaded.catalog, file, record_decoder())
-        _count_whole(exporter, file, mapping)
+        _count_whole(exporter, file, mapping, deployments)
         registry = CollectorRegistry()
         registry.register(exporter)
         sys.stdout.write(generate_latest(registry).decode())
@@ -98,7 +99,7 @@ def audit(
     exporter = AuditExporter(
         loaded.catalog,
         file,
-        record_decoder() if mapping is None else _mapped(mapping),
+        record_decoder() if mapping is None else _mapped(mapping, deployments),
         state=state,
         from_end=not from_start,
     )
@@ -107,22 +108,22 @@ def audit(
     _follow(exporter, file, (host, port), over)
 
 
-def _count_whole(exporter: AuditExporter, file: Path, mapping: FieldMap | None) -> None:
+def _count_whole(exporter: AuditExporter, file: Path, mapping: FieldMap | None, deployments: Deployments) -> None:
 
     if mapping is None:
         exporter.count_new()
         return
-    for line, record in mapped_rows(file, mapping):
+    for line, record in mapped_rows(file, mapping, deployments):
         exporter.count(record, f"{file}:{line}")
 
 
-def _mapped(mapping: FieldMap) -> Callable[[bytes], AuditRecord]:
+def _mapped(mapping: FieldMap, deployments: Deployments) -> Callable[[bytes], AuditRecord]:
 
     def decode(line: bytes) -> AuditRecord:
         row = msgspec.json.decode(line)
         if not isinstance(row, dict):
             raise RowError("not an object")
-        return make_record(mapping, row)
+        return make_record(mapping, row, deployments)
 
     return decode
 

@@ -36,6 +36,10 @@ RequiredCatalog = Annotated[
         "--catalog", "-c", metavar="CATALOG", envvar="TIERCLI_CATALOG", help="Catalog file.", show_default=False
     ),
 ]
+FieldMapFile = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="MAP", help="Field map of another export (CSV, JSON): a file, or litellm."),
+]
 Environment = Annotated[
     str,
     typer.Option("--env", metavar="NAME", help="Environment, one of the catalog's `environments`.", show_default=False),
