@@ -128,6 +128,20 @@ def test_an_answer_that_the_client_did_not_wait_for_still_left_its_zone(
     assert seen.get("ai_gateway_alias_requests_total", 0) == 0
 
 
+def test_what_was_called_does_not_fail_because_the_client_hung_up(open_exporter: Open, log: Path) -> None:
+    closed = {"status": "failure", "code": "CLIENT_CLOSED"}
+    write_log(log, [call(usage=None, **closed), call(usage={"output_tokens": 7}, **closed)])
+    exporter = open_exporter()
+    exporter.count_new()
+    registry = CollectorRegistry()
+    registry.register(exporter)
+    text = generate_latest(registry).decode()
+    attempt = 'ai_gateway_requests_total{model="gpt-5-mini",provider="openai",region="ap-south-1",status='
+    assert f'{attempt}"success"}} 1.0' in text  # the one that had begun to answer
+    assert f'{attempt}"failure"' not in text
+    assert "ai_gateway_errors_total{" not in text
+
+
 def test_what_a_record_makes_up_adds_no_series_and_nothing_ever_falls(open_exporter: Open, log: Path) -> None:
     write_log(log, [call(), call(1, cache_status="made-up-17_hit", fallback_step=4711)])
     exporter = open_exporter()
