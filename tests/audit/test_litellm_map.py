@@ -80,7 +80,7 @@ def test_spend_logs_say_calls_attempts_tokens_cost_and_violations(run_tiercli: R
     assert seen["ai_gateway_errors_total"] == {
         f"RATE_LIMITED/{US}": 1,
         f"INVALID_REQUEST/{US}": 1,
-        f"UPSTREAM_UNCLASSIFIED/{US}": 1,  # 401
+        f"AUTH_FAILED/{US}": 1,  # 401
         f"UPSTREAM_TIMEOUT/{US}": 1,
         f"POSTCONDITION_FAILED/{US}": 1,
         "CONNECTION_FAILED///": 1,  # the deployment `gone`
