@@ -94,19 +94,19 @@ def test_a_month_has_used_less_than_its_budget_and_was_quieter_at_night(
     found = series_of(hybrid, plan)
     elapsed_s = (13 * 24 + 18) * 3600 / 30  # Kolkata: half past six in the evening of the fourteenth
     for tenant, settings in hybrid.catalog.tenants.items():
-        points = found["tier:tenant:cost_usd:month_rate", f'tenant="{tenant}",month="11"']
+        points = found["tier:tenant:cost_usd:grown", f'tenant="{tenant}",month="11"']
         assert MID_MONTH - points[0][0] == pytest.approx(elapsed_s, abs=130)
-        share = mean(points) * elapsed_s / settings.budget_usd_per_month
+        share = sum(value for _, value in points) / settings.budget_usd_per_month
         assert 0.2 < share < 0.32  # 60 % of what fourteen days of thirty allow
         assert max(value for _, value in points) > 4 * min(value for _, value in points)
-        before = found["tier:tenant:cost_usd:month_rate", f'tenant="{tenant}",month="10"']
+        before = found["tier:tenant:cost_usd:grown", f'tenant="{tenant}",month="10"']
         assert before[-1][0] < points[0][0]
 
 
 def test_the_first_hour_of_a_year_has_a_month_and_a_month_before(hybrid: LoadedCatalog, plan: EstatePlan) -> None:
     new_year = datetime(2026, 12, 31, 18, 40, tzinfo=UTC).timestamp()  # ten past midnight in Kolkata
     found = series_of(hybrid, plan, until=new_year)
-    months = {labels for name, labels in found if name == "tier:tenant:cost_usd:month_rate"}
+    months = {labels for name, labels in found if name == "tier:tenant:cost_usd:grown"}
     assert 'tenant="acme-corp",month="1"' in months
     assert 'tenant="acme-corp",month="12"' in months
 
@@ -128,5 +128,5 @@ def test_the_largest_tenants_have_a_past_of_their_own(hybrid: LoadedCatalog, pla
     many = {f"t{number}": template.model_copy(update={"budget_usd_per_month": number}) for number in range(1, 1001)}
     catalog = hybrid.catalog.model_copy(update={"tenants": many})
     text = history_openmetrics(catalog, TIMING, MID_MONTH)
-    named = set(re.findall(r'month_rate\{tenant="(\w+)"', text))
+    named = set(re.findall(r'grown\{tenant="(\w+)"', text))
     assert named == {f"t{number}" for number in range(701, 1001)}

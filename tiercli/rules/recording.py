@@ -35,6 +35,11 @@ _GROUP_OF_LEVEL = {"feature": "spend", "server": "servers", "gpu": "gpus"}
 _USAGE_GROUP, _USAGE_INTERVAL = "usage", "1m"
 _USAGE = frozenset({"tier:tenant:calls:rate5m", "tier:tenant:tokens:rate5m", "tier:tenant:zone_violations:increase1d"})
 
+# Each is summed up over days, by the time between evaluations of one group.
+_SUMS = frozenset(
+    f"tier:tenant:{quantity}:{part}" for quantity in ("calls", "cost_usd") for part in ("grown", "lead5m")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CanonicalRecords:
@@ -190,6 +195,8 @@ def _why_unbound(name: str, sources: list[BoundSource]) -> str:
 def _group_of(name: str) -> str:
     if name in _USAGE:
         return _USAGE_GROUP
+    if name in _SUMS:
+        return "month"
     level = name.split(":")[1]
     if ":cost_usd:" in name and level != "provider":
         return "spend"

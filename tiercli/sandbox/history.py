@@ -89,21 +89,25 @@ def _availability(past: _Past) -> Iterator[str]:
 
 
 def _months(past: _Past) -> Iterator[str]:
-    """Spend by tenant and calendar month, an hour's mean each hour."""
-    metric = "tier:tenant:cost_usd:month_rate"
+    """Spend by tenant and calendar month, an hour's each hour, and when that was summed up."""
+    metric, tick = "tier:tenant:cost_usd:grown", "tier:calendar:tick:seconds"
     local = datetime.fromtimestamp(past.until + utc_offset_s(past.catalog.time_zone), UTC)
     hours_of_month = (local.day - 1) * 24 + local.hour
     last_month = 12 if local.month == 1 else local.month - 1
     noise = _noise(metric)
+    hours = past.hours(_HOURS_A_MONTH)
+    months = (
+        (last_month, [hour for hour in hours if hour[0] > hours_of_month]),
+        (local.month, [hour for hour in hours if hour[0] <= hours_of_month]),
+    )
+    yield f"# TYPE {tick} gauge"
+    for month, chosen in months:
+        yield from _lines(tick, {"month": str(month)}, ((at, at) for _, at in chosen))
     yield f"# TYPE {metric} gauge"
     for tenant in _largest(past.catalog):
         budget = past.catalog.tenants[tenant].budget_usd_per_month
-        usual = _BUDGET_USED * budget / past.timing.compress(_MONTH_S) / _MEAN_ACTIVITY
-        hours = past.hours(_HOURS_A_MONTH)
-        for month, chosen in (
-            (last_month, [hour for hour in hours if hour[0] > hours_of_month]),
-            (local.month, [hour for hour in hours if hour[0] <= hours_of_month]),
-        ):
+        usual = _BUDGET_USED * budget / (_MONTH_S / 3600) / _MEAN_ACTIVITY
+        for month, chosen in months:
             points = ((at, usual * _activity(ago) * noise()) for ago, at in chosen)
             yield from _lines(metric, {"tenant": tenant, "month": str(month)}, points)
 
@@ -194,7 +198,7 @@ def _lines(metric: str, labels: Mapping[str, str], points: Iterable[Point]) -> I
     inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
     series = f"{metric}{{{inner}}}" if inner else metric
     for at, value in points:
-        yield f"{series} {value:.6g} {at:.3f}"
+        yield f"{series} {value:.10g} {at:.3f}"
 
 
 def _escaped(value: str) -> str:

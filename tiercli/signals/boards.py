@@ -204,11 +204,17 @@ def _compiled(text: str) -> jinja2.Template:
 
 
 def _context(catalog: Catalog) -> dict[str, Any]:
-    """The names that a board file can use: the catalog; matchers of its own alerts; the series that has every name of a tenant; and
-    how many series a metric has."""
+    """The names that a board file can use: the catalog; matchers of its own alerts; the series that has every name of a tenant; how
+    many series a metric has; and the sum of a day."""
     groups = {policy.recorded for policy in metric_policies(catalog).values() if TENANT in policy.labels}
     tenants = "tier:tenant:budget_usd" if len(groups) == 1 else '{__name__=~"tier:tenant:(budget_usd|calls:rate5m)"}'
-    return {"catalog": catalog, "ours": our_matchers(catalog), "tenant_series": tenants, "series_of": _series_of}
+    return {
+        "catalog": catalog,
+        "ours": our_matchers(catalog),
+        "tenant_series": tenants,
+        "series_of": _series_of,
+        "last_day": _last_day,
+    }
 
 
 def our_matchers(catalog: Catalog) -> str:
@@ -221,6 +227,18 @@ def _series_of(metric: str) -> str:
     known = METRICS_BY_NAME.get(metric)
     names = known.exposed_names if known is not None else (metric,)
     return " + ".join(f"count({name})" for name in names)
+
+
+def _last_day(quantity: str, labels: str = "") -> str:
+    """PromQL for what `quantity`, for example tier:tenant:calls, grew by in the last 24 hours, for the series with `labels`: the
+    growths that are counted; what they lag behind now, and did a day ago; and, at the rate of now, the time since the last
+    evaluation."""
+    lead = f"{quantity}:lead5m{labels}"
+    return (
+        f"sum(sum_over_time({quantity}:grown{labels}[24h])) "
+        f"+ (sum({lead}) or vector(0)) - (sum({lead} offset 24h) or vector(0)) "
+        f"+ (sum({quantity}:rate5m{labels}) * (time() - max(timestamp({lead}))) or vector(0))"
+    )
 
 
 def _problems(name: str, path: Path, board: Board, document: Document, paths: Mapping[str, Path]) -> Iterator[Problem]:

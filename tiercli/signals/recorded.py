@@ -254,6 +254,12 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:tenant:calls:rate5m", ("tenant", "region", "status"), "Client calls per second.", "reqps", _GW),
     Recorded("tier:tenant:tokens:rate5m", ("tenant", "direction"), "Tokens per second.", "short", _GW),
     Recorded("tier:tenant:cost_usd:rate5m", _TENANT, "US dollars per second.", _USD, _GW),
+    Recorded("tier:tenant:calls:grown", _TENANT, "Client calls since the last evaluation.", "short", _GW),
+    Recorded(
+        "tier:tenant:calls:lead5m", _TENANT, "Client calls that the sum of `grown` has yet to count.", "short", _GW
+    ),
+    Recorded("tier:tenant:cost_usd:grown", ("tenant", "month"), "US dollars since the last evaluation.", _USD, _GW),
+    Recorded("tier:tenant:cost_usd:lead5m", _TENANT, "US dollars that the sum of `grown` has yet to count.", _USD, _GW),
     Recorded("tier:feature:cost_usd:rate5m", ("tenant", "feature"), "US dollars per second.", _USD, _GW),
     Recorded("tier:tenant:quota_fill:ratio", ("tenant", "provider"), "Used over limit of a quota bucket.", _RATIO, _GW),
     Recorded(
@@ -297,13 +303,8 @@ RECORDED: tuple[Recorded, ...] = (
         _USD,
     ),
     Recorded("tier:tenant:cost_usd:rate1h:threshold", _TENANT, "Above this TenantSpendHigh is pending.", _USD),
-    Recorded(
-        "tier:tenant:cost_usd:month_rate",
-        ("tenant", "month"),
-        "US dollars per second, an hour's mean each hour, under the calendar month that it belongs to.",
-        _USD,
-    ),
     Recorded("tier:tenant:month_spend:usd", _TENANT, "US dollars since the first of the month.", _USD),
+    Recorded("tier:tenant:month_seen:seconds", _TENANT, "For how long of this month there are samples.", "s"),
     Recorded("tier:tenant:month_forecast:usd", _TENANT, "The month's spend, extrapolated to its end.", _USD),
     Recorded("tier:tenant:budget_consumed:ratio", _TENANT, "Month's spend over the monthly budget.", _RATIO),
     # tier:estate:… The estate as a whole: what it spends.
@@ -319,6 +320,9 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:estate:cost_usd:rate5m:threshold", (), "Above this TotalSpendAnomaly is pending.", _USD),
     # tier:calendar:… The calendar in the catalog's time zone: a month is no window. Recorded, so that a drill can replace it.
     Recorded("tier:calendar:month", ("month",), "1 for the number of the current month."),
+    Recorded(
+        "tier:calendar:tick:seconds", ("month",), "When the sums of the month were evaluated last, Unix seconds.", "s"
+    ),
     Recorded("tier:calendar:month_elapsed:seconds", (), "Since the first of the month.", "s"),
     Recorded("tier:calendar:month_length:seconds", (), "From the first of the month to the next.", "s"),
     # tier:drift:… Drift: slow signals, now against the prior 7 days. `subject` is an alias, or provider / model / region.
