@@ -22,6 +22,8 @@ WATCHDOG = "Watchdog"
 GATEWAY_JOB = "tiercli-gateway"
 SERVERS_JOB = "tiercli-servers"
 PROMETHEUS_JOB = "tiercli-prometheus"
+# In place of a target's name where a job has fewer targets than the catalog, and nothing says which is not there.
+MISSING_EXPORTER = "missing-exporter"
 
 
 GROUP_PREFIX = "tiercli"  # rule groups: tiercli-provider, tiercli-gateway, …

@@ -41,7 +41,7 @@ def results_of(loaded: LoadedCatalog, tree: dict[str, str], *names: str) -> dict
 def test_every_alarm_of_the_hybrid_catalog_passes(hybrid: LoadedCatalog) -> None:
     results = results_of(hybrid, render_tree(hybrid, Deployment.production(hybrid.catalog)))
     assert {name: result.failures for name, result in results.items() if not result.passed} == {}
-    assert len(results) == 20
+    assert len(results) == 21
     assert results["PostconditionViolations"].receivers == ("platform-channel", "content-ai-channel")
     assert all(result.cases >= 5 for name, result in results.items() if name != "Watchdog")
 

@@ -13,9 +13,11 @@ from math import prod
 
 from tiercli.cardinality.estate import EstateCounts, Labels
 from tiercli.catalog.model import Catalog, Offer
+from tiercli.conventions import SERVERS_JOB
 from tiercli.errors import InvalidInput
 from tiercli.signals.contract import ERROR_CODES
 from tiercli.signals.recorded import Recorded
+from tiercli.signals.sources import local_targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,12 @@ def _prices(catalog: Catalog) -> Iterable[tuple[str, str, str]]:
             yield from ((provider, model, key) for key, usd in price.model_dump().items() if usd is not None)
 
 
+def _local_targets(catalog: Catalog) -> Iterable[tuple[str, str]]:
+    for job, target, addresses in local_targets(catalog):
+        yield job, target
+        yield from ((job, address) for address in addresses if job != SERVERS_JOB)
+
+
 def _subjects(estate: EstateCounts, _: Labels) -> int:
     """What drift is measured of: four signals of aliases, three of offers, one of an alias' models."""
     signals = ((4, ALIASES), (3, OFFERS), (1, ALIAS_MODELS))
@@ -126,6 +134,12 @@ GPUS = _listed(
     ),
     "GPUs",
 )
+EXPECTED_TARGETS = _listed(
+    ("job", "target"),
+    lambda catalog: ((job, target) for job, target, _ in local_targets(catalog)),
+    "servers with metrics and sources of GPUs",
+)
+LOCAL_TARGETS = _listed(("job", "target"), _local_targets, "targets of the local tier, and missing exporters")
 PRICED_GPU_REGIONS = _listed(
     ("provider", "region"),
     lambda catalog: (
@@ -221,12 +235,14 @@ _RECORDED_RELATIONS: dict[tuple[str, ...], tuple[Relation, ...]] = {
     ("model", "server"): (SERVED_MODELS,),
     ("model", "server", "direction"): (SERVED_MODELS, SERVER_DIRECTIONS),
     ("instance", "gpu"): (GPUS,),
+    ("job", "target"): (LOCAL_TARGETS,),
 }
 _BY_LABELS = {frozenset(labels): relations for labels, relations in _RECORDED_RELATIONS.items()}
 # Series that have fewer label sets than their labels say.
 _BY_NAME: dict[str, tuple[Relation, ...]] = {
     "tier:provider:gpu_cost_usd:rate": (PRICED_GPU_REGIONS,),
     "tier:alias:eval_score:target": (EVAL_TARGETS,),
+    "tier:server:expected_targets:count": (EXPECTED_TARGETS,),
 }
 
 

@@ -11,12 +11,13 @@ import jinja2
 from jinja2.filters import do_indent as indent
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, SERVERS_JOB
 from tiercli.durations import duration_in_words, format_duration, parse_duration
 from tiercli.rules.case_subjects import Subjects
 from tiercli.rules.thresholds import ThresholdExpressions, threshold_of
 from tiercli.signals.contract import CODES_OF_NO_OUTAGE
 from tiercli.signals.promql import any_of, matcher, selector
+from tiercli.signals.sources import LocalTargets, local_targets
 from tiercli.signals.timing import Timing
 from tiercli.time_zones import utc_offset_s
 
@@ -67,6 +68,7 @@ def record_context(catalog: Catalog, timing: Timing) -> dict[str, Any]:
     return {
         "no_outage_codes": any_of(CODES_OF_NO_OUTAGE),
         "ours": ", ".join(our_matchers(catalog)),
+        "servers_job": SERVERS_JOB,
         "utc_offset_s": utc_offset_s(catalog.time_zone),
     }
 
@@ -100,6 +102,7 @@ def alarm_context(
         "gateway": matcher("job", "=", GATEWAY_JOB),
         "gateway_a": {"job": GATEWAY_JOB, "instance": "gateway-a:9100"},
         "gateway_b": {"job": GATEWAY_JOB, "instance": "gateway-b:9100"},
+        "local_targets": _target_labels(catalog),
         "label": lambda label: f"{{{{ $labels.{label} }}}}",
         "optional_label": optional_label,
         "value": lambda unit: VALUE_FORMATS[unit],
@@ -121,6 +124,23 @@ def alarm_context(
 def optional_label(label: str) -> str:
     """A label for an annotation, after a space, where the alert has it."""
     return f"{{{{ with $labels.{label} }}}} {{{{ . }}}}{{{{ end }}}}"
+
+
+def _target_labels(catalog: Catalog) -> list[dict[str, dict[str, str]]]:
+    """Every scrape target of the local tier, or an invented one: its labels where it is scraped (`up`), and those of the alerts
+    about it while it does not answer (`down`) and while it is gone (`gone`)."""
+    found = []
+    for job, target, addresses in tuple(local_targets(catalog)) or (LocalTargets(SERVERS_JOB, "server-0", ("a:80",)),):
+        server = {"server": target} if job == SERVERS_JOB else {}
+        for address in addresses:
+            found.append(
+                {
+                    "up": {"job": job, "instance": address, **server},
+                    "down": {"job": job, "target": server.get("server", address)},
+                    "gone": {"job": job, "target": target},
+                }
+            )
+    return found
 
 
 def _yaml_text(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tiercli.catalog.model import Catalog, Offer, Override
+from tiercli.conventions import SERVERS_JOB
 from tiercli.rules.thresholds import covers, overrides_of
 from tiercli.signals.label_policy import metric_policies
 
@@ -104,6 +105,8 @@ def _whole(offer: Offer, number: int) -> Labels:
         "alias": f"alias-{number}",
         "tenant": f"tenant-{number}",
         "server": f"server-{number}",
+        "job": SERVERS_JOB,
+        "target": f"server-{number}",
         "instance": f"gpu-host-{number}.internal:9400",
         "gpu": str(number),
         "subject": f"subject-{number}",

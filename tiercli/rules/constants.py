@@ -10,7 +10,9 @@ from tiercli.catalog.model import Catalog, Tenant
 from tiercli.rules.thresholds import number
 from tiercli.signals.label_policy import metric_policies
 from tiercli.signals.rule import Rule, recording_rule
+from tiercli.signals.sources import local_targets
 
+EXPECTED_TARGETS = "tier:server:expected_targets:count"
 # All of them, including those that a catalog may not have.
 CONSTANT_SERIES = frozenset(
     {
@@ -24,6 +26,7 @@ CONSTANT_SERIES = frozenset(
         "tier:alias:primary_info",
         "tier:alias:eval_score:target",
         "tier:server:info",
+        EXPECTED_TARGETS,
         "tier:tenant:budget_usd",
     }
 )
@@ -102,6 +105,8 @@ def _servers(catalog: Catalog) -> Iterator[Rule]:
     for provider, name, server in catalog.servers():
         gpus[provider, server.region] = gpus.get((provider, server.region), 0) + server.gpus
         yield _constant("tier:server:info", server.gpus, server=name, provider=provider, region=server.region)
+    for targets in local_targets(catalog):
+        yield _constant(EXPECTED_TARGETS, len(targets.addresses), job=targets.job, target=targets.target)
     usd_per_hour = catalog.price_book.gpu_usd_per_hour
     for (provider, region), count in gpus.items() if usd_per_hour is not None else ():
         usd_per_s = count * (usd_per_hour or 0) / 3600

@@ -17,7 +17,7 @@ from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm, RecordFile
 from tiercli.rules.alarm_checks import check_records
 from tiercli.rules.alarm_templates import compiled_template, record_context
-from tiercli.rules.constants import CONSTANT_SERIES, constant_records
+from tiercli.rules.constants import CONSTANT_SERIES, EXPECTED_TARGETS, constant_records
 from tiercli.rules.policies import Policies
 from tiercli.rules.tenant_groups import group_tenants
 from tiercli.rules.thresholds import threshold_records
@@ -26,7 +26,7 @@ from tiercli.signals.expressions import series_read
 from tiercli.signals.promql import quote
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.rule import Rule, recording_rule
-from tiercli.signals.sources import BoundSource, catalog_sources
+from tiercli.signals.sources import BoundSource, catalog_sources, local_targets
 from tiercli.signals.timing import Timing
 
 # The group of a primitive series is the group that reads it, so that chains of rules stay short.
@@ -94,6 +94,8 @@ def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords
         if series.primitive and name not in recorded
     }
     unbound |= _withheld(sources)
+    if not any(local_targets(loaded.catalog)):
+        unbound[EXPECTED_TARGETS] = "the catalog names no metrics of a local server and no source of gpus"
     files = [load_record_file(path.name, timing, loaded) for path in record_paths()]
     derived = [(file.group, record.rule()) for file in files for record in file.records]
     for group, record in _with_inputs(derived, unbound):

@@ -25,9 +25,11 @@ PROMETHEUS_METRICS = (
 SCRAPE_METRICS = ("up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling")
 # What a scrape adds to what a target exposes.
 _SCRAPED = frozenset({"job", "instance"})
+# What the targets of local servers carry beside these.
+_OF_SERVERS = frozenset({"server", "provider", "region"})
 # Series of Prometheus' own, with their labels; None: any label.
 _OWN: Mapping[str, frozenset[str] | None] = {
-    **dict.fromkeys(SCRAPE_METRICS, _SCRAPED),
+    **dict.fromkeys(SCRAPE_METRICS, _SCRAPED | _OF_SERVERS),
     "ALERTS": None,
     **dict.fromkeys(PROMETHEUS_METRICS, None),
 }

@@ -48,6 +48,7 @@ _TENANT = ("tenant",)
 _DRIFT = ("signal", "subject")
 _SERVED = ("model", "server")
 _GPU = ("instance", "gpu")
+_TARGET = ("job", "target")
 
 RECORDED: tuple[Recorded, ...] = (
     # tier:provider:… Provider, region and model: attempts, so that a fallback cannot hide a dead provider.
@@ -335,6 +336,16 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:drift:departure:ratio", _DRIFT, "The change over its tolerance: above 1 it is flagged."),
     # tier:server:… The local inference servers.
     Recorded("tier:server:info", ("server", "provider", "region"), "GPUs of each server of the catalog."),
+    Recorded(
+        "tier:server:expected_targets:count",
+        _TARGET,
+        "Scrape targets of the local tier that the catalog names: each server; all exporters of a source of GPUs.",
+    ),
+    Recorded(
+        "tier:server:silent_targets:count",
+        _TARGET,
+        "0 for a server or GPU exporter that answers scrapes, 1 where it does not; how many are gone that nothing names.",
+    ),
     Recorded("tier:server:queue_depth:sum", _SERVED, "Requests waiting at a local server.", "short", _SRV),
     Recorded("tier:server:running:sum", _SERVED, "Requests being served.", "short", _SRV),
     Recorded("tier:server:cache_usage:ratio", _SERVED, "Share of the KV cache in use.", _RATIO, _SRV),

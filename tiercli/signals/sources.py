@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tiercli.catalog.document import KeyPath
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
+from tiercli.catalog.model import Catalog
+from tiercli.conventions import GATEWAY_JOB, MISSING_EXPORTER, SERVERS_JOB, source_job
 from tiercli.errors import InvalidInput, Problem
 from tiercli.signals.bindings import Binding, binding_names, known_binding, load_binding
 
@@ -20,6 +22,27 @@ class BoundSource:
     binding: Binding
     job: str
     provider: str | None = None
+
+
+class LocalTargets(NamedTuple):
+    """Scrape targets of the local tier: the name by which an alert tells which is not there, how many it stands for, and the
+    addresses that the catalog gives."""
+
+    job: str
+    target: str
+    addresses: tuple[str, ...]
+
+
+def local_targets(catalog: Catalog) -> Iterator[LocalTargets]:
+    """The targets of the local tier that a catalog names: each server that exposes metrics, by its name, and the exporters of each
+    source of GPUs together. A server's target says which server it is, an exporter's only where it was found."""
+    for _, name, server in catalog.servers():
+        if server.metrics is not None:
+            yield LocalTargets(SERVERS_JOB, name, (server.metrics,))
+    known = binding_names()
+    for name, source in catalog.sources.items():
+        if source.binding in known and known_binding(source.binding).kind == "gpus":
+            yield LocalTargets(source_job(name), MISSING_EXPORTER, tuple(dict.fromkeys(source.targets)))
 
 
 def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:

@@ -62,7 +62,7 @@ def build_estate(
 def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:
     """`catalog` with the sources that a sandbox has in place of its own: a gateway that speaks the canonical contract,
     servers that expose what vLLM does, a GPU exporter beside each; and as `settings` say."""
-    has_servers = any(True for _ in catalog.servers())
+    exporters = tuple(f"localhost:{9400 + number}" for number, _ in enumerate(catalog.servers()))
     gateway: dict[str, object] = {"binding": "native", "deployments": {}, "path": "/metrics", "scheme": "http"}
     if settings.gateway_instances is not None:
         gateway["targets"] = tuple(f"gateway-{number}:9100" for number in range(settings.gateway_instances))
@@ -72,8 +72,8 @@ def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATAL
             "providers": {
                 name: _simulated_provider(provider, settings) for name, provider in catalog.providers.items()
             },
-            "sources": {SIMULATED_GPUS: OtherSource(binding="tiercli-gpu", targets=("localhost:9400",), path=GPU_PATH)}
-            if has_servers
+            "sources": {SIMULATED_GPUS: OtherSource(binding="tiercli-gpu", targets=exporters, path=GPU_PATH)}
+            if exporters
             else {},
         }
     )
