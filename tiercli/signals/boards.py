@@ -16,7 +16,7 @@ from tiercli.catalog.field_types import Model, PlainName
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.catalog.shape import load_model
-from tiercli.conventions import ENV_LABEL, ESTATE_LABEL
+from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, WATCHDOG
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 from tiercli.signals.contract import METRICS_BY_NAME
@@ -205,7 +205,8 @@ def _compiled(text: str) -> jinja2.Template:
 
 def _context(catalog: Catalog) -> dict[str, Any]:
     """The names that a board file can use: the catalog; matchers of its own alerts; the series that has every name of a tenant; how
-    many series a metric has; and the sum of a day."""
+    many series a metric has; the sum of a day; what stands for alerts where no rule is evaluated; and a zero for what has not happened yet, which is
+    no data where no gateway is scraped."""
     groups = {policy.recorded for policy in metric_policies(catalog).values() if TENANT in policy.labels}
     tenants = "tier:tenant:budget_usd" if len(groups) == 1 else '{__name__=~"tier:tenant:(budget_usd|calls:rate5m)"}'
     return {
@@ -214,12 +215,21 @@ def _context(catalog: Catalog) -> dict[str, Any]:
         "tenant_series": tenants,
         "series_of": _series_of,
         "last_day": _last_day,
+        "no_rules": no_rules(our_matchers(catalog)),
+        "zero_while_scraped": f"0 * count(up{{{matcher('job', '=', GATEWAY_JOB)}}} == 1)",
     }
 
 
 def our_matchers(catalog: Catalog) -> str:
     """Label matchers of this estate's own alerts. A `$` would be a variable to Grafana: the names have none."""
     return f"{matcher(ESTATE_LABEL, '=', catalog.estate)}, {matcher(ENV_LABEL, '=', catalog.env)}"
+
+
+def no_rules(ours: str) -> str:
+    """PromQL for a row that stands among the firing alerts where the one that always fires does not: no other could either.
+    `ours`: matchers of this estate's own alerts."""
+    silent = f'absent(ALERTS{{{matcher("alertname", "=", WATCHDOG)}, alertstate="firing", {ours}}})'
+    return f'label_replace({silent}, "alertname", "no data: the rules are not evaluated", "", "")'
 
 
 def _series_of(metric: str) -> str:

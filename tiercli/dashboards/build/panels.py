@@ -9,7 +9,7 @@ from grafanalib import core as g
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import dashboard_uid
-from tiercli.signals.boards import Column, Link, Panel, Query, Step
+from tiercli.signals.boards import Column, Link, Panel, Query, Step, no_rules
 
 DATASOURCE = "${datasource}"
 RED, GREY = "red", "#808080"
@@ -88,9 +88,12 @@ def _table(panel: Panel, catalog: Catalog, ours: str) -> g.Table:
 
 def _firing(panel: Panel, catalog: Catalog, ours: str) -> g.Table:
     """The alarms that fire now and that `matching` selects, as a table: Grafana's own alert list knows only rules that Grafana
-    manages or a data source that serves them, this one works with any Prometheus."""
-    query = Query(expr=f'ALERTS{{alertstate="firing", {panel.matching}, {ours}}}', legend="{{alertname}}")
-    description = "Alarms about what is chosen here that fire now. Each has a runbook."
+    manages or a data source that serves them, this one works with any Prometheus. It is empty only while rules are evaluated."""
+    firing = f'ALERTS{{alertstate="firing", {panel.matching}, {ours}}}'
+    query = Query(expr=f"{firing} or {no_rules(ours)}", legend="{{alertname}}")
+    description = (
+        "Alarms about what is chosen here that fire now. Each has a runbook. A row says so where no rule is evaluated."
+    )
     stated = {"description": panel.description or description, "queries": (query,), "hidden": _OF_EVERY_ALERT}
     return _table(panel.model_copy(update=stated), catalog, ours)
 
