@@ -19,8 +19,8 @@ from tiercli.signals.promql import any_of, matcher
 TIMEOUT_S = 60.0
 _HOUR_AGO = "1h"
 _CONTRACT = "ai_gateway_.+"
-# Prometheus' own about each scrape.
-_SCRAPES = "up|scrape_.+"
+# What carries a job and is not exposed: Prometheus' own about each scrape, and what rules make of that.
+_NOT_EXPOSED = f"up|scrape_.+|{RECORD_PREFIX}:.+|ALERTS|ALERTS_FOR_STATE"
 # With the metric's name as a label: `unless` does not look at names.
 _NAMED = 'label_replace({}, "tiercli_metric", "$1", "__name__", "(.+)")'
 
@@ -56,7 +56,7 @@ def _exposed(catalog: Catalog) -> list[str]:
     """Selectors of the series that the sources of a catalog expose, no two of which overlap; the contract's metrics
     whoever exposes them."""
     jobs = list(dict.fromkeys(source.job for source in VendorCounts(catalog).sources))
-    own = f'{{{matcher("job", "=~", any_of(jobs))}, __name__!~"{_SCRAPES}|{_CONTRACT}"}}'
+    own = f'{{{matcher("job", "=~", any_of(jobs))}, __name__!~"{_NOT_EXPOSED}|{_CONTRACT}"}}'
     native = catalog.gateway.binding == CANONICAL_BINDING
     return [*([f'{{__name__=~"{_CONTRACT}"}}'] if native else []), *([own] if jobs else [])]
 
