@@ -261,6 +261,12 @@ def count_label_sets(metric: str, estate: EstateCounts, kept: Iterable[str]) -> 
     return prod(factor.count for factor in contract_factors(metric, estate, kept))
 
 
+def count_values(metric: str, label: str, estate: EstateCounts) -> int:
+    """How many values a label of a metric of the contract has, of those that the catalog knows."""
+    relation = next(relation for relation in CONTRACT_RELATIONS[metric] if label in relation.labels)
+    return relation.count(estate, (label,))
+
+
 def count_recorded(series: Recorded, estate: EstateCounts) -> int:
     """The most label sets that a recorded series can have."""
     relations = _BY_NAME.get(series.name) or _BY_LABELS[frozenset(series.labels)]

@@ -10,7 +10,7 @@ from typing import Literal
 from tiercli.cardinality.combinations import count_alerts, count_label_sets, count_recorded
 from tiercli.cardinality.estate import EstateCounts, Estates
 from tiercli.cardinality.vendor import Part, VendorCounts
-from tiercli.catalog.model import Catalog, SeriesBudget
+from tiercli.catalog.model import Catalog, Drops, SeriesBudget
 from tiercli.conventions import GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB
 from tiercli.durations import parse_duration
 from tiercli.signals.bindings import CANONICAL_BINDING
@@ -91,12 +91,13 @@ class TargetSeries:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Every metric, most series first, the budget of them all, and what is scraped of each target. `not_counted`: servers whose
-    own metrics are scraped and unknown."""
+    own metrics are scraped and unknown; `dropped`: metrics that are dropped at the scrape."""
 
     lines: tuple[Line, ...]
     budget: SeriesBudget
     targets: tuple[TargetSeries, ...] = ()
     not_counted: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def series(self) -> int:
@@ -132,9 +133,9 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
     budgets = catalog.cardinality.metrics
     instances = len(set(catalog.gateway.targets))
     vendor = VendorCounts(catalog)
-    lines = (
-        [] if catalog.gateway.binding != CANONICAL_BINDING else _contract_lines(counts, policies, budgets, instances)
-    )
+    drops = catalog.cardinality.drop
+    native = catalog.gateway.binding == CANONICAL_BINDING
+    lines = _contract_lines(counts, policies, budgets, instances, drops) if native else []
     lines += [_vendor_line(vendor, name, parts, budgets.get(name)) for name, parts in vendor.parts.items()]
     lines += [
         Line(
@@ -162,7 +163,9 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
     scraped = sum(len(target.addresses) for target in targets)
     lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), scraped, SERIES_PER_TARGET))
     lines.sort(key=lambda line: (-line.series, line.name))
-    return Plan(tuple(lines), catalog.cardinality.total, tuple(targets), tuple(_not_counted(catalog)))
+    return Plan(
+        tuple(lines), catalog.cardinality.total, tuple(targets), tuple(_not_counted(catalog)), tuple(drops.metrics)
+    )
 
 
 def _not_counted(catalog: Catalog) -> Iterator[str]:
@@ -173,22 +176,22 @@ def _not_counted(catalog: Catalog) -> Iterator[str]:
 
 
 def _contract_lines(
-    counts: _Counts, policies: Mapping[str, MetricPolicy], budgets: Mapping[str, SeriesBudget], instances: int
+    counts: _Counts,
+    policies: Mapping[str, MetricPolicy],
+    budgets: Mapping[str, SeriesBudget],
+    instances: int,
+    drops: Drops,
 ) -> list[Line]:
-    return [
-        Line(
-            metric.name,
-            "contract",
-            policies[metric.name].labels,
-            count_label_sets(
-                metric.name, counts.counted_by(policies[metric.name].groups), policies[metric.name].labels
-            ),
-            series_per_label_set(metric),
-            instances,
-            budgets.get(metric.name),
-        )
-        for metric in CONTRACT
-    ]
+    lines = []
+    for metric in CONTRACT:
+        if metric.name in drops.metrics:
+            continue
+        policy, gone = policies[metric.name], drops.labels.get(metric.name, ())
+        labels = tuple(label for label in policy.labels if label not in gone)
+        sets = count_label_sets(metric.name, counts.counted_by(policy.groups), labels)
+        per_set = series_per_label_set(metric)
+        lines.append(Line(metric.name, "contract", labels, sets, per_set, instances, budgets.get(metric.name)))
+    return lines
 
 
 def _vendor_line(vendor: VendorCounts, name: str, parts: Sequence[Part], budget: SeriesBudget | None) -> Line:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tiercli.cardinality.exposition import ScrapedMetrics
 from tiercli.cardinality.plan import Line, Plan
 from tiercli.catalog.model import Catalog
+from tiercli.signals.exposed import exposed_metrics
 from tiercli.signals.label_policy import metric_policies
 
 # LiteLLM writes None for no value, and other for a model that it does not know.
@@ -18,13 +19,14 @@ _PLACEHOLDERS = ("None", "other")
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One metric: its series now, and how many the plan allows; None for a metric that the plan does not have. `instances`: how
-    many targets like this one share its budget."""
+    many targets like this one share its budget; `dropped`: the catalog drops it at the scrape."""
 
     name: str
     series: int
     planned: int | None
     budget: int | None = None
     instances: int = 1
+    dropped: bool = False
 
     @property
     def over_budget(self) -> bool:
@@ -58,7 +60,8 @@ class Churn:
 
 @dataclass(frozen=True, slots=True)
 class Reality:
-    """Everything that was compared, most series first. `foreign`: series of metrics that the plan does not have."""
+    """Everything that was compared, most series first. `foreign`: series of metrics that the plan does not have; `dropped`: by
+    metric, series of one target that Prometheus will not keep, which are in none of the other numbers."""
 
     lines: tuple[Compared, ...]
     strangers: tuple[Stranger, ...]
@@ -66,6 +69,7 @@ class Reality:
     total: int
     budget: int
     churn: Churn | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def explained(self) -> bool:
@@ -87,9 +91,19 @@ def compare(
     """Compare a plan with `series` by metric and `values` of `scraped` metrics by metric, label and value. `one_target`: the
     series are those of one target, not all that Prometheus has."""
     planned = {line.name: line for line in plan.lines}
+    exposed = exposed_metrics(catalog)
+    gone = {part: name for name in plan.dropped for metric in exposed.get(name, ()) for part in metric.series}
+    dropped: Counter[str] = Counter()
+    for name, count in series.items():
+        if name in gone:
+            dropped[gone[name]] += count
     known = [_compared(planned[name], count, one_target) for name, count in series.items() if name in planned]
-    foreign = {name: count for name, count in series.items() if name not in planned}
+    foreign = {name: count for name, count in series.items() if name not in planned and name not in gone}
     lines = [*known, *(Compared(name, count, None) for name, count in foreign.items())]
+    if one_target:
+        values = {key: counts for key, counts in values.items() if key[0] not in plan.dropped}
+    else:
+        lines += [Compared(name, count, 0, dropped=True) for name, count in dropped.items()]
     total = sum(line.series * line.instances for line in lines)
     return Reality(
         tuple(sorted(lines, key=lambda line: (-line.series, line.name))),
@@ -103,6 +117,7 @@ def compare(
         total,
         plan.budget.series,
         churn,
+        dropped if one_target else {},
     )
 
 

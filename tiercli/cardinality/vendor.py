@@ -21,6 +21,8 @@ from tiercli.signals.vendor_metrics import ExposedMetric
 Row = tuple[tuple[str, str | None], ...]
 # Dimensions that a call has only once it is routed.
 _ROUTED = frozenset(("deployment", "provider", "model", "region", "step"))
+# Dimensions of which a call can have a value that the catalog does not know, or none.
+_CALLERS = frozenset(("tenant", "tenant_key", "alias"))
 _WORDS = {
     "deployment": "deployments",
     "provider": "providers",
@@ -100,9 +102,36 @@ class VendorCounts:
         """Every metric of these sources by name; rarely of more than one source."""
         parts: dict[str, list[Part]] = {}
         for source in self.sources:
-            for name, metric, per_set in source.binding.counted():
-                parts.setdefault(name, []).append(Part(source, metric, per_set))
+            for name, part in self._kept(source):
+                parts.setdefault(name, []).append(part)
         return parts
+
+    def _kept(self, source: VendorSource) -> Iterator[tuple[str, Part]]:
+        """What Prometheus keeps of a source: every metric that is not dropped, without the labels that are."""
+        drops = self._catalog.cardinality.drop
+        for name, metric, per_set in source.binding.counted():
+            if name in drops.metrics:
+                continue
+            if gone := drops.labels.get(name):
+                metric = metric.model_copy(
+                    update={"labels": tuple(label for label in metric.labels if label not in gone)}
+                )
+            yield name, Part(source, metric, per_set)
+
+    def values(self, part: Part, label: str) -> int | None:
+        """How many values a label of a metric has in all; None where neither the catalog nor the binding says it, and for labels
+        of callers, where calls can have values that the catalog does not."""
+        source = part.source
+        own, stated = source.binding.label_values.get(label), self._catalog.cardinality.label_values.get(label)
+        if not isinstance(own, str):
+            return own if stated is None else stated
+        if own in _CALLERS:
+            return None
+        if source.binding.kind == "servers":
+            count = len({model for server in source.servers for model in server.models})
+        else:
+            count = self._combinations(source, frozenset({own}), part.metric.unrouted)
+        return count * (stated or 1) or None
 
     def series(self, part: Part, without: str | None = None) -> int:
         """The series of a metric of one source on all its targets; `without`: as if it did not have this label."""
@@ -123,7 +152,7 @@ class VendorCounts:
 
     def exposed(self, source: VendorSource) -> int:
         """All series of a source, on all its targets."""
-        return sum(self.series(Part(source, metric, per_set)) for _, metric, per_set in source.binding.counted())
+        return sum(self.series(part) for _, part in self._kept(source))
 
     def factors(self, source: VendorSource, metric: ExposedMetric, labels: Iterable[str]) -> list[Factor]:
         """The factors of the label sets of a metric that has `labels`: on each target where all are the same, else on all."""

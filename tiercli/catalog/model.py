@@ -210,12 +210,25 @@ class LabelPolicy(Model):
     )
 
 
+class Drops(Model):
+    """What Prometheus does not keep of what it scrapes. Nothing else changes: what rules and panels read stays, and no two
+    series become one."""
+
+    metrics: tuple[Line, ...] = Field(
+        default=(), description="metrics of the scraped targets that no rule and no panel reads"
+    )
+    labels: dict[Line, Annotated[tuple[Line, ...], Field(min_length=1)]] = Field(
+        default={}, description="by metric, labels that have one value and that no rule and no panel needs"
+    )
+
+
 class Cardinality(Model):
     """Budgets of series, in total and by metric, and the policy that keeps within them."""
 
     total: SeriesBudget
     metrics: dict[str, SeriesBudget] = {}
     policy: tuple[LabelPolicy, ...] = Field(default=(), description="at most one entry for a metric")
+    drop: Drops = Field(default=Drops(), description="what is dropped at the scrape (`tiercli budget --fix`)")
     label_values: dict[PlainName, PositiveInt] = Field(
         default={},
         description="for labels of sources that the catalog does not have: how many values each has per combination of the others",

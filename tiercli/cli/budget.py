@@ -18,12 +18,13 @@ from tiercli.cardinality.savings import Savings
 from tiercli.cardinality.what_if import read_numbers, scaled
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.catalog.names import unknown_name
+from tiercli.cli.budget_fix import show_fix
 from tiercli.cli.budget_reality import compare_with
 from tiercli.cli.budget_view import explained_json, explained_lines, judge, show_plan
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import CatalogFile, FindingsFormat, JsonOrYaml, Templates
 from tiercli.cli.terminal import output_console, print_json
-from tiercli.errors import InvalidInput, Location
+from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.lint.policy_checks import needed_labels
 from tiercli.lint.rule_series import count_rule_series
@@ -37,6 +38,7 @@ from tiercli.signals.label_policy import metric_policies, tenant_map
     "tiercli budget catalogs/hybrid.yaml",
     "tiercli budget my.yaml --set tenants=5000 --set features=300      (what if)",
     "tiercli budget my.yaml --explain ai_gateway_cost_usd_total",
+    "tiercli budget my.yaml --fix                                      (what to drop at the scrape)",
     "tiercli budget my.yaml --against main/my.yaml --format github     (in CI: no budget raised without a reason)",
     "tiercli budget my.yaml --prometheus http://prometheus.internal:9090",
     "tiercli budget my.yaml --metrics http://gateway:9100/metrics      (in CI of an exporter)",
@@ -76,6 +78,15 @@ def plan_command(
             help="Compare the plan with what one target exposes, before Prometheus scrapes it.",
         ),
     ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix",
+            help="Print the fewest metrics to drop at the scrape, as YAML for the catalog, that make all budgets hold. Exit 1 "
+            "when what rules and panels read is too much.",
+        ),
+    ] = False,
+    every_row: Annotated[bool, typer.Option("--all", help="Show all rows of the table, not the largest only.")] = False,
     form: FindingsFormat = "text",
     templates: Templates = None,
 ) -> None:
@@ -87,6 +98,8 @@ def plan_command(
     """
 
     folders = templates or ()
+    if fix and (others := _given(explain=explain, against=against, prometheus=prometheus, metrics=metrics)):
+        raise InvalidInput(f"--fix and {' and '.join(others)} cannot be used together", hint="use one of them")
     scale = read_numbers(numbers or [])
     loaded = load_catalog(catalog, further_checks(folders, with_cases=False))
     raised = list(raised_budgets(load_catalog(against).catalog, loaded.catalog)) if against is not None else []
@@ -95,12 +108,15 @@ def plan_command(
     estates = Estates(counted.catalog)
     plan = plan_series(counted.catalog, rules, estates)
     if prometheus is not None or metrics is not None:
-        compare_with(counted, plan, prometheus, metrics, form)
+        compare_with(counted, plan, prometheus, metrics, form, every_row=every_row)
+        return
+    if fix:
+        show_fix(loaded, counted, plan, rules, form, folders)
         return
     if explain is not None:
         _explain(counted, plan, explain, form, folders)
         return
-    show_plan(counted, plan, raised, form, estates)
+    show_plan(counted, plan, raised, form, estates, every_row=every_row)
     judge(plan, raised)
 
 
@@ -133,6 +149,10 @@ def write_tenant_map(
         sys.stdout.write(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
 
 
+def _given(**options: object) -> list[str]:
+    return [f"--{name}" for name, value in options.items() if value is not None]
+
+
 def _contract_labels(name: str) -> tuple[str, ...]:
 
     return METRICS_BY_NAME[name].labels
@@ -142,6 +162,10 @@ def _explain(loaded: LoadedCatalog, plan: Plan, name: str, form: str, folders: S
 
     line = next((line for line in plan.lines if line.name == name), None)
     if line is None:
+        if name in plan.dropped:
+            raise InvalidInput(
+                "nothing to explain", [Problem(Location("--explain"), f"{name} is dropped at the scrape")]
+            )
         known = [line.name for line in plan.lines]
         raise InvalidInput("nothing to explain", [unknown_name("metric", name, known, Location("--explain"))])
     needs = None

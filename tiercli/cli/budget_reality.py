@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,19 @@ from tiercli.cardinality.plan import Plan
 from tiercli.cardinality.reality import Compared, Reality, compare
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.terminal import output_console, print_json
-from tiercli.cli.wide_table import Column, print_table
+from tiercli.cli.wide_table import SHOWN_ROWS, Column, print_table
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.errors import BackendUnreachable, CheckFailed, InvalidInput, Location, Problem
 from tiercli.lint.formats import github_annotation
 from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, fetch_series
 
-_SHOWN = 20
 _METRICS_SHOWN = 6
 
 
-def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metrics: str | None, form: str) -> None:
-    """Compare and print. Raises CheckFailed where the catalog does not explain every series, InvalidInput where the text of a
+def compare_with(
+    loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metrics: str | None, form: str, *, every_row: bool
+) -> None:
+    """Compare and print, `every_row` or the largest. Raises CheckFailed where the catalog does not explain every series, InvalidInput where the text of a
     target is malformed."""
 
     if prometheus is not None and metrics is not None:
@@ -48,7 +49,7 @@ def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metr
     else:
         exposed = _read(metrics or "-", scraped)
         reality = compare(loaded.catalog, scraped, plan, exposed.series, exposed.values, one_target=True)
-    _print(reality, exposed, form)
+    _print(reality, exposed, form, every_row)
     if exposed is not None and exposed.wrong:
         more = f", {exposed.wrong - len(exposed.problems):,} more" if exposed.wrong > len(exposed.problems) else ""
         raise InvalidInput(
@@ -56,9 +57,10 @@ def compare_with(loaded: LoadedCatalog, plan: Plan, prometheus: str | None, metr
             exposed.problems,
         )
     if not reality.explained:
-        raise CheckFailed(
-            "; ".join(_verdict(reality)), hint="add it to the catalog, or remove it where the metric is counted"
-        )
+        hint = "add it to the catalog, or remove it where the metric is counted"
+        if any(line.dropped for line in reality.lines):
+            hint += "; what the catalog drops goes once Prometheus has loaded the generated prometheus.yml"
+        raise CheckFailed("; ".join(_verdict(reality)), hint=hint)
 
 
 def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
@@ -81,7 +83,7 @@ def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
         raise InvalidInput("the metrics cannot be read", [problem]) from error
 
 
-def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
+def _print(reality: Reality, exposed: Exposed | None, form: str, every_row: bool) -> None:
 
     if form == "json":
         print_json(_as_json(reality, exposed))
@@ -89,10 +91,10 @@ def _print(reality: Reality, exposed: Exposed | None, form: str) -> None:
         for sentence in _verdict(reality):
             typer.echo(github_annotation("error", sentence, title="budget/reality"))
     else:
-        _print_table(reality)
+        _print_table(reality, every_row)
 
 
-def _print_table(reality: Reality) -> None:
+def _print_table(reality: Reality, every_row: bool) -> None:
     over = reality.total > reality.budget
     columns: tuple[Column[Compared], ...] = (
         Column("metric", lambda line: line.name, "all"),
@@ -101,9 +103,12 @@ def _print_table(reality: Reality) -> None:
         Column("budget", lambda line: _number(line.budget), f"{reality.budget:,}", right=True),
         Column("", _remark, "over" if over else ""),
     )
-    print_table(columns, reality.lines, lambda line: line.over_budget or line.unexplained > 0, over)
+    bad: Callable[[Compared], bool] = lambda line: line.over_budget or line.unexplained > 0  # noqa: E731
+    print_table(columns, reality.lines, bad, over, every_row=every_row)
     console = output_console()
-    for text in _strangers(reality):
+    if reality.dropped:
+        console.print(_dropped(reality), markup=False)
+    for text in _strangers(reality, None if every_row else SHOWN_ROWS):
         console.print(text, style="red", markup=False)
     churn = reality.churn
     if churn is not None:
@@ -111,13 +116,20 @@ def _print_table(reality: Reality) -> None:
         console.print(f"{churn.alive:,} scraped series are alive; created in the last hour: {new}", markup=False)
 
 
-def _strangers(reality: Reality) -> Iterable[str]:
-    for stranger in reality.strangers[:_SHOWN]:
+def _dropped(reality: Reality) -> str:
+    names = sorted(reality.dropped, key=lambda name: (-reality.dropped[name], name))
+    more = f" and {len(names) - _METRICS_SHOWN} more" if len(names) > _METRICS_SHOWN else ""
+    series = sum(reality.dropped.values())
+    return f"{series:,} more series are dropped at the scrape: {', '.join(names[:_METRICS_SHOWN])}{more}"
+
+
+def _strangers(reality: Reality, shown: int | None) -> Iterable[str]:
+    for stranger in reality.strangers[:shown]:
         more = f" and {len(stranger.metrics) - _METRICS_SHOWN} more" if len(stranger.metrics) > _METRICS_SHOWN else ""
         metrics = ", ".join(stranger.metrics[:_METRICS_SHOWN]) + more
         yield f"✗ {stranger.label} {stranger.value!r} is not in the catalog: {stranger.series:,} series of {metrics}"
-    if len(reality.strangers) > _SHOWN:
-        yield f"✗ and {len(reality.strangers) - _SHOWN:,} more values that are not in the catalog"
+    if shown is not None and len(reality.strangers) > shown:
+        yield f"✗ and {len(reality.strangers) - shown:,} more values that are not in the catalog, --all"
 
 
 def _verdict(reality: Reality) -> Iterable[str]:
@@ -127,7 +139,9 @@ def _verdict(reality: Reality) -> Iterable[str]:
     if reality.total > reality.budget:
         yield f"all: {reality.total:,} series of {reality.budget:,}"
     for line in reality.lines:
-        if line.unexplained:
+        if line.dropped:
+            yield f"{line.name}: {line.series:,} series, though the catalog drops it at the scrape"
+        elif line.unexplained:
             yield f"{line.name}: {line.unexplained:,} series more than the catalog allows"
     if reality.strangers:
         names = ", ".join(f"{stranger.label} {stranger.value!r}" for stranger in reality.strangers[:3])
@@ -138,6 +152,8 @@ def _verdict(reality: Reality) -> Iterable[str]:
 def _remark(line: Compared) -> str:
     if line.planned is None:
         return "not in the plan"
+    if line.dropped:
+        return "dropped by the catalog, and still there"
     parts = ["over its budget"] if line.over_budget else []
     parts += [f"{line.unexplained:,} more than the catalog allows"] if line.unexplained else []
     return ", ".join(parts)
@@ -161,6 +177,7 @@ def _as_json(reality: Reality, exposed: Exposed | None) -> dict[str, Any]:
                 "budget": line.budget,
                 "over_budget": line.over_budget,
                 "unexplained": line.unexplained,
+                "dropped": line.dropped,
             }
             for line in reality.lines
         ],
@@ -174,5 +191,6 @@ def _as_json(reality: Reality, exposed: Exposed | None) -> dict[str, Any]:
             for stranger in reality.strangers
         ],
         "churn": None if churn is None else {"alive": churn.alive, "created_in_an_hour": churn.created},
+        "dropped": dict(reality.dropped),
         "malformed_lines": 0 if exposed is None else exposed.wrong,
     }

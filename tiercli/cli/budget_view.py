@@ -61,7 +61,8 @@ class PlanColumns:
         if saving is None:
             return ""
         verbs = {"drop label": f"drop {saving.what}", "drop metric": "drop it"}
-        return f"{verbs.get(saving.kind, saving.kind)}: −{saving.saves:,}"
+        where = " at its source" if line.kind == "vendor" and saving.kind == "drop label" else ""
+        return f"{verbs.get(saving.kind, saving.kind)}{where}: −{saving.saves:,}"
 
 
 def _budget(line: Line) -> str:
@@ -76,8 +77,11 @@ def _share(counted: Line | Plan) -> str:
     return (f"{ratio:.0%}" if ratio < 10 else f"×{ratio:,.0f}") + (" over" if counted.over else "")
 
 
-def show_plan(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], form: str, estates: Estates) -> None:
-    """Print a plan in the form of --format: text, json, github or sarif. `raised`: budgets that are higher than they were."""
+def show_plan(
+    loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], form: str, estates: Estates, *, every_row: bool
+) -> None:
+    """Print a plan in the form of --format: text, json, github or sarif. `raised`: budgets that are higher than they were;
+    `every_row`: not only the largest metrics, in text."""
 
     savings, settings = Savings(loaded.catalog, estates=estates), loaded.catalog.prometheus
     if form in ("github", "sarif"):
@@ -89,7 +93,7 @@ def show_plan(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised], form:
     if form == "json":
         print_json(plan_json(plan, savings, cost, raised))
     else:
-        print_plan(plan, savings, cost, raised)
+        print_plan(plan, savings, cost, raised, every_row)
 
 
 def judge(plan: Plan, raised: Sequence[Raised]) -> None:
@@ -105,7 +109,7 @@ def judge(plan: Plan, raised: Sequence[Raised]) -> None:
     if unexplained:
         verdict.append(f"raised without a new reason: {', '.join(unexplained)}")
     if verdict:
-        hint = "allow fewer combinations in the catalog, or raise the budget with its reason"
+        hint = "drop what nothing reads (--fix), allow fewer combinations in the catalog, or raise the budget with its reason"
         raise CheckFailed("; ".join(verdict), hint=hint)
 
 
@@ -143,15 +147,19 @@ def budget_findings(loaded: LoadedCatalog, plan: Plan, raised: Sequence[Raised],
         yield Finding("budget/raised", severity, at, budget.name, f"raised from {budget.before.series:,} to {now}", do)
 
 
-def print_plan(plan: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised]) -> None:
+def print_plan(plan: Plan, savings: Savings, cost: Footprint, raised: Sequence[Raised], every_row: bool) -> None:
     """A table of metrics, most series first, with what would help most; totals; the budgets that were raised."""
 
-    print_table(PlanColumns(plan, savings).columns, plan.lines, lambda line: line.over, plan.over)
+    columns = PlanColumns(plan, savings).columns
+    print_table(columns, plan.lines, lambda line: line.over, plan.over, every_row=every_row)
     console = output_console()
     rate = f"{cost.scraped_per_s:,.0f} scraped and {cost.recorded_per_s:,.0f} recorded samples a second"
     console.print(f"about {cost.memory_bytes / 1e6:,.0f} MB of memory ({BYTES_SOURCE}); {rate}", markup=False)
     for text in target_lines(plan):
         console.print(text, markup=False)
+    if plan.dropped:
+        metrics = f"{len(plan.dropped)} metric{'s' if len(plan.dropped) > 1 else ''}"
+        console.print(f"{metrics} dropped at the scrape, by cardinality.drop", markup=False)
     if plan.not_counted:
         console.print(f"not counted: the own metrics of {'; '.join(plan.not_counted)}", style="yellow", markup=False)
     for budget in raised:
@@ -169,6 +177,7 @@ def plan_json(plan: Plan, savings: Savings, cost: Footprint, raised: Sequence[Ra
         "budget": plan.budget.model_dump(mode="json"),
         "within": plan.within,
         "not_counted": list(plan.not_counted),
+        "dropped": list(plan.dropped),
         "targets": [
             {"job": target.job, "addresses": list(target.addresses), "series": target.series, "each": target.each}
             for target in plan.targets
@@ -241,7 +250,19 @@ def explained_lines(explanation: Explanation) -> Iterator[str]:
         needed = saving.needed_by or ()
         more = f" and {len(needed) - _SHOWN} more" if len(needed) > _SHOWN else ""
         why = f"; needed by {', '.join(needed[:_SHOWN])}{more}" if needed else ""
-        yield f"  {'−' if saving.possible else '✗'} {saving.saves:>11,}  {saving.kind}: {saving.what}{why}"
+        how = f" ({_how(line, saving)})" if saving.possible and _how(line, saving) else ""
+        yield f"  {'−' if saving.possible else '✗'} {saving.saves:>11,}  {saving.kind}: {saving.what}{how}{why}"
+
+
+def _how(line: Line, saving: Saving) -> str:
+    """How to do what would help."""
+    if saving.kind == "drop label" and line.kind == "vendor":
+        return "at its source: at the scrape, series would become one"
+    return {
+        "drop metric": "cardinality.drop",
+        "drop label": "cardinality.policy",
+        "group rare tenants": "cardinality.policy",
+    }.get(saving.kind, "")
 
 
 def explained_json(explanation: Explanation) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tiercli.signals.sources import catalog_sources
 
 
 def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = True) -> tuple[Check, ...]:
-    """The checks of metric names, source bindings, policies, declared faults, and alarms with their thresholds. `template_folders`
+    """The checks of metric names, source bindings, policies, what is dropped, declared faults, and alarms with their thresholds. `template_folders`
     hold an operator's own alarm files; without cases, loading them takes half the time."""
 
     def check_metrics(loaded: LoadedCatalog) -> list[Problem]:
@@ -46,6 +46,17 @@ def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = 
         except InvalidInput:
             return []  # invalid alarms, and reported as that
 
+    def check_dropped(loaded: LoadedCatalog) -> list[Problem]:
+        drop = loaded.catalog.cardinality.drop
+        if not (drop.metrics or drop.labels) or not any(loaded.catalog.offers()) or not loaded.catalog.owners:
+            return []
+        from tiercli.lint.drop_checks import check_drops  # builds dashboards, as the policies do
+
+        try:
+            return check_drops(loaded, template_folders)
+        except InvalidInput:
+            return []  # invalid alarms, and reported as that
+
     def check_environments(loaded: LoadedCatalog) -> list[Problem]:
         if not any(
             environment.injectors.commands or environment.injectors.hooks
@@ -58,7 +69,7 @@ def further_checks(template_folders: Sequence[Path] = (), *, with_cases: bool = 
 
         return check_own_faults(loaded)
 
-    return (check_metrics, check_sources, check_alarms, check_policies, check_environments)
+    return (check_metrics, check_sources, check_alarms, check_policies, check_dropped, check_environments)
 
 
 def _source_problems(loaded: LoadedCatalog) -> list[Problem]:

@@ -49,7 +49,7 @@ def check_policy(loaded: LoadedCatalog, template_folders: Sequence[Path] = ()) -
                 )
                 if users := needs.get((metric.name, label)):
                     at = ("cardinality", "policy", number, "drop", entry.drop.index(label))
-                    message = f"{metric.name} needs {label!r}: {_listed(users)} use{'s' * (len(users) == 1)} it"
+                    message = f"{metric.name} needs {label!r}: {listed_names(users)} use{'s' * (len(users) == 1)} it"
                     free = [name for name in metric.labels if not needs.get((metric.name, name))]
                     accepted = f"of its labels: {', '.join(free)}" if free else "none: every label is needed"
                     problems.append(loaded.problem(at, message, accepted))
@@ -58,7 +58,7 @@ def check_policy(loaded: LoadedCatalog, template_folders: Sequence[Path] = ()) -
 
 def needed_labels(alarms: AlarmSet, loaded: LoadedCatalog) -> dict[tuple[str, str], tuple[str, ...]]:
     """By metric of the contract and label, what needs the label: alarms, and panels as dashboard/panel."""
-    expressions = list(_expressions(alarms, loaded))
+    expressions = list(evaluated(alarms, loaded))
     reads: dict[str, set[str]] = defaultdict(set)
     for expression in expressions:
         if expression.record:
@@ -82,7 +82,7 @@ def needed_labels(alarms: AlarmSet, loaded: LoadedCatalog) -> dict[tuple[str, st
 
 
 @dataclass(frozen=True, slots=True)
-class _Expression:
+class Evaluated:
     """PromQL, and the series that records it, or the alarm or panel that uses it."""
 
     expr: str
@@ -90,17 +90,18 @@ class _Expression:
     user: str = ""
 
 
-def _expressions(alarms: AlarmSet, loaded: LoadedCatalog) -> Iterator[_Expression]:
+def evaluated(alarms: AlarmSet, loaded: LoadedCatalog) -> Iterator[Evaluated]:
+    """Everything that Prometheus is asked to evaluate for a catalog."""
     for records in alarms.canonical.groups.values():
-        yield from (_Expression(record.expr, record=record.name) for record in records)
+        yield from (Evaluated(record.expr, record=record.name) for record in records)
     for alarm in alarms.alarms:
-        yield from (_Expression(record.expr, record=record.record) for record in alarm.records)
-        yield _Expression(alarm.expr, user=alarm.alarm)
+        yield from (Evaluated(record.expr, record=record.record) for record in alarm.records)
+        yield Evaluated(alarm.expr, user=alarm.alarm)
         for expr in filter(None, (alarm.departure, alarm.fills)):
-            yield _Expression(expr, user=f"a drill of {alarm.alarm}")
+            yield Evaluated(expr, user=f"a drill of {alarm.alarm}")
     for path, text in render_dashboards(loaded.catalog, alarms.canonical.unbound, alarms.boards).items():
         for panel in read_board(text, path)[1]:
-            yield from (_Expression(expr, user=f"{panel.board}/{panel.title}") for expr in panel.expressions)
+            yield from (Evaluated(expr, user=f"{panel.board}/{panel.title}") for expr in panel.expressions)
 
 
 def _goes_wrong(parsed: object, known: Mapping[str, frozenset[str] | None], record: str) -> bool:
@@ -138,7 +139,7 @@ def _names(loaded: LoadedCatalog, number: int, entry: LabelPolicy) -> Iterator[P
             yield unknown_name("label", label, labels, place, " of these metrics")
         gauges = [metric.name for metric in governed if metric.type is MetricType.GAUGE and label in metric.labels]
         if gauges:
-            message = f"{_listed(gauges)} cannot lose {label!r}: values of a gauge cannot be summed"
+            message = f"{listed_names(gauges)} cannot lose {label!r}: values of a gauge cannot be summed"
             yield Problem(place, message, "labels of counters and histograms")
     if entry.where == "rules":
         if entry.drop:
@@ -160,6 +161,7 @@ def _names(loaded: LoadedCatalog, number: int, entry: LabelPolicy) -> Iterator[P
             yield loaded.problem((*path, "rare_tenants"), "none of these metrics has the label tenant", key=True)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed_names(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more there are."""
     shown = ", ".join(names[:4])
     return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from tiercli.catalog.model import Catalog, Source
+from tiercli.catalog.model import Catalog, Drops, Source
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB, source_job
 from tiercli.durations import format_duration
 from tiercli.rules.deployment import Deployment
+from tiercli.signals.exposed import ScrapedMetric, exposed_by_job
 from tiercli.signals.expressions import PROMETHEUS_METRICS
 from tiercli.signals.timing import Timing
 
@@ -39,7 +41,7 @@ def scrape_timeout_s(timing: Timing) -> float:
 
 def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]]:
     """A job for the gateway, one for the local servers that expose metrics, one for each other source, and one for Prometheus
-    itself, of which a few metrics are kept.
+    itself, of which a few metrics are kept. What the catalog drops is dropped in the jobs whose targets expose it.
 
     Targets of servers carry the labels that the servers do not expose; the bindings of servers read them."""
     jobs: list[dict[str, Any]] = [_job(GATEWAY_JOB, catalog.gateway, [{"targets": list(deployment.gateway_targets)}])]
@@ -52,6 +54,10 @@ def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]
         if source.provider is not None:
             group["labels"] = {"provider": source.provider}
         jobs.append(_job(source_job(name), source, [group]))
+    exposed = exposed_by_job(catalog)
+    for job in jobs:
+        if relabelling := drop_relabelling(catalog.cardinality.drop, exposed.get(job["job_name"], ())):
+            job["metric_relabel_configs"] = relabelling
     jobs.append(
         {
             "job_name": PROMETHEUS_JOB,
@@ -62,6 +68,29 @@ def scrape_jobs(catalog: Catalog, deployment: Deployment) -> list[dict[str, Any]
         }
     )
     return jobs
+
+
+def drop_relabelling(drops: Drops, exposed: Iterable[ScrapedMetric]) -> list[dict[str, Any]]:
+    """Of what the targets of a job expose, one rule that drops metrics, all their series, and one for each label that some lose:
+    an empty label is none. Not a labeldrop, which every metric would feel."""
+    dropped: list[str] = []
+    without: dict[str, list[str]] = {}
+    for metric in exposed:
+        if metric.name in drops.metrics:
+            dropped += metric.series
+        for label in drops.labels.get(metric.name, ()):
+            without.setdefault(label, []).extend(metric.series)
+    rules: list[dict[str, Any]] = []
+    if dropped:
+        rules.append({"source_labels": ["__name__"], "regex": _any_of(dropped), "action": "drop"})
+    for label, series in without.items():
+        of = {"source_labels": ["__name__"], "regex": _any_of(series)}
+        rules.append({**of, "target_label": label, "replacement": "", "action": "replace"})
+    return rules
+
+
+def _any_of(series: Iterable[str]) -> str:
+    return "|".join(dict.fromkeys(series))
 
 
 def _job(name: str, source: Source, static: list[dict[str, Any]]) -> dict[str, Any]:

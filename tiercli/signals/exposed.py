@@ -1,0 +1,82 @@
+"""What the targets of each scrape job expose, as far as the bindings of a catalog name it: every metric with all its series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tiercli.catalog.model import Catalog
+from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
+from tiercli.signals.bindings import Binding, binding_names, escaped, known_binding
+from tiercli.signals.contract import CONTRACT, MetricType
+
+_HISTOGRAM = ("", "_bucket", "_sum", "_count", "_created")  # "": a native one
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapedMetric:
+    """A metric that targets expose, and the labels that they set."""
+
+    name: str
+    type: MetricType
+    labels: tuple[str, ...]
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names of all its series: of a histogram its parts, of a counter the time of its creation too; those with colons
+        also as some clients write them."""
+        names = [self.name]
+        if self.type is MetricType.HISTOGRAM:
+            names = [f"{self.name}{part}" for part in _HISTOGRAM]
+        elif self.type is MetricType.COUNTER:
+            names.append(f"{self.name.removesuffix('_total')}_created")
+        return tuple(dict.fromkeys([*names, *map(escaped, names)]))
+
+
+def exposed_by_job(catalog: Catalog) -> Mapping[str, tuple[ScrapedMetric, ...]]:
+    """The metrics of each scrape job, by the job's name; unknown bindings, which are reported elsewhere, have none."""
+    named = [(GATEWAY_JOB, catalog.gateway.binding)]
+    for provider in catalog.providers.values():
+        if provider.binding is not None and any(server.metrics for server in provider.servers.values()):
+            named.append((SERVERS_JOB, provider.binding))
+    named += [(source_job(name), source.binding) for name, source in catalog.sources.items()]
+    known = set(binding_names())
+    jobs: dict[str, dict[ScrapedMetric, None]] = {}
+    for job, binding in dict.fromkeys(named):
+        if binding in known:
+            jobs.setdefault(job, {}).update(dict.fromkeys(exposed_by(known_binding(binding))))
+    return {job: tuple(metrics) for job, metrics in jobs.items()}
+
+
+def exposed_metrics(catalog: Catalog) -> Mapping[str, tuple[ScrapedMetric, ...]]:
+    """The same by the metric's name: rarely more than one, of sources that expose the same name."""
+    metrics: dict[str, dict[ScrapedMetric, None]] = {}
+    for exposed in exposed_by_job(catalog).values():
+        for metric in exposed:
+            metrics.setdefault(metric.name, {})[metric] = None
+    return {name: tuple(alike) for name, alike in metrics.items()}
+
+
+def exposed_labels(catalog: Catalog) -> dict[str, frozenset[str]]:
+    """The labels of every series that the sources of a catalog expose under names of their own, as they are in Prometheus."""
+    bindings = [catalog.gateway.binding, *(source.binding for source in catalog.sources.values())]
+    bindings += [provider.binding for provider in catalog.providers.values() if provider.binding is not None]
+    return _labels(known_binding(name) for name in dict.fromkeys(bindings) if name in binding_names())
+
+
+def _labels(bindings: Iterable[Binding]) -> dict[str, frozenset[str]]:
+    labels: dict[str, frozenset[str]] = {}
+    for binding in bindings:
+        for series, names in binding.exposed_series().items():
+            labels[series] = labels.get(series, frozenset()) | names
+    return labels
+
+
+def exposed_by(binding: Binding) -> Iterator[ScrapedMetric]:
+    """The metrics of a target of one binding, those of older versions too."""
+    if not binding.metrics:  # the contract itself
+        yield from (ScrapedMetric(metric.name, metric.type, metric.labels) for metric in CONTRACT)
+    for name, metric in binding.metrics.items():
+        yield ScrapedMetric(name, MetricType(metric.type), metric.labels)
+    for group in binding.unread:
+        yield from (ScrapedMetric(name, MetricType(group.type), group.labels) for name in group.names)
