@@ -4,24 +4,28 @@ by --fix so that the budgets hold."""
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.cardinality.test_plan_exact import awaited, prometheus_of, series_of
+from tests.cardinality.test_plan_exact import series_of
 from tests.cardinality.test_vendor_series import estate, exposed_by_target
+from tests.clients.live_servers import free_port, http_server, running
 from tests.conftest import HYBRID, Done, Tool
 from tiercli.cardinality.exposition import scraped_metrics
 from tiercli.cardinality.plan import plan_series
-from tiercli.catalog.loading import parse_catalog
+from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.lint.catalog_checks import further_checks
-from tiercli.lint.rule_series import count_rule_series
+from tiercli.rules.deployment import Deployment
+from tiercli.rules.prometheus_config import build_prometheus
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.bindings import binding_names, known_binding
 from tiercli.signals.exposed import exposed_by
@@ -177,6 +181,48 @@ def test_no_series_belongs_to_two_metrics_of_a_source_so_that_dropping_one_leave
         assert {series for series, metrics in owners.items() if len(metrics) > 1} == set(), name
 
 
+@contextmanager
+def scraping(loaded: LoadedCatalog, texts: dict[str, str], stack: StackBinaries, folder: Path) -> Iterator[str]:
+    """A Prometheus with the generated scrape jobs, at whose addresses `texts` are exposed."""
+    port = free_port()
+    with ExitStack() as servers:
+        at = {
+            address: servers.enter_context(http_server(lambda _, text=text: (200, text.encode()))).removeprefix(
+                "http://"
+            )  # type: ignore[misc]
+            for address, text in texts.items()
+        }
+        production = Deployment.production(loaded.catalog)
+        deployment = dataclasses.replace(
+            production,
+            timing=dataclasses.replace(production.timing, factor=5),
+            gateway_targets=tuple(at[address] for address in production.gateway_targets),
+            server_targets=tuple(one._replace(address=at[one.address]) for one in production.server_targets),
+            source_targets={
+                name: tuple(at[address] for address in targets) for name, targets in production.source_targets.items()
+            },
+            prometheus_target=f"127.0.0.1:{port}",
+        )
+        configuration = build_prometheus(loaded.catalog, deployment)
+        jobs = {key: configuration[key] for key in ("global", "scrape_configs")}
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(jobs), encoding="utf-8")
+        arguments = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+        arguments.append(f"--web.listen-address=127.0.0.1:{port}")
+        with running([str(stack.prometheus.path), *arguments], folder, f"http://127.0.0.1:{port}/-/ready"):
+            yield f"http://127.0.0.1:{port}"
+
+
+def awaited(url: str, exact: dict[str, int], family: Callable[[str], str]) -> dict[str, int]:
+    """What there is of these metrics once it is as expected, or a minute is over."""
+    until = time.monotonic() + 60
+    while True:
+        there = series_of(url, family)
+        found = {name: there[name] for name in exact}
+        if found == exact or time.monotonic() > until:
+            return found
+        time.sleep(1)
+
+
 async def labels_of(url: str, *metrics: str) -> list[dict[str, str]]:
     """The labels of every series that these metrics have had, one metric after the other."""
     async with PrometheusClient(url, 30) as client:
@@ -203,17 +249,16 @@ def test_prometheus_has_nothing_of_a_dropped_metric_and_as_many_series_without_a
     loaded = parse_catalog(yaml.safe_dump(data), "random.yaml", further_checks())
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(yaml.safe_dump(data), encoding="utf-8")
-    plan = plan_series(loaded.catalog, count_rule_series(loaded))
-    exact = {line.name: line.series for line in plan.lines if line.kind in ("vendor", "scrape")}
+    plan = plan_series(loaded.catalog)
+    exact = {line.name: line.series for line in plan.lines if line.kind == "vendor"}
     texts = exposed_by_target(loaded)
     servers = [text for address, text in texts.items() if address.endswith(":8000")]
     series = [line for text in servers for line in text.splitlines() if line.startswith("vllm:num_requests_running{")]
     assert series
     assert all("engine=" in line for line in series)
     assert exact["vllm:num_requests_running"] == len(series)
-    with prometheus_of(loaded, stack, tmp_path, texts) as url:
-        there = awaited(url, exact, scraped_metrics(loaded.catalog).family)
-        assert {name: there[name] for name in exact} == exact
+    with scraping(loaded, texts, stack, tmp_path) as url:
+        assert awaited(url, exact, scraped_metrics(loaded.catalog).family) == exact
         names = series_of(url, lambda name: name)  # each part of a histogram, and when it was created
         gone = ("litellm_request_total_latency_metric", "litellm_requests_metric", "DCGM_FI_DEV_DEC_UTIL")
         assert [name for name in names if name.startswith(gone)] == []
