@@ -24,6 +24,17 @@ tier:provider:latency_seconds:p95_5m:baseline{{{SLOW}}} 0.6
 tier:provider:latency_seconds:p95_5m:baseline{{{FINE}}} 0.4
 tier:provider:latency_seconds:p95_5m:threshold{{{SLOW}}} 1.2
 tier:provider:latency_seconds:p95_5m:threshold{{{FINE}}} 0.8
+tier:alias:eval_score:mean{{alias="chat"}} 0.84
+tier:estate:cost_usd:rate5m 0.0023
+tier:drift:value:mean1h{{signal="eval score",subject="chat"}} 0.84
+tier:drift:value:baseline{{signal="eval score",subject="chat"}} 0.9
+tier:drift:departure:ratio{{signal="eval score",subject="chat"}} 3
+tier:drift:value:mean1h{{signal="refusal rate",subject="chat"}} 0.0125
+tier:drift:value:baseline{{signal="refusal rate",subject="chat"}} 0.01
+tier:drift:departure:ratio{{signal="refusal rate",subject="chat"}} 2.5
+tier:drift:value:mean1h{{signal="output tokens per call",subject="chat"}} 220
+tier:drift:value:baseline{{signal="output tokens per call",subject="chat"}} 200
+tier:drift:departure:ratio{{signal="output tokens per call",subject="chat"}} 1
 test_state{{lane="a"}} 0
 test_state{{lane="b"}} 2
 test_spend{{team="x"}} 1500

@@ -53,6 +53,28 @@ def test_the_generated_provider_board_says_who_is_slow(boards: dict[str, Board],
     assert said.chosen == {"provider": "All", "region": "All", "model": "All"}
 
 
+def test_a_change_stands_beside_its_unit_one_row_a_signal(boards: dict[str, Board], boards_prometheus: str) -> None:
+    said = read(boards_prometheus, boards["drift"])
+    drift = next(one for one in said.panels if one.title == "Drift signals")
+    scraped = len(("instance", "job"))  # a recorded series has no such labels
+    columns = ("signal", "subject", "unit", "of tolerance", "now", "prior 7 days", "change")
+    assert drift.columns[scraped:] == columns
+    assert [[cell.text for cell in row.cells[scraped:]] for row in drift.rows] == [
+        ["eval score", "chat", "score points", "3.00", "0.84", "0.90", "-0.06"],
+        ["refusal rate", "chat", "%", "2.50", "1.25", "1.00", "0.25"],
+        ["output tokens per call", "chat", "tokens", "1.00", "220.00", "200.00", "20.00"],
+    ]
+
+
+def test_an_eval_score_is_a_score_and_money_has_cents(boards: dict[str, Board], boards_prometheus: str) -> None:
+    alias = read(boards_prometheus, boards["alias"])
+    score = next(one for one in alias.panels if one.title == "Eval score")
+    assert [row.text for row in score.rows] == ["0.84"]
+    cost = read(boards_prometheus, boards["cost"])
+    spend = next(one for one in cost.panels if one.title == "Spend")
+    assert [row.text for row in spend.rows if row.name == "24 hours"] == ["$198.72"]
+
+
 def test_a_chosen_model_with_a_dot_is_the_only_one_shown(boards: dict[str, Board], boards_prometheus: str) -> None:
     said = read(boards_prometheus, boards["provider"], {"model": ["claude-4.6"]})
     latency = next(one for one in said.panels if one.title == "Latency")

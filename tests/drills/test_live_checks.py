@@ -234,7 +234,7 @@ def test_production_is_touched_only_when_it_is_named(stand: Stand, tmp_path: Pat
 def test_what_could_cost_more_than_the_cap_is_not_begun(stand: Stand, tmp_path: Path) -> None:
     refused = run_drill(stand, stand.catalog, "--dry-run", "--spend-cap", "69")
     assert refused.returncode == 2
-    assert "4,200 calls may cost 69.3 USD, and a drill in 'staging' 69 USD" in " ".join(refused.stderr.split())
+    assert "4,200 calls may cost 69.30 USD, and a drill in 'staging' 69.00 USD" in " ".join(refused.stderr.split())
     assert run_drill(stand, stand.catalog, "--dry-run", "--spend-cap", "69", "--rate", "55").returncode == 0
 
 

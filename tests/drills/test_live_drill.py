@@ -277,7 +277,7 @@ def test_a_spend_that_reaches_the_cap_ends_the_drill_and_its_fault(stack: StackB
         assert not is_on(stand)
         phases = [event.phase for event in timeline_of(stand).of(PhaseStarted)]
     assert done.returncode == 3, done.stderr
-    assert any("the drill may cost 69.4 USD" in reason for reason in result["reasons"]), result["reasons"]
+    assert any("the drill may cost 69.40 USD" in reason for reason in result["reasons"]), result["reasons"]
     assert "recovery" in phases or "fault" in phases
 
 

@@ -16,6 +16,7 @@ from tiercli.audit.completeness import Completeness, Kept
 from tiercli.audit.report import FIGURES, Report
 from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.durations import duration_in_words
+from tiercli.money import dollars
 
 # The figures of the table, and what it calls them.
 _SHOWN = {
@@ -83,7 +84,7 @@ def _cell(name: str, value: Any) -> str:
         return ""
     if isinstance(value, int):
         return f"{value:,}" if value < 1_000_000 or name == "calls" else f"{value / 1e6:,.1f}M"
-    return f"{value:,.2f}" if "usd" in name else f"{value:.2f} s"
+    return dollars(value) if "usd" in name else f"{value:.2f} s"
 
 
 def _print_json(content: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from rich.tree import Tree
 
 from tiercli.catalog.model import Catalog, Provider
 from tiercli.cli.terminal import plain_table
+from tiercli.money import dollars
 
 
 def catalog_view(catalog: Catalog) -> RenderableType:
@@ -60,7 +61,8 @@ def _price(catalog: Catalog, provider: str, model: str) -> str:
     price = catalog.price_book.models.get(provider, {}).get(model)
     if price is not None:
         return f"{price.input:g} in, {price.output:g} out (USD a million tokens)"
-    return f"{catalog.price_book.gpu_usd_per_hour:g} USD a GPU hour"
+    hour = catalog.price_book.gpu_usd_per_hour
+    return "without a price" if hour is None else f"{dollars(hour)} USD a GPU hour"
 
 
 def _alias_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:
@@ -72,7 +74,7 @@ def _alias_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:
 def _tenant_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:
     for name, tenant in catalog.tenants.items():
         aliases = "all" if tenant.aliases is None else ", ".join(tenant.aliases)
-        yield name, tenant.zone, f"{tenant.budget_usd_per_month:,g}", ", ".join(tenant.features), aliases
+        yield name, tenant.zone, dollars(tenant.budget_usd_per_month), ", ".join(tenant.features), aliases
 
 
 def _owner_rows(catalog: Catalog) -> Iterable[tuple[str, ...]]:

@@ -24,6 +24,7 @@ from tiercli.drills.spec.files import find_drill, load_drill
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.environment.live import LiveInjectors
 from tiercli.lint.catalog_checks import further_checks
+from tiercli.money import dollars
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import timing_of
 
@@ -139,7 +140,7 @@ def _lines(plan: LivePlan) -> list[str]:
         f"{spec.name} in {plan.name}{' (production)' if plan.environment.production else ''}: {spec.description}",
         f"  takes at most {plan.seconds / 60:.0f} min of real time",
         f"  sends {spec.load.arrivals_per_second:.3g} calls/s to {to}: {plan.calls:,.0f} calls, "
-        f"at most {plan.usd:.4g} USD of {plan.cap_usd:g} USD",
+        f"at most {dollars(plan.usd)} USD of {dollars(plan.cap_usd)} USD",
     ]
     lines += [f"  brings about {use.fault} on {_target(use.target)}" for use in spec.faults]
     for expected in spec.expect:

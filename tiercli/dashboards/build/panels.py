@@ -13,6 +13,7 @@ from tiercli.signals.boards import Column, Link, Panel, Query, Step, no_rules
 
 DATASOURCE = "${datasource}"
 RED, GREY = "red", "#808080"
+DOLLARS, CENTS = "currencyUSD", 2
 # Labels that every alert has and no reader asks for, in lists of firing alarms.
 _OF_EVERY_ALERT = ("alertstate", "estate", "env", "source", "Value")
 
@@ -51,17 +52,19 @@ def _timeseries(panel: Panel, catalog: Catalog, ours: str) -> g.TimeSeries:
         tooltipMode="multi",
         overrides=[_style(query) for query in panel.queries if query.style != "signal"],
         links=[_link(link, catalog, "__field.labels") for link in panel.links],
+        extraJson=None if panel.decimals is None else {"fieldConfig": {"defaults": {"decimals": panel.decimals}}},
     )
 
 
 def _stat(panel: Panel, catalog: Catalog, ours: str) -> g.Stat:
-    """One number a query, coloured by thresholds."""
+    """One number a query, coloured by thresholds; whole unless it says otherwise, US dollars to the cent."""
+    whole = CENTS if panel.unit == DOLLARS else 0
     return g.Stat(
         **_common(panel),
         **_links(panel, catalog),
         dataSource=DATASOURCE,
         format=panel.unit,
-        decimals=panel.decimals or 0,
+        decimals=whole if panel.decimals is None else panel.decimals,
         targets=_targets(panel.queries),
         thresholds=_steps(panel.thresholds),
         colorMode="background",

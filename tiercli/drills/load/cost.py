@@ -14,6 +14,7 @@ from tiercli.drills.load.shape import build_shape
 from tiercli.drills.record.events import LoadWindow
 from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import Load
+from tiercli.money import dollars
 
 TOKENS_PER_WORD = 2  # a prompt is plain words; no tokenizer needs more for one
 MILLION = 1_000_000
@@ -58,7 +59,9 @@ class Spending:
 
     def exceeded(self) -> str:
         """Why a drill stops here."""
-        return f"the load may have cost {self.usd:.4g} USD by now, and the drill may cost {self.cap_usd:g} USD"
+        return (
+            f"the load may have cost {dollars(self.usd)} USD by now, and the drill may cost {dollars(self.cap_usd)} USD"
+        )
 
 
 def bound_load(load: Load, catalog: Catalog, seconds: float, factor: float) -> LoadBound:

@@ -23,6 +23,7 @@ from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import format_duration, parse_duration
 from tiercli.errors import InvalidInput, Problem
 from tiercli.faults.kinds import FAULTS_BY_NAME
+from tiercli.money import dollars
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
 
@@ -243,7 +244,8 @@ def _check_spend(plan: LivePlan, loaded: LoadedCatalog) -> None:
     if plan.usd > plan.cap_usd:
         place = loaded.document.locate(("environments", plan.name, "spend_cap_usd"))
         message = (
-            f"{plan.calls:,.0f} calls may cost {plan.usd:.4g} USD, and a drill in {plan.name!r} {plan.cap_usd:g} USD"
+            f"{plan.calls:,.0f} calls may cost {dollars(plan.usd)} USD, "
+            f"and a drill in {plan.name!r} {dollars(plan.cap_usd)} USD"
         )
         problems.append(Problem(place, message, "spend_cap_usd, --spend-cap, or fewer calls: --rate"))
     if problems:
