@@ -74,7 +74,7 @@ def label_sets(metric: str, catalog: Catalog) -> Iterator[tuple[str, ...]]:
             yield from product(catalog.aliases, ("exact", "semantic"), ("hit", "miss"))
         case "refusals_total":
             yield from product(catalog.aliases, ("model", "routing"))
-        case "eval_score":
+        case "eval_score" | "alias_request_duration_seconds":
             yield from ((alias,) for alias in catalog.aliases)
         case "tenant_requests_total":
             yield "", "", "failure"

@@ -112,6 +112,19 @@ def test_names_that_the_catalog_does_not_have_add_no_series(open_exporter: Open,
     assert totals(text)["tiercli_audit_unknown_names_total"] == 5
 
 
+def test_an_alias_is_as_slow_as_its_answered_calls_with_all_their_attempts(open_exporter: Open, log: Path) -> None:
+    place = {"provider": "openai", "model_version": "gpt-5-mini", "region": "ap-south-1"}
+    tried = [{"result": result, **place, "latency_s": 0.5} for result in ("UPSTREAM_ERROR", "answered")]
+    calls = [call(latency_s=1.1, route_resolution={"considered": tried}), call(1, latency_s=0.4)]
+    refused = call(2, latency_s=0.01, status="failure", code="INVALID_REQUEST", model_used=None)
+    write_log(log, [*calls, refused])
+    exporter = open_exporter()
+    exporter.count_new()
+    seen = exposed(exporter)
+    assert seen["ai_gateway_alias_request_duration_seconds_count"] == 2
+    assert seen["ai_gateway_alias_request_duration_seconds_sum"] == pytest.approx(1.5)
+
+
 @pytest.mark.parametrize(("result", "counted"), [("answered", 1), ("UPSTREAM_ERROR", 0)])
 def test_an_answer_that_the_client_did_not_wait_for_still_left_its_zone(
     open_exporter: Open, log: Path, result: str, counted: int

@@ -49,6 +49,7 @@ RECORDED: tuple[tuple[str, dict[str, str]], ...] = (
     ("tier:provider:tokens:rate5m", {**CLAUDE_HERE, "direction": "cache_read"}),
     ("tier:provider:within_sla:rate5m", GPT_HERE),
     ("tier:alias:requests:rate5m", {"alias": "chat", **GPT_HERE, "fallback_step": "0"}),
+    ("tier:alias:latency_seconds:p95_5m", {"alias": "chat"}),
     ("tier:alias:response_tokens:p95_5m", {"alias": "smart-reasoner"}),
     ("tier:alias:cost_usd:rate5m", {"alias": "chat"}),
     ("tier:tenant:calls:rate5m", {"tenant": "globex-media", "region": "ap-south-1", "status": "success"}),

@@ -50,10 +50,17 @@ def durations(fast: str, slow: str) -> Series:
     return {f'{bucket}, le="0.5"}}': fast, f'{bucket}, le="2"}}': slow, f'{bucket}, le="+Inf"}}': slow}
 
 
+def call_durations(fast: str, slow: str) -> Series:
+    """Calls of an alias that took at most half a second, and at most two."""
+    bucket = f'ai_gateway_alias_request_duration_seconds_bucket{{{A}, alias="chat"'
+    return {f'{bucket}, le="0.5"}}': fast, f'{bucket}, le="2"}}': slow, f'{bucket}, le="+Inf"}}': slow}
+
+
 HEALTHY = "tier:gateway:healthy_instances:count"
 ERROR_RATIO = "tier:provider:error_ratio:rate5m"
 VIOLATIONS = "tier:tenant:zone_violations:increase1d"
 COMPLETE = "tier:gateway:audit_completeness:ratio5m"
+ALIAS_P95 = "tier:alias:latency_seconds:p95_5m"
 P95 = "tier:provider:latency_seconds:p95_5m"
 VIOLATED = f'ai_gateway_zone_violations_total{{{A}, tenant="acme-corp", region="us-east-1"}}'
 WHOSE = '{region="us-east-1", tenant="acme-corp"}'
@@ -180,6 +187,14 @@ CASES = [
     ),
     pytest.param(durations("0x40", "0+15x40"), P95, "9m", {LABELS: 1.925}, id="p95 lies within its bucket"),
     pytest.param(
+        call_durations("0x40", "0+15x40"),
+        ALIAS_P95,
+        "9m",
+        {'{alias="chat"}': 1.925},
+        id="an alias has a p95 of its own",
+    ),
+    pytest.param(call_durations("5x40", "5x40"), ALIAS_P95, "9m", {}, id="an alias that nobody calls has no p95"),
+    pytest.param(
         durations("5x40", "5x40"), f"{P95}:normal", "9m", {}, id="a quantile over no traffic enters no baseline"
     ),
     pytest.param(
@@ -264,6 +279,13 @@ def test_records_what_really_happened(
 ) -> None:
     # Rounded, because rate() extrapolates.
     check(promtool, tmp_path, unit_test(str(rules / "real.yml"), series, f"round({expr}, 0.001)", at, expected))
+
+
+def test_what_an_alias_took_in_the_hours_before_is_its_baseline(promtool: Any, rules: Path, tmp_path: Path) -> None:
+    # Half a second for an hour and a half, then two.
+    series = call_durations("0+15x360 5400x80", "0+15x440")
+    expr, expected = f"round({ALIAS_P95}:baseline, 0.001)", {'{alias="chat"}': 0.475}
+    check(promtool, tmp_path, unit_test(str(rules / "real.yml"), series, expr, "2h2m", expected))
 
 
 @pytest.mark.parametrize(("values", "at", "expected"), BORN)

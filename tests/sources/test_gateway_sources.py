@@ -45,6 +45,7 @@ GATEWAYS: dict[str, tuple[dict[str, tuple[str, str, str]], Found]] = {
             # Scrapes of /metrics are no calls; a rescued call counts for the alias that rescued it.
             "tier:gateway:calls:increase5m": {(): 11 * 5},
             "tier:alias:requests:rate5m": {("fast", *CLAUDE, "unknown"): 10},
+            "tier:alias:latency_seconds:p95_5m": {("fast",): P95_OF_TWO},
             "tier:alias:fallbacks:rate5m": {("flaky", "flaky", "fast", "Openai.RateLimitError"): 0.5},
             "tier:tenant:cost_usd:rate5m": {("None",): 0.02},
         },

@@ -179,6 +179,7 @@ CONTRACT_RELATIONS: dict[str, tuple[Relation, ...]] = {
     "ai_gateway_price_book_info": (VERSIONS,),
     "ai_gateway_tenant_tokens_total": (TENANTS, DIRECTIONS),
     "ai_gateway_alias_requests_total": (CANDIDATES,),
+    "ai_gateway_alias_request_duration_seconds": (ALIASES,),
     "ai_gateway_fallbacks_total": (FALLS, REASONS),
     "ai_gateway_cache_lookups_total": (ALIASES, CACHE_KINDS, CACHE_RESULTS),
     "ai_gateway_tenant_requests_total": (CALLS,),

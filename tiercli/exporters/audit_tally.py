@@ -31,6 +31,7 @@ COUNTED = (
     "ai_gateway_unpriced_requests_total",
     "ai_gateway_tenant_tokens_total",
     "ai_gateway_alias_requests_total",
+    "ai_gateway_alias_request_duration_seconds",
     "ai_gateway_fallbacks_total",
     "ai_gateway_cache_lookups_total",
     "ai_gateway_tenant_requests_total",
@@ -138,6 +139,8 @@ class Tally:
             self.counted.price_book = record.price_book_version
         if answered and attempts and record.cost_usd is None:
             counters["ai_gateway_unpriced_requests_total"][self._offer(attempts[-1])] += record.calls
+        if record.status == SUCCESS and alias and record.latency_s is not None and record.calls == 1:
+            self._observe("ai_gateway_alias_request_duration_seconds", (alias,), record.latency_s)
         if record.status == SUCCESS and attempts:
             self._add_answer(record, attempts[-1], feature, alias)
         if record.refusal:

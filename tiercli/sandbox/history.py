@@ -58,7 +58,7 @@ def history_openmetrics(
     it; a month's spend stays within its budget. The noise is the same for the same catalog.
     """
     past = _Past(catalog, timing, until)
-    families = [_offers(past), _availability(past), _months(past)]
+    families = [_offers(past), _alias_latency(past), _availability(past), _months(past)]
     if plan is not None and traffic is not None:
         usual = usual_of(plan, traffic)
         families += [_spend(past, usual.tenant_usd), _drift(past, plan, usual, traffic.input_tokens)]
@@ -170,6 +170,18 @@ def _drift(past: _Past, plan: EstatePlan, usual: Usual, input_tokens: int) -> It
         exact = signal == "eval score"  # a share of 1 stays one
         points = ((at, value if exact else value * noise()) for _, at in hours)
         yield from _lines(metric, {"signal": signal, "subject": subject}, points)
+
+
+def _alias_latency(past: _Past) -> Iterator[str]:
+    """p95 of every alias once an hour for seven days: what is typical of its primary."""
+    metric = "tier:alias:latency_seconds:hourly"
+    yield f"# TYPE {metric} gauge"
+    noise = _noise(metric)
+    for name, alias in past.catalog.aliases.items():
+        primary = alias.candidates[0]
+        normal = past.catalog.providers[primary.provider].regions[primary.region].typical.p95_seconds
+        points = ((at, normal * noise()) for _, at in past.hours(_HOURS_A_WEEK + 1))
+        yield from _lines(metric, {"alias": name}, points)
 
 
 def _largest(catalog: Catalog) -> Sequence[str]:

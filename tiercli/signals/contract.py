@@ -1,7 +1,7 @@
 """The canonical metric contract: what a gateway (or a source binding in its place) reports of the estate.
 
 Requests, errors, duration, time to first token and tokens count upstream attempts, so that a fallback cannot hide a
-dead provider; tenant requests count client calls; one audit record is counted per client call, where it was durably
+dead provider; tenant requests and the duration by alias count client calls; one audit record is counted per client call, where it was durably
 written.
 """
 
@@ -86,6 +86,13 @@ CONTRACT: tuple[Metric, ...] = (
         _C,
         ("alias", "provider", "model", "region", "fallback_step"),
         "Calls by the candidate that answered; step 0 is the primary.",
+    ),
+    Metric(
+        "ai_gateway_alias_request_duration_seconds",
+        _H,
+        ("alias",),
+        "Duration of calls that were answered, all their attempts together, seconds.",
+        DURATION_BUCKETS,
     ),
     Metric(
         "ai_gateway_fallbacks_total", _C, ("alias", "from", "to", "reason"), "Falls from one candidate to the next."
