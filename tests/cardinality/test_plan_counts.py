@@ -104,7 +104,7 @@ def label_sets(metric: str, catalog: Catalog) -> Iterator[tuple[str, ...]]:
                     yield from ((model, server) for model in settings_.models)
         case "price_book_info":
             yield ("1",)
-        case "audit_records_total" | "up":
+        case "audit_records_total" | "audit_bytes_total" | "up":
             yield ()
         case other:
             raise AssertionError(f"{other} is not built here")

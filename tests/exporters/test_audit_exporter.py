@@ -78,6 +78,7 @@ def test_a_line_counts_once_it_is_whole(open_exporter: Open, log: Path) -> None:
         stream.write(text[-20:])
     exporter.count_new()
     assert exposed(exporter)[RECORDS] == 2
+    assert exposed(exporter)["ai_gateway_audit_bytes_total"] == log.stat().st_size
 
 
 def test_lines_that_are_no_record_are_counted_and_passed_over(open_exporter: Open, log: Path) -> None:

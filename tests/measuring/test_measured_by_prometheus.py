@@ -58,6 +58,7 @@ RECORDED: tuple[tuple[str, dict[str, str]], ...] = (
     ("tier:gateway:healthy_instances:count", {}),
     ("tier:gateway:calls:increase5m", {}),
     ("tier:gateway:audit_records:increase5m", {}),
+    ("tier:gateway:audit_bytes:increase5m", {}),
     ("tier:gateway:price_book:info", {"version": "2026-11-01"}),
 )
 

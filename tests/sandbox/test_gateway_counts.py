@@ -103,6 +103,7 @@ def test_counters_and_audit_log_say_the_same() -> None:
             audit = stand.audit()
             assert len(audit) == calls
             assert await stand.value("ai_gateway_audit_records_total") == calls
+            assert await stand.value("ai_gateway_audit_bytes_total") == stand.plan.gateways[0].audit_log.stat().st_size
             by_status = Counter((record["tenant"] or "", record["status"]) for record in audit)
             counted: Counter[tuple[str, str]] = Counter()
             for labels, value in await stand.samples("ai_gateway_tenant_requests_total"):

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+LINE_END = len(b"\n")
+
 
 class AuditLog:
     """Appends records to a file that only its owner can read. A record is written when the kernel has all of it: then it survives

@@ -193,6 +193,7 @@ CONTRACT_RELATIONS: dict[str, tuple[Relation, ...]] = {
     "ai_gateway_response_tokens": (Relation(("alias", "feature"), EstateCounts.spending, "features by alias"),),
     "ai_gateway_postcondition_violations_total": (ALIAS_MODELS,),
     "ai_gateway_audit_records_total": (),
+    "ai_gateway_audit_bytes_total": (),
     "ai_gateway_up": (),
     "ai_gateway_local_queue_depth": (SERVED_MODELS,),
 }

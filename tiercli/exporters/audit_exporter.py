@@ -18,6 +18,7 @@ import msgspec
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
+from tiercli.audit.audit_log import LINE_END
 from tiercli.audit.record import AuditRecord
 from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError, InvalidInput, Location, Problem
@@ -122,7 +123,7 @@ class AuditExporter:
         if not line.strip():
             return
         try:
-            self._tally.add(self._decode(line))
+            self._tally.add(self._decode(line), size=len(line) + LINE_END)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             self._malformed += 1
             self.last_malformed = str(error)

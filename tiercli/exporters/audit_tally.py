@@ -41,6 +41,7 @@ COUNTED = (
     "ai_gateway_response_tokens",
     "ai_gateway_postcondition_violations_total",
     "ai_gateway_audit_records_total",
+    "ai_gateway_audit_bytes_total",
 )
 _BUCKETS = {
     name: METRICS_BY_NAME[name].buckets for name in COUNTED if METRICS_BY_NAME[name].type is MetricType.HISTOGRAM
@@ -111,12 +112,13 @@ class Tally:
         )
         self._counters, self._histograms = self.counted.counters, self.counted.histograms
         self._counters["ai_gateway_audit_records_total"][()] = 0.0
+        self._counters["ai_gateway_audit_bytes_total"][()] = 0.0
         self.unknown = 0
         self._scores: dict[str, deque[tuple[float, float]]] = defaultdict(deque)
 
-    def add(self, record: AuditRecord, *, written: bool = True) -> None:
-        """Count one record; if it could not be `written`, not as a record of the log. Raises ValueError for an eval score whose
-        time is not a time."""
+    def add(self, record: AuditRecord, *, size: int = 0, written: bool = True) -> None:
+        """Count one record, whose line in the log has `size` bytes; if it could not be `written`, not as a record of the log.
+        Raises ValueError for an eval score whose time is not a time."""
         alias = self._known(record.model_alias, self._steps)
         if record.record == EVAL_SCORE:
             if record.score is not None and alias:
@@ -124,6 +126,7 @@ class Tally:
             return
         counters = self._counters
         counters["ai_gateway_audit_records_total"][()] += record.calls * written
+        counters["ai_gateway_audit_bytes_total"][()] += size * written
         tenant = self._known(record.tenant, self._zones)
         feature = self._known(record.feature, self._features)
         attempts = _attempts(record)

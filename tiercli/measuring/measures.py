@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from tiercli.audit.audit_log import AuditLog, audit_line
+from tiercli.audit.audit_log import LINE_END, AuditLog, audit_line
 from tiercli.audit.record import ANSWERED, CLIENT_CLOSED, AuditRecord, Considered, ModelUsed, Route, Usage
 from tiercli.catalog.model import Catalog
 from tiercli.exporters.audit_tally import Tally
@@ -79,10 +79,11 @@ class Measures:
         if not ended:
             return
         records = [self._record(place, call) for place, call in ended]
-        written = self._audit.write([audit_line(record) for record in records])
+        lines = [audit_line(record) for record in records]
+        written = self._audit.write(lines)
         with self._lock:
-            for number, (record, (place, call)) in enumerate(zip(records, ended, strict=True)):
-                self._tally.add(record, written=number < written)
+            for number, (record, line, (place, call)) in enumerate(zip(records, lines, ended, strict=True)):
+                self._tally.add(record, size=len(line) + LINE_END, written=number < written)
                 self.failed += record.status == FAILURE
                 if record.usage_estimated:
                     self._estimated[place] += 1

@@ -111,6 +111,7 @@ CONTRACT: tuple[Metric, ...] = (
         "ai_gateway_postcondition_violations_total", _C, ("provider", "model", "alias"), "Answers of the wrong shape."
     ),
     Metric("ai_gateway_audit_records_total", _C, (), "Audit records durably written."),
+    Metric("ai_gateway_audit_bytes_total", _C, (), "Size of the audit records durably written, bytes."),
     Metric("ai_gateway_up", _G, (), "1 while the gateway's own health check passes."),
     Metric("ai_gateway_local_queue_depth", _G, ("model", "server"), "Requests waiting at a local inference server."),
 )

@@ -215,6 +215,7 @@ RECORDED: tuple[Recorded, ...] = (
     ),
     Recorded("tier:gateway:calls:increase5m", (), "Client calls in 5 minutes.", "short", _GW),
     Recorded("tier:gateway:audit_records:increase5m", (), "Audit records written in 5 minutes.", "short", _GW),
+    Recorded("tier:gateway:audit_bytes:increase5m", (), "Size of the audit records of 5 minutes.", "bytes", _GW),
     Recorded("tier:gateway:price_book:info", ("version",), "1 for each price book in use.", "short", _GW),
     Recorded("tier:gateway:audit_completeness:ratio5m", (), "Audit records over client calls.", _RATIO),
     Recorded("tier:gateway:audit_completeness:threshold", (), "Below this AuditEmissionLow is pending.", _RATIO),

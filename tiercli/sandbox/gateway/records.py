@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiercli.audit.audit_log import AuditLog, audit_line
+from tiercli.audit.audit_log import LINE_END, AuditLog, audit_line
 from tiercli.audit.record import ANSWERED, Usage, record_decoder
 from tiercli.exporters.audit_tally import Tally
 from tiercli.sandbox.gateway.conditions import Conditions
@@ -58,7 +58,7 @@ class Records:
         """A call has ended. What the record adds up to is counted even if the record is lost."""
         line = audit_line(self._record(call))
         written = not self._conditions.lose_record() and self._audit.write([line]) == 1
-        self._tally.add(_decode(line), written=written)
+        self._tally.add(_decode(line), size=len(line) + LINE_END, written=written)
 
     def _record(self, call: Call) -> dict[str, Any]:
         answered, last = call.answered, call.attempts[-1] if call.attempts else None
