@@ -60,7 +60,18 @@ RULES = {
                     ("Smelling", "page", "y", "1h"),
                 )
             ],
-        }
+        },
+        {
+            "name": "generated",
+            "rules": [
+                {
+                    "alert": name,
+                    "expr": "vector(1)",
+                    "labels": {"severity": severity, "estate": "content-company", "env": "production"},
+                }
+                for name, severity in (("Watchdog", "heartbeat"), ("TotalSpendAnomaly", "notify"))
+            ],
+        },
     ]
 }
 
@@ -83,5 +94,6 @@ def boards_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         command = [str(find_stack().prometheus.path), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
         with running([*command, f"--web.listen-address={url.removeprefix('http://')}"], folder, f"{url}/-/ready"):
             wait_until(lambda: b"Smelling" in fetch(f"{url}/api/v1/alerts"))
+            wait_until(lambda: b"Watchdog" in fetch(f"{url}/api/v1/query?query=ALERTS"))
             wait_until(lambda: b"0.999" in fetch(f"{url}/api/v1/query?query=test_complete"))
             yield url

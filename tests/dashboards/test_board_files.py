@@ -127,6 +127,19 @@ def test_every_mistake_is_reported_at_once_at_its_line_and_column(run_tiercli: R
     assert "a panel of type firing without matching" in done.stderr
 
 
+def test_a_link_that_sets_what_its_board_does_not_have_is_reported(run_tiercli: Run, tmp_path: Path) -> None:
+    link = "links: [{title: Open, board: tenant, variables: [tenant, regoin]}, {title: Own, board: regions, variables: [regoin]}]"
+    wrong = EXAMPLE.replace("    unit: s\n", f"    unit: s\n    {link}\n", 1)
+    ours = write_board(tmp_path, wrong, "regions")
+    done = run_tiercli("generate", str(HYBRID), "--out", str(tmp_path / "a"), "--templates", str(ours))
+    assert done.returncode == 2
+    number = next(number for number, line in enumerate(wrong.splitlines(), 1) if link in line)
+    place = f"{tmp_path}/ours/dashboards/regions.yml.j2:{number}:"
+    said = " ".join(done.stderr.split())
+    assert f"{place}{5 + link.index('regoin')}: unknown variable 'regoin' of board 'tenant' (accepted: tenant)" in said
+    assert f"{place}{5 + link.rindex('regoin')}: unknown variable 'regoin' of board 'regions'" in said
+
+
 @pytest.mark.parametrize(
     ("text", "reported"),
     [

@@ -75,6 +75,15 @@ def test_an_eval_score_is_a_score_and_money_has_cents(boards: dict[str, Board], 
     assert [row.text for row in spend.rows if row.name == "24 hours"] == ["$198.72"]
 
 
+@pytest.mark.parametrize("name", ["home", "provider", "alias", "tenant"])
+def test_the_heartbeat_is_no_firing_alarm(boards: dict[str, Board], boards_prometheus: str, name: str) -> None:
+    said = read(boards_prometheus, boards[name])
+    firing = next(one for one in said.panels if one.title == "Firing alarms")
+    listed = " ".join(cell.text for row in firing.rows for cell in row.cells)
+    assert "TotalSpendAnomaly" in listed
+    assert "Watchdog" not in listed
+
+
 def test_a_chosen_model_with_a_dot_is_the_only_one_shown(boards: dict[str, Board], boards_prometheus: str) -> None:
     said = read(boards_prometheus, boards["provider"], {"model": ["claude-4.6"]})
     latency = next(one for one in said.panels if one.title == "Latency")

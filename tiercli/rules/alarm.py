@@ -32,16 +32,24 @@ class PanelLink(Model):
     dashboard: str
     panel: str
     _id: int = PrivateAttr(default=0)
+    _variables: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property
     def id(self) -> int:
         """The panel's id on its board."""
         return self._id
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables of its board, which a link can set."""
+        return self._variables
+
     def found_in(self, boards: Mapping[str, Board]) -> bool:
-        """Take the panel's id from its board; whether there is such a panel."""
-        ids = boards[self.dashboard].panel_ids() if self.dashboard in boards else {}
+        """Take the panel's id and the variables from its board; whether there is such a panel."""
+        board = boards.get(self.dashboard)
+        ids = board.panel_ids() if board is not None else {}
         self._id = ids.get(self.panel, 0)
+        self._variables = frozenset(variable.name for variable in board.variables) if board is not None else frozenset()
         return self.panel in ids
 
 

@@ -71,6 +71,7 @@ def alert_annotations(catalog: Catalog, alarm: Alarm) -> dict[str, str]:
         if label in alarm.optional
         else f"&var-{label}={{{{ $labels.{label} | urlquery }}}}"
         for label in alarm.identity
+        if label in panel.variables
     )
     dashboard = f"{catalog.links.grafana}/d/{dashboard_uid(panel.dashboard, catalog.estate, catalog.env)}"
     return {

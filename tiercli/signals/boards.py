@@ -138,14 +138,17 @@ def load_boards(catalog: Catalog, folders: Sequence[Path] = ()) -> dict[str, Boa
     paths = board_paths(folders)
     boards: dict[str, Board] = {}
     problems: list[Problem] = []
+    files: dict[str, tuple[_BoardFile, Document]] = {}
     for name, path in paths.items():
         file = _BoardFile(path, read_text(path), catalog)
         try:
             document, board = file.load()
             problems += file.relocated(list(_problems(name, path, board, document, paths)))
-            boards[name] = board
+            boards[name], files[name] = board, (file, document)
         except InvalidInput as error:
             problems += file.relocated(error.problems)
+    for name, (file, document) in files.items():
+        problems += file.relocated(list(_link_problems(boards[name], document, boards)))
     if problems:
         raise InvalidInput("boards that cannot be built", problems)
     return dict(sorted(boards.items(), key=lambda item: (item[1].order, item[0])))
@@ -290,6 +293,18 @@ def _links(panel: Panel, at: int) -> Iterator[tuple[tuple[str | int, ...], Link]
     for name, column in panel.columns.items():
         if column.link is not None:
             yield ("panels", at, "columns", name, "link"), column.link
+
+
+def _link_problems(board: Board, document: Document, boards: Mapping[str, Board]) -> Iterator[Problem]:
+    """Variables of links that the board they lead to does not have; a board that could not be read has any."""
+    for at, panel in enumerate(board.panels):
+        for link_at, link in _links(panel, at):
+            if link.board in boards:
+                known = [variable.name for variable in boards[link.board].variables]
+                for number, name in enumerate(link.variables):
+                    if name not in known:
+                        place = document.locate((*link_at, "variables", number))
+                        yield unknown_name("variable", name, known, place, f" of board {link.board!r}")
 
 
 def _own_folder() -> Path:

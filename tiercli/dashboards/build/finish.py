@@ -16,6 +16,7 @@ from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.signals.boards import COLUMNS, Board, Variable, our_matchers
 from tiercli.signals.expressions import series_read
 
+_Grid = dict[str, int]
 SCHEMA_VERSION = 39  # Grafana 10.4; later ones read it without a migration of panels
 _LEGACY = ("rows", "hideControls", "sharedCrosshair", "style", "__inputs", "gnetId", "version", "id")
 _LEGACY_PANEL = (
@@ -28,7 +29,7 @@ _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 def render_board(name: str, board: Board, catalog: Catalog, unbound: Collection[str] = ()) -> str | None:
     """A board as JSON text that Grafana 10 and later load as it is; the same bytes from the same catalog.
 
-    Panels stand one beside the other in their order, as far as 24 columns go. Queries that read one of `unbound`, series
+    Panels stand one beside the other in their order, and fill their rows. Queries that read one of `unbound`, series
     that no source of the catalog has, are left out, and so is a panel that shows nothing without them; None when no
     panel is left but a list of firing alarms.
     """
@@ -73,15 +74,36 @@ def _can_show(panel: dict[str, Any], unbound: frozenset[str]) -> bool:
 
 
 def _arranged(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each panel beside the one before it, or below when the row is full."""
-    x = y = height = 0
-    for panel in panels:
-        grid = panel["gridPos"]
-        if x + grid["w"] > COLUMNS:
-            x, y, height = 0, y + height, 0
-        grid["x"], grid["y"] = x, y
-        x, height = x + grid["w"], max(height, grid["h"])
+    """Each panel beside the one before it; when the row is full, below that one if the row is high enough, else in the next
+    row. What a row does not fill, its panels grow into."""
+    rows: list[list[list[_Grid]]] = []  # of columns, of panels one below the other
+    for grid in (panel["gridPos"] for panel in panels):
+        row = rows[-1] if rows else []
+        if rows and sum(_width(column) for column in row) + grid["w"] <= COLUMNS:
+            row.append([grid])
+        elif rows and row[-1][0]["w"] == grid["w"] and _height(row[-1]) + grid["h"] <= max(map(_height, row)):
+            row[-1].append(grid)
+        else:
+            rows.append([[grid]])
+    y = 0
+    for row in rows:
+        width, height, left = sum(map(_width, row)), max(map(_height, row)), 0
+        for column in row:
+            x, left, top = left * COLUMNS // width, left + _width(column), y
+            column[-1]["h"] += height - _height(column)
+            for grid in column:
+                grid |= {"x": x, "y": top, "w": left * COLUMNS // width - x}
+                top += grid["h"]
+        y += height
     return panels
+
+
+def _width(column: list[_Grid]) -> int:
+    return column[0]["w"]
+
+
+def _height(column: list[_Grid]) -> int:
+    return sum(grid["h"] for grid in column)
 
 
 def _variable(variable: Variable) -> dict[str, Any]:

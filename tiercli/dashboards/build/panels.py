@@ -8,7 +8,7 @@ from typing import Any
 from grafanalib import core as g
 
 from tiercli.catalog.model import Catalog
-from tiercli.conventions import dashboard_uid
+from tiercli.conventions import HEARTBEAT, dashboard_uid
 from tiercli.signals.boards import Column, Link, Panel, Query, Step, no_rules
 
 DATASOURCE = "${datasource}"
@@ -91,8 +91,10 @@ def _table(panel: Panel, catalog: Catalog, ours: str) -> g.Table:
 
 def _firing(panel: Panel, catalog: Catalog, ours: str) -> g.Table:
     """The alarms that fire now and that `matching` selects, as a table: Grafana's own alert list knows only rules that Grafana
-    manages or a data source that serves them, this one works with any Prometheus. It is empty only while rules are evaluated."""
-    firing = f'ALERTS{{alertstate="firing", {panel.matching}, {ours}}}'
+    manages or a data source that serves them, this one works with any Prometheus. The heartbeat, which always fires, is none
+    of them: it lacks the labels of `matching`, and so would match where all is chosen. It is empty only while rules are
+    evaluated."""
+    firing = f'ALERTS{{alertstate="firing", severity!="{HEARTBEAT}", {panel.matching}, {ours}}}'
     query = Query(expr=f"{firing} or {no_rules(ours)}", legend="{{alertname}}")
     description = (
         "Alarms about what is chosen here that fire now. Each has a runbook. A row says so where no rule is evaluated."
