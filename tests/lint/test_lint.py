@@ -107,6 +107,10 @@ BROKEN = [
         "ProviderDown", id="an alert without an owner",
     ),
     pytest.param(
+        RULES_PATH, lambda content: rule(content, "ProviderDown")["annotations"].update(action="watch the dashboard"),
+        "alert/idle-action", "ProviderDown", id="an alert that nobody can do anything about",
+    ),
+    pytest.param(
         RULES_PATH,
         lambda content: rule(content, "ProviderDown")["annotations"].update(dashboard_url="https://g/d/tiercli-gone-1?viewPanel=1"),
         "alert/unknown-panel", "ProviderDown", id="a dashboard that is not there",
@@ -149,6 +153,25 @@ def test_finds(hybrid: LoadedCatalog, file: str, edit: Edit, code: str, subject:
     assert findings[0].location.file in (file, RULES_PATH, "grafana/dashboards/provider.json")
     assert findings[0].location.line >= 1
     assert findings[0].do
+
+
+@pytest.mark.parametrize(
+    ("action", "idle"),
+    [
+        ("Watch the dashboard.", True),
+        ("Look at the provider board, and monitor it closely.", True),
+        ("Keep an eye on the Grafana panels; wait and see.", True),
+        ("Open the dashboard, then shift the weight to another region.", False),
+        ("Look for a runaway loop, or a regression.", False),
+        ("Replace the dashboard's broken panel.", False),
+    ],
+)
+def test_an_action_is_idle_only_when_all_of_it_is(hybrid: LoadedCatalog, action: str, idle: bool) -> None:
+    def change(content: dict[str, Any]) -> None:
+        rule(content, "ProviderDown")["annotations"]["action"] = action
+
+    found = [finding for finding in findings_of(hybrid, RULES_PATH, change) if finding.code == "alert/idle-action"]
+    assert [finding.subject for finding in found] == ["ProviderDown"] * idle
 
 
 def test_alarms_that_no_source_can_feed_are_told(changed_hybrid: Callable[..., LoadedCatalog]) -> None:
