@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints
 
 from tiercli.catalog.environment import Environment
 from tiercli.catalog.field_types import Duration, HostPort, Interval, Line, Model, Name, PlainName, Severity, Span, Tier
@@ -55,7 +55,7 @@ class Server(Model):
 
     region: Name
     models: tuple[Name, ...] = Field(min_length=1, description="the models that it serves")
-    gpus: PositiveInt = 1
+    gpus: NonNegativeInt = Field(default=1, description="how many GPUs it has; 0: it runs on CPUs")
     metrics: HostPort | None = Field(default=None, description="host:port of the server's own /metrics")
 
 

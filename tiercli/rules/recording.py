@@ -30,6 +30,7 @@ from tiercli.signals.sources import BoundSource, catalog_sources, local_targets
 from tiercli.signals.timing import Timing
 
 # The group of a primitive series is the group that reads it, so that chains of rules stay short.
+_NO_GPUS = "no server of the catalog has GPUs"
 _GROUP_OF_LEVEL = {"feature": "spend", "server": "servers", "gpu": "gpus"}
 # Only panels read these, and there may be ten thousand tenants: one evaluation a minute is enough.
 _USAGE_GROUP, _USAGE_INTERVAL = "usage", "1m"
@@ -84,12 +85,16 @@ def build_records(
 def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords:
     """The series that the catalog's sources provide, and those derived from them. Raises InvalidInput as build_records."""
     sources = catalog_sources(loaded)
+    servers = [server for _, _, server in loaded.catalog.servers()]
+    without_gpus = bool(servers) and not any(server.gpus for server in servers)
+    if without_gpus:
+        sources = [source for source in sources if source.binding.kind != "gpus"]
     groups: dict[str, list[Rule]] = {"gateway": [], "provider": []}
     for record in _bound_records(sources, timing, loaded.catalog):
         groups.setdefault(_group_of(record.name), []).append(record)
     recorded = {record.name for records in groups.values() for record in records} | CONSTANT_SERIES
     unbound = {
-        name: _why_unbound(name, sources)
+        name: _NO_GPUS if without_gpus and series.bound_to == "gpus" else _why_unbound(name, sources)
         for name, series in RECORDED_BY_NAME.items()
         if series.primitive and name not in recorded
     }

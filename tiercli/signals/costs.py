@@ -29,5 +29,5 @@ def token_cost_usd(
 
 
 def gpu_cost_usd(gpus: int, concurrency: int | None, seconds: float, gpu_usd_per_hour: float) -> float:
-    """US dollars of the GPU time that an attempt of `seconds` held: its slot's share of the server's GPUs."""
-    return max(1, gpus) * gpu_usd_per_hour / 3600 * seconds / (concurrency or 1)
+    """US dollars of the GPU time that an attempt of `seconds` held: its slot's share of the server's GPUs. Without GPUs, 0."""
+    return gpus * gpu_usd_per_hour / 3600 * seconds / (concurrency or 1)
