@@ -44,13 +44,15 @@ class SeenTenant:
 
 @dataclass(frozen=True, slots=True)
 class SeenEstate:
-    """What the metrics of a source show. A label that the source does not have is empty."""
+    """What the metrics of a source show. A label that the source does not have is empty. `deployments`: the offer of each of
+    the gateway's stable ids, of a source that needs them."""
 
     source: str
     offers: Sequence[Offer]
     aliases: Mapping[str, Sequence[SeenStep]] = field(default_factory=dict)
     tenants: Mapping[str, SeenTenant] = field(default_factory=dict)
     targets: Sequence[str] = ()
+    deployments: Mapping[str, Offer] = field(default_factory=dict)
 
 
 def starter_text() -> str:
@@ -83,6 +85,7 @@ def draft_text(seen: SeenEstate) -> str:
         )
         for name, tenant in names.kept("tenant", dict(sorted(seen.tenants.items()))).items()
     }
+    deployments = {name: _placed(offer) for name, offer in names.kept("deployment", seen.deployments).items()}
     providers = {name: _Provider.of(name, offers) for name in dict.fromkeys(offer.provider for offer in offers)}
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
@@ -103,6 +106,7 @@ def draft_text(seen: SeenEstate) -> str:
         tenants=tenants or {"default": SeenTenant((), ())},
         guessed_tenant=not tenants,
         source=seen.source,
+        deployments={name: offer for name, offer in deployments.items() if offer in offers},
         targets=[target for target in sorted(set(seen.targets)) if _is_host_port(target)],
     )
 

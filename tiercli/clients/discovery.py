@@ -21,12 +21,14 @@ async def fetch_estate(url: str, source: str) -> SeenEstate:
     Raises InvalidInput for a source that is unknown or cannot be discovered from, BackendUnreachable or QueryRejected
     when Prometheus does not answer as it should, BackendError when it has nothing of that source.
     """
-    discovery = load_binding(source, Location("--source")).discovery
+    binding = load_binding(source, Location("--source"))
+    discovery = binding.discovery
     if discovery is None:
         raise InvalidInput(f"the source {source!r} has no discovery section", hint="use another --source")
     async with PrometheusClient(url) as client:
         rows = await _rows(client, discovery.offers.metric, discovery.offers.labels())
         offers = {offer for offer in map(_offer, rows) if offer.provider and offer.model}
+        deployments = {_deployment(row): _offer(row) for row in rows if _offer(row) in offers}
         if not offers:
             raise BackendError(
                 f"prometheus at {client.url} has no series of {discovery.offers.metric} with the labels of {source}",
@@ -53,6 +55,7 @@ async def fetch_estate(url: str, source: str) -> SeenEstate:
         offers=tuple(sorted(offers)),
         aliases=steps,
         tenants={name: SeenTenant(tuple(features), tuple(aliases)) for name, (features, aliases) in used.items()},
+        deployments=dict(sorted(deployments.items())) if binding.deployments is not None else {},
         targets=tuple(row["instance"] for row in instances if row["instance"]),
     )
 
@@ -61,6 +64,11 @@ async def _rows(client: PrometheusClient, metric: str, labels: Mapping[str, str]
     """Each combination of some labels of a metric, under the canonical names; "" for a label that is not there."""
     samples = await client.query(grouped_by(metric, tuple(labels.values()), LOOK_BACK))
     return [{ours: sample.labels.get(theirs, "") for ours, theirs in labels.items()} for sample in samples]
+
+
+def _deployment(row: Mapping[str, str]) -> str:
+    """The stable id of what a row is of: its own, or provider and model as the gateway names them."""
+    return row.get("deployment") or f"{row['provider']}/{row['model']}"
 
 
 def _offer(row: Mapping[str, str]) -> Offer:

@@ -51,11 +51,13 @@ class Place(Model):
 
 
 class OfferPlace(Place):
-    """The metric that shows providers, models and regions. Few sources but a native gateway report regions."""
+    """The metric that shows providers, models and regions. Few sources but a native gateway report regions; `deployment`: the
+    stable id of each deployment, of a source that has one."""
 
     provider: str
     model: str
     region: str | None = None
+    deployment: str | None = None
 
 
 class AliasPlace(OfferPlace):
