@@ -19,7 +19,7 @@ from tests.bench.exposition import Labels, Line, series_text, usual_spend
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import GATEWAY_JOB
 from tiercli.durations import parse_duration
-from tiercli.lint.parsed import parse, walk
+from tiercli.signals.parsed import parse, walk
 from tiercli.signals.recorded import RECORDED_BY_NAME
 
 DAYS = 7

@@ -13,8 +13,8 @@ from typing import Any
 from tiercli.dashboards.read.board import parse_board
 from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.errors import Location
-from tiercli.lint.parsed import parse, walk
 from tiercli.signals.contract import MetricType
+from tiercli.signals.parsed import parse, walk
 from tiercli.signals.rule import Rule
 
 Labels = Mapping[str, frozenset[str] | None]

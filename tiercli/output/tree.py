@@ -33,11 +33,12 @@ from tiercli.rules.fragments import (
     build_scrape_fragment,
     render_fragments_readme,
 )
-from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus
+from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus, retention_flag, retention_note
 from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
 from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.expressions import check_expression
+from tiercli.signals.retention import reach_s
 from tiercli.signals.rule import RuleGroup, rule_file_content
 from tiercli.signals.timing import Timing
 
@@ -68,13 +69,28 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     tree["fragments/remote_write.yml"] = to_yaml(build_remote_write_fragment())
     tree["fragments/federation.yml"] = to_yaml(build_federation_fragment(catalog, deployment))
     tree["fragments/alertmanager.yml"] = to_yaml(build_alertmanager_fragment(catalog, alarms, deployment))
-    tree["fragments/README.md"] = render_fragments_readme(catalog, deployment)
     dashboards = render_dashboards(catalog, alarm_set.canonical.unbound, alarm_set.boards)
     check_panels(dashboards, alarms)
+    looks_back = _looks_back(rule_groups, dashboards)
+    tree[PROMETHEUS_FILE] = retention_note(looks_back) + tree[PROMETHEUS_FILE]
+    retention = retention_flag(looks_back.values())
+    tree["fragments/README.md"] = render_fragments_readme(catalog, deployment, retention)
     tree |= dashboards
     tree |= render_provisioning(catalog)
     tree = dict(sorted(tree.items()))
     return tree | {MANIFEST_FILE: render_manifest(tree, catalog.estate, catalog.env)}
+
+
+def _looks_back(rule_groups: Sequence[RuleGroup], dashboards: Mapping[str, str]) -> dict[str, float]:
+    """How far back each rule and each panel looks, seconds, by its name."""
+    reaches: dict[str, float] = {}
+    for rule in (rule for group in rule_groups for rule in group.rules):
+        reaches[rule.name] = max(reaches.get(rule.name, 0.0), reach_s(rule.expr))
+    for path, text in dashboards.items():
+        for panel in parse_board(text, path).panels:
+            name = f'panel "{panel.title}" of {Path(path).stem}'
+            reaches[name] = max((reach_s(fill_any(target.expr)) for target in panel.targets), default=0.0)
+    return reaches
 
 
 def _counter_tests(

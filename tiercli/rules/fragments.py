@@ -75,8 +75,10 @@ def build_alertmanager_fragment(catalog: Catalog, alarms: tuple[Alarm, ...], dep
     }
 
 
-def render_fragments_readme(catalog: Catalog, deployment: Deployment) -> str:
-    """How to include each part."""
+def render_fragments_readme(catalog: Catalog, deployment: Deployment, retention: str) -> str:
+    """How to include each part. `retention`: the flag that Prometheus needs, "" for none."""
     path = resource_folder("templates") / "runbooks" / "fragments.md.j2"
     environment = template_environment(deployment.timing)
-    return environment.from_string(path.read_text(encoding="utf-8")).render(estate=catalog.estate, env=catalog.env)
+    return environment.from_string(path.read_text(encoding="utf-8")).render(
+        estate=catalog.estate, env=catalog.env, retention=retention
+    )

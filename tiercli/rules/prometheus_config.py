@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiercli.catalog.model import Catalog, Drops, Source
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB, source_job
-from tiercli.durations import format_duration
+from tiercli.durations import duration_in_words, format_duration
 from tiercli.rules.deployment import Deployment
 from tiercli.signals.exposed import ScrapedMetric, exposed_by_job
 from tiercli.signals.expressions import PROMETHEUS_METRICS
+from tiercli.signals.retention import DEFAULT_RETENTION_S, needed_s
 from tiercli.signals.timing import Timing
 
 RULES_FILE = "rules/tiercli.yml"
+_DAY_S = 86_400
 
 
 def build_prometheus(catalog: Catalog, deployment: Deployment) -> dict[str, Any]:
@@ -32,6 +35,32 @@ def build_prometheus(catalog: Catalog, deployment: Deployment) -> dict[str, Any]
         },
         "scrape_configs": scrape_jobs(catalog, deployment),
     }
+
+
+def retention_note(looks_back: Mapping[str, float]) -> str:
+    """Comment lines for the head of the configuration: how long samples have to be kept. `looks_back`: seconds, by what looks
+    back, a recorded series, an alarm or a panel. Prometheus 2 reads its retention from its command line alone."""
+    kept = retention_flag(looks_back.values())
+    default = f"{DEFAULT_RETENTION_S / _DAY_S:g} days"
+    lines = [
+        f"Start Prometheus with {kept}: its default is {default}, and Prometheus 2 reads it from no file."
+        if kept
+        else f"Prometheus' default retention of {default} is enough."
+    ]
+    by_reach: dict[float, list[str]] = {}
+    for name, reach in looks_back.items():
+        if reach >= _DAY_S:
+            by_reach.setdefault(reach, []).append(name)
+    lines += ["What looks back a day or more:"] if by_reach else []
+    for reach, names in sorted(by_reach.items(), reverse=True):
+        lines.append(f"  {duration_in_words(reach)}: {', '.join(sorted(names))}")
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def retention_flag(reaches: Iterable[float]) -> str:
+    """The flag that makes Prometheus keep samples for as long as is looked back, in whole days; "" where its default does."""
+    days = math.ceil(needed_s(reaches) / _DAY_S)
+    return f"--storage.tsdb.retention.time={days}d" if days * _DAY_S > DEFAULT_RETENTION_S else ""
 
 
 def scrape_timeout_s(timing: Timing) -> float:

@@ -8,8 +8,8 @@ import promql_parser as p
 
 from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
-from tiercli.lint.parsed import calls_around
 from tiercli.signals.contract import MetricType
+from tiercli.signals.parsed import calls_around
 
 # Functions that are made for counters, and those that only test whether a series exists.
 _FOR_COUNTERS = {"rate", "irate", "increase", "resets", "changes", "idelta"}

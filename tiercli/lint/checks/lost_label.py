@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tiercli.errors import InvalidInput
 from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
-from tiercli.lint.parsed import parse
 from tiercli.signals.expressions import expression_labels
+from tiercli.signals.parsed import parse
 
 _LABEL = re.compile(r"\$labels\.(\w+)|\.Labels\.(\w+)")
 

@@ -8,7 +8,7 @@ import promql_parser
 
 from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
-from tiercli.lint.parsed import parse
+from tiercli.signals.parsed import parse
 
 
 def _look(linted: Linted) -> Iterator[Found]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
-from tiercli.lint.parsed import parse
 from tiercli.signals.expressions import check_expression
+from tiercli.signals.parsed import parse
 
 
 def _look(linted: Linted) -> Iterator[Found]:

@@ -9,23 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 import promql_parser as p
 
 from tiercli.durations import parse_duration
-from tiercli.lint.parsed import parse, walk
 from tiercli.signals.expressions import all_read, series_read
+from tiercli.signals.parsed import parse
 from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.retention import DEFAULT_RETENTION_S, needed_s, reach_s
 from tiercli.signals.rule import Rule
 
 State = Literal["sees", "quiet", "blind"]
-# Prometheus' default retention.
-DEFAULT_RETENTION_S = 15 * 86_400
-# A month to date needs the whole month, and time for somebody to look at it afterwards.
-MONTH_S = 28 * 86_400
-MONTH_NEEDS_S = 45 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +49,16 @@ class Visibility:
 def judge_alarms(rules: Sequence[Rule], prometheus: PrometheusState) -> list[Visibility]:
     """The visibility of each alert of `rules`, in their order."""
     reads: dict[str, set[str]] = {}
-    reach_s: dict[str, float] = {}
+    reaches: dict[str, float] = {}
     for rule in rules:
         if rule.kind == "record":
             reads.setdefault(rule.name, set()).update(series_read(rule.expr))
-            reach_s[rule.name] = max(reach_s.get(rule.name, 0.0), _reach_s(rule.expr))
-    return [_judge(rule, reads, reach_s, prometheus) for rule in rules if rule.kind == "alert"]
+            reaches[rule.name] = max(reaches.get(rule.name, 0.0), reach_s(rule.expr))
+    return [_judge(rule, reads, reaches, prometheus) for rule in rules if rule.kind == "alert"]
 
 
 def _judge(
-    rule: Rule, reads: Mapping[str, set[str]], reach_s: Mapping[str, float], prometheus: PrometheusState
+    rule: Rule, reads: Mapping[str, set[str]], reaches: Mapping[str, float], prometheus: PrometheusState
 ) -> Visibility:
     quiet: dict[str, None] = {}
     blind = list(_missing(rule.expr, reads, prometheus, quiet))
@@ -74,11 +69,10 @@ def _judge(
             blind.append(f"{name} fails to evaluate: {prometheus.failing[name]}")
         if name != rule.name:
             blind += [f"{name} {difference}" for difference in prometheus.unlike.get(name, ())]
-    needed_s = max(_reach_s(rule.expr), *(reach_s.get(name, 0.0) for name in inputs), 0.0)
-    needed_s = MONTH_NEEDS_S if needed_s >= MONTH_S else needed_s
-    if needed_s > prometheus.retention_s:
+    kept_s = needed_s((reach_s(rule.expr), *(reaches.get(name, 0.0) for name in inputs)))
+    if kept_s > prometheus.retention_s:
         kept = f"{prometheus.retention_s / 86_400:.3g}"
-        blind.append(f"it looks {needed_s / 86_400:.3g} days back, and samples are kept for {kept}")
+        blind.append(f"it looks {kept_s / 86_400:.3g} days back, and samples are kept for {kept}")
     if not prometheus.alertmanagers:
         blind.append("no Alertmanager is connected")
     state: State = "blind" if blind else "quiet" if quiet else "sees"
@@ -144,20 +138,6 @@ def _raw(name: str, reads: Mapping[str, set[str]]) -> set[str]:
     return {
         series for series in all_read([name], reads) if series not in reads and not series.startswith(("ALERTS", "up"))
     }
-
-
-@lru_cache(maxsize=4096)
-def _reach_s(expr: str) -> float:
-    """How far an expression looks back, seconds: its longest range and the offset at it."""
-    reach = 0.0
-    for node, _ in walk(parse(expr)):
-        selectors = node if isinstance(node, p.MatrixSelector) else None
-        selector = node.vector_selector if selectors is not None else node
-        if isinstance(selector, p.VectorSelector):
-            span_s = selectors.range.total_seconds() if selectors is not None else 0.0
-            offset_s = selector.offset.total_seconds() if selector.offset is not None else 0.0
-            reach = max(reach, span_s + max(0.0, offset_s))
-    return reach
 
 
 def retention_s(setting: str) -> float:
