@@ -143,6 +143,7 @@ def _of_aliases(catalog: Catalog, noise: random.Random) -> Iterator[_Entry]:
             yield "ai_gateway_cache_lookups_total", {**own, "kind": kind, "result": result}, calls / 2
         for kind in ("model", "routing"):
             yield "ai_gateway_refusals_total", {**own, "kind": kind}, calls * 0.001
+        yield "ai_gateway_alias_request_duration_seconds", own, calls
         yield "ai_gateway_eval_score", own, 0.9
         for feature in features[name]:
             yield "ai_gateway_response_tokens", {**own, "feature": feature}, calls / len(features[name])
@@ -173,6 +174,7 @@ def _of_tenants(catalog: Catalog, noise: random.Random) -> Iterator[_Entry]:
 def _of_the_gateway(catalog: Catalog, noise: random.Random) -> Iterator[_Entry]:
     yield "ai_gateway_price_book_info", {"version": catalog.price_book.version}, 1.0
     yield "ai_gateway_audit_records_total", {}, 0.1002 * len(catalog.tenants)
+    yield "ai_gateway_audit_bytes_total", {}, 60.0 * len(catalog.tenants)
     yield "ai_gateway_up", {}, 1.0
 
 
