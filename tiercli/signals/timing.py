@@ -43,8 +43,9 @@ class Timing:
         return max(self.evaluation_s, round(self.compress(parse_duration(text)), 3))
 
     def duration(self, text: str) -> str:
-        """A Prometheus duration for the simulated duration `text`: for, offset, group_wait, keep_firing_for."""
-        return format_duration(self.compress(parse_duration(text)))
+        """A Prometheus duration for the simulated duration `text`: for, offset, group_wait, keep_firing_for. Only 0s is 0s."""
+        seconds = parse_duration(text)
+        return format_duration(max(self.compress(seconds), 0.001) if seconds else 0.0)
 
     def window_s(self, text: str) -> float:
         """Configured seconds of a rate window, at least five scrapes long."""
