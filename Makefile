@@ -8,7 +8,7 @@ RUNS ?= runs
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-drills test-litellm test-toxiproxy golden golden-diff lint bench bench-quiet bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-sums test-drills test-litellm test-toxiproxy golden golden-diff lint bench bench-quiet bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ test-prom3: setup $(VENV)/.dev $(PROM3)/versions.txt ## The same on Debian unsta
 
 test-panels: setup $(VENV)/.dev ## Every query of every panel, in a sandbox under load, then under faults
 	@$(BIN)/python -m pytest tests/drills/test_every_panel.py
+
+test-sums: setup $(VENV)/.dev ## Sums of days and months, for 300 random histories of counters
+	@$(BIN)/python -m pytest tests/rules/test_sums.py -s -n 2
 
 TOXIPROXY := .toxiproxy
 TOXIPROXY_VERSION ?= v2.5.0

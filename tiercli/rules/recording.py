@@ -38,7 +38,7 @@ _USAGE = frozenset({"tier:tenant:calls:rate5m", "tier:tenant:tokens:rate5m", "ti
 
 # Each is summed up over days, by the time between evaluations of one group.
 _SUMS = frozenset(
-    f"tier:tenant:{quantity}:{part}" for quantity in ("calls", "cost_usd") for part in ("grown", "lead5m")
+    f"tier:tenant:{quantity}:{part}" for quantity in ("calls", "cost_usd") for part in ("grown", "lead")
 )
 
 

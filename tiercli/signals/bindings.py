@@ -36,8 +36,8 @@ TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {
 # counter's first event. Longer than a usual gap in scraping.
 BIRTH_LOOK_BACK = "1h"
 # Sums over days: what counters grew by in this window, at every evaluation; and how long a gap in scraping may be that is bridged.
-GROWTH_WINDOW = "5m"
-LONGEST_GAP = "2h"
+GROWTH_WINDOW = "6m"  # a multiple of the interval of their group: then each growth counts as often as any other
+LONGEST_GAP = "3h"
 
 
 class Place(Model):
@@ -254,9 +254,9 @@ class Growth:
             f"last_over_time({series}[{self._back}] offset {self._span})",
         )
         no_reset = f"unless (resets({series}[{self._span}]) > 0)"
-        born = f"(({now} unless {before}) and on (job, instance) ({self._up} offset {self._span} == 1))"
+        born = f"(({now} unless {series} offset {self._span}) and on (job, instance) ({self._up} offset {self._span} == 1))"
         return (
-            f"(((({now} - {before}) >= 0) {no_reset}) or (({now} < {before}) {no_reset}) or {born} "
+            f"((({now} - ({before} <= {now})) {no_reset}) or (({now} < {before}) {no_reset}) or {born} "
             f"or increase({series}[{self._span}]))"
         )
 

@@ -246,7 +246,7 @@ def _last_day(quantity: str, labels: str = "") -> str:
     """PromQL for what `quantity`, for example tier:tenant:calls, grew by in the last 24 hours, for the series with `labels`: the
     growths that are counted; what they lag behind now, and did a day ago; and, at the rate of now, the time since the last
     evaluation."""
-    lead = f"{quantity}:lead5m{labels}"
+    lead = f"{quantity}:lead{labels}"
     return (
         f"sum(sum_over_time({quantity}:grown{labels}[24h])) "
         f"+ (sum({lead}) or vector(0)) - (sum({lead} offset 24h) or vector(0)) "
