@@ -279,7 +279,7 @@ def test_the_rules_of_the_hybrid_catalog_record_what_the_contract_of_recorded_se
         "tier:threshold:provider_latency_high_min_seconds": 1,
         "tier:policy:postcondition_violations_who": 3,
     }
-    assert rules.identities["ProviderDown"] == ("provider", "region")
+    assert rules.identities["ProviderDown"] == ("provider", "model", "region")
 
 
 @pytest.mark.parametrize(

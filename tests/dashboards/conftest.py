@@ -20,12 +20,14 @@ tier:provider:requests:rate5m{{{FINE},status="success"}} 4
 tier:provider:latency_seconds:p95_5m{{{SLOW}}} 1.8
 tier:provider:latency_seconds:p95_5m{{{FINE}}} 0.5
 tier:provider:latency_seconds:p50_5m{{{SLOW}}} 0.9
-tier:provider:latency_seconds:p95_5m:baseline{{{SLOW}}} 0.6
-tier:provider:latency_seconds:p95_5m:baseline{{{FINE}}} 0.4
+tier:provider:latency_seconds:p95_5m:usual{{{SLOW}}} 0.6
+tier:provider:latency_seconds:p95_5m:usual{{{FINE}}} 0.4
 tier:provider:latency_seconds:p95_5m:threshold{{{SLOW}}} 1.2
 tier:provider:latency_seconds:p95_5m:threshold{{{FINE}}} 0.8
 tier:alias:eval_score:mean{{alias="chat"}} 0.84
-tier:estate:cost_usd:rate5m 0.0023
+tier:tenant:cost_usd:rate5m{{tenant="acme-corp"}} 0
+tier:tenant:cost_usd:grown{{tenant="acme-corp",month="11"}} 0
+tier:tenant:cost_usd:lead{{tenant="acme-corp"}} 198.72
 tier:drift:value:mean1h{{signal="eval score",subject="chat"}} 0.84
 tier:drift:value:baseline{{signal="eval score",subject="chat"}} 0.9
 tier:drift:departure:ratio{{signal="eval score",subject="chat"}} 3

@@ -159,7 +159,7 @@ def test_routes_and_inhibitions_match_labels_that_alerts_have(emitted: Emitted, 
         assert set(inhibition["equal"]) <= {*ALERT_LABELS, *identities}
     matchers = [match.groups() for text in texts if (match := MATCHER.fullmatch(text))]
     assert len(matchers) == len(texts) > 10
-    assert {label for label, _ in matchers} <= {"alertname", *ALERT_LABELS}
+    assert {label for label, _ in matchers} <= {"alertname", *ALERT_LABELS, *identities}
     alarms = {alert["alert"] for alert in emitted.alerts}
     named = {name for label, value in matchers if label == "alertname" for name in value.split("|")}
     assert named <= alarms

@@ -37,9 +37,7 @@ _USAGE_GROUP, _USAGE_INTERVAL = "usage", "1m"
 _USAGE = frozenset({"tier:tenant:calls:rate5m", "tier:tenant:tokens:rate5m", "tier:tenant:zone_violations:increase1d"})
 
 # Each is summed up over days, by the time between evaluations of one group.
-_SUMS = frozenset(
-    f"tier:tenant:{quantity}:{part}" for quantity in ("calls", "cost_usd") for part in ("grown", "lead")
-)
+_SUMS = frozenset(f"tier:tenant:{quantity}:{part}" for quantity in ("calls", "cost_usd") for part in ("grown", "lead"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,7 @@ def expand_template(text: str, labels: Mapping[str, str], value: float) -> str:
     for a template that alarm files cannot contain."""
 
     def replace(match: re.Match[str]) -> str:
-        expression = match[1].strip()
+        expression = match[3].strip()
         if expression.startswith("$labels."):
             name, _, pipe = expression.removeprefix("$labels.").partition("|")
             label = labels.get(name.strip(), "")
@@ -206,11 +206,14 @@ def expand_template(text: str, labels: Mapping[str, str], value: float) -> str:
         return formats[expression]
 
     def given(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return replace(match)
         label = labels.get(match[1], "")
-        return match[2].replace("{{ . }}", label).replace("{{ . | urlquery }}", query_escape(label)) if label else ""
+        forms = {"{{ . }}": label, "{{ . | urlquery }}": query_escape(label)}
+        return re.sub(r"\{\{.*?\}\}", lambda form: forms[form[0]], match[2]) if label else ""
 
-    text = re.sub(r"\{\{ with \$labels\.(\w+) \}\}(.*?)\{\{ end \}\}", given, text)
-    return re.sub(r"\{\{(.*?)\}\}", replace, text)
+    # One pass: what a label holds is no template.
+    return re.sub(r"\{\{ with \$labels\.(\w+) \}\}(.*?)\{\{ end \}\}|\{\{(.*?)\}\}", given, text)
 
 
 def query_escape(text: str) -> str:

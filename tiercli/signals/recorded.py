@@ -266,9 +266,7 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:tenant:tokens:rate5m", ("tenant", "direction"), "Tokens per second.", "short", _GW),
     Recorded("tier:tenant:cost_usd:rate5m", _TENANT, "US dollars per second.", _USD, _GW),
     Recorded("tier:tenant:calls:grown", _TENANT, "Client calls since the last evaluation.", "short", _GW),
-    Recorded(
-        "tier:tenant:calls:lead", _TENANT, "Client calls that the sum of `grown` has yet to count.", "short", _GW
-    ),
+    Recorded("tier:tenant:calls:lead", _TENANT, "Client calls that the sum of `grown` has yet to count.", "short", _GW),
     Recorded("tier:tenant:cost_usd:grown", ("tenant", "month"), "US dollars since the last evaluation.", _USD, _GW),
     Recorded("tier:tenant:cost_usd:lead", _TENANT, "US dollars that the sum of `grown` has yet to count.", _USD, _GW),
     Recorded("tier:feature:cost_usd:rate5m", ("tenant", "feature"), "US dollars per second.", _USD, _GW),
