@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from tiercli.cardinality.vendor import VendorCounts
 from tiercli.catalog.model import Catalog
 from tiercli.errors import Location, Problem
-from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.contract import CONTRACT, METRICS_BY_SERIES
+from tiercli.signals.exposed import contract_targets
 
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _KEY = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*|{_STRING})"
@@ -63,9 +63,9 @@ CONTRACT_ONLY = ScrapedMetrics(
 
 def scraped_metrics(catalog: Catalog) -> ScrapedMetrics:
     """What the targets of a catalog expose, as far as their bindings name it."""
-    native = catalog.gateway.binding == CANONICAL_BINDING
-    labels = dict(CONTRACT_ONLY.labels) if native else {}
-    parts = dict(CONTRACT_ONLY.parts) if native else {}
+    counted = contract_targets(catalog)
+    labels = dict(CONTRACT_ONLY.labels) if counted else {}
+    parts = dict(CONTRACT_ONLY.parts) if counted else {}
     for source in VendorCounts(catalog).sources:
         values = source.binding.label_values if source.provider is None else {}
         dimensions = {label: str(value) for label, value in values.items() if value in _KNOWN_DIMENSIONS}

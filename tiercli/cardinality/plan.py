@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,10 +12,10 @@ from tiercli.cardinality.combinations import count_alerts, count_label_sets, cou
 from tiercli.cardinality.estate import EstateCounts, Estates
 from tiercli.cardinality.vendor import Part, VendorCounts
 from tiercli.catalog.model import Catalog, Drops, SeriesBudget
-from tiercli.conventions import GATEWAY_JOB, PROMETHEUS_JOB, SERVERS_JOB
+from tiercli.conventions import PROMETHEUS_JOB, SERVERS_JOB
 from tiercli.durations import parse_duration
-from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.contract import CONTRACT, Metric, MetricType
+from tiercli.signals.exposed import contract_targets
 from tiercli.signals.expressions import PROMETHEUS_METRICS, all_read
 from tiercli.signals.label_policy import TENANT, MetricPolicy, metric_policies
 from tiercli.signals.recorded import RECORDED
@@ -131,11 +132,13 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
     policies = metric_policies(catalog)
     counts = _Counts(estates or Estates(catalog), policies, rules.reads)
     budgets = catalog.cardinality.metrics
-    instances = len(set(catalog.gateway.targets))
     vendor = VendorCounts(catalog)
     drops = catalog.cardinality.drop
-    native = catalog.gateway.binding == CANONICAL_BINDING
-    lines = _contract_lines(counts, policies, budgets, instances, drops) if native else []
+    counting = contract_targets(catalog)
+    instances: Counter[str] = Counter()
+    for binding, addresses in counting.values():
+        instances.update({metric.name: len(addresses) for metric in binding.contract()})
+    lines = _contract_lines(counts, policies, budgets, instances, drops)
     lines += [_vendor_line(vendor, name, parts, budgets.get(name)) for name, parts in vendor.parts.items()]
     lines += [
         Line(
@@ -158,7 +161,11 @@ def plan_series(catalog: Catalog, rules: RuleSeries | None = None, estates: Esta
     by_group = sum(1 for name in PROMETHEUS_METRICS if name.startswith("prometheus_rule_"))
     own = by_group * len(rules.groups) + len(PROMETHEUS_METRICS) - by_group
     lines.append(Line("prometheus_*", "scrape", ("rule_group",), own))
-    exposed = sum(line.label_sets * line.series_per_set for line in lines if line.kind == "contract")
+    sizes = {line.name: line.label_sets * line.series_per_set for line in lines if line.kind == "contract"}
+    exposed = {
+        job: (addresses, sum(sizes.get(metric.name, 0) for metric in binding.contract()))
+        for job, (binding, addresses) in counting.items()
+    }
     targets = _targets(catalog, vendor, exposed, own)
     scraped = sum(len(target.addresses) for target in targets)
     lines.append(Line("up and scrape_*", "scrape", ("job", "instance"), scraped, SERIES_PER_TARGET))
@@ -179,18 +186,20 @@ def _contract_lines(
     counts: _Counts,
     policies: Mapping[str, MetricPolicy],
     budgets: Mapping[str, SeriesBudget],
-    instances: int,
+    instances: Mapping[str, int],
     drops: Drops,
 ) -> list[Line]:
     lines = []
     for metric in CONTRACT:
-        if metric.name in drops.metrics:
+        if metric.name in drops.metrics or not instances[metric.name]:
             continue
         policy, gone = policies[metric.name], drops.labels.get(metric.name, ())
         labels = tuple(label for label in policy.labels if label not in gone)
         sets = count_label_sets(metric.name, counts.counted_by(policy.groups), labels)
         per_set = series_per_label_set(metric)
-        lines.append(Line(metric.name, "contract", labels, sets, per_set, instances, budgets.get(metric.name)))
+        lines.append(
+            Line(metric.name, "contract", labels, sets, per_set, instances[metric.name], budgets.get(metric.name))
+        )
     return lines
 
 
@@ -214,16 +223,18 @@ def series_per_label_set(metric: Metric) -> int:
     return len(metric.buckets) + 1 + 2
 
 
-def _targets(catalog: Catalog, vendor: VendorCounts, contract: int, prometheus: int) -> list[TargetSeries]:
-    """Every target that the generated configuration scrapes. `contract`: what one gateway instance exposes of the contract;
-    `prometheus`: what is kept of Prometheus' own metrics."""
-    targets: list[TargetSeries] = []
-    if catalog.gateway.binding == CANONICAL_BINDING:
-        targets.append(_of(GATEWAY_JOB, tuple(dict.fromkeys(catalog.gateway.targets)), contract, each=True))
+def _targets(
+    catalog: Catalog, vendor: VendorCounts, contract: Mapping[str, tuple[tuple[str, ...], int]], prometheus: int
+) -> list[TargetSeries]:
+    """Every target that the generated configuration scrapes. `contract`: by job its targets, and what one of them exposes of the
+    contract; `prometheus`: what is kept of Prometheus' own metrics."""
+    others = {source.job for source in vendor.sources}
+    targets = [_of(job, *exposed, each=True) for job, exposed in contract.items() if job not in others]
     for source in vendor.sources:
         pieces = list(source.pieces())
         if source.same:
-            targets.append(_of(source.job, source.targets, vendor.exposed(pieces[0]), each=True))
+            _, of_contract = contract.get(source.job, ((), 0))
+            targets.append(_of(source.job, source.targets, vendor.exposed(pieces[0]) + of_contract, each=True))
         else:
             targets += [_of(source.job, piece.targets, vendor.exposed(piece), each=False) for piece in pieces]
     known = {address for target in targets for address in target.addresses if target.job == SERVERS_JOB}

@@ -94,7 +94,7 @@ class VendorCounts:
 
     @cached_property
     def sources(self) -> tuple[VendorSource, ...]:
-        """The sources that do not expose the contract, the gateway first; servers of one binding are one."""
+        """The sources that expose metrics of their own, the gateway first; servers of one binding are one."""
         return tuple(_sources(self._catalog))
 
     @cached_property

@@ -135,10 +135,16 @@ class Source(Model):
         default={},
         description="for a gateway that does not report regions: provider, model and region of each of its stable ids",
     )
+    signals: tuple[str, ...] = Field(
+        default=(),
+        min_length=1,
+        description="what it is used for: names of signals, or what they begin with, up to a colon; without it, whatever no source before it has",
+    )
 
 
 class OtherSource(Source):
-    """A source beside the gateway and the local servers: GPUs, or a cloud provider's console."""
+    """A source beside the gateway and the local servers: GPUs, a cloud provider's console, or what has signals that the gateway
+    lacks."""
 
     provider: Name | None = Field(
         default=None, description="a console: the provider that it measures instead of the gateway"

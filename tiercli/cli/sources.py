@@ -1,4 +1,4 @@
-"""`tiercli sources`: the source bindings, what each covers, and what a catalog's sources leave unbound."""
+"""`tiercli sources`: the source bindings, what each covers, what each source of a catalog provides, and what they leave unbound."""
 
 from __future__ import annotations
 
@@ -30,12 +30,16 @@ from tiercli.signals.timing import Timing
 def list_sources(
     catalog: Annotated[
         Path | None,
-        typer.Option("--catalog", metavar="FILE", help="Show the signals that this catalog's sources do not provide."),
+        typer.Option(
+            "--catalog",
+            metavar="FILE",
+            help="Show which of this catalog's sources provides which signal, and what none does.",
+        ),
     ] = None,
     form: TextOrJson = "text",
 ) -> None:
-    """List each source with its kind and how many of its kind's signals it provides, or the signals that a
-    catalog does not get."""
+    """List each source with its kind and how many of its kind's signals it provides, or who provides which
+    signal in a catalog, and the signals that it does not get."""
     if catalog is not None:
         _of_catalog(catalog, form)
         return
@@ -84,21 +88,44 @@ def show(
 def _of_catalog(path: Path, output: str) -> None:
 
     loaded = load_catalog(path)
-    used = [
-        {"name": source.name, "binding": source.binding.source, "job": source.job} for source in catalog_sources(loaded)
-    ]
     alarms = load_alarm_set(loaded, timing_of(loaded.catalog))
     unbound, left_out = dict(sorted(alarms.canonical.unbound.items())), alarms.left_out
+    used = catalog_sources(loaded)
+    given = {source.name: sorted(source.signals - set(unbound)) for source in used}
     if output == "json":
-        print_json({"sources": used, "unbound": unbound, "alarms_left_out": left_out})
+        print_json(
+            {
+                "sources": [
+                    {
+                        "name": source.name,
+                        "binding": source.binding.source,
+                        "job": source.job,
+                        "signals": given[source.name],
+                    }
+                    for source in used
+                ],
+                "unbound": unbound,
+                "alarms_left_out": left_out,
+            }
+        )
         return
-    _print_table(("source", "binding", "job"), [tuple(source.values()) for source in used])
+    _print_table(
+        ("source", "binding", "job", "signals"),
+        [(source.name, source.binding.source, source.job, str(len(given[source.name]))) for source in used],
+    )
     console = output_console()
+    givers: dict[str, str] = {}
+    for signal, name in sorted((signal, name) for name, signals in given.items() for signal in signals):
+        givers[signal] = f"{givers[signal]}, {name}" if signal in givers else name
     because = {alarm: ", ".join(missing) for alarm, missing in left_out.items()}
-    for title, lines in (("unbound", unbound), ("alarms left out", because)):
+    for title, lines, column in (
+        ("provided", givers, "source"),
+        ("unbound", unbound, "why"),
+        ("alarms left out", because, "why"),
+    ):
         console.print(f"\n{title}: {len(lines) or 'none'}", style="bold", highlight=False)
         if lines:
-            _print_table(("name", "why"), list(lines.items()))
+            _print_table(("name", column), list(lines.items()))
 
 
 def _canonical(binding: Binding) -> set[str]:

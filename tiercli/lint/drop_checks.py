@@ -20,7 +20,6 @@ from tiercli.lint.metric_readers import MetricReaders
 from tiercli.lint.policy_checks import listed_names
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
-from tiercli.signals.bindings import CANONICAL_BINDING
 from tiercli.signals.contract import METRICS_BY_NAME
 from tiercli.signals.exposed import exposed_metrics
 
@@ -92,7 +91,7 @@ class _DropChecks:
     def _values(self, name: str, label: str) -> Iterator[tuple[str, str]]:
         """Why dropping a label could make two series one, and what is accepted."""
         catalog, one = self._loaded.catalog, "a label that has exactly one value"
-        if catalog.gateway.binding == CANONICAL_BINDING and name in METRICS_BY_NAME:
+        if name in METRICS_BY_NAME:  # whoever exposes it: names that nobody does are unknown
             where = "cardinality.policy, which drops it where it is counted"
             if label in CATALOG_LABELS:
                 yield "calls of what the catalog does not know leave it empty", where

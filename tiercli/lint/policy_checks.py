@@ -17,7 +17,7 @@ from tiercli.errors import Problem
 from tiercli.lint.linted import read_board
 from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
-from tiercli.signals.bindings import CANONICAL_BINDING
+from tiercli.signals.bindings import counts_contract
 from tiercli.signals.contract import CONTRACT, METRICS_BY_NAME, METRICS_BY_SERIES, Metric, MetricType
 from tiercli.signals.expressions import all_read, known_series, series_read
 from tiercli.signals.label_flow import LabelFlow
@@ -30,7 +30,7 @@ def check_policy(loaded: LoadedCatalog, template_folders: Sequence[Path] = ()) -
     entries = loaded.catalog.cardinality.policy
     problems = [problem for number, entry in enumerate(entries) for problem in _names(loaded, number, entry)]
     for number, entry in enumerate(entries):
-        if entry.where == "gateway" and loaded.catalog.gateway.binding != CANONICAL_BINDING:
+        if entry.where == "gateway" and not counts_contract(loaded.catalog.gateway.binding):
             message = f"a gateway of binding {loaded.catalog.gateway.binding!r} counts its own metrics, which this policy does not cover"
             place = ("cardinality", "policy", number)
             problems.append(

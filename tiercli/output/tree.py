@@ -36,7 +36,7 @@ from tiercli.rules.fragments import (
 from tiercli.rules.prometheus_config import RULES_FILE, build_prometheus, retention_flag, retention_note
 from tiercli.rules.runbooks import render_runbook
 from tiercli.rules.unit_tests import ALERT_RULES_FILE, build_tested_rules, build_unit_tests
-from tiercli.signals.bindings import CANONICAL_BINDING
+from tiercli.signals.bindings import counts_contract
 from tiercli.signals.expressions import check_expression
 from tiercli.signals.retention import reach_s
 from tiercli.signals.rule import RuleGroup, rule_file_content
@@ -63,7 +63,7 @@ def render_tree(loaded: LoadedCatalog, deployment: Deployment, template_folders:
     for alarm in alarms:
         tree[f"{TESTS_FOLDER}/{alarm.alarm}_test.yml"] = to_yaml(build_unit_tests(catalog, alarms, alarm, timing))
         tree[f"runbooks/{alarm.alarm}.md"] = render_runbook(catalog, alarm, timing)
-    if catalog.gateway.binding == CANONICAL_BINDING:  # the raw metrics of other gateways are those of their bindings
+    if counts_contract(catalog.gateway.binding):  # the raw metrics of other gateways are those of their bindings
         tree |= _counter_tests(catalog, alarms, timing, rule_groups)
     tree["fragments/scrape_configs.yml"] = to_yaml(build_scrape_fragment(catalog, deployment))
     tree["fragments/remote_write.yml"] = to_yaml(build_remote_write_fragment())

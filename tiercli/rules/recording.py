@@ -22,7 +22,7 @@ from tiercli.rules.policies import Policies
 from tiercli.rules.tenant_groups import group_tenants
 from tiercli.rules.thresholds import threshold_records
 from tiercli.signals.bindings import bound_expressions, read_binding
-from tiercli.signals.expressions import series_read
+from tiercli.signals.expressions import all_read, series_read
 from tiercli.signals.promql import quote
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.rule import Rule, recording_rule
@@ -96,11 +96,11 @@ def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords
         for name, series in RECORDED_BY_NAME.items()
         if series.primitive and name not in recorded
     }
-    unbound |= _withheld(sources)
-    if not any(local_targets(loaded.catalog)):
-        unbound[EXPECTED_TARGETS] = "the catalog names no metrics of a local server and no source of gpus"
     files = [load_record_file(path.name, timing, loaded) for path in record_paths()]
     derived = [(file.group, record.rule()) for file in files for record in file.records]
+    unbound |= _withheld(sources, [record for _, record in derived])
+    if not any(local_targets(loaded.catalog)):
+        unbound[EXPECTED_TARGETS] = "the catalog names no metrics of a local server and no source of gpus"
     for group, record in _with_inputs(derived, unbound):
         groups.setdefault(group, []).append(record)
     intervals = {file.group: file.interval for file in files if file.interval is not None}
@@ -127,27 +127,22 @@ def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> Record
 
 
 def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog) -> list[Rule]:
-    """The records of each source. A provider that a console measures is left out of the gateway's records. Local servers' own
-    metrics are used; the gateway's only where they have none."""
-    measured = [source.provider for source in sources if source.provider is not None]
+    """The records of each source. A provider that a console measures is left out of the records of the whole estate, unless the
+    console is only for other signals."""
+    consoles = [source for source in sources if source.provider is not None]
     records: list[Rule] = []
-    of_servers: set[str] = set()
     for source in sorted(sources, key=lambda source: source.binding.kind == "gateway"):
         binding = source.binding
         expressions = bound_expressions(binding, timing, source.job, catalog.service_level.latency_seconds)
-        bound = [recording_rule(name, expr) for name, expr in expressions.items()]
+        bound = [recording_rule(name, expr) for name, expr in expressions.items() if name in source.signals]
         document = read_binding(binding.source)
         check_records(document, [(("signals", record.name), record) for record in bound], binding.exposed_series())
         for record in bound:
-            if RECORDED_BY_NAME[record.name].bound_to == "servers":
-                if binding.kind == "servers":
-                    of_servers.add(record.name)
-                elif record.name in of_servers:
-                    continue
-            if source.name == "gateway":
+            if source.of_all:
                 record = group_tenants(record, catalog)
-            if source.name == "gateway" and "provider" in RECORDED_BY_NAME[record.name].labels:
-                record = _without(record, measured)
+            if source.of_all and "provider" in RECORDED_BY_NAME[record.name].labels:
+                used = [console for console in consoles if not console.named or record.name in console.signals]
+                record = _without(record, [console.provider or "" for console in used])
             records.append(record)
     return records
 
@@ -173,23 +168,26 @@ def _with_inputs(records: list[tuple[str, Rule]], unbound: dict[str, str]) -> li
         unbound |= {name: why for name, why in dropped.items() if name not in remaining}
 
 
-def _withheld(sources: list[BoundSource]) -> dict[str, str]:
-    """Derived series without meaning here: every source that measures providers declares them unavailable."""
-    measuring = [source.binding for source in sources if source.binding.kind == "gateway"]
-    named = [set(binding.unavailable) for binding in measuring]
-    return {
-        name: _why_unbound(name, sources)
-        for name in sorted(set.intersection(*named))
-        if not RECORDED_BY_NAME[name].primitive
-    }
+def _withheld(sources: list[BoundSource], derived: list[Rule]) -> dict[str, str]:
+    """Derived series without meaning here: every source that their inputs come from declares them unavailable."""
+    reads: dict[str, set[str]] = {}
+    for record in derived:
+        reads.setdefault(record.name, set()).update(series_read(record.expr))
+    measuring = [source for source in sources if source.binding.kind == "gateway"]
+    withheld = {}
+    for name in sorted({name for source in measuring for name in source.binding.unavailable if name in reads}):
+        giving = [source for source in measuring if source.signals & all_read([name], reads)]
+        if all(name in source.binding.unavailable for source in giving):
+            withheld[name] = _why_unbound(name, giving or measuring)
+    return withheld
 
 
 def _why_unbound(name: str, sources: list[BoundSource]) -> str:
     kind = RECORDED_BY_NAME[name].bound_to
     fitting = [source for source in sources if source.binding.kind == (kind or "gateway")]
-    reasons = [
-        f"{source.binding.source}: {why}" for source in fitting if (why := source.binding.why_not(name)) is not None
-    ]
+    unused = "the catalog uses it for other signals only"
+    whys = [(source, unused if name in source.binding.signals else source.binding.why_not(name)) for source in fitting]
+    reasons = [f"{source.binding.source}: {why}" for source, why in whys if why is not None]
     if reasons:
         return "; ".join(reasons)
     if not fitting:

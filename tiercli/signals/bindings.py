@@ -16,7 +16,7 @@ from tiercli.catalog.shape import load_model
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
-from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, UNCLASSIFIED, MetricType
+from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, UNCLASSIFIED, Metric, MetricType
 from tiercli.signals.error_codes import CODES_BY_STATUS
 from tiercli.signals.promql import matcher, quote
 from tiercli.signals.recorded import SourceKind
@@ -86,7 +86,8 @@ class Discovery(Model):
 class Binding(Exposition):
     """One file of catalogs/sources/.
 
-    Without `metrics` the source exposes the canonical contract. `signals`: the templates of expressions by recorded series.
+    Without `metrics` the source exposes the canonical contract, or what its signals read of it. `signals`: the templates of expressions
+    by recorded series.
     `unavailable`: signals that the source does not provide, and why; derived ones too, where their inputs do not suffice.
     Without `discovery` no catalog can be drafted from the source.
     """
@@ -94,6 +95,7 @@ class Binding(Exposition):
     source: str
     kind: SourceKind
     description: str
+    console: bool = Field(default=False, description="measures the one provider that its source in the catalog names")
     deployments: str | None = Field(
         default=None, description="what the catalog's gateway.deployments are keyed by, when the source needs them"
     )
@@ -102,7 +104,10 @@ class Binding(Exposition):
         description="servers that do not report which model they serve: their scrape targets carry it as `model`",
     )
     duration_buckets: tuple[float, ...] = DURATION_BUCKETS
-    signals: dict[str, str]
+    signals_of: str | None = Field(
+        default=None, description="the binding whose signals these are too, but for those that are unavailable here"
+    )
+    signals: dict[str, str] = {}
     unavailable: dict[str, str] = {}
     otherwise: str | None = Field(
         default=None, description="why the source does not provide the signals that are not listed"
@@ -112,6 +117,10 @@ class Binding(Exposition):
     def why_not(self, signal: str) -> str | None:
         """Why the source does not provide a signal; None when its file gives no reason."""
         return self.unavailable.get(signal, self.otherwise)
+
+    def contract(self) -> tuple[Metric, ...]:
+        """The metrics of the canonical contract that the source exposes; none where it has metrics of its own."""
+        return () if self.metrics else tuple(metric for metric in CONTRACT if self.readers(metric.name))
 
     def readers(self, metric: str, label: str | None = None) -> list[str]:
         """The signals whose expressions read `metric`; with `label`, those that also name this label."""
@@ -135,16 +144,20 @@ class Binding(Exposition):
         for name, metric in self.metrics.items():
             kind = MetricType.COUNTER if metric.type == "histogram" else MetricType(metric.type)
             types |= dict.fromkeys((*metric.exposed(name), *metric.exposed(escaped(name))), kind)
-        if not self.metrics:
-            for contract_metric in CONTRACT:
-                kind = MetricType.COUNTER if contract_metric.type is MetricType.HISTOGRAM else contract_metric.type
-                types |= dict.fromkeys(contract_metric.exposed_names, kind)
+        for contract_metric in self.contract():
+            kind = MetricType.COUNTER if contract_metric.type is MetricType.HISTOGRAM else contract_metric.type
+            types |= dict.fromkeys(contract_metric.exposed_names, kind)
         return types
 
 
 def binding_names() -> list[str]:
     """The bindings that come with tiercli."""
     return sorted(path.stem for path in (resource_folder("catalogs") / "sources").glob("*.yaml"))
+
+
+def counts_contract(name: str) -> bool:
+    """Whether a source of this binding exposes metrics of the canonical contract; unknown bindings are reported elsewhere."""
+    return name in binding_names() and bool(known_binding(name).contract())
 
 
 def load_binding(name: str, used_at: Location) -> Binding:
@@ -158,8 +171,13 @@ def load_binding(name: str, used_at: Location) -> Binding:
 
 @cache
 def known_binding(name: str) -> Binding:
-    """The binding `name`, which must be in binding_names(); its file is read once."""
-    return load_model(read_binding(name), Binding)
+    """The binding `name`, which must be in binding_names(), with the signals that it has of another; its file is read once."""
+    binding = load_model(read_binding(name), Binding)
+    if binding.signals_of is None:
+        return binding
+    theirs = known_binding(binding.signals_of).signals
+    kept = {signal: template for signal, template in theirs.items() if signal not in binding.unavailable}
+    return binding.model_copy(update={"signals": {**kept, **binding.signals}})
 
 
 @cache

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Catalog, Source
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
-from tiercli.signals.bindings import Binding, binding_names, escaped, known_binding
-from tiercli.signals.contract import CONTRACT, MetricType
+from tiercli.signals.bindings import Binding, binding_names, counts_contract, escaped, known_binding
+from tiercli.signals.contract import MetricType
 
 _HISTOGRAM = ("", "_bucket", "_sum", "_count", "_created")  # "": a native one
 
@@ -31,6 +31,17 @@ class ScrapedMetric:
         elif self.type is MetricType.COUNTER:
             names.append(f"{self.name.removesuffix('_total')}_created")
         return tuple(dict.fromkeys([*names, *map(escaped, names)]))
+
+
+def contract_targets(catalog: Catalog) -> dict[str, tuple[Binding, tuple[str, ...]]]:
+    """The scrape jobs whose targets expose metrics of the contract: the binding and the addresses of each."""
+    named: list[tuple[str, Source]] = [(GATEWAY_JOB, catalog.gateway)]
+    named += [(source_job(name), source) for name, source in catalog.sources.items()]
+    return {
+        job: (known_binding(source.binding), tuple(dict.fromkeys(source.targets)))
+        for job, source in named
+        if counts_contract(source.binding)
+    }
 
 
 def exposed_by_job(catalog: Catalog) -> Mapping[str, tuple[ScrapedMetric, ...]]:
@@ -74,8 +85,7 @@ def _labels(bindings: Iterable[Binding]) -> dict[str, frozenset[str]]:
 
 def exposed_by(binding: Binding) -> Iterator[ScrapedMetric]:
     """The metrics of a target of one binding, those of older versions too."""
-    if not binding.metrics:  # the contract itself
-        yield from (ScrapedMetric(metric.name, metric.type, metric.labels) for metric in CONTRACT)
+    yield from (ScrapedMetric(metric.name, metric.type, metric.labels) for metric in binding.contract())
     for name, metric in binding.metrics.items():
         yield ScrapedMetric(name, MetricType(metric.type), metric.labels)
     for group in binding.unread:

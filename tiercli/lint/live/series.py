@@ -12,7 +12,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import RECORD_PREFIX
 from tiercli.rules.alarm_templates import our_matchers
-from tiercli.signals.bindings import CANONICAL_BINDING
+from tiercli.signals.exposed import contract_targets
 from tiercli.signals.promql import any_of, matcher
 
 # Counting a million series takes Prometheus seconds.
@@ -57,8 +57,8 @@ def _exposed(catalog: Catalog) -> list[str]:
     whoever exposes them."""
     jobs = list(dict.fromkeys(source.job for source in VendorCounts(catalog).sources))
     own = f'{{{matcher("job", "=~", any_of(jobs))}, __name__!~"{_NOT_EXPOSED}|{_CONTRACT}"}}'
-    native = catalog.gateway.binding == CANONICAL_BINDING
-    return [*([f'{{__name__=~"{_CONTRACT}"}}'] if native else []), *([own] if jobs else [])]
+    counted = contract_targets(catalog)
+    return [*([f'{{__name__=~"{_CONTRACT}"}}'] if counted else []), *([own] if jobs else [])]
 
 
 async def _churn(client: PrometheusClient, exposed: list[str]) -> Churn:
