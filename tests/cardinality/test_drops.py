@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,6 +38,7 @@ LITELLM_VLLM = HYBRID.parent / "litellm-vllm.yaml"
 def changed(path: Path, cardinality: str = "", total: int = 5000, source: Path = LITELLM_VLLM) -> str:
     """An example with lines below `cardinality`, and a total budget; its path."""
     text = source.read_text(encoding="utf-8").replace("series: 5000", f"series: {total}")
+    text = re.sub(r"^  audit: .*\n(    .*\n)+", "", text, flags=re.MULTILINE)
     path.write_text(text.replace("\ncardinality:\n", f"\ncardinality:\n{cardinality}", 1), encoding="utf-8")
     return str(path)
 

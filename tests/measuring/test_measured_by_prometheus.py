@@ -27,6 +27,8 @@ from tiercli.rules.prometheus_config import scrape_jobs
 from tiercli.rules.recording import build_records
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.stack.binaries import StackBinaries
+from tiercli.signals.bindings import known_binding
+from tiercli.signals.exposed import exposed_by
 from tiercli.signals.rule import RuleGroup, rule_file_content
 from tiercli.signals.timing import Timing
 
@@ -100,7 +102,7 @@ async def missing(prometheus: PrometheusClient) -> list[tuple[str, dict[str, str
     ]
 
 
-def test_the_series_of_the_native_binding_exist_for_what_passed(
+def test_the_series_of_its_binding_exist_for_what_passed(
     hybrid: LoadedCatalog, stack: StackBinaries, tmp_path: Path, start_tiercli: Run
 ) -> None:
     ports = PortAllocator()
@@ -111,7 +113,7 @@ def test_the_series_of_the_native_binding_exist_for_what_passed(
             catalog_with(GPT | {"url": urls["openai/ap-south-1"]}, CLAUDE | {"url": claude}, folder=tmp_path)
             path = tmp_path / "catalog.yaml"
             data = yaml.safe_load(path.read_text())
-            data["gateway"]["targets"] = [metrics]
+            data["gateway"] |= {"binding": "proxy", "targets": [metrics]}
             path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
             config_of(load_catalog(path), tmp_path)
             command = [str(stack.prometheus.path), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
@@ -139,6 +141,11 @@ def test_the_series_of_the_native_binding_exist_for_what_passed(
 
     with ports:
         exposed = uvloop.run(check())
+    families = {family.name: family for family in text_string_to_metric_families(exposed)}
+    named = {metric.name.removesuffix("_total") for metric in exposed_by(known_binding("proxy"))}
+    assert named <= families.keys()
+    # What it does not measure has no sample, and its binding does not read it.
+    assert not [name for name, family in families.items() if family.samples and name not in named]
     log, path = str(tmp_path / "audit.jsonl"), str(tmp_path / "catalog.yaml")
 
     counted = start_tiercli("exporter", "audit", log, "--catalog", path)

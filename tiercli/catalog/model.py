@@ -135,9 +135,8 @@ class Source(Model):
         default={},
         description="for a gateway that does not report regions: provider, model and region of each of its stable ids",
     )
-    signals: tuple[str, ...] = Field(
-        default=(),
-        min_length=1,
+    signals: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        default=None,
         description="what it is used for: names of signals, or what they begin with, up to a colon; without it, whatever no source before it has",
     )
 

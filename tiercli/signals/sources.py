@@ -83,14 +83,21 @@ def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:
 
 def _named(loaded: LoadedCatalog) -> Iterator[tuple[str, str, str, str | None, KeyPath, tuple[str, ...]]]:
     catalog = loaded.catalog
-    yield "gateway", catalog.gateway.binding, GATEWAY_JOB, None, ("gateway", "binding"), catalog.gateway.signals
+    yield "gateway", catalog.gateway.binding, GATEWAY_JOB, None, ("gateway", "binding"), catalog.gateway.signals or ()
     seen = set()
     for name, provider in catalog.providers.items():
         if provider.binding is not None and provider.binding not in seen:
             seen.add(provider.binding)
             yield provider.binding, provider.binding, SERVERS_JOB, None, ("providers", name, "binding"), ()
     for name, source in catalog.sources.items():
-        yield name, source.binding, source_job(name), source.provider, ("sources", name, "binding"), source.signals
+        yield (
+            name,
+            source.binding,
+            source_job(name),
+            source.provider,
+            ("sources", name, "binding"),
+            source.signals or (),
+        )
 
 
 def _claimed(loaded: LoadedCatalog, source: BoundSource, path: KeyPath, problems: list[Problem]) -> dict[str, KeyPath]:
