@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import generate_latest
-from test_plan_counts import label_sets
 
+from tests.cardinality.test_plan_counts import label_sets
 from tests.cardinality.test_vendor_series import estate as vendor_estate
 from tests.cardinality.test_vendor_series import exposed_by_target
 from tests.cardinality.vendor_exposition import local_texts
-from tests.clients.live_servers import free_port, http_server, running
+from tests.clients.live_servers import Answer, free_port, http_server, running
 from tests.conftest import HYBRID, Done
 from tests.contract_metrics import ContractMetrics
 from tiercli.cardinality.exposition import scraped_metrics
@@ -166,14 +166,18 @@ class Gateway:
 
 @contextmanager
 def prometheus_of(
-    loaded: LoadedCatalog, stack: StackBinaries, folder: Path, texts: dict[str, str] | None = None
+    loaded: LoadedCatalog,
+    stack: StackBinaries,
+    folder: Path,
+    answers: Mapping[str, Answer] | None = None,
+    timing: Timing = TIMING,
 ) -> Iterator[str]:
-    """A Prometheus of the generated configuration. It scrapes what `texts` has for each address; a gateway that is not in it
+    """A Prometheus of the generated configuration. It scrapes what `answers` has for each address; a gateway that is not in it
     exposes the contract."""
     catalog, port = loaded.catalog, free_port()
-    expose = {address: growing(text) for address, text in (texts or local_texts(catalog)).items()}
+    expose = dict(answers or {address: growing(text) for address, text in local_texts(catalog).items()})
     if catalog.gateway.binding == "native":
-        expose[catalog.gateway.targets[0]] = Gateway(loaded).expose
+        expose.setdefault(catalog.gateway.targets[0], Gateway(loaded).expose)
     with ExitStack() as servers:
         at = {
             address: servers.enter_context(http_server(answer)).removeprefix("http://")
@@ -182,7 +186,7 @@ def prometheus_of(
         production = Deployment.production(catalog)
         deployment = dataclasses.replace(
             production,
-            timing=TIMING,
+            timing=timing,
             gateway_targets=tuple(at[address] for address in catalog.gateway.targets),
             server_targets=tuple(one._replace(address=at[one.address]) for one in production.server_targets),
             source_targets={
@@ -200,7 +204,7 @@ def prometheus_of(
             yield f"http://127.0.0.1:{port}"
 
 
-def growing(text: str) -> Callable[[str], tuple[int, bytes]]:
+def growing(text: str) -> Answer:
     """Answers scrapes with `text`, in which what is 1 has grown a little more each time."""
     grown = itertools.count(100)
 
@@ -356,7 +360,8 @@ def test_prometheus_has_as_many_series_of_each_vendors_metric_as_are_planned(
     planned = {line.name: line.series for line in plan.lines}
     of_rules = {line.name for line in plan.lines if line.kind not in ("vendor", "scrape")}
     exact = {name: count for name, count in planned.items() if name not in of_rules}
-    with prometheus_of(loaded, stack, tmp_path, exposed_by_target(loaded)) as url:
+    answers = {address: growing(text) for address, text in exposed_by_target(loaded).items()}
+    with prometheus_of(loaded, stack, tmp_path, answers) as url:
         there = awaited(url, exact, scraped_metrics(catalog).family)
         assert {name: there[name] for name in exact} == exact
         # A vendor does not tell everything apart that the contract does: not every code, direction or status is there.

@@ -36,7 +36,8 @@ _ANY_IDENTITY = ("provider", "model", "region")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlarmSet:
-    """The alarms of a catalog, sorted by name; the canonical layer that they read; the alarms that are left out (by name, the
+    """The alarms of a catalog, sorted by name; the canonical layer that they read, in which what only alarms that are left out
+    record is unbound; the alarms that are left out (by name, the
     signals that no source of the catalog provides, each with the reason); the file of each alarm; and the boards that show them."""
 
     alarms: tuple[Alarm, ...]
@@ -126,6 +127,7 @@ def _load_alarm_set(
         problems += wrong
     left_out = {file.alarm.alarm: missing for file in files if (missing := _missing(file.alarm, canonical))}
     problems += _demanded(loaded, left_out)
+    canonical = _without_records(canonical, [file.alarm for file in files], left_out)
     if problems:
         raise InvalidInput("alarms and catalog do not fit", list(dict.fromkeys(problems)))
     return AlarmSet(
@@ -135,6 +137,22 @@ def _load_alarm_set(
 
 def _missing(alarm: Alarm, canonical: CanonicalRecords) -> dict[str, str]:
     return canonical.missing((alarm.expr, *(record.expr for record in alarm.records)))
+
+
+def _without_records(
+    canonical: CanonicalRecords, alarms: Sequence[Alarm], left_out: Mapping[str, Mapping[str, str]]
+) -> CanonicalRecords:
+    """`canonical` where what only the alarms of `left_out` record is unbound too, for the first reason of its alarm."""
+    kept = {record.record for alarm in alarms if alarm.alarm not in left_out for record in alarm.records}
+    kept |= {record.name for records in canonical.groups.values() for record in records}
+    gone = {
+        record.record: next(iter(left_out[alarm.alarm].values()))
+        for alarm in alarms
+        if alarm.alarm in left_out
+        for record in alarm.records
+        if record.record not in kept
+    }
+    return dataclasses.replace(canonical, unbound=canonical.unbound | gone)
 
 
 def _demanded(loaded: LoadedCatalog, left_out: dict[str, dict[str, str]]) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from tiercli.signals.rule import Rule, recording_rule
 from tiercli.signals.sources import local_targets
 
 EXPECTED_TARGETS = "tier:server:expected_targets:count"
+EVAL_TARGETS = "tier:alias:eval_score:target"
 # All of them, including those that a catalog may not have.
 CONSTANT_SERIES = frozenset(
     {
@@ -24,7 +25,7 @@ CONSTANT_SERIES = frozenset(
         "tier:gateway:expected_instances:count",
         "tier:gateway:deployment_info",
         "tier:alias:primary_info",
-        "tier:alias:eval_score:target",
+        EVAL_TARGETS,
         "tier:server:info",
         EXPECTED_TARGETS,
         "tier:tenant:budget_usd",
@@ -54,7 +55,7 @@ def constant_records(catalog: Catalog) -> Iterator[Rule]:
             "tier:alias:primary_info", 1, alias=name, provider=primary.provider, region=primary.region, tier=tier
         )
         if alias.eval_baseline is not None:
-            yield _constant("tier:alias:eval_score:target", alias.eval_baseline, alias=name)
+            yield _constant(EVAL_TARGETS, alias.eval_baseline, alias=name)
     yield from _prices(catalog)
     yield from _servers(catalog)
     yield from _budgets(catalog)

@@ -17,7 +17,7 @@ from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm, RecordFile
 from tiercli.rules.alarm_checks import check_records
 from tiercli.rules.alarm_templates import compiled_template, record_context
-from tiercli.rules.constants import CONSTANT_SERIES, EXPECTED_TARGETS, constant_records
+from tiercli.rules.constants import CONSTANT_SERIES, EVAL_TARGETS, EXPECTED_TARGETS, constant_records
 from tiercli.rules.policies import Policies
 from tiercli.rules.tenant_groups import group_tenants
 from tiercli.rules.thresholds import threshold_records
@@ -96,11 +96,13 @@ def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords
         for name, series in RECORDED_BY_NAME.items()
         if series.primitive and name not in recorded
     }
+    if not any(local_targets(loaded.catalog)):
+        unbound[EXPECTED_TARGETS] = "the catalog names no metrics of a local server and no source of gpus"
+    if all(alias.eval_baseline is None for alias in loaded.catalog.aliases.values()):
+        unbound[EVAL_TARGETS] = "no alias of the catalog has an eval_baseline"
     files = [load_record_file(path.name, timing, loaded) for path in record_paths()]
     derived = [(file.group, record.rule()) for file in files for record in file.records]
     unbound |= _withheld(sources, [record for _, record in derived])
-    if not any(local_targets(loaded.catalog)):
-        unbound[EXPECTED_TARGETS] = "the catalog names no metrics of a local server and no source of gpus"
     for group, record in _with_inputs(derived, unbound):
         groups.setdefault(group, []).append(record)
     intervals = {file.group: file.interval for file in files if file.interval is not None}
