@@ -34,7 +34,8 @@ from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.lint.rule_series import count_rule_series
-from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_tree
+from tiercli.output.tree import PROMETHEUS_FILE, RULES_PATH, render_servers
+from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import Deployment
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.signals.contract import FAILURE, METRICS_BY_NAME, MetricType
@@ -194,7 +195,7 @@ def prometheus_of(
             },
             prometheus_target=f"127.0.0.1:{port}",
         )
-        tree = render_tree(loaded, deployment)
+        tree = render_servers(loaded, deployment, load_alarms(loaded, timing))
         for path in (PROMETHEUS_FILE, RULES_PATH):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(tree[path], encoding="utf-8")
