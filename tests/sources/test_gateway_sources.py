@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from scraping import EXPOSITIONS, Found, exposing, near, recorded
 
-from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.loading import LoadedCatalog, parse_catalog
+from tiercli.dashboards import render_dashboards
+from tiercli.dashboards.read.board import parse_board
 from tiercli.errors import InvalidInput
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
@@ -241,6 +244,43 @@ def test_alarms_that_a_gateway_cannot_feed_are_left_out_with_the_reason(changed_
     assert {"ZoneViolation", "AuditEmissionStopped", "AuditEmissionLow", "QuotaBucketSaturated"} <= set(left_out)
     assert "ProviderDown" not in left_out
     assert left_out["ZoneViolation"] == {"tier:tenant:zone_violations:increase5m": "litellm: it does not report zones"}
+
+
+@pytest.mark.parametrize("console", [False, True])
+def test_what_a_gateway_without_fallback_steps_and_quotas_cannot_fill_is_on_no_board(
+    changed_hybrid: Changed, console: bool
+) -> None:
+    loaded = with_gateway(changed_hybrid, "litellm", "litellm.internal:4000", {"fast-eu": CLAUDE})
+    if console:  # which knows nothing of aliases, and has no say about their steps
+        data = dict(loaded.document.value)
+        data["sources"] = {"a": {"binding": "bedrock-cloudwatch", "targets": ["c:1"], "provider": "anthropic"}}
+        loaded = parse_catalog(yaml.safe_dump(data), "changed.yaml")
+    alarms = load_alarm_set(loaded, timing_of(loaded.catalog))
+    unbound = alarms.canonical.unbound
+    boards = render_dashboards(loaded.catalog, unbound, alarms.boards)
+    titles = {panel.title for path, text in boards.items() for panel in parse_board(text, path).panels}
+    assert titles & {"Fallback flow", "Fallback share", "Share by step", "Quota saturation events"} == set()
+    assert {"Falls by reason", "Calls by candidate"} <= titles
+    assert unbound["tier:tier:fallbacks:rate5m"].startswith("litellm: which step answered is not known")
+    recorded_here = {record.name for records in alarms.canonical.groups.values() for record in records}
+    assert recorded_here & {"tier:tier:fallbacks:rate5m", "tier:alias:fallback:ratio5m"} == set()
+
+
+def test_no_target_is_drawn_where_no_alias_is_held_to_a_score(changed_hybrid: Changed) -> None:
+    def unheld(data: dict[str, Any]) -> None:
+        for alias in data["aliases"].values():
+            del alias["eval_baseline"]
+
+    loaded = changed_hybrid(unheld)
+    alarms = load_alarm_set(loaded, timing_of(loaded.catalog))
+    boards = render_dashboards(loaded.catalog, alarms.canonical.unbound, alarms.boards)
+    (scores,) = [
+        panel
+        for path, text in boards.items()
+        for panel in parse_board(text, path).panels
+        if panel.title == "Eval score"
+    ]
+    assert [target.legend for target in scores.targets] == ["{{alias}} score", "{{subject}} baseline"]
 
 
 def problem_of(loaded: LoadedCatalog) -> tuple[str, str]:
