@@ -17,7 +17,7 @@ from tiercli.cardinality.combinations import CONTRACT_RELATIONS, count_recorded
 from tiercli.cardinality.estate import EstateCounts
 from tiercli.cardinality.plan import RuleSeries, plan_series
 from tiercli.catalog.loading import load_catalog
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Candidate, Catalog
 from tiercli.errors import InvalidInput
 from tiercli.lint.rule_series import count_rule_series
 from tiercli.resources import resource_folder
@@ -30,6 +30,17 @@ from tiercli.signals.recorded import RECORDED
 HYBRID = load_catalog(resource_folder("catalogs") / "hybrid.yaml")
 DIRECTIONS = ("input", "output", "cache_read", "cache_write")
 STATUSES = ("success", "failure")
+
+
+def tried(catalog: Catalog, alias: str, tenant: str) -> list[tuple[int, Candidate]]:
+    """The candidates of an alias that a tenant's calls are tried at, with their steps."""
+    regions = catalog.zones[catalog.tenants[tenant].zone].regions
+    anywhere = regions is None or catalog.gateway.zones == "observed"
+    return [
+        (step, one)
+        for step, one in enumerate(catalog.aliases[alias].candidates)
+        if anywhere or one.region in (regions or ())
+    ]
 
 
 def label_sets(metric: str, catalog: Catalog) -> Iterator[tuple[str, ...]]:
@@ -66,8 +77,8 @@ def label_sets(metric: str, catalog: Catalog) -> Iterator[tuple[str, ...]]:
                 for step, one in enumerate(alias.candidates):
                     yield name, one.provider, one.model, one.region, str(step)
         case "fallbacks_total":
-            for name, alias in catalog.aliases.items():
-                for (_, last), (_, then) in pairwise(enumerate(alias.candidates)):
+            for name, tenant_name in product(catalog.aliases, catalog.tenants):
+                for (_, last), (_, then) in pairwise(tried(catalog, name, tenant_name)):
                     for code in ERROR_CODES:
                         yield name, str(last), str(then), code
         case "cache_lookups_total":
@@ -80,13 +91,13 @@ def label_sets(metric: str, catalog: Catalog) -> Iterator[tuple[str, ...]]:
             yield "", "", "failure"
             for name, _, alias_name in calls:
                 yield name, "", "failure"
-                for one in catalog.aliases[alias_name].candidates:
+                for _, one in tried(catalog, alias_name, name):
                     yield from ((name, one.region, status) for status in STATUSES)
             for name in catalog.tenants:  # one that may call nothing is refused all the same
                 yield name, "", "failure"
         case "quota_bucket_fill_ratio":
             for name, _, alias_name in calls:
-                yield from ((name, one.provider) for one in catalog.aliases[alias_name].candidates)
+                yield from ((name, one.provider) for _, one in tried(catalog, alias_name, name))
         case "credentials_issued_total":
             yield from ((name,) for name in catalog.providers)
         case "scope_denials_total":
@@ -184,8 +195,9 @@ def catalogs(draw: st.DrawFn) -> Catalog:
         for name in draw(st.lists(NAMES, min_size=1, unique=True))
     }
     cardinality = base["cardinality"] | {"policy": draw(st.lists(policies(), max_size=4))}
+    gateway = base["gateway"] | {"zones": draw(st.sampled_from(["observed", "enforced"]))}
     return Catalog.model_validate(
-        base | {"aliases": aliases, "zones": zones, "tenants": tenants, "cardinality": cardinality}
+        base | {"aliases": aliases, "zones": zones, "tenants": tenants, "gateway": gateway, "cardinality": cardinality}
     )
 
 

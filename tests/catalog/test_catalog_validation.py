@@ -156,6 +156,24 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
         "'in-region-only' of tenant 'acme-corp', which may call that alias "
         "(accepted: candidates in ap-south-1, mumbai-dc, or `aliases` of the tenant without it)",
     ),
+    "no candidate inside a caller's zone that is enforced": (
+        [
+            ('targets: ["gateway-1.internal:9100"]', 'targets: ["gateway-1.internal:9100"]\n  zones: enforced'),
+            ("in-region-only: {regions: [ap-south-1, mumbai-dc]}", "in-region-only: {regions: [us-east-1, mumbai-dc]}"),
+            ("      - {provider: vllm, model: llama-3.3-70b, region: mumbai-dc}\n  summariser", "  summariser"),
+        ],
+        ("- {provider: openai, model: gpt-5-mini", 1),
+        "no candidate of alias 'chat' is in zone 'in-region-only' of tenant 'acme-corp', which may call that alias: every "
+        "call would be refused (accepted: a candidate in us-east-1, mumbai-dc, or `aliases` of the tenant without it)",
+    ),
+    "a way with zones that there is not": (
+        [
+            ('targets: ["gateway-1.internal:9100"]', 'targets: ["gateway-1.internal:9100"]\n  zones: enforce'),
+            ("aliases: [chat, summariser]", "aliases: [chat, smart-reasoner]"),
+        ],
+        ("enforce", 1),
+        "gateway.zones is 'enforce'; did you mean 'enforced'? (accepted: observed, enforced)",
+    ),
     "a candidate twice": (
         [("region: us-east-1}", "region: ap-south-1}")],
         ("{provider: anthropic", 2),
@@ -332,6 +350,13 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
 def test_one_mistake_is_one_problem_at_its_place(changes: list[Change], where: tuple[str, int], message: str) -> None:
     text = changed(*changes)
     assert problems_of(text) == [f"c:{place_of(text, *where)}: {message}"]
+
+
+def test_candidates_outside_a_zone_that_the_gateway_enforces_are_no_mistake() -> None:
+    reaching = ("aliases: [chat, summariser]", "aliases: [chat, smart-reasoner]")
+    targets = 'targets: ["gateway-1.internal:9100"]'
+    assert problems_of(changed(reaching, (targets, f"{targets}\n  zones: enforced"))) == []
+    assert len(problems_of(changed(reaching, (targets, f"{targets}\n  zones: observed")))) == 1
 
 
 def test_a_budget_of_an_unknown_metric_is_told_with_the_metric_that_was_meant() -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -148,11 +149,17 @@ class GatewayStand:
 
 @asynccontextmanager
 async def gateway_stand(
-    *, own_zone: tuple[str, ...] | None = None, own_name: str = "globex-media", gpu_price: bool = True, **changes: Any
+    *,
+    own_zone: tuple[str, ...] | None = None,
+    own_name: str = "globex-media",
+    gpu_price: bool = True,
+    gateway: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,
 ) -> AsyncIterator[GatewayStand]:
     """The example estate. `own_zone` and `own_name` are given to the tenant globex-media, `changes` to the plan. `gpu_price`:
-    whether GPU hours have a price."""
+    whether GPU hours have a price. `gateway`: what its catalog says of the gateway besides."""
     data = yaml.safe_load((resource_folder("catalogs") / "hybrid.yaml").read_text(encoding="utf-8"))
+    data["gateway"] |= gateway
     tenant = data["tenants"].pop("globex-media")
     if own_zone is not None:
         data["zones"]["own"] = {"regions": list(own_zone)}

@@ -14,6 +14,7 @@ from gateway_stand import DONE, chunk, completion, gateway_stand
 MUMBAI, VIRGINIA = "anthropic/ap-south-1", "anthropic/us-east-1"
 OPENAI, VLLM_A, VLLM_B = "openai/ap-south-1", "vllm/mumbai-dc/vllm-a", "vllm/mumbai-dc/vllm-b"
 ANYWHERE = {"x-tenant": "globex-media", "x-feature": "drafting"}
+ENFORCED = {"zones": "enforced"}
 IN_REGION = {"x-tenant": "acme-corp", "x-feature": "chat"}
 
 
@@ -132,7 +133,7 @@ def test_where_nobody_answers_the_client_gets_the_last_code(answer: int, status:
 
 def test_a_tenants_zone_is_never_left_whatever_fails() -> None:
     async def scenario() -> None:
-        async with gateway_stand(own_zone=("us-east-1",)) as stand:
+        async with gateway_stand(own_zone=("us-east-1",), gateway=ENFORCED) as stand:
             await stand.complete("smart-reasoner", ANYWHERE)
             assert stand.asked == [VIRGINIA]
             stand.answers[VIRGINIA] = 500
@@ -147,11 +148,24 @@ def test_a_tenants_zone_is_never_left_whatever_fails() -> None:
 
 def test_without_a_candidate_in_the_zone_the_call_is_refused() -> None:
     async def scenario() -> None:
-        async with gateway_stand(own_zone=("nowhere",)) as stand:
+        async with gateway_stand(own_zone=("nowhere",), gateway=ENFORCED) as stand:
             status, answer = await stand.complete("smart-reasoner", ANYWHERE)
             assert (status, stand.asked) == (403, [])
             assert "zone" in answer["error"]["message"]
             assert await stand.value("ai_gateway_refusals_total", alias="smart-reasoner", kind="routing") == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_gateway_that_only_observes_zones_leaves_them_and_each_answer_from_outside_is_a_violation() -> None:
+    async def scenario() -> None:
+        async with gateway_stand(own_zone=("us-east-1",), gateway={"zones": "observed"}) as stand:
+            assert (await stand.complete("smart-reasoner", ANYWHERE))[0] == 200
+            stand.answers[MUMBAI] = 500
+            assert (await stand.complete("smart-reasoner", ANYWHERE))[0] == 200
+            assert stand.asked == [MUMBAI, MUMBAI, VIRGINIA]
+            labels = {"tenant": "globex-media", "region": "ap-south-1"}
+            assert await stand.samples("ai_gateway_zone_violations_total") == [(labels, 1)]
 
     asyncio.run(scenario())
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import prod
 
 from tiercli.cardinality.estate import EstateCounts, Labels
-from tiercli.catalog.model import Catalog, Offer
+from tiercli.catalog.model import Candidate, Catalog, Offer
 from tiercli.conventions import SERVERS_JOB
 from tiercli.errors import InvalidInput
 from tiercli.signals.contract import ERROR_CODES
@@ -67,16 +67,22 @@ def _candidates(catalog: Catalog) -> Iterable[tuple[str, str, str, str, int]]:
 
 
 def _falls(catalog: Catalog) -> Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Every candidate lies in the zone of every tenant that may call the alias (validation sees to it): none is passed over."""
-    for name, alias in catalog.aliases.items():
-        offers = (tuple(candidate.model_dump().values()) for candidate in alias.candidates)
-        yield from ((name, *pair) for pair in pairwise(offers))
+    for name, chain in _chains(catalog):
+        yield from ((name, *pair) for pair in pairwise(tuple(candidate.model_dump().values()) for candidate in chain))
+
+
+def _chains(catalog: Catalog) -> Iterable[tuple[str, tuple[Candidate, ...]]]:
+    """What is tried of each alias, in every way: where zones are enforced, candidates outside a tenant's are passed over."""
+    zones = dict.fromkeys(tenant.zone for tenant in catalog.tenants.values())
+    for name in catalog.aliases:
+        for chain in dict.fromkeys(catalog.candidates_of(zone, name) for zone in zones):
+            yield name, chain
 
 
 def _tier_falls(catalog: Catalog) -> Iterable[tuple[str, str]]:
     tiers = {name: provider.tier for name, provider in catalog.providers.items()}
-    for alias in catalog.aliases.values():
-        yield from pairwise(tiers[candidate.provider] for candidate in alias.candidates)
+    for _, chain in _chains(catalog):
+        yield from pairwise(tiers[candidate.provider] for candidate in chain)
 
 
 def _prices(catalog: Catalog) -> Iterable[tuple[str, str, str]]:

@@ -19,7 +19,11 @@ Labels = frozenset[str]
 # What a tenant reaches: the regions or providers of the candidates of its aliases, or the regions outside its zone.
 _Reached = Literal["region", "provider", "outside"]
 # What decides that: tenants of which it is the same reach the same.
-_DECIDED_BY = {"region": attrgetter("aliases"), "provider": attrgetter("aliases"), "outside": attrgetter("zone")}
+_DECIDED_BY = {
+    "region": attrgetter("aliases", "zone"),
+    "provider": attrgetter("aliases", "zone"),
+    "outside": attrgetter("zone"),
+}
 
 
 class Estates:
@@ -57,25 +61,29 @@ class _Shared:
         return features
 
     @cached_property
-    def _of_aliases(self) -> dict[str, dict[str, frozenset[str]]]:
+    def _of_aliases(self) -> dict[tuple[str, str], dict[str, frozenset[str]]]:
+        """By label and zone, what is tried of each alias."""
+        catalog = self._catalog
         return {
-            label: {
-                name: frozenset(getattr(candidate, label) for candidate in alias.candidates)
-                for name, alias in self._catalog.aliases.items()
+            (label, zone): {
+                name: frozenset(getattr(candidate, label) for candidate in catalog.candidates_of(zone, name))
+                for name in catalog.aliases
             }
             for label in ("region", "provider")
+            for zone in catalog.zones
         }
 
     def reached(self, what: _Reached, key: Any) -> frozenset[str]:
-        """What tenants with these aliases (None: all), or in this zone, reach."""
+        """What tenants with these aliases (None: all) and this zone, or in this zone, reach."""
         if (what, key) not in self._reached:
             if what == "outside":
                 allowed = self._catalog.zones[key].regions
                 regions = {region for _, region in self._catalog.provider_regions()}
                 self._reached[what, key] = frozenset() if allowed is None else frozenset(regions.difference(allowed))
             else:
-                names = self._catalog.aliases if key is None else key
-                self._reached[what, key] = frozenset().union(*map(self._of_aliases[what].__getitem__, names))
+                aliases, zone = key
+                names = self._catalog.aliases if aliases is None else aliases
+                self._reached[what, key] = frozenset().union(*map(self._of_aliases[what, zone].__getitem__, names))
         return self._reached[what, key]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiercli.catalog.model import Zone
 from tiercli.catalog.names import unknown_name
 from tiercli.catalog.view import CatalogView
 from tiercli.errors import Problem
@@ -48,8 +49,9 @@ def _typical(view: CatalogView) -> Iterator[Problem]:
 
 
 def _zones(view: CatalogView) -> Iterator[Problem]:
-    """Candidates that a tenant's aliases allow and its zone forbids."""
+    """Candidates that a tenant's aliases allow and its zone forbids. A gateway that enforces zones passes over them: one must be left."""
     catalog = view.catalog
+    enforced = view.zones_enforced
     offers = set(catalog.offers())
     outside: dict[tuple[str, str], list[int]] = {}
     for zone_name, zone in catalog.zones.items():
@@ -62,20 +64,33 @@ def _zones(view: CatalogView) -> Iterator[Problem]:
                 if candidate.region not in zone.regions
                 and (candidate.provider, candidate.model, candidate.region) in offers  # otherwise reported elsewhere
             ]
-            if positions:
+            if positions and (not enforced or len(positions) == len(alias.candidates)):
                 outside[zone_name, alias_name] = positions
     for name, tenant in catalog.tenants.items():
         zone_of_tenant = catalog.zones.get(tenant.zone)
         for alias_name in catalog.tenant_aliases(tenant) if zone_of_tenant else ():
+            if enforced and (tenant.zone, alias_name) in outside:
+                message = (
+                    f"no candidate of alias {alias_name!r} is in zone {tenant.zone!r} of tenant {name!r}, which may call "
+                    "that alias: every call would be refused"
+                )
+                yield Problem(
+                    view.at("aliases", alias_name, "candidates"), message, _accepted(zone_of_tenant, "a candidate")
+                )
+                continue
             for position in outside.get((tenant.zone, alias_name), ()):
                 candidate = catalog.aliases[alias_name].candidates[position]
                 message = (
                     f"candidate {position} of alias {alias_name!r} ({candidate.provider} {candidate.model}) is in "
                     f"{candidate.region!r}, outside zone {tenant.zone!r} of tenant {name!r}, which may call that alias"
                 )
-                regions = ", ".join((zone_of_tenant.regions or ()) if zone_of_tenant else ())
-                accepted = f"candidates in {regions}, or `aliases` of the tenant without it"
-                yield Problem(view.at("aliases", alias_name, "candidates", position), message, accepted)
+                place = view.at("aliases", alias_name, "candidates", position)
+                yield Problem(place, message, _accepted(zone_of_tenant, "candidates"))
+
+
+def _accepted(zone: Zone | None, what: str) -> str:
+    regions = ", ".join((zone.regions or ()) if zone is not None else ())
+    return f"{what} in {regions}, or `aliases` of the tenant without it"
 
 
 def _unpriced(view: CatalogView) -> Iterator[Problem]:

@@ -141,6 +141,15 @@ class Source(Model):
     )
 
 
+class Gateway(Source):
+    """What exposes the metrics of the estate, and what it does with a tenant's calls."""
+
+    zones: Literal["observed", "enforced"] = Field(
+        default="observed",
+        description="enforced: it passes over candidates outside a tenant's zone; observed: it does not, so there may be none",
+    )
+
+
 class OtherSource(Source):
     """A source beside the gateway and the local servers: GPUs, a cloud provider's console, or what has signals that the gateway
     lacks."""
@@ -299,7 +308,7 @@ class Catalog(Model):
         default=None, exclude=True, description="CSV or JSON Lines beside the catalog, with more tenants"
     )
     price_book: PriceBook = Field(description="prices of tokens and GPU hours")
-    gateway: Source = Field(description="what exposes the metrics of the estate")
+    gateway: Gateway = Field(description="what exposes the metrics of the estate")
     sources: dict[PlainName, OtherSource] = Field(default={}, description="GPUs and consoles, by a name of your own")
     service_level: ServiceLevel = Field(default=ServiceLevel(), description="the service level that users are promised")
     alarms: dict[str, AlarmSettings] = Field(default={}, description="changes to alarms, by the alarm's name")
@@ -336,6 +345,13 @@ class Catalog(Model):
     def regions_of(self, tenant: Tenant) -> tuple[str, ...] | None:
         """Where the calls of `tenant` may be served. None: anywhere."""
         return self.zones[tenant.zone].regions
+
+    def candidates_of(self, zone: str, alias: str) -> tuple[Candidate, ...]:
+        """The candidates of `alias` that are tried for tenants of `zone`, in their order: all, unless the gateway enforces zones."""
+        candidates, regions = self.aliases[alias].candidates, self.zones[zone].regions
+        if self.gateway.zones == "observed" or regions is None:
+            return candidates
+        return tuple(candidate for candidate in candidates if candidate.region in regions)
 
     def tenant_aliases(self, tenant: Tenant) -> tuple[str, ...]:
         """The aliases that `tenant` may call."""

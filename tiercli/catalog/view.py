@@ -44,6 +44,12 @@ class CatalogView:
         priced = models.get(provider) if isinstance(models, Mapping) else None
         return priced if isinstance(priced, Mapping) else {}
 
+    @property
+    def zones_enforced(self) -> bool:
+        """Whether the gateway enforces zones, also where something else of it is invalid. What is written wrongly may mean that."""
+        gateway = self._document.value.get("gateway")
+        return isinstance(gateway, Mapping) and gateway.get("zones", "observed") != "observed"
+
     def reference(
         self, section: str, kind: str, name: str, path: tuple[str | int, ...], where: str
     ) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ Place = tuple[str, str]  # provider, region
 @dataclass(frozen=True)  # no slots: ten thousand tenants are worth a cached property
 class Ground:
     """`calls`: per second by place, when every call is answered by its alias's first candidate. `primary`: that
-    candidate by alias. `callers`: calls per second by (alias, tenant). `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
+    candidate by alias; of several, because zones are enforced, the earliest. `callers`: calls per second by (alias, tenant). `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
     second at providers with a price."""
 
     catalog: Catalog
@@ -84,7 +84,7 @@ class Ground:
             provider, region = self.primary[alias].provider, self.primary[alias].region
             if self.local((provider, region)) and self.servers_at((provider, region)):
                 surge = self.overload(alias) * rate / by_alias[alias]
-                most = max(most, 1.5 * (self.tenant_calls[tenant, provider] + surge))
+                most = max(most, 1.5 * (self.tenant_calls.get((tenant, provider), 0.0) + surge))
         return max(_LEAST_QUOTA, math.ceil(10 * most))
 
     def settings(self) -> SandboxSettings:
@@ -109,11 +109,11 @@ def survey(catalog: Catalog, load: Load = LOAD) -> Ground:
     primary: dict[str, Candidate] = {}
     callers: dict[tuple[str, str], float] = {}
     for part in build_mix(load, catalog):
-        first = catalog.aliases[part.alias].candidates[
-            0
-        ]  # within every caller's zone: the catalog's check sees to that
+        # The catalog's check sees to it that there is one.
+        first = catalog.candidates_of(catalog.tenants[part.tenant].zone, part.alias)[0]
         rate = load.arrivals_per_second * part.share
-        primary[part.alias] = first
+        order = catalog.aliases[part.alias].candidates
+        primary[part.alias] = min(first, primary.get(part.alias, first), key=order.index)
         callers[part.alias, part.tenant] = callers.get((part.alias, part.tenant), 0.0) + rate
         place = (first.provider, first.region)
         calls[place] = calls.get(place, 0.0) + rate

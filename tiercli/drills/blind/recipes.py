@@ -87,7 +87,7 @@ def _calls_bound_elsewhere(ground: Ground, at: Place, region: str) -> float:
     for tenant in dict.fromkeys(tenant for alias, tenant in ground.callers if alias in ground.aliases_at(at)):
         allowed = ground.catalog.zones[ground.catalog.tenants[tenant].zone].regions
         if allowed is not None and region not in allowed:
-            calls += ground.tenant_calls[tenant, at[0]]
+            calls += ground.tenant_calls.get((tenant, at[0]), 0.0)
     return calls
 
 

@@ -53,6 +53,7 @@ class Records:
     def __init__(self, plan: EstatePlan, tally: Tally, audit: AuditLog, conditions: Conditions) -> None:
         self._tally, self._audit, self._conditions = tally, audit, conditions
         self._price_book = plan.catalog.price_book
+        self._zones_enforced = plan.catalog.gateway.zones == "enforced"
 
     def finish(self, call: Call) -> None:
         """A call has ended. What the record adds up to is counted even if the record is lost."""
@@ -83,7 +84,7 @@ class Records:
             "fallback_step": step.number if step else None,
             "degraded": step is not None and step.number > 0,
             "primary_failure_reason": first.code or None if first else None,
-            "route_resolution": _resolution(call),
+            "route_resolution": _resolution(call, enforced=self._zones_enforced),
             "status": FAILURE if call.code else SUCCESS,
             "code": call.code or None,
             "refusal": "model" if answered and answered.refused else call.refusal or None,
@@ -117,7 +118,7 @@ def _place(attempt: Attempt) -> dict[str, str]:
     return {"provider": provider, "model_version": model, "region": region}
 
 
-def _resolution(call: Call) -> dict[str, Any]:
+def _resolution(call: Call, *, enforced: bool) -> dict[str, Any]:
     answered = call.answered
     tried = [
         {
@@ -137,7 +138,7 @@ def _resolution(call: Call) -> dict[str, Any]:
     elif answered is None:
         reason = "no candidate answered" if call.attempts else "no candidate was tried"
     elif answered.step is call.attempts[0].step:
-        reason = "first candidate in the tenant's zone"
+        reason = "first candidate in the tenant's zone" if enforced else "first candidate"
     else:
         reason = "the candidates before it failed"
     return {
