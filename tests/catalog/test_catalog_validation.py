@@ -174,6 +174,16 @@ CASES: dict[str, tuple[list[Change], tuple[str, int], str]] = {
         ("enforce", 1),
         "gateway.zones is 'enforce'; did you mean 'enforced'? (accepted: observed, enforced)",
     ),
+    "a gateway that waits for nothing": (
+        [('targets: ["gateway-1.internal:9100"]', 'targets: ["gateway-1.internal:9100"]\n  timeout_seconds: 0')],
+        ("0\n\nsources", 1),
+        "gateway.timeout_seconds is 0 (accepted: a number above 0)",
+    ),
+    "a gateway that waits longer than any load": (
+        [('targets: ["gateway-1.internal:9100"]', 'targets: ["gateway-1.internal:9100"]\n  timeout_seconds: 30')],
+        ("30\n\nsources", 1),
+        "gateway.timeout_seconds is 30 (accepted: a number below 30)",
+    ),
     "a candidate twice": (
         [("region: us-east-1}", "region: ap-south-1}")],
         ("{provider: anthropic", 2),

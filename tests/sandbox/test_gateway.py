@@ -85,6 +85,19 @@ def test_an_upstream_that_does_not_answer_in_time_is_passed_over() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("timeout_s", "fallback"), [(0.4, "1"), (3.0, "0")])
+def test_a_candidate_that_is_slower_than_the_catalog_allows_is_passed_over(timeout_s: float, fallback: str) -> None:
+    async def scenario() -> None:
+        async with gateway_stand(gateway={"timeout_seconds": timeout_s}) as stand:
+            stand.answers[MUMBAI] = [0.8, completion("late"), "end"]
+            assert (await stand.complete("smart-reasoner", ANYWHERE))[0] == 200
+            [(labels, calls)] = await stand.samples("ai_gateway_alias_requests_total", alias="smart-reasoner")
+            assert (labels["fallback_step"], calls) == (fallback, 1)
+            assert stand.audit()[-1]["primary_failure_reason"] == (None if fallback == "0" else "UPSTREAM_TIMEOUT")
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"not json", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": {}}], "usage": {}}',

@@ -17,7 +17,6 @@ from tiercli.catalog.model import Catalog, Provider, Typical
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.proxy.routes import ProxyPlan, Route
 
-GATEWAY_TIMEOUT_S = 3.0  # part of the floor of every alarm that waits for a failed attempt
 EVAL_SCORE = 0.9  # of an alias without a baseline in the catalog
 GPU_PATH = "/gpu/metrics"  # where a simulated server exposes its simulated GPUs
 # Quotas that the gateway enforces. They are above what a drill sends: they are shown, and refuse nothing.
@@ -131,7 +130,7 @@ def plan_estate(
         catalog=catalog,
         folder=folder,
         gateways=gateways,
-        gateway_timeout_s=GATEWAY_TIMEOUT_S,
+        gateway_timeout_s=catalog.gateway.timeout_seconds,
         provider_calls_per_10s=PROVIDER_CALLS_PER_10S,
         tenant_calls_per_10s=TENANT_CALLS_PER_10S,
         proxy=ProxyPlan(control_port=allocate(), token_file=token_file, routes=tuple(_routes(endpoints, gateways))),
