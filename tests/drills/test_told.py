@@ -11,6 +11,7 @@ from tests.drills.synthetic_run import FAULT_AT, LABELS, T0, passing_events
 from tiercli.drills.judge.heartbeat import judge_heartbeat
 from tiercli.drills.judge.notifications import notifications
 from tiercli.drills.judge.verdict import judge
+from tiercli.drills.load.plan import Endpoint, LoadWay
 from tiercli.drills.record.events import (
     DeliverySeen,
     Event,
@@ -22,7 +23,7 @@ from tiercli.drills.record.events import (
     Timeline,
 )
 from tiercli.drills.record.result import Outcome
-from tiercli.drills.run.watchers import ErrorShare
+from tiercli.drills.run.watchers import ErrorShare, error_share
 
 AT = FAULT_AT + 4
 PAGER = {"platform-pager": ["pagerduty", "slack"], "dashboards": []}
@@ -147,3 +148,34 @@ def test_failures_stop_a_drill_at_any_rate(rate: float, failing: float, stops: b
         reasons.append(share.exceeded(window))
 
     assert any(reasons) == stops
+
+
+def half_second(number: int, failed: int, answered: int = 10) -> LoadWindow:
+    return LoadWindow(at=number / 2, seconds=0.5, started=answered, succeeded=answered - failed, failed=failed)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_without_a_gateway_what_failed_before_the_fault_is_not_held_against_the_drill(direct: bool) -> None:
+    """Three of ten calls fail at any time; with the fault on six do, and then nine."""
+    endpoint = Endpoint("http://127.0.0.1:1", "openai", "llama-3.3-70b")
+    way = LoadWay("", {"chat": (endpoint,)}) if direct else LoadWay("http://127.0.0.1:1")
+    share = error_share(short_spec(), way)
+    assert share.exceeded(half_second(0, 4, 4)) is None  # too few to say anything, and before the steady phase
+    share.begin_steady()
+    assert not any(share.exceeded(half_second(number, 3)) for number in range(10, 30))
+    share.end_steady()
+    slightly = [share.exceeded(half_second(number, 6)) for number in range(30, 50)]
+    reason = next(filter(None, (share.exceeded(half_second(number, 9)) for number in range(50, 70))))
+    if direct:
+        assert not any(slightly)
+        assert reason.endswith("more than the 50% that the drill permits above the 30% of the steady phase")
+    else:
+        assert any(slightly)
+        assert reason.endswith("more than the 50% that the drill permits")
+
+
+def test_without_a_gateway_too_few_calls_before_the_fault_are_no_measure() -> None:
+    share = error_share(short_spec(), LoadWay("", {"chat": (Endpoint("http://127.0.0.1:1", "openai", "x"),)}))
+    share.exceeded(half_second(0, 10))
+    share.end_steady()
+    assert any(share.exceeded(half_second(number, 6)) for number in range(1, 20))

@@ -36,7 +36,7 @@ from tiercli.drills.run.readings import read_panels, read_samples
 from tiercli.drills.run.request import DrillRun, RunRequest, View
 from tiercli.drills.run.settling import all_resolved
 from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
-from tiercli.drills.run.watchers import ErrorShare, watch_alertmanager, watch_prometheus
+from tiercli.drills.run.watchers import error_share, watch_alertmanager, watch_prometheus
 from tiercli.drills.sites.continuity import Servers, read_servers, what_is_doubtful
 from tiercli.drills.sites.interface import DrillSite
 from tiercli.drills.sites.sandbox import DrillSandbox
@@ -88,7 +88,7 @@ class _Run:
         self.view = view
         self.stop = StopSignal()
         self.error: BackendError | FaultNotReverted | None = None
-        self._error_share = ErrorShare(request.spec.abort.error_share)
+        self._error_share = error_share(request.spec, shared.load_way if shared is not None else None)
         self._others_before = False
         self._workers = 0
         self._spending = shared.spending if shared is not None else None
@@ -216,7 +216,9 @@ class _Run:
 
     async def _phases(self, site: DrillSite) -> None:
         phases = self.request.spec.phases
+        self._error_share.begin_steady()
         await self._phase("steady", phases.steady)
+        self._error_share.end_steady()
         if phases.fault is None or phases.recovery is None:
             return
         await read_panels(self.request.spec, self.request.estate, site.prometheus, self.observe)  # to tell what changes

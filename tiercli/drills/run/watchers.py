@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
+from tiercli.drills.load.plan import LoadWay
 from tiercli.drills.record.events import AlertSeen, BackendLost, DeliverySeen, LoadWindow, Observe
 from tiercli.drills.run.stopping import StopSignal
 from tiercli.drills.sites.quiet import is_ours
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import BackendError
 
 _T = TypeVar("_T")
@@ -93,20 +95,43 @@ class ErrorShare:
     """The abort condition on failed calls: some seconds of them, and as many more as it takes to have enough answers, since a live
     load may be of one call a second."""
 
-    def __init__(self, limit: float) -> None:
-        """`limit`: the share of failed calls that the drill permits, 0 to 1."""
+    def __init__(self, limit: float, *, above_steady: bool = False) -> None:
+        """`limit`: the share of failed calls that the drill permits, 0 to 1. `above_steady`: once the steady phase is over, that
+        much more than the share that failed in it."""
         self._limit = limit
+        self._above_steady = above_steady
         self._recent: list[LoadWindow] = []
+        self._steady: list[LoadWindow] | None = []
+        self._usual = 0.0
+
+    def begin_steady(self) -> None:
+        """The steady phase begins: what failed before, while the load was begun, says nothing of what is usual."""
+        self._steady = []
+
+    def end_steady(self) -> None:
+        """The steady phase is over: what failed in it is what fails without a fault."""
+        steady, self._steady = self._steady or [], None
+        if self._above_steady and (answered := _answered(steady)) >= LEAST_ANSWERS:
+            self._usual = sum(window.failed for window in steady) / answered
 
     def exceeded(self, window: LoadWindow) -> str | None:
         """Add a window of the load; why the run has to stop, or None."""
         self._recent.append(window)
+        if self._steady is not None:
+            self._steady.append(window)
         while self._recent[0].at <= window.at - ERROR_SHARE_OVER_S and _answered(self._recent[1:]) >= LEAST_ANSWERS:
             del self._recent[0]
         failed, answered = sum(recent.failed for recent in self._recent), _answered(self._recent)
-        if answered < LEAST_ANSWERS or failed / answered <= self._limit:
+        if answered < LEAST_ANSWERS or failed / answered - self._usual <= self._limit:
             return None
-        return f"{failed / answered:.0%} of the calls failed, more than the {self._limit:.0%} that the drill permits"
+        said = f"{failed / answered:.0%} of the calls failed, more than the {self._limit:.0%} that the drill permits"
+        return f"{said} above the {self._usual:.0%} of the steady phase" if self._usual else said
+
+
+def error_share(spec: DrillSpec, way: LoadWay | None) -> ErrorShare:
+    """The abort condition of a drill whose load goes `way`; None: the sandbox's. Where there is no gateway nobody falls back, and an
+    endpoint's usual failures are its callers': they are not the drill's doing."""
+    return ErrorShare(spec.abort.error_share, above_steady=way is not None and bool(way.endpoints))
 
 
 def _answered(windows: Sequence[LoadWindow]) -> int:

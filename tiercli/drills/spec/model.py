@@ -118,7 +118,8 @@ class Evidence(Model):
 
 
 class Abort(Model):
-    """Past any of these the drill stops, clears its faults, and says so. `wall_clock` is real time."""
+    """Past any of these the drill stops, clears its faults, and says so. `error_share` is of all calls; where a live drill calls
+    endpoints without a gateway, it is above what failed in the steady phase. `wall_clock` is real time."""
 
     error_share: Share = 0.5
     wall_clock: Duration = "10m"
