@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 from measured_stand import (
     ACME,
+    CLAUDE,
+    GPT,
     PROMPT,
     MeasuredStand,
     answering,
@@ -17,6 +20,8 @@ from measured_stand import (
 
 from tiercli.audit.audit_log import audit_line
 from tiercli.audit.record import AuditRecord, ModelUsed
+
+HASH = hashlib.sha256(b"sk-clients-own").hexdigest()[:16]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +103,54 @@ def test_no_text_of_a_call_is_kept(tmp_path: Path) -> None:
         assert not {word for word in (PROMPT, "secret", "mallory", "xxx") if word in kept}
 
     scenario(tmp_path, answering(openai_answer()), check)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said", "expected"),
+    [
+        pytest.param({}, {}, None, id="nobody says"),
+        pytest.param({}, {"user": "ana"}, "ana", id="OpenAI's field"),
+        pytest.param({}, {"metadata": {"user_id": "ana"}}, "ana", id="Anthropic's field"),
+        pytest.param({"x-caller": "b%C3%A9la"}, {"user": "ana"}, "b\u00e9la", id="the header before the field"),
+        pytest.param({}, {"user": {"name": "ana"}, "metadata": [1]}, None, id="fields of another form"),
+        pytest.param({}, {"user": "a" * 5000}, "a" * 200, id="more than a name"),
+    ],
+)
+def test_the_caller_is_who_the_call_says(
+    tmp_path: Path, headers: dict[str, str], said: dict[str, object], expected: str | None
+) -> None:
+    async def check(stand: MeasuredStand) -> None:
+        await stand.call(headers=headers, **said)
+        (record,) = await stand.records()
+        assert (record.caller, record.model_alias) == (expected, "chat")
+
+    scenario(tmp_path, answering(openai_answer()), check)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "headers", "expected"),
+    [
+        pytest.param(GPT, {"Authorization": "Bearer sk-clients-own"}, HASH, id="a bearer token"),
+        pytest.param(GPT, {"authorization": "bearer  sk-clients-own"}, HASH, id="in another spelling"),
+        pytest.param(
+            CLAUDE, {"x-api-key": "sk-clients-own", "Authorization": "Bearer x"}, HASH, id="Anthropic's header"
+        ),
+        pytest.param(GPT, {"Authorization": "Basic c2stY2xpZW50cy1vd24="}, None, id="a password"),
+        pytest.param(GPT, {"Authorization": "Bearer "}, None, id="an empty token"),
+        pytest.param(GPT, {}, None, id="nothing"),
+    ],
+)
+def test_a_credential_is_known_by_its_hash_alone(
+    tmp_path: Path, endpoint: dict[str, str], headers: dict[str, str], expected: str | None
+) -> None:
+    async def check(stand: MeasuredStand) -> None:
+        await stand.call(headers=headers, path="/v1/messages" if endpoint is CLAUDE else "/v1/chat/completions")
+        (record,) = await stand.records()
+        assert record.credential_id == expected
+        kept = stand.log.read_text() + stand.exposition()
+        assert not {word for word in ("clients-own", "c2stY2xpZW50") if word in kept}
+
+    scenario(tmp_path, answering(openai_answer()), check, endpoint)
 
 
 def test_a_call_served_outside_of_its_tenants_zone_is_a_violation(tmp_path: Path) -> None:

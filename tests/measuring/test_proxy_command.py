@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -97,6 +98,31 @@ def test_the_endpoints_credential_takes_the_place_of_the_clients_and_is_never_to
         assert headers.get("anthropic-version") == ("2023-06-01" if place is CLAUDE else None)
         assert KEY not in told
         assert TOKEN not in told
+
+    run_scenario(check)
+
+
+@pytest.mark.parametrize("asked", ["by the option", "by the catalog", "not at all"])
+def test_a_caller_is_hashed_when_asked_and_is_nothing_to_the_provider(tmp_path: Path, asked: str) -> None:
+    async def check() -> None:
+        seen: list[dict[str, str]] = []
+        runner, port = await upstream(seen)
+        catalog_with(GPT | {"url": f"http://127.0.0.1:{port}/"}, folder=tmp_path)
+        if asked == "by the catalog":
+            text = (tmp_path / "catalog.yaml").read_text()
+            (tmp_path / "catalog.yaml").write_text(text.replace("audit:\n", "audit:\n  hash_callers: true\n", 1))
+        try:
+            with proxy_process(tmp_path, *(["--hash-caller"] if asked == "by the option" else [])) as proxy:
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    url, headers = f"{proxy.url}/v1/chat/completions", {"x-caller": "ana"}
+                    assert (await client.post(url, json=ASKED, headers=headers)).status_code == 200
+                log = tmp_path / "audit.jsonl"
+                await until(lambda: log.stat().st_size > 0)
+        finally:
+            await runner.cleanup()
+        expected = "ana" if asked == "not at all" else hashlib.sha256(b"ana").hexdigest()[:16]
+        assert record_decoder()(log.read_bytes()).caller == expected
+        assert "x-caller" not in seen[0]
 
     run_scenario(check)
 

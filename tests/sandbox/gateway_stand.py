@@ -154,12 +154,14 @@ async def gateway_stand(
     own_name: str = "globex-media",
     gpu_price: bool = True,
     gateway: Mapping[str, Any] = MappingProxyType({}),
+    audit: Mapping[str, Any] = MappingProxyType({}),
     **changes: Any,
 ) -> AsyncIterator[GatewayStand]:
     """The example estate. `own_zone` and `own_name` are given to the tenant globex-media, `changes` to the plan. `gpu_price`:
-    whether GPU hours have a price. `gateway`: what its catalog says of the gateway besides."""
+    whether GPU hours have a price. `gateway`, `audit`: what its catalog says of them besides."""
     data = yaml.safe_load((resource_folder("catalogs") / "hybrid.yaml").read_text(encoding="utf-8"))
     data["gateway"] |= gateway
+    data["audit"] |= audit
     tenant = data["tenants"].pop("globex-media")
     if own_zone is not None:
         data["zones"]["own"] = {"regions": list(own_zone)}

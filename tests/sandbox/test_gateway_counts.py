@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import json
 import os
 import socket
@@ -40,7 +41,7 @@ IN_REGION = {"x-tenant": "acme-corp", "x-feature": "chat"}
 # The queue depth is the local servers' own metric.
 EMITTED = set(METRICS_BY_NAME) - {"ai_gateway_local_queue_depth"}
 AUDIT_FIELDS = {
-    "at", "request_id", "tenant", "feature", "model_alias", "model_used", "usage", "cost_usd", "price_book_version",
+    "at", "request_id", "tenant", "credential_id", "caller", "feature", "model_alias", "model_used", "usage", "cost_usd", "price_book_version",
     "cache_status", "fallback_step", "degraded", "primary_failure_reason", "route_resolution", "status", "code",
     "http_status", "latency_s", "region", "refusal", "scope_denied",
 }  # fmt: skip
@@ -156,6 +157,26 @@ def test_a_record_has_its_fields_and_neither_prompt_nor_answer() -> None:
                 "cache_write_tokens": 0,
             }
             assert record["cost_usd"] == pytest.approx((11 * 3.00 + 5 * 15.00) / 1e6)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_record_says_by_whom_and_with_which_credential_and_never_the_credential(hidden: bool) -> None:
+    async def scenario() -> None:
+        async with gateway_stand(audit={"hash_callers": hidden}) as stand:
+            key = {"Authorization": "Bearer sk-clients-own"}
+            await stand.complete("chat", {**ANYWHERE, **key}, user="ana")
+            await stand.complete("chat", {**ANYWHERE, **key, "x-caller": "b%C3%A9la"}, user="ana")
+            await stand.complete("chat", {**ANYWHERE}, user=7)
+            await stand.complete("no such alias", {**ANYWHERE, **key}, user="ana")
+            hashes = {name: hashlib.sha256(name.encode()).hexdigest()[:16] for name in ("ana", "b\u00e9la")}
+            ana, bela = hashes.values() if hidden else hashes
+            known = hashlib.sha256(b"sk-clients-own").hexdigest()[:16]
+            said = [(record["credential_id"], record["caller"]) for record in stand.audit()]
+            assert said == [(known, ana), (known, bela), (None, None), (known, ana)]
+            assert "clients-own" not in stand.plan.gateways[0].audit_log.read_text(encoding="utf-8")
+            assert not any("clients-own" in sent for sent in stand.authorizations)
 
     asyncio.run(scenario())
 

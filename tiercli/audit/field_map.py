@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field, model_validator
 
+from tiercli.audit.identity import hashed
 from tiercli.audit.record import AuditRecord
 from tiercli.catalog.document import read_document
 from tiercli.catalog.field_types import Model
@@ -60,7 +60,6 @@ _NUMBERS = ("cost_usd", "latency_s", "ttft_s", "score")
 FIELDS = ("at", *_TEXT, *_WHOLE, *_NUMBERS)
 Scalar = str | int | float | bool
 Deployments = Mapping[str, Candidate]
-_HASH_LENGTH = 16
 
 
 class FieldSource(Model):
@@ -323,11 +322,6 @@ def _own_value(name: str, source: FieldSource, row: Mapping[str, Any]) -> Any:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def hashed(text: str) -> str:
-    """What stands for a text that a report must not show: the same for the same text."""
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_HASH_LENGTH]
 
 
 def _column(row: Mapping[str, Any], path: str) -> Any:

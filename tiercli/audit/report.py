@@ -48,7 +48,7 @@ FIGURES: dict[str, str] = {
     "p50_s": "quantile_cont(latency_s, 0.5)",
     "p95_s": "quantile_cont(latency_s, 0.95)",
 }
-# As field_map.hashed makes it.
+# As identity.hashed makes it.
 _HASHED_CALLER = "left(sha256(caller), 16)"
 Value = str | int | float | bool | None
 

@@ -267,6 +267,10 @@ class AuditSettings(Model):
     """Requirements for the gateway's audit log."""
 
     retention: AuditRetention = AuditRetention()
+    hash_callers: bool = Field(
+        default=False,
+        description="records of `tiercli proxy` and of the simulated gateway have a hash of each caller, not its name",
+    )
 
 
 class PrometheusSettings(Model):

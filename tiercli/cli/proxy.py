@@ -58,20 +58,25 @@ def proxy(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Whether to count calls and write their records.")
     ] = True,
+    hash_caller: Annotated[
+        bool, typer.Option("--hash-caller", help="Record a hash of each caller, not its name.")
+    ] = False,
     form: TextOrJson = "text",
 ) -> None:
     """Proxy endpoints that have no gateway: count their calls, write audit records, inject faults.
 
     The proxy listens on the addresses in the catalog (`environments.NAME.endpoints[].listen`), passes calls
     and streams through with the endpoint's credential, and serves the metrics of a gateway. Callers identify
-    themselves with the headers x-tenant, x-feature and x-alias, which are not passed on. On SIGTERM and
-    Ctrl-C it finishes the calls in progress.
+    themselves with the headers x-tenant, x-feature, x-alias and x-caller, which are not passed on. On
+    SIGTERM and Ctrl-C it finishes the calls in progress.
     """
 
     loaded = load_catalog(catalog)
     endpoints = endpoints_of(loaded, env, measured=measure)
     steered_at = read_address(control)
-    measured = Measured(metrics=read_address(metrics), audit_log=audit_log) if measure else None
+    measured = (
+        Measured(metrics=read_address(metrics), audit_log=audit_log, hash_callers=hash_caller) if measure else None
+    )
     _warn(endpoints, steered_at[0])
     console = error_console()
     shown = console.status("") if console.is_terminal else nullcontext()

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from tiercli.audit.audit_log import LINE_END, AuditLog, audit_line
+from tiercli.audit.identity import caller_of, credential_id
 from tiercli.audit.record import ANSWERED, CLIENT_CLOSED, AuditRecord, Considered, ModelUsed, Route, Usage
 from tiercli.catalog.model import Catalog
 from tiercli.exporters.audit_tally import Tally
@@ -39,8 +40,10 @@ _PLACE = ("provider", "region", "server")
 class Measures:
     """Counts the calls of every measured route, and is a collector of prometheus_client. Safe between two threads."""
 
-    def __init__(self, catalog: Catalog, audit: AuditLog) -> None:
+    def __init__(self, catalog: Catalog, audit: AuditLog, *, hash_callers: bool = False) -> None:
+        """`hash_callers`: records have a hash of each caller, as they do if the catalog wants it."""
         self._catalog, self._audit = catalog, audit
+        self._hash_callers = hash_callers or catalog.audit.hash_callers
         self._price_book = catalog.price_book.version
         self._tally = Tally(catalog)
         self._policies = metric_policies(catalog)
@@ -126,9 +129,9 @@ class Measures:
 
     def _record(self, place: Place, call: ObservedCall) -> AuditRecord:
         header, code, reading = call.headers, call.code(), call.reading()
-        model = read_request(call.request).model
-        tenant, feature, alias = (header.get(name, "") for name in OWN_HEADERS)
-        names = place.names(tenant, feature, alias, model)
+        request = read_request(call.request)
+        tenant, feature, alias, _ = (header.get(name, "") for name in OWN_HEADERS)
+        names = place.names(tenant, feature, alias, request.model)
         served = (
             urllib.parse.unquote(call.answer_headers.get(SERVED_REGION_HEADER, "")[:_LONGEST_REGION]) or place.region
         )
@@ -142,6 +145,8 @@ class Measures:
             at=round(time.time(), 3),
             request_id=_request_id(call.answer_headers),
             tenant=names.tenant or None,
+            credential_id=credential_id(header, call.wire.credential_headers),
+            caller=caller_of(header, request.caller, hide=self._hash_callers),
             feature=names.feature or None,
             model_alias=names.alias or None,
             model_used=ModelUsed(place.provider, names.model, served) if answered else None,

@@ -26,10 +26,12 @@ _TICK_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Where what is measured goes: host and port of the metrics, and the audit log."""
+    """Where what is measured goes: host and port of the metrics, and the audit log. `hash_callers`: records have a hash of each
+    caller."""
 
     metrics: tuple[str, int]
     audit_log: Path
+    hash_callers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ async def run_proxy(
         measures, audit, url = None, None, None
         if measured is not None:
             audit = opened.enter_context(_audit_log(measured.audit_log))
-            measures = Measures(catalog, audit)
+            measures = Measures(catalog, audit, hash_callers=measured.hash_callers)
         proxy = FaultProxy(
             [endpoint.route for endpoint in endpoints],
             control_host=control[0],

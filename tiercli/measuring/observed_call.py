@@ -29,7 +29,7 @@ class ObservedCall:
         self.answer_headers: Mapping[str, str] = {}
         self.ending = Ending.WHOLE
         self.readable = True
-        self._wire, self._done = wire, done
+        self.wire, self._done = wire, done
         self._request: list[bytes] = []
         self._request_size = self._held = 0
         self._answer: list[bytes] = []
@@ -56,7 +56,7 @@ class ObservedCall:
         elif encoding != "identity":
             self.readable = False
         if headers.get("Content-Type", "").startswith("text/event-stream"):
-            self._stream = self._wire.open_stream()
+            self._stream = self.wire.open_stream()
 
     def response_piece(self, piece: bytes) -> None:
         """A piece of the answer's body was sent to the client."""
@@ -101,7 +101,7 @@ class ObservedCall:
             if self._stream is not None:
                 self._reading = self._stream.reading
             elif self.readable and self.status is not None and self.ending is Ending.WHOLE:
-                self._reading = self._wire.read_whole(b"".join(self._answer))
+                self._reading = self.wire.read_whole(b"".join(self._answer))
             else:
                 self._reading = Reading()
         return self._reading

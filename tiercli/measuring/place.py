@@ -7,12 +7,13 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tiercli.audit.identity import CALLER_HEADER
 from tiercli.audit.record import Usage
 from tiercli.catalog.environment import ProviderEndpoint
 from tiercli.catalog.model import Candidate, Catalog, Price
 from tiercli.signals.costs import gpu_cost_usd, token_cost_usd
 
-OWN_HEADERS = ("x-tenant", "x-feature", "x-alias")  # who called, and for what
+OWN_HEADERS = ("x-tenant", "x-feature", "x-alias", CALLER_HEADER)  # who called, and for what
 _REMEMBERED = 4096  # what callers send again and again
 _LONGEST = 201  # characters: no name of a catalog has more than 200
 _LONGEST_HEADER = 4 * 3 * _LONGEST  # of such a name in UTF-8, percent-encoded

@@ -15,9 +15,17 @@ CHARACTERS_A_TOKEN = 4  # the rule of thumb behind every estimate
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The part of a request that is read."""
+    """The part of a request that is read. `user` and `metadata` are whatever the client wrote."""
 
     model: str = ""
+    user: Any = None
+    metadata: Any = None
+
+    @property
+    def caller(self) -> str:
+        """Who calls, as the request says it: OpenAI's `user`, Anthropic's `metadata.user_id`; empty if it does not."""
+        of_metadata = self.metadata.get("user_id") if isinstance(self.metadata, dict) else None
+        return next((said for said in (self.user, of_metadata) if isinstance(said, str)), "")
 
 
 @dataclass(slots=True)

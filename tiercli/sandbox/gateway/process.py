@@ -1,6 +1,6 @@
 """The simulated gateway: python -m tiercli.sandbox.gateway.process --plan FILE [--instance N]
 
-OpenAI's chat completions, with an alias as `model`. The headers x-tenant and x-feature name the caller, percent-encoded. It
+OpenAI's chat completions, with an alias as `model`. The headers x-tenant, x-feature and x-caller say who calls, percent-encoded. It
 falls back along the alias's candidates, writes one audit record a call, and exposes the contract's metrics. It authenticates
 nobody.
 """
@@ -23,6 +23,7 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from tiercli.audit.audit_log import AuditLog
+from tiercli.audit.identity import caller_of, credential_id
 from tiercli.audit.record import CLIENT_CLOSED
 from tiercli.errors import BackendError
 from tiercli.exporters.audit_tally import Tally
@@ -98,8 +99,12 @@ class Gateway:
         known = self._plan.catalog.tenants.get(tenant)
         call.tenant = tenant if known else ""
         call.feature = feature if known and feature in known.features else ""
+        call.credential_id, hide = credential_id(request.headers), self._plan.catalog.audit.hash_callers
+        call.caller = caller_of(request.headers, "", hide=hide)
         try:
             body = await _read_body(request)
+            user = body.get("user")
+            call.caller = caller_of(request.headers, user if isinstance(user, str) else "", hide=hide)
             call.alias = body["model"] if body["model"] in self._plan.catalog.aliases else ""
             steps, outside = self._router.resolve(body["model"], tenant, feature)
         except Denied as denied:

@@ -23,12 +23,14 @@ _decode = record_decoder()
 @dataclass(slots=True)
 class Call:
     """A client call. `tenant`, `feature` and `alias` are empty if the estate has none of that name: a caller's free text
-    becomes neither a label nor part of a record."""
+    becomes no label, and only the name that it calls itself becomes part of a record."""
 
     request_id: str
     tenant: str = ""
     feature: str = ""
     alias: str = ""
+    credential_id: str | None = None
+    caller: str | None = None
     began: float = 0.0
     considered: list[Considered] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
@@ -73,6 +75,8 @@ class Records:
             "at": round(time.time(), 3),
             "request_id": call.request_id,
             "tenant": call.tenant or None,
+            "credential_id": call.credential_id,
+            "caller": call.caller,
             "feature": call.feature or None,
             "model_alias": call.alias or None,
             "region": region or None,
