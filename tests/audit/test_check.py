@@ -97,6 +97,20 @@ def test_a_gap_is_named_with_its_time_and_is_exit_1(run_tiercli: Run, counted: s
     assert now - 2400 - BUCKET_S <= gap["until"] <= now - 2400 + BUCKET_S
 
 
+def test_more_records_than_calls_are_a_finding(run_tiercli: Run, counted: str, now: float, tmp_path: Path) -> None:
+    log = log_of(tmp_path, now)
+    again = [call() | {"at": now - age} for age in range(3600, 1800, -30)]
+    twice = write_log(tmp_path / "again.jsonl", again)
+    arguments = ("audit", "check", catalog(tmp_path), str(log), str(twice), "--prometheus", counted, "--since", "2h")
+    done = run_tiercli(*arguments)
+    assert done.returncode == 1
+    assert "✗ more than 100.5%: records were written twice" in done.stdout
+    assert "error: there are more records than calls\n" in done.stderr
+    said = json.loads(run_tiercli(*arguments, "--format", "json").stdout)["completeness"]
+    assert (said["complete"], said["excessive"]) == (True, True)
+    assert said["share"] > 1.005
+
+
 def test_what_prometheus_does_not_know_is_not_judged(
     run_tiercli: Run, counted: str, now: float, tmp_path: Path
 ) -> None:
@@ -141,6 +155,14 @@ def test_a_few_calls_more_or_fewer_are_no_gap() -> None:
     assert verdict.complete
     assert judge_completeness([Bucket(300, 980, 1000)], 0.99).complete is False
     assert judge_completeness([Bucket(300, 0, None)], 0.99).share is None
+
+
+@pytest.mark.parametrize(
+    ("records", "counted", "excessive"),
+    [(1000, 1000, False), (1005, 1000, False), (1006, 1000, True), (14, 10, False), (10_049, 10_000, False)],
+)
+def test_the_log_may_have_as_many_records_as_there_were_calls(records: int, counted: float, excessive: bool) -> None:
+    assert judge_completeness([Bucket(300, records, counted)], 0.99).excessive is excessive
 
 
 def test_an_empty_log_keeps_nothing() -> None:

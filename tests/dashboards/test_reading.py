@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.dashboards.board_json import GREY_DASH, RED_DASH, board_of, override, panel
+from tiercli.catalog.loading import LoadedCatalog
+from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.read.board import parse_board
 from tiercli.dashboards.read.fields import State
 from tiercli.dashboards.read.interpolation import Choice, TimeSpan
@@ -47,6 +50,36 @@ def test_a_signal_stands_beside_its_own_baseline_and_alarm() -> None:
         ("a p50", "9 s", "", "", State.NONE),
     ]
     assert said.state is State.BAD
+
+
+@pytest.mark.parametrize("name", ["home", "compliance", "health"])
+@pytest.mark.parametrize(
+    ("ratio", "state"),
+    [(0.98, State.BAD), (0.995, State.OK), (1.004, State.OK), (1.006, State.WARN), (1.2, State.BAD)],
+)
+def test_more_audit_records_than_calls_are_no_better_than_fewer(
+    hybrid: LoadedCatalog, name: str, ratio: float, state: State
+) -> None:
+    [text] = [text for path, text in render_dashboards(hybrid.catalog).items() if Path(path).stem == name]
+    board = parse_board(text, name)
+    [panel] = [panel for panel in board.panels if panel.title == "Audit completeness"]
+    refs = [target.ref for target in panel.targets]
+    got = {(str(panel.id), ref): Answer((line(value),)) for ref, value in zip(refs, (ratio, 0.99), strict=False)}
+    read = read_dashboard(board, {}, place_panels(board, {}), SPAN, Answers(AT, got))
+    [said] = [one for one in read.panels if one.title == panel.title]
+    assert [row.state for row in said.rows] == [state]
+    assert "100.5 %" in said.description
+
+
+def test_steps_that_are_not_drawn_judge_nothing_that_an_alarm_judges() -> None:
+    """Every time series that somebody makes in Grafana has a red step at 80."""
+    queries = (("x", "x"), ("x:threshold", "alarm"))
+    answers = {"A": [line(90)], "B": [line(99)]}
+    for drawn, state in ((None, State.OK), ("off", State.OK), ("dashed", State.BAD)):
+        made = panel("timeseries", *queries, overrides=[LIMIT], steps=[(None, "green"), (80, "red")])
+        if drawn is not None:
+            made["fieldConfig"]["defaults"]["custom"] = {"thresholdsStyle": {"mode": drawn}}
+        assert read(made, answers).rows[0].state is state
 
 
 def test_a_baseline_under_another_label_is_found_by_the_name_that_the_legend_gives_it() -> None:

@@ -13,6 +13,8 @@ BUCKET_S = 300.0
 CALLS_SERIES = "tier:gateway:calls:increase5m"
 # increase() extrapolates to the ends of its window: a few calls more or fewer than there were.
 _UNCERTAIN_CALLS = 5.0
+# Above this share records were written or read twice, or calls are not counted.
+MOST = 1.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class Completeness:
         """Whether the log has every counted call."""
         enough = self.share is None or self.share >= self.at_least or self.counted - self.records <= _UNCERTAIN_CALLS
         return enough and not self.gaps
+
+    @property
+    def excessive(self) -> bool:
+        """Whether the log has more records than there were calls: then its share proves nothing."""
+        return self.share is not None and self.share > MOST and self.records - self.counted > _UNCERTAIN_CALLS
 
 
 def judge_completeness(buckets: Sequence[Bucket], at_least: float) -> Completeness:

@@ -140,7 +140,7 @@ def check(
     """Compare the audit log with the calls that Prometheus counted. Report gaps, and records that were kept
     for less time than the catalog requires.
 
-    Exit 1 if records are missing or were not kept, 3 if Prometheus does not answer.
+    Exit 1 if records are missing, more than the calls, or were not kept, 3 if Prometheus does not answer.
     """
 
     loaded = load_catalog(catalog)
@@ -175,6 +175,8 @@ def check(
     )
     print_check(verdict, kept, oldest, (start, end), zone, form)
     failed = [] if verdict is None or verdict.complete else ["records are missing"]
+    if verdict is not None and verdict.excessive:
+        failed.append("there are more records than calls")
     failed += [f"records are not kept for {retention.purpose}" for retention in kept if not retention.holds]
     if failed:
         raise CheckFailed("; ".join(failed))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.measure import Measurement
 from rich.text import Text
 
-from tiercli.audit.completeness import Completeness, Kept
+from tiercli.audit.completeness import MOST, Completeness, Kept
 from tiercli.audit.report import FIGURES, Report
 from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.durations import duration_in_words
@@ -114,6 +114,7 @@ def print_check(
                     "share": verdict.share,
                     "at_least": verdict.at_least,
                     "complete": verdict.complete,
+                    "excessive": verdict.excessive,
                     "unknown_s": verdict.unknown_s,
                     "gaps": [
                         {"since": gap.since, "until": gap.until, "counted_calls": gap.counted, "records": gap.records}
@@ -154,8 +155,13 @@ def _check_lines(
             yield (True if not verdict.unknown_s else None), f"no call was counted, {between}"
         else:
             yield (
-                verdict.complete,
+                verdict.complete and not verdict.excessive,
                 f"{verdict.records:,} records of {verdict.counted:,.0f} counted calls: {verdict.share:.2%}, {between}",
+            )
+        if verdict.excessive:
+            yield (
+                False,
+                f"more than {MOST:.1%}: records were written twice, files were named twice, or calls are not counted",
             )
         for gap in verdict.gaps:
             yield False, f"gap {at(gap.since)} to {at(gap.until)}: {gap.records:,} records of {gap.counted:,.0f} calls"

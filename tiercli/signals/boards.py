@@ -112,7 +112,7 @@ class Board(Model):
 
 # What a panel of each type needs beyond what all have, and what it may have.
 _NEEDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
-    "timeseries": (frozenset({"queries", "description"}), frozenset({"decimals", "links"})),
+    "timeseries": (frozenset({"queries", "description"}), frozenset({"decimals", "links", "thresholds"})),
     "stat": (frozenset({"queries", "description", "thresholds"}), frozenset({"decimals", "links"})),
     "table": (frozenset({"queries", "description"}), frozenset({"columns", "hidden", "renamed"})),
     "comparison": (frozenset({"queries", "description", "first"}), frozenset({"columns", "renamed"})),

@@ -45,6 +45,7 @@ def _timeseries(panel: Panel, catalog: Catalog, ours: str) -> g.TimeSeries:
         dataSource=DATASOURCE,
         unit=panel.unit,
         targets=_targets(panel.queries),
+        **({"thresholds": _steps(panel.thresholds), "thresholdsStyleMode": "dashed"} if panel.thresholds else {}),
         lineWidth=2,
         legendDisplayMode="table",
         legendPlacement="bottom",

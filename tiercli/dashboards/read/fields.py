@@ -32,7 +32,8 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one field is shown. `steps`: lower bounds (None: of all) and colours, ascending, absolute or in percent."""
+    """How one field is shown. `steps`: lower bounds (None: of all) and colours, ascending, absolute or in percent.
+    `steps_drawn`: a time series draws them."""
 
     unit: str
     decimals: int | None
@@ -44,6 +45,7 @@ class Look:
     maximum: float | None
     fixed_color: str
     dashed: bool
+    steps_drawn: bool
 
     def show(self, value: float | str | None, low: float = 0.0, high: float = 1.0) -> Shown:
         """A value's text and state; `low` and `high` bound what is shown, for thresholds in percent."""
@@ -114,6 +116,7 @@ def look_of(panel: BoardPanel, name: str, ref: str = "", *, number: bool = True)
         maximum=_number(merged.get("max")),
         fixed_color=str(color.get("fixedColor") or "") if color.get("mode") == "fixed" else "",
         dashed=(custom.get("lineStyle") or {}).get("fill") == "dash",
+        steps_drawn=(custom.get("thresholdsStyle") or {}).get("mode", "off") != "off",
     )
 
 

@@ -107,7 +107,9 @@ def _row(signal: _Drawn, baseline: _Drawn | None, threshold: _Drawn | None, at: 
     if last is not None and limit is not None:
         if usual is not None and usual != limit:
             below = limit < usual
-        state = State.BAD if (last < limit if below else last > limit) else State.OK
+        beyond = last < limit if below else last > limit
+        within = state if signal.look.steps_drawn and state is not State.NONE else State.OK
+        state = State.BAD if beyond else within
     if _ended(signal.points, age):
         state = State.NONE
     return Row(
