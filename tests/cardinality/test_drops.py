@@ -147,7 +147,7 @@ def test_what_a_pane_of_ones_own_reads_stays(run_tiercli: Run, tmp_path: Path, q
 
 DROP = """\
   drop:
-    metrics: [litellm_request_total_latency_metric, http_requests_total, DCGM_FI_DEV_DEC_UTIL]
+    metrics: [litellm_request_queue_time_seconds, http_requests_total, DCGM_FI_DEV_DEC_UTIL]
     labels: {vllm:num_requests_running: [engine], vllm:request_queue_time_seconds: [engine]}
   label_values: {engine: 1}
 """
@@ -163,7 +163,7 @@ def test_promtool_accepts_the_configuration_and_only_the_jobs_that_expose_it_dro
     for path in ("prometheus/prometheus.yml", "fragments/scrape_configs.yml"):
         configuration = yaml.safe_load((tmp_path / "out" / path).read_text(encoding="utf-8"))
         jobs = {job["job_name"]: job.get("metric_relabel_configs") for job in configuration["scrape_configs"]}
-        gateway = "litellm_request_total_latency_metric"
+        gateway = "litellm_request_queue_time_seconds"
         parts = "|".join(f"{gateway}{part}" for part in ("", "_bucket", "_sum", "_count", "_created"))
         assert jobs["tiercli-gateway"] == [{"source_labels": ["__name__"], "regex": parts, "action": "drop"}]
         assert [(rule["action"], rule.get("target_label")) for rule in jobs["tiercli-servers"]] == [
@@ -241,7 +241,7 @@ def test_prometheus_has_nothing_of_a_dropped_metric_and_as_many_series_without_a
         "label_values": {"engine": 1, "hashed_api_key": 2},
         "drop": {
             "metrics": [
-                "litellm_request_total_latency_metric",
+                "litellm_request_queue_time_seconds",
                 "litellm_requests_metric_total",
                 "DCGM_FI_DEV_DEC_UTIL",
             ],
@@ -262,7 +262,7 @@ def test_prometheus_has_nothing_of_a_dropped_metric_and_as_many_series_without_a
     with scraping(loaded, texts, stack, tmp_path) as url:
         assert awaited(url, exact, scraped_metrics(loaded.catalog).family) == exact
         names = series_of(url, lambda name: name)  # each part of a histogram, and when it was created
-        gone = ("litellm_request_total_latency_metric", "litellm_requests_metric", "DCGM_FI_DEV_DEC_UTIL")
+        gone = ("litellm_request_queue_time_seconds", "litellm_requests_metric", "DCGM_FI_DEV_DEC_UTIL")
         assert [name for name in names if name.startswith(gone)] == []
         labelled = asyncio.run(labels_of(url, "vllm:num_requests_running", "vllm:num_requests_waiting"))
         assert [("engine" in labels, labels["__name__"]) for labels in labelled] == [
@@ -309,7 +309,7 @@ def test_the_plan_is_without_what_is_dropped(run_tiercli: Run, tmp_path: Path) -
         budget(run_tiercli, changed(tmp_path / "my.yaml", lines)) for lines in ("  label_values: {engine: 1}\n", DROP)
     )
     series, left = ({one["metric"]: one["series"] for one in said["metrics"]} for said in (before, after))
-    gone = ["litellm_request_total_latency_metric", "http_requests_total", "DCGM_FI_DEV_DEC_UTIL"]
+    gone = ["litellm_request_queue_time_seconds", "http_requests_total", "DCGM_FI_DEV_DEC_UTIL"]
     assert after["dropped"] == gone
     assert left == {name: count for name, count in series.items() if name not in gone}
     assert before["series"] - after["series"] == sum(series[name] for name in gone)
@@ -325,7 +325,7 @@ def test_the_plan_is_without_what_is_dropped(run_tiercli: Run, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("cardinality", "total", "number"),
     [
-        ("", 3000, 6),
+        ("", 3000, 7),
         ("  metrics: {http_requests_total: {series: 10, owner: platform, reason: a test}}\n", 5000, 1),
         (
             "  metrics: {http_requests_total: {series: 10, owner: platform, reason: a test}}\n"

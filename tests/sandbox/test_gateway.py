@@ -33,11 +33,12 @@ def test_the_primary_answers_and_the_others_are_not_asked() -> None:
     [
         (500, "UPSTREAM_ERROR"),
         (502, "UPSTREAM_ERROR"),
-        (529, "UPSTREAM_ERROR"),
+        (529, "RATE_LIMITED"),
         (429, "RATE_LIMITED"),
         (408, "UPSTREAM_TIMEOUT"),
         (504, "UPSTREAM_TIMEOUT"),
-        (401, "UPSTREAM_UNCLASSIFIED"),
+        (401, "AUTH_FAILED"),
+        (404, "MODEL_NOT_FOUND"),
         (302, "UPSTREAM_UNCLASSIFIED"),
     ],
 )

@@ -246,8 +246,10 @@ _RECORDED_RELATIONS: dict[tuple[str, ...], tuple[Relation, ...]] = {
     ("job", "target"): (LOCAL_TARGETS,),
 }
 _BY_LABELS = {frozenset(labels): relations for labels, relations in _RECORDED_RELATIONS.items()}
-# Series that have fewer label sets than their labels say.
+# Series that have fewer label sets than their labels say, or more: calls of an unknown tenant have an empty one.
 _BY_NAME: dict[str, tuple[Relation, ...]] = {
+    "tier:tenant:calls:grown": (CALLS,),
+    "tier:tenant:calls:lead": (CALLS,),
     "tier:provider:gpu_cost_usd:rate": (PRICED_GPU_REGIONS,),
     "tier:alias:eval_score:target": (EVAL_TARGETS,),
     "tier:server:expected_targets:count": (EXPECTED_TARGETS,),

@@ -13,7 +13,6 @@ from tiercli.catalog.document import Document, read_document
 from tiercli.catalog.field_types import Model
 from tiercli.catalog.names import unknown_name
 from tiercli.catalog.shape import load_model
-from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, UNCLASSIFIED, Metric, MetricType
@@ -248,10 +247,10 @@ class Growth:
 
     def __init__(self, job: str, timing: Timing) -> None:
         self._up = f"up{{{job}}}"
-        self._span, self._back = timing.duration(GROWTH_WINDOW), timing.duration(LONGEST_GAP)
-        window_s = timing.compress(parse_duration(GROWTH_WINDOW))
+        self._span, self._back = timing.window(GROWTH_WINDOW), timing.window(LONGEST_GAP)
+        window_s = timing.window_s(GROWTH_WINDOW)
         # After a pause of more than two windows it is unknown, and nothing is counted.
-        last = f"max(last_over_time(tier:calendar:tick:seconds[{timing.duration('10m')}]))"
+        last = f"max(last_over_time(tier:calendar:tick:seconds[{timing.window('12m')}]))"
         self._share = f"((time() - {last}) / {window_s:g})"
 
     def grown(self, series: str, labels: str) -> str:

@@ -9,6 +9,7 @@ import promql_parser as p
 from tiercli.lint.interface import Check, Found, Severity
 from tiercli.lint.linted import Linted
 from tiercli.signals.contract import MetricType
+from tiercli.signals.label_flow import LabelFlow
 from tiercli.signals.parsed import calls_around
 
 # Functions that are made for counters, and those that only test whether a series exists.
@@ -21,7 +22,9 @@ def _look(linted: Linted) -> Iterator[Found]:
     for place, subject, part, around in linted.parts():
         if not isinstance(part, p.VectorSelector) or not _is_counter(linted, part.name):
             continue
-        if not (_FOR_COUNTERS | _PRESENCE) & set(calls_around(around)) and not _tests_presence(around, part):
+        if (_FOR_COUNTERS | _PRESENCE) & set(calls_around(around)):
+            continue
+        if not _tests_presence(around, part) and not _is_subtracted_from_itself(around, part.name):
             yield place, subject, f"the counter {part.name} without rate() or increase()"
 
 
@@ -40,6 +43,12 @@ def _tests_presence(around: tuple[object, ...], part: object) -> bool:
             return True
         inner = outer
     return False
+
+
+def _is_subtracted_from_itself(around: tuple[object, ...], name: str | None) -> bool:
+    """Whether a counter stands on both sides of a minus: the difference is a growth, and does not know when its process began."""
+    minus = [outer for outer in around if isinstance(outer, p.BinaryExpr) and str(outer.op) == "-"]
+    return any(name in LabelFlow.selected(outer.lhs) and name in LabelFlow.selected(outer.rhs) for outer in minus)
 
 
 CHECK = Check(
