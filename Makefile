@@ -8,10 +8,10 @@ RUNS ?= runs
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-sums test-drills test-litellm test-toxiproxy golden golden-diff lint bench bench-quiet bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-sums test-drills test-litellm test-toxiproxy golden golden-diff lint bench bench-quiet bench-quiet-month bench-evaluation clean
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.stack ## Virtual environment, tiercli, prometheus, alertmanager
 
@@ -106,6 +106,9 @@ bench: setup $(VENV)/.dev ## Measure what README states
 
 bench-quiet: setup $(VENV)/.dev ## The quiet drill twenty times: does anything cry wolf? Ten minutes
 	@$(BIN)/python -m tests.bench.bench_quiet
+
+bench-quiet-month: setup $(VENV)/.dev ## A simulated quiet month, and two faults, in promtool: does anything cry wolf?
+	@$(BIN)/python -m tests.bench.bench_quiet_month
 
 bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 series: a quarter of an hour
 	@$(BIN)/python -m tests.bench.bench_evaluation
