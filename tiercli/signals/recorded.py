@@ -308,7 +308,7 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded(
         "tier:tenant:cost_usd:rate1h:baseline",
         _TENANT,
-        "The larger of the same hour yesterday and 7 days ago; without either, what the budget allows.",
+        "The larger of the same hour yesterday and 7 days ago; without the latter, what the budget allows.",
         _USD,
     ),
     Recorded("tier:tenant:cost_usd:rate1h:threshold", _TENANT, "Above this TenantSpendHigh is pending.", _USD),
@@ -323,7 +323,7 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded(
         "tier:estate:cost_usd:rate1h:baseline",
         (),
-        "The larger of the same hour yesterday and 7 days ago; without either, what the budgets allow.",
+        "The larger of the same hour yesterday and 7 days ago; without the latter, what the budgets allow.",
         _USD,
     ),
     Recorded("tier:estate:cost_usd:rate5m:threshold", (), "Above this TotalSpendAnomaly is pending.", _USD),

@@ -48,7 +48,7 @@ def _tests_presence(around: tuple[object, ...], part: object) -> bool:
 def _is_subtracted_from_itself(around: tuple[object, ...], name: str | None) -> bool:
     """Whether a counter stands on both sides of a minus: the difference is a growth, and does not know when its process began."""
     minus = [outer for outer in around if isinstance(outer, p.BinaryExpr) and str(outer.op) == "-"]
-    return any(name in LabelFlow.selected(outer.lhs) and name in LabelFlow.selected(outer.rhs) for outer in minus)
+    return any(name in {*LabelFlow.selected(outer.lhs)} & {*LabelFlow.selected(outer.rhs)} for outer in minus)
 
 
 CHECK = Check(
