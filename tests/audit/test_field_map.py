@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,7 +198,7 @@ def test_a_csv_export_is_not_followed(run_tiercli: Run, tmp_path: Path) -> None:
 
 def test_the_map_in_the_docs_is_one(tmp_path: Path) -> None:
     page = (HYBRID.parent.parent / "docs" / "audit-log.md").read_text(encoding="utf-8")
-    text = page.partition("```yaml\n")[2].partition("```")[0]
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "n_requests" in block]
     row = "start_time,project,model,n_context_tokens_total,cost_cents,n_requests\n1763700000,Acme (prod),m-2026-08-07,7,5,2\n"
     [(_, record)] = mapped_rows(write(tmp_path / "usage.csv", row), load_field_map(write(tmp_path / "map.yaml", text)))
     assert not isinstance(record, RowError)

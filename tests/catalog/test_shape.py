@@ -139,7 +139,7 @@ CASES = {
     "a near miss of a key": (
         "binding: native",
         "binding: native\n  pth: /metrics",
-        "unknown key 'pth' in gateway; did you mean 'path'? (accepted: binding, targets, path, scheme, deployments)",
+        "unknown key 'pth' in gateway; did you mean 'path'? (accepted: binding, targets, path, scheme, deployments, signals, zones, timeout_seconds)",
     ),
     "a key with an alias of its own": (
         "    thresholds: {max_ratio: 0.05}",

@@ -117,7 +117,13 @@ def exposed(catalog: Catalog) -> dict[str, Answer]:
             for number, value in enumerate(values):
                 text = re.sub(rf'\b{label}="{number}"', f'{label}="{value}"', text)
     unread = {server.metrics: "" for _, _, server in catalog.servers() if server.metrics is not None}
-    texts = unread | local_texts(catalog) | dict.fromkeys(gateway.targets, text)
+    logs = [target for source in catalog.sources.values() if source.binding == "audit" for target in source.targets]
+    texts = (
+        unread
+        | local_texts(catalog)
+        | dict.fromkeys(gateway.targets, text)
+        | dict.fromkeys(logs, contract_text(catalog))
+    )
     return {address: growing(text) for address, text in texts.items()}
 
 

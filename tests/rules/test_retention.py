@@ -34,7 +34,7 @@ def test_the_configuration_says_how_long_samples_are_needed_and_by_what(
     path = tmp_path / "out/prometheus/prometheus.yml"
     head = path.read_text(encoding="utf-8").partition("global:")[0].splitlines()
     assert head[0].startswith("# Start Prometheus with --storage.tsdb.retention.time=45d:")
-    assert "#   31 days: tier:tenant:month_spend:usd" in head
+    assert "#   31 days: tier:tenant:month_seen:seconds, tier:tenant:month_spend:usd" in head
     assert '#   30 days: panel "Gateway availability, 30 days" of overview' in head
     assert any(line.startswith("#   7 days 1 hour:") and "tier:drift:value:baseline" in line for line in head)
     assert "`--storage.tsdb.retention.time=45d`" in (tmp_path / "out/fragments/README.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from tiercli.errors import InvalidInput, Location
 from tiercli.signals.expressions import check_expression, expression_labels, known_series, series_labels
 
 PLACE = Location("some.yml", 3, 9)
+UP = {"job", "instance", "server", "provider", "region"}  # what scrape jobs of servers add
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_names_what_is_wrong(expr: str, said: str, suggestion: str) -> None:
     ("expr", "labels"),
     [
         pytest.param("sum(up) or vector(0)", set(), id="an aggregate without by has no labels"),
-        pytest.param("up == 0", {"job", "instance"}, id="a comparison with a number keeps labels"),
+        pytest.param("up == 0", UP, id="a comparison with a number keeps labels"),
         pytest.param(
             "sum by (provider, region) (tier:provider:requests:increase1m)",
             {"provider", "region"},
@@ -115,9 +116,9 @@ def test_names_what_is_wrong(expr: str, said: str, suggestion: str) -> None:
             {"model"},
             id="a quantile takes le away",
         ),
-        pytest.param('label_replace(up, "a", "$1", "job", "(.*)")', {"job", "instance", "a"}, id="label_replace adds"),
+        pytest.param('label_replace(up, "a", "$1", "job", "(.*)")', {*UP, "a"}, id="label_replace adds"),
         pytest.param('count_values("value", up)', {"value"}, id="count_values adds the label that it is named"),
-        pytest.param("topk(3, up)", {"job", "instance"}, id="topk keeps all"),
+        pytest.param("topk(3, up)", UP, id="topk keeps all"),
     ],
 )
 def test_follows_labels_through_an_expression(expr: str, labels: set[str]) -> None:

@@ -117,7 +117,7 @@ COMMANDS: Tree = {
         {
             "list": Command(
                 "sources:list_sources",
-                "List each source with its kind and how many of its kind's signals it provides, or the signals that a catalog does not get.",
+                "List each source with its kind and how many of its kind's signals it provides, or who provides which signal in a catalog, and the signals that it does not get.",
             ),
             "show": Command(
                 "sources:show",
