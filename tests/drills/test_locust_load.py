@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import ssl
@@ -89,11 +90,14 @@ async def run_load(
     async def collect() -> None:
         async for window in tail_windows(windows_file):
             windows.append(window)
-            if sum(one.seconds for one in windows) >= SECONDS:
+            ended = any(
+                window.succeeded or window.failed for window in windows
+            )  # on a busy machine the first takes a while
+            if ended and sum(window.seconds for window in windows) >= SECONDS:
                 return
 
     try:
-        await asyncio.wait_for(collect(), 30)
+        await asyncio.wait_for(collect(), 90)
     finally:
         process.terminate()
         process.wait(20)
@@ -182,6 +186,9 @@ def test_an_endpoint_is_called_as_its_wire_wants(hybrid: LoadedCatalog, tmp_path
     assert "Bearer" not in (tmp_path / "plan.json").read_text(encoding="utf-8")
 
 
+# The server's side of connections that a client broke off in the handshake is closed when it is collected: here, and not in
+# whatever test comes next.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("known", [True, False])
 def test_no_key_goes_to_whom_no_certificate_speaks_for(hybrid: LoadedCatalog, tmp_path: Path, known: bool) -> None:
     authority, trust = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -198,3 +205,4 @@ def test_no_key_goes_to_whom_no_certificate_speaks_for(hybrid: LoadedCatalog, tm
     succeeded, failed = sum(one.succeeded for one in windows), sum(one.failed for one in windows)
     assert (succeeded > 0, failed > 0) == (known, not known)
     assert bool(upstream.headers) == known
+    gc.collect()
