@@ -17,6 +17,7 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, UNCLASSIFIED, Metric, MetricType
 from tiercli.signals.error_codes import CODES_BY_STATUS
+from tiercli.signals.growth import Growth
 from tiercli.signals.promql import matcher, quote
 from tiercli.signals.recorded import SourceKind
 from tiercli.signals.timing import Timing
@@ -34,9 +35,6 @@ TARGET_LABELS: Mapping[SourceKind, tuple[str, ...]] = {
 # A series that did not exist for this long before a window is new, and its whole value counts: rate() and increase() miss a
 # counter's first event. Longer than a usual gap in scraping.
 BIRTH_LOOK_BACK = "1h"
-# Sums over days: what counters grew by in this window, at every evaluation; and how long a gap in scraping may be that is bridged.
-GROWTH_WINDOW = "6m"  # a multiple of the interval of their group: then each growth counts as often as any other
-LONGEST_GAP = "3h"
 
 
 class Place(Model):
@@ -235,52 +233,6 @@ def bound_expressions(
             ) from error
         expressions[record] = " ".join(rendered.split())
     return expressions
-
-
-class Growth:
-    """Sums of what counters grew by, over days, as expressions of one source.
-
-    `grown(series)`, evaluated again and again, sums up to what the counters grew by: each time what they grew by in GROWTH_WINDOW,
-    times the share of the window since the last evaluation. So each growth counts once, however often rules are evaluated, and a
-    gap in scraping is bridged. Such a sum lags behind; `lead(series)` is what it has yet to count.
-    """
-
-    def __init__(self, job: str, timing: Timing) -> None:
-        self._up = f"up{{{job}}}"
-        self._span, self._back = timing.window(GROWTH_WINDOW), timing.window(LONGEST_GAP)
-        window_s = timing.window_s(GROWTH_WINDOW)
-        # After a pause of more than two windows it is unknown, and nothing is counted.
-        last = f"max(last_over_time(tier:calendar:tick:seconds[{timing.window('12m')}]))"
-        self._share = f"((time() - {last}) / {window_s:g})"
-
-    def grown(self, series: str, labels: str) -> str:
-        """By `labels`, for example "tenant", what `series`, of in_window, grew by since the last evaluation."""
-        return f"sum by ({labels}) ({series}) * on () group_left () {self._share}"
-
-    def lead(self, series: str, labels: str) -> str:
-        """By `labels`, what the sum of `grown` has yet to count, of `series` of above_mean."""
-        return f"sum by ({labels}) ({series}) * on () group_left () (1 - {self._share})"
-
-    def in_window(self, series: str) -> str:
-        """What each counter grew by in the window, without extrapolation: its last value less the last one before the window,
-        which may be as old as LONGEST_GAP. After a reset within the window increase() knows more; after one in a gap the value
-        itself is what is known. A counter that appears while its target was scraped began at zero; of one that appears with its
-        target only what it grows by is known."""
-        now, before = (
-            f"last_over_time({series}[{self._span}])",
-            f"last_over_time({series}[{self._back}] offset {self._span})",
-        )
-        no_reset = f"unless (resets({series}[{self._span}]) > 0)"
-        born = f"(({now} unless {series} offset {self._span}) and on (job, instance) ({self._up} offset {self._span} == 1))"
-        return (
-            f"((({now} - ({before} <= {now})) {no_reset}) or (({now} < {before}) {no_reset}) or {born} "
-            f"or increase({series}[{self._span}]))"
-        )
-
-    def above_mean(self, series: str) -> str:
-        """How far each counter is above its mean of the window."""
-        ahead = f"(last_over_time({series}[{self._span}]) - avg_over_time({series}[{self._span}]))"
-        return f"(({ahead} unless (resets({series}[{self._span}]) > 0)) or 0.5 * increase({series}[{self._span}]))"
 
 
 @lru_cache(maxsize=1024)
