@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Catalog, Source
@@ -45,17 +45,10 @@ def contract_targets(catalog: Catalog) -> dict[str, tuple[Binding, tuple[str, ..
 
 
 def exposed_by_job(catalog: Catalog) -> Mapping[str, tuple[ScrapedMetric, ...]]:
-    """The metrics of each scrape job, by the job's name; unknown bindings, which are reported elsewhere, have none."""
-    named = [(GATEWAY_JOB, catalog.gateway.binding)]
-    for provider in catalog.providers.values():
-        if provider.binding is not None and any(server.metrics for server in provider.servers.values()):
-            named.append((SERVERS_JOB, provider.binding))
-    named += [(source_job(name), source.binding) for name, source in catalog.sources.items()]
-    known = set(binding_names())
+    """The metrics of each scrape job, by the job's name."""
     jobs: dict[str, dict[ScrapedMetric, None]] = {}
-    for job, binding in dict.fromkeys(named):
-        if binding in known:
-            jobs.setdefault(job, {}).update(dict.fromkeys(exposed_by(known_binding(binding))))
+    for job, binding in _bindings(catalog):
+        jobs.setdefault(job, {}).update(dict.fromkeys(exposed_by(binding)))
     return {job: tuple(metrics) for job, metrics in jobs.items()}
 
 
@@ -70,17 +63,22 @@ def exposed_metrics(catalog: Catalog) -> Mapping[str, tuple[ScrapedMetric, ...]]
 
 def exposed_labels(catalog: Catalog) -> dict[str, frozenset[str]]:
     """The labels of every series that the sources of a catalog expose under names of their own, as they are in Prometheus."""
-    bindings = [catalog.gateway.binding, *(source.binding for source in catalog.sources.values())]
-    bindings += [provider.binding for provider in catalog.providers.values() if provider.binding is not None]
-    return _labels(known_binding(name) for name in dict.fromkeys(bindings) if name in binding_names())
-
-
-def _labels(bindings: Iterable[Binding]) -> dict[str, frozenset[str]]:
     labels: dict[str, frozenset[str]] = {}
-    for binding in bindings:
+    for _, binding in _bindings(catalog):
         for series, names in binding.exposed_series().items():
             labels[series] = labels.get(series, frozenset()) | names
     return labels
+
+
+def _bindings(catalog: Catalog) -> Iterator[tuple[str, Binding]]:
+    """The scrape jobs of a catalog with the bindings of their targets; unknown bindings are reported elsewhere."""
+    named = [(GATEWAY_JOB, catalog.gateway.binding)]
+    for provider in catalog.providers.values():
+        if provider.binding is not None and any(server.metrics for server in provider.servers.values()):
+            named.append((SERVERS_JOB, provider.binding))
+    named += [(source_job(name), source.binding) for name, source in catalog.sources.items()]
+    known = set(binding_names())
+    yield from ((job, known_binding(binding)) for job, binding in dict.fromkeys(named) if binding in known)
 
 
 def exposed_by(binding: Binding) -> Iterator[ScrapedMetric]:
