@@ -6,14 +6,13 @@ import asyncio
 import base64
 import contextlib
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.clients.live_servers import free_port
 from tests.faults.environment.live_processes import processes_with
@@ -260,24 +259,17 @@ def test_without_a_run_folder_the_note_is_in_the_folder_of_states(
     assert not note.exists()
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 def test_a_certificate_is_checked_by_the_catalogs_own(tmp_path: Path) -> None:
-    make_certificate = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    )
-    subprocess.run(
-        [*make_certificate.split(), "-keyout", "key.pem", "-out", "ca.pem"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-    )
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
     asked: list[Asked] = []
 
     def answer(one: Asked) -> tuple[int, str]:
         asked.append(one)
         return 200, "{}"
 
-    with serving(answer, certificate=tmp_path / "ca.pem", key=tmp_path / "key.pem") as url:
+    with serving(answer, certificate=tmp_path / "server.pem", key=tmp_path / "server.pem") as url:
         call = {"url": url.replace("127.0.0.1", "localhost")}
         trusting = call | {"ca_file": "ca.pem"}
         hooks = [{"fault": "gateway-down", "on": trusting, "off": trusting}]
