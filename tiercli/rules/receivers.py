@@ -95,7 +95,7 @@ def _integrations(receiver: Receiver) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _webhook(webhook: Webhook) -> dict[str, Any]:
     # Newer Alertmanagers expand templates in a URL, and a URL has no braces anyway.
-    built: dict[str, Any] = {"url": _without_braces(webhook.url), "send_resolved": True}
+    built: dict[str, Any] = {"url": _without_braces(webhook.url)}
     if webhook.credentials_file is not None:
         built["http_config"] = {"authorization": {"credentials_file": webhook.credentials_file}}
     return built
@@ -105,7 +105,6 @@ def _slack(slack: Slack) -> dict[str, Any]:
     return {
         "api_url_file": slack.api_url_file,
         "channel": _literal(slack.channel),
-        "send_resolved": True,
         "title": _TITLE,
         "title_link": _RUNBOOK,
         "text": _TEXT,
@@ -115,7 +114,6 @@ def _slack(slack: Slack) -> dict[str, Any]:
 def _pagerduty(pagerduty: PagerDuty) -> dict[str, Any]:
     return {
         "routing_key_file": pagerduty.routing_key_file,
-        "send_resolved": True,
         "description": _TITLE,
         "details": _DETAILS,
     }
