@@ -325,7 +325,7 @@ def test_the_plan_is_without_what_is_dropped(run_tiercli: Run, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("cardinality", "total", "number"),
     [
-        ("", 3000, 7),
+        ("", 3000, 8),
         ("  metrics: {http_requests_total: {series: 10, owner: platform, reason: a test}}\n", 5000, 1),
         (
             "  metrics: {http_requests_total: {series: 10, owner: platform, reason: a test}}\n"
@@ -334,7 +334,7 @@ def test_the_plan_is_without_what_is_dropped(run_tiercli: Run, tmp_path: Path) -
             "    labels: {vllm:num_requests_running: [engine]}\n"
             "  label_values: {engine: 1}\n",
             3000,
-            6,
+            7,
         ),
     ],
 )

@@ -173,3 +173,53 @@ def test_a_first_monday_is_judged_by_the_budget_and_not_by_its_sunday(
         ('count(ALERTS{alertname="TenantSpendHigh", tenant="acme-corp"}) or vector(0)', "68h", 0),
     ]
     answers(promtool, tmp_path, hybrid, series, asked, every="4m", interval="5m")
+
+
+def past_and_now(past: list[int], now: list[int]) -> str:
+    """A counter's values: 26 hours of `past`, again and again, and five of `now`; each number is what five minutes add."""
+    values, total = [], 0
+    for grown in (past * 312)[:312] + (now * 60)[:60]:
+        total += grown
+        values.append(total)
+    return " ".join(map(str, values))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "attempts", "count"),
+    [
+        pytest.param(([0], [60]), 6000, 1, id="one in a hundred is unknown, of many"),
+        pytest.param(([0], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), 10, 0, id="one unknown failure in an hour of few"),
+        pytest.param(([6], [7]), 600, 0, id="one in six more than ever, as chance makes"),
+        pytest.param(([6], [12]), 600, 1, id="twice as many as ever"),
+    ],
+)
+def test_what_chance_makes_of_few_calls_is_no_drift(
+    promtool: Any,
+    hybrid: LoadedCatalog,
+    tmp_path: Path,
+    unknown: tuple[list[int], list[int]],
+    attempts: int,
+    count: int,
+) -> None:
+    labels = f'job="tiercli-gateway",instance="a",{OFFER}'
+    series = {
+        f'ai_gateway_requests_total{{{labels},status="success"}}': past_and_now([attempts], [attempts]),
+        f'ai_gateway_errors_total{{{labels},code="UPSTREAM_UNCLASSIFIED"}}': past_and_now(*unknown),
+    }
+    asked: list[tuple[str, str, Any]] = [
+        ('count(ALERTS{alertname="Drift", alertstate="firing", signal="unclassified rate"}) or vector(0)', "31h", count)
+    ]
+    answers(promtool, tmp_path, hybrid, series, asked, every="2m", interval="5m")
+
+
+@pytest.mark.parametrize(("hours", "count"), [(26, 1), (12, 0)])
+def test_a_falling_score_drifts_from_what_it_was_for_a_day_at_least(
+    promtool: Any, hybrid: LoadedCatalog, tmp_path: Path, hours: int, count: int
+) -> None:
+    series = {
+        'ai_gateway_eval_score{job="tiercli-gateway",instance="a",alias="chat"}': f"0.9x{12 * hours} 0.8x60",
+    }
+    asked: list[tuple[str, str, Any]] = [
+        ('count(ALERTS{alertname="Drift", alertstate="firing"}) or vector(0)', f"{hours + 4}h", count)
+    ]
+    answers(promtool, tmp_path, hybrid, series, asked, every="2m", interval="5m")

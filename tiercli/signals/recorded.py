@@ -336,12 +336,17 @@ RECORDED: tuple[Recorded, ...] = (
     Recorded("tier:calendar:month_length:seconds", (), "From the first of the month to the next.", "s"),
     # tier:drift:… Drift: slow signals, now against the prior 7 days. `subject` is an alias, or provider / model / region.
     Recorded("tier:drift:value:mean1h", _DRIFT, "The signal, mean of an hour."),
+    Recorded("tier:drift:calls:increase1h", _DRIFT, "The calls, or attempts, of that hour."),
     Recorded("tier:drift:value:hourly", _DRIFT, "The same once an hour, while Drift is quiet for it."),
     Recorded("tier:drift:value:baseline", _DRIFT, "The signal's mean over the prior 7 days."),
     Recorded(
         "tier:drift:change", _DRIFT, "Now less the baseline; for signals with a relative tolerance, over the baseline."
     ),
-    Recorded("tier:drift:departure:ratio", _DRIFT, "The change over its tolerance: above 1 it is flagged."),
+    Recorded(
+        "tier:drift:departure:ratio",
+        _DRIFT,
+        "The change over its tolerance, or over what chance moves: above 1 it is flagged.",
+    ),
     # tier:server:… The local inference servers.
     Recorded("tier:server:info", ("server", "provider", "region"), "GPUs of each server of the catalog."),
     Recorded(
