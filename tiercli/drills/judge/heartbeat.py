@@ -42,7 +42,7 @@ def judge_heartbeat(run: RunStarted, timeline: Timeline) -> Step | None:
     return Step(
         name=NAME,
         outcome=Outcome.PASSED,
-        message=f"{WATCHDOG} reached {by}, at most {max(silences):.1f} s of {limit:.1f} s apart",
+        message=f"{WATCHDOG} reached {by} after {silences[0]:.1f} s, then at most {max(silences[1:]):.1f} s of {limit:.1f} s apart",
     )
 
 
