@@ -69,7 +69,7 @@ def test_a_fault_of_the_proxy_can_be_made_and_any_other_names_its_injector(kind:
         ("gateway-down", {}, None),
         ("gateway-down", {"mode": "x"}, "no settings"),
         ("blackhole", {}, None),
-        ("blackhole", {"seconds": 1}, "no settings"),
+        ("blackhole", {"seconds": 1}, "share"),
         ("slow-stream", {"first_token_seconds": 2}, None),
         ("slow-stream", {"first_token_seconds": 0, "piece_seconds": 0}, "nothing is slow"),
         ("slow-stream", {"piece_seconds": -1}, "piece_seconds"),

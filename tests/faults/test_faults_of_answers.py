@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -103,6 +104,13 @@ def test_a_black_hole_takes_the_call_and_never_answers() -> None:
             assert stand.asked == 0
             await stand.control.clear(applied)
             assert (await stand.call())[0] == 200
+            await stand.control.apply("blackhole", CLOUD, {"share": 0.5, "seed": 4})
+            answered = 0
+            for _ in range(20):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stand.call(), 0.2)
+                    answered += 1
+            assert 5 < answered < 15
 
     uvloop.run(scenario())
 

@@ -86,6 +86,7 @@ def test_an_own_command_goes_before_the_proxies_and_the_fault_proxy_before_toxip
         (("outage", {"provider": "openai"}, {}), "it has no proxy for this target", "toxiproxy.proxies"),
         (("errors", MUMBAI, {"share": 0.5}), "it passes bytes on, and errors needs to know calls", "tiercli proxy"),
         (("slow-stream", MUMBAI, {}), "slow-stream needs to know calls", "tiercli proxy"),
+        (("blackhole", MUMBAI, {"share": 0.5}), "it chooses connections", "share: 1"),
         (("latency", MUMBAI, {"seconds": 1, "mode": "target"}), "cannot fill it up", "mode: add"),
         (("latency", MUMBAI, {"p50_seconds": 1, "p95_seconds": 2}), "a uniform distribution", "p95_seconds up to 1.9"),
         (("latency", MUMBAI, {"seconds": 1, "seed": 7}), "its random delays cannot be repeated", "no seed"),

@@ -62,6 +62,8 @@ def toxiproxy_way(fault: str, settings: FaultSettings) -> Disabled | Toxic | Can
         case OutageSettings():
             # Towards the endpoint: the call does not reach it, and costs nothing.
             return Toxic("reset_peer", "upstream", {"timeout": 0}, "resets each connection at its first request")
+        case BlackholeSettings(share=share) if share < 1:
+            return Cannot("it chooses connections, and a connection carries many calls (share)", "share: 1")
         case BlackholeSettings():
             return Toxic("timeout", "upstream", {"timeout": 0}, "passes no request on, and answers none")
         case LatencySettings():
