@@ -155,7 +155,7 @@ def test_an_operators_file_comes_before_ours_and_a_new_one_joins(hybrid: LoadedC
         ("expr: tier:drift:departure:ratio > 1", "expr: tier:drift:departure:ratio >> {{ 1 + 1 }}", ">> 2", 0),
         ('for: {{ "1h" | duration }}', 'for: {{ "1h" | duration }}x', "'1hx' is not a duration", 0),
         # Of a block the line on which it begins; of YAML that does not end, the one on which that is missed.
-        ("/ {{ limit(tolerance) }}", "/ {{ limit(tolerance) }})", "/ 0.02)", -1),
+        ("/ {{ limit(tolerance) if", "/) {{ limit(tolerance) if", "/) 0.02", -2),
         ("window: {{", "window: [{{", "expected ',' or ']'", 1),
     ],
     ids=["after loops", "a value", "in a loop", "no YAML"],

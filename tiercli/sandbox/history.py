@@ -20,8 +20,8 @@ from tiercli.time_zones import utc_offset_s
 
 BASELINE_WINDOW = "6h"
 BASELINE_OFFSET = "15m"
-# Spend is compared with the same hour of these days.
-_SPEND_OFFSETS = ("23h30m", "6d23h30m")
+# Spend is compared with two hours of other days, that begin so long ago.
+_SPEND_OFFSETS = ("24h30m", "168h30m")
 _RUN_S = 1200.0  # real seconds: the longest run that still has its yesterday
 _NOISE = 0.03
 # Samples need not be as dense as evaluations: an average is the same, and the backfill is shorter.
@@ -113,10 +113,10 @@ def _months(past: _Past) -> Iterator[str]:
 
 
 def _spend(past: _Past, tenant_usd: Mapping[str, float]) -> Iterator[str]:
-    """Spend rates around the same hour of other days, dense enough for an instant query."""
+    """Spend rates from the hour before to the hour after this one, of other days, dense enough for an instant query."""
     timing = past.timing
     step_s = max(timing.compress(150), 2 * timing.scrape_s)
-    ahead_s = max(_RUN_S, timing.compress(6 * 3600))
+    ahead_s = max(_RUN_S, timing.compress(6 * 3600)) + timing.compress(3600)
     times = sorted(
         {
             round(at, 3)
