@@ -11,7 +11,7 @@ from grafanalib._gen import DashboardEncoder
 
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import DASHBOARD_TAG, DRILL_TAG, dashboard_uid
-from tiercli.dashboards.build.panels import build_panel
+from tiercli.dashboards.build.panels import CENTS, DOLLARS, build_panel
 from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.signals.boards import COLUMNS, Board, Variable, our_matchers
 from tiercli.signals.expressions import series_read
@@ -215,8 +215,23 @@ def _panel(panel: dict[str, Any]) -> dict[str, Any]:
         defaults["thresholds"] = {"mode": "absolute", "steps": [{"value": None, "color": "green"}]}
     if defaults.get("custom", {}).pop("displayMode", None) is not None:
         defaults["custom"]["cellOptions"] = {"type": "auto"}
+    _write_out_dollars(panel)
     cleaned: dict[str, Any] = _without_nulls(panel)
     return cleaned
+
+
+def _write_out_dollars(panel: dict[str, Any]) -> None:
+    """Grafana's own unit of US dollars makes $1.25K of 1,250; whoever pays asks for all of it. The axes of time series choose
+    how many digits are behind the point, all else has cents."""
+    config = panel["fieldConfig"]
+    if config["defaults"].get("unit") == DOLLARS:
+        config["defaults"]["unit"] = "prefix:$"
+        if panel["type"] != "timeseries":
+            config["defaults"].setdefault("decimals", CENTS)
+    for override in config.get("overrides", ()):
+        for written in override["properties"]:
+            if (written["id"], written["value"]) == ("unit", DOLLARS):
+                written["value"] = "prefix:$"
 
 
 def _without_nulls(value: Any) -> Any:

@@ -91,6 +91,8 @@ def format_value(value: float, unit: str, decimals: int | None = None) -> str:
         return _scaled(
             value, decimals, 1000, [f" {prefix}{sign}" for prefix in _SI], [f" {prefix}{sign}" for prefix in _SI_BELOW]
         ).rstrip()
+    if unit.startswith("prefix:"):
+        return unit.removeprefix("prefix:") + _fixed(value, decimals)
     if unit in ("bool", "bool_on_off", "bool_yes_no"):
         return {"bool": ("False", "True"), "bool_on_off": ("Off", "On")}.get(unit, ("No", "Yes"))[value != 0]
     return f"{_fixed(value, decimals)}{_suffix(unit)}"
