@@ -128,6 +128,24 @@ def test_behind_litellm_six_failures_in_ten_are_told_by_their_code(
     answers(promtool, tmp_path, loaded, series, asked, every="15s", interval="15s")
 
 
+@pytest.mark.parametrize(
+    ("deployment", "unnamed"), [("gpt-5-mini-eu", 0), ("forgotten", 50)], ids=["named", "not in the catalog"]
+)
+def test_attempts_that_no_board_can_show_are_counted(
+    promtool: Any, tmp_path: Path, deployment: str, unnamed: int
+) -> None:
+    loaded = load_catalog(resource_folder("catalogs") / "litellm-vllm.yaml")
+    labels = LITELLM.replace("gpt-5-mini-eu", deployment)
+    series = UP | {
+        f"litellm_deployment_success_responses_total{{{LITELLM}}}": "0+3x240",
+        f'litellm_deployment_success_responses_total{{{labels},api_provider="openai"}}': "0+1x240",
+        f'litellm_deployment_failure_responses_total{{{labels},exception_status="500"}}': "0+1.5x240",
+        f"litellm_deployment_failure_responses_total{{{labels.replace(deployment, 'None')}}}": "0+9x240",
+    }
+    asked: list[tuple[str, str, Any]] = [("round(tier:gateway:unnamed_attempts:increase5m)", "55m", unnamed)]
+    answers(promtool, tmp_path, loaded, series, asked, every="15s", interval="15s")
+
+
 def test_a_tenant_that_began_an_hour_ago_has_an_hours_calls_and_spend(
     promtool: Any, hybrid: LoadedCatalog, tmp_path: Path
 ) -> None:

@@ -211,6 +211,7 @@ def bound_expressions(
         "within": _within(binding.duration_buckets, service_level_s),
         "born": born,
         "deployed": deployed,
+        "undeployed": undeployed,
         "relabelled": relabelled,
         "labelled": labelled,
         "coded": coded,
@@ -250,6 +251,13 @@ def deployed(expr: str, *labels: str) -> str:
     joined = f'label_join({expr}, "deployment", "/", {named})'
     # A source's own labels of these names would conflict with the catalog's.
     return f"({joined} * on (deployment) group_left (provider, model, region) tier:gateway:deployment_info)"
+
+
+def undeployed(expr: str, *labels: str) -> str:
+    """What of `expr`, of counts, has a deployment in `labels` that the catalog does not name, in all; 0 where it names each."""
+    named = ", ".join(f'"{label}"' for label in labels)
+    joined = f'label_join({expr}, "deployment", "/", {named})'
+    return f"(sum({joined} unless on (deployment) tier:gateway:deployment_info) or 0 * sum({expr}))"
 
 
 def escaped(name: str) -> str:

@@ -214,6 +214,13 @@ RECORDED: tuple[Recorded, ...] = (
         _GW,
     ),
     Recorded("tier:gateway:calls:increase5m", (), "Client calls in 5 minutes.", "short", _GW),
+    Recorded(
+        "tier:gateway:unnamed_attempts:increase5m",
+        (),
+        "Attempts in 5 minutes at deployments that the catalog does not name: no other series has them.",
+        "short",
+        _GW,
+    ),
     Recorded("tier:gateway:audit_records:increase5m", (), "Audit records written in 5 minutes.", "short", _GW),
     Recorded("tier:gateway:audit_bytes:increase5m", (), "Size of the audit records of 5 minutes.", "bytes", _GW),
     Recorded("tier:gateway:price_book:info", ("version",), "1 for each price book in use.", "short", _GW),
