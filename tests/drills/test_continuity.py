@@ -15,7 +15,7 @@ from tiercli.clients.prometheus import Series
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB
 from tiercli.drills.record.events import Event, FaultApplied, FaultCleared
 from tiercli.drills.run.faults import applied_fault
-from tiercli.drills.sites.continuity import Clock, read_gaps
+from tiercli.drills.sites.continuity import Clock, read_gaps, read_starved
 from tiercli.drills.spec.model import DrillSpec, FaultUse
 
 SCRAPE_S = 10.0
@@ -72,6 +72,28 @@ def test_targets_that_the_drill_takes_away_are_none() -> None:
     assert gaps(down(100, 200), wanted=takes) == []
     assert gaps(down(100, 200), reports_exits=True) == []
     assert gaps(down(100, 200)) != []
+
+
+def starved(points: list[tuple[float, float]], wanted: DrillSpec | None = None, *, longest_s: float = 0.5) -> list[str]:
+    of = {"up": points, "scrape_duration_seconds": [(0.0, 0.1), (10.0, longest_s), (20.0, 0.1)]}
+
+    class All(Recorded):
+        async def raw_samples(self, selector: str, window_s: float, at: float) -> list[Series]:
+            name = selector.removesuffix('{job=~"tiercli-.*"}')
+            return [Series({"job": GATEWAY_JOB, "instance": "a:1"}, tuple(of[name]))]
+
+    recorded: Any = All({})
+    return asyncio.run(read_starved(recorded, wanted or spec(), 0, 300, SCRAPE_S))
+
+
+def test_a_target_of_a_sandbox_that_answers_late_is_told_unless_the_drill_takes_it_away() -> None:
+    assert starved(WHOLE) == starved(down(100, 110)) == []
+    (message,) = starved(down(100, 130))
+    assert message == f"a:1 of {GATEWAY_JOB} did not answer scrapes for 50.0 s: this machine is too busy for the drill"
+    (message,) = starved(WHOLE, longest_s=6)
+    assert message.startswith(f"a:1 of {GATEWAY_JOB} took 6.00 s to answer a scrape, of 10.00 s between two: ")
+    assert starved([one for one in WHOLE if not 100 <= one[0] <= 140]) != []
+    assert starved(down(100, 200), short_spec(faults=[{"fault": "gateway-down"}])) == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 from tests.drills.short_drill import Recorder, short_spec
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.drills.record.events import RunStarted
-from tiercli.drills.record.result import Outcome
+from tiercli.drills.record.result import Outcome, Result
 from tiercli.drills.record.run_folder import TIMELINE
 from tiercli.drills.record.timeline_file import load_timeline
-from tiercli.drills.run.request import RunRequest
+from tiercli.drills.run import several
+from tiercli.drills.run.request import DrillRun, RunRequest
 from tiercli.drills.run.several import run_drills, shared_groups
 from tiercli.drills.sites.estate import build_estate
 from tiercli.drills.sites.sandbox import DrillSandbox
@@ -67,6 +68,36 @@ def test_all_drills_there_are_run_in_three_sandboxes_at_most(
     }
     orders = [RunRequest(spec, estates[spec.factor, spec.sandbox], stack, tmp_path) for spec in specs]
     assert len(shared_groups(orders)) <= 3
+
+
+def test_a_drill_that_the_machine_had_no_time_for_is_run_again_alone(
+    hybrid: LoadedCatalog, tmp_path: Path, stack: StackBinaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[str] = []
+
+    async def run_drill(request: RunRequest, view: object, shared: object) -> DrillRun:
+        name = request.spec.name
+        began.append(name)
+        starved = name == "starved" and began.count(name) == 1
+        outcome = Outcome.INCONCLUSIVE if starved else Outcome.PASSED
+        return DrillRun(tmp_path, Result(drill=name, outcome=outcome, reasons=("busy",), started_at=0, ended_at=1, factor=1, starved=starved))  # fmt: skip
+
+    monkeypatch.setattr(several, "run_drill", run_drill)
+    specs = [
+        short_spec(name=name, load={"arrivals_per_second": rate}) for rate, name in enumerate(("starved", "a", "b"), 1)
+    ]
+    requests = [order(hybrid, spec, tmp_path, stack) for spec in specs]
+
+    async def outcomes(parallel: int) -> list[tuple[str, Outcome]]:
+        began.clear()
+        runs = run_drills(requests, lambda request: nullcontext(Recorder()), parallel=parallel)
+        return [(run.result.drill, run.result.outcome) async for run in runs]
+
+    assert asyncio.run(outcomes(2)) == [(name, Outcome.PASSED) for name in ("a", "b", "starved")]
+    assert began == ["starved", "a", "b", "starved"]
+    # With nothing beside it, once more would be no better.
+    assert asyncio.run(outcomes(1))[0] == ("starved", Outcome.INCONCLUSIVE)
+    assert began == ["starved", "a", "b"]
 
 
 def _alike(specs: list[DrillSpec]) -> list[DrillSpec]:

@@ -37,6 +37,7 @@ from tiercli.drills.record.events import (
     PhaseStarted,
     RunEnded,
     RunStarted,
+    Starved,
     Unsound,
 )
 from tiercli.drills.record.result import Outcome, Result
@@ -318,6 +319,23 @@ def test_a_heartbeat_that_misses_a_few_beats_is_still_heard() -> None:
     result = verdict(silent_between(T0 + 22, T0 + 26))
     assert result.outcome is Outcome.PASSED, result.reasons
     assert result.evidence[-1].message == "Watchdog reached heartbeat after 0.0 s, then at most 8.0 s of 10.0 s apart"
+
+
+STARVED = Starved(at=END_AT, reason="127.0.0.1:1 did not answer scrapes for 1.2 s")
+
+
+def test_what_failed_while_the_machine_had_no_time_for_the_estate_proves_nothing() -> None:
+    failing = silent_between(T0, END_AT)
+    assert verdict(failing).outcome is Outcome.FAILED
+    result = verdict(failing, STARVED)
+    assert (result.outcome, result.starved) == (Outcome.INCONCLUSIVE, True)
+    assert result.reasons[0] == STARVED.reason
+    assert "Watchdog was not received" in result.reasons[1]
+
+
+def test_what_passed_though_the_machine_had_no_time_has_passed() -> None:
+    result = verdict(passing_events(), STARVED)
+    assert (result.outcome, result.starved) == (Outcome.PASSED, False)
 
 
 def live(events: list[Event], **more: object) -> list[Event]:

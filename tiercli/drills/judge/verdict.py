@@ -27,6 +27,7 @@ from tiercli.drills.record.events import (
     Notified,
     RunEnded,
     RunStarted,
+    Starved,
     Timeline,
     Unsound,
 )
@@ -88,8 +89,11 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
     ]
     unsure += [step.message for step in evidence if step.outcome is Outcome.INCONCLUSIVE]
     unsure += unsure_of
+    starved = [event.reason for event in timeline.of(Starved)]
     if broken:
         outcome, reasons = Outcome.INCONCLUSIVE, broken
+    elif failed and starved:
+        outcome, reasons = Outcome.INCONCLUSIVE, [*starved, *failed]
     elif failed:
         outcome, reasons = Outcome.FAILED, failed
     elif unsure:
@@ -109,6 +113,7 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         evidence=evidence,
         load=load,
         interrupted=timeline.first(Interrupted) is not None,
+        starved=bool(failed and starved and not broken),
     )
 
 

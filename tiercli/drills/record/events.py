@@ -238,6 +238,15 @@ class Unsound(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Starved(Event):
+    """A target of a sandbox did not answer scrapes, though nothing was wrong with it: the machine had no time for it. That is no doubt
+    of what did happen; but what should have happened and did not, or the other way round, may be for that."""
+
+    KIND: ClassVar[str] = "starved"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpendBound(Event):
     """What the load cost at most, US dollars by the price book, and where the drill would have stopped."""
 

@@ -136,3 +136,4 @@ class Result:
     evidence: tuple[Step, ...] = ()
     load: LoadResult | None = None
     interrupted: bool = False
+    starved: bool = False  # inconclusive, for want of the machine's time

@@ -24,6 +24,7 @@ from tiercli.drills.record.events import (
     PhaseStarted,
     RunEnded,
     SpendBound,
+    Starved,
     Unsound,
     WorkerLost,
 )
@@ -37,7 +38,7 @@ from tiercli.drills.run.request import DrillRun, RunRequest, View
 from tiercli.drills.run.settling import all_resolved
 from tiercli.drills.run.stopping import Stopped, StopSignal, signals_stop
 from tiercli.drills.run.watchers import error_share, watch_alertmanager, watch_prometheus
-from tiercli.drills.sites.continuity import Servers, read_servers, what_is_doubtful
+from tiercli.drills.sites.continuity import Servers, read_servers, read_starved, what_is_doubtful
 from tiercli.drills.sites.interface import DrillSite
 from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.drills.spec.model import FaultUse
@@ -280,6 +281,10 @@ class _Run:
             )
             for message in await asyncio.wait_for(doubts, _READ_WITHIN_S):
                 self.observe(Unsound(at=time.time(), reason=message))
+            if site.reports_exits:
+                starved = read_starved(site.prometheus, spec, began, time.time(), scrape_s)
+                for message in await asyncio.wait_for(starved, _READ_WITHIN_S):
+                    self.observe(Starved(at=time.time(), reason=message))
         except (BackendError, TimeoutError) as error:
             if self.stop.reason is None:
                 self.observe(

@@ -37,11 +37,13 @@ async def run_drills(
     share: bool = True,
     parallel: int = 1,
 ) -> AsyncIterator[DrillRun]:
-    """Run drills and give each as it ends: in each sandbox one after another, in `parallel` sandboxes at once. None begins after one
-    was interrupted. Raises as run_drill does."""
+    """Run drills and give each as it ends: in each sandbox one after another, in `parallel` sandboxes at once. One that the machine had
+    no time for is run again at the end, alone, and given once. None begins after one was interrupted. Raises as run_drill does."""
     groups = shared_groups(requests) if share else [[request] for request in requests]
     over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: a group has ended
     rooms, stopped = asyncio.Semaphore(parallel), asyncio.Event()
+    beside = parallel > 1 and len(groups) > 1
+    by_name, again = {request.spec.name: request for request in requests}, []
 
     async def run_group(group: list[RunRequest]) -> None:
         try:
@@ -49,7 +51,13 @@ async def run_drills(
                 async for done in _one_after_another(group, view_of, stopped):
                     if done.result.interrupted:
                         stopped.set()
-                    over.put_nowait(done)
+                    if done.result.starved and beside:
+                        request = by_name[done.result.drill]
+                        with view_of(request) as view:
+                            view.say(f"{done.result.reasons[0]}; once the others are over it is run again, alone")
+                        again.append(request)
+                    else:
+                        over.put_nowait(done)
         finally:
             over.put_nowait(None)
 
@@ -64,6 +72,9 @@ async def run_drills(
                 yield done
         for task in tasks:
             await task  # raises what it has raised
+        for request in again:
+            async for done in _one_after_another([request], view_of, stopped):
+                yield done
     finally:
         for task in tasks:
             task.cancel()
