@@ -14,7 +14,17 @@ from tiercli.lint.formats import github_annotation
 
 # Commands that print no result of several forms: they serve, write what they name, or print one form only.
 ONE_FORM = {
-    *("catalog init", "catalog schema", "alarms show", "drill show", "drill worker", "exporter audit", "exporter gpu"),
+    *(
+        "catalog init",
+        "catalog schema",
+        "alarms show",
+        "drill init",
+        "drill schema",
+        "drill show",
+        "drill worker",
+        "exporter audit",
+        "exporter gpu",
+    ),
     *("stack install", "stack up"),
 }
 

@@ -13,7 +13,7 @@ from tiercli.catalog.document import parse_document
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.shape import load_model
 from tiercli.drills.spec.check import check_spec
-from tiercli.drills.spec.files import drill_files, find_drill, load_drill
+from tiercli.drills.spec.files import find_drill, load_drill
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import InvalidInput
 from tiercli.rules.alarm import Alarm
@@ -40,12 +40,6 @@ FAULT: dict[str, Any] = SHORT["faults"][0]
 
 def test_the_short_drill_has_no_problem(hybrid: LoadedCatalog) -> None:
     assert problems_of(hybrid) == []
-
-
-@pytest.mark.parametrize("name", sorted(drill_files()))
-def test_every_drill_that_comes_with_tiercli_can_be_run(hybrid: LoadedCatalog, name: str) -> None:
-    spec, document = load_drill(find_drill(name))
-    assert check_spec(spec, hybrid.catalog, alarms_of(hybrid), document.locate) == []
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,11 @@ COMMANDS: Tree = {
                 "drill:list_drills", "List the drills, the alarms that each proves, and how long it takes in a sandbox."
             ),
             "show": Command("drill:show_drill", "Print a drill's spec."),
+            "init": Command(
+                "drill:init_drills",
+                "Write the drills that apply to a catalog to files, with its names in place of roles, to be edited.",
+            ),
+            "schema": Command("drill:schema", "Print the JSON Schema of a drill's file."),
             "run": Command(
                 "drill_run:run",
                 "Run drills in a sandbox: a real Prometheus and Alertmanager around a simulated estate, under load.",

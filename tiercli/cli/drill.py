@@ -1,60 +1,146 @@
-"""`tiercli drill`: fire drills, and what came of them."""
+"""`tiercli drill list`, `show`, `init` and `schema`: fire drills, and who plays their roles on a catalog."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.syntax import Syntax
 
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.cli.drill_outcome import print_not_applicable, refuse
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.options import Drills, TextOrJson
-from tiercli.cli.terminal import output_console, plain_table, print_json
+from tiercli.cli.options import CatalogFile, CatalogIfAny, Drills, TextOrJson
+from tiercli.cli.terminal import error_console, output_console, plain_table, print_json
+from tiercli.drills.spec.cast import Cast, cast_drill
 from tiercli.drills.spec.files import drill_files, find_drill, load_drill
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.durations import parse_duration
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
 
 
 @examples(
+    "tiercli drill list",
+    "tiercli drill list --catalog my.yaml          (which apply there, and to whom)",
     "tiercli drill list --format json",
 )
 def list_drills(
+    catalog: CatalogIfAny = None,
     drills: Drills = None,
     form: TextOrJson = "text",
 ) -> None:
-    """List the drills, the alarms that each proves, and how long it takes in a sandbox."""
+    """List the drills, the alarms that each proves, and how long it takes in a sandbox.
+
+    With a catalog: whether each applies to it, and who plays its roles.
+    """
 
     rows = []
-    for name, path in drill_files(drills or ()).items():
+    files = drill_files(drills or ())
+    casts = _casts(load_catalog(catalog), list(files.values())) if catalog is not None else {}
+    for name, path in files.items():
         spec, _ = load_drill(path)
         lengths = [spec.phases.steady, spec.phases.fault, spec.phases.recovery]
         seconds = sum(parse_duration(length) for length in lengths if length) / spec.factor
-        rows.append(
-            {"name": name, "alarms": list(spec.alarms), "seconds": round(seconds), "description": spec.description}
-        )
+        row: dict[str, Any] = {"name": name, "alarms": list(spec.alarms), "seconds": round(seconds)}
+        row["description"] = spec.description
+        if name in casts:
+            row |= {"not_applicable": casts[name].not_applicable, "roles": casts[name].played}
+        rows.append(row)
     console = output_console()
     if form == "json":
         print_json(rows)
         return
-    table = plain_table("drill", "proof for", "at most", "what happens")
+    table = plain_table("drill", "proof for", "at most", "who" if casts else "what happens")
     for row in rows:
-        alarms = ", ".join(row["alarms"]) if isinstance(row["alarms"], list) else ""
-        table.add_row(str(row["name"]), alarms or "silence", f"{row['seconds']} s", str(row["description"]))
+        last = _who(casts[row["name"]]) if casts else row["description"]
+        table.add_row(row["name"], ", ".join(row["alarms"]) or "silence", f"{row['seconds']} s", last)
     console.print(table)
 
 
 @examples(
     "tiercli drill show provider-outage",
+    "tiercli drill show provider-outage --catalog my.yaml      (with the names that play its roles)",
 )
 def show_drill(
-    name: Annotated[str, typer.Argument(help="A drill's name, or its file.")], drills: Drills = None
+    name: Annotated[str, typer.Argument(help="A drill's name, or its file.")],
+    catalog: CatalogIfAny = None,
+    drills: Drills = None,
 ) -> None:
     """Print a drill's spec."""
 
     path = find_drill(name, drills or ())
-    load_drill(path)
-    console = output_console()
+    spec, _ = load_drill(path)
     text = path.read_text(encoding="utf-8")
+    if catalog is not None:
+        cast = _casts(load_catalog(catalog), [path])[spec.name]
+        refuse({spec.name: cast.not_applicable} if cast.not_applicable is not None else {})
+        text = _with_names(cast)
+    console = output_console()
     if console.is_terminal:
         console.print(Syntax(text, "yaml", background_color="default", word_wrap=True))
     else:
         console.print(text, end="", markup=False)
+
+
+@examples(
+    "tiercli drill init my.yaml --out drills      (then: tiercli drill run --all --drills drills --catalog my.yaml)",
+)
+def init_drills(
+    catalog: CatalogFile,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write them to; files that are there stay.")] = Path(
+        "drills"
+    ),
+) -> None:
+    """Write the drills that apply to a catalog to files, with its names in place of roles, to be edited."""
+
+    casts = _casts(load_catalog(catalog), list(drill_files().values()))
+    written = {name: _with_names(cast) for name, cast in casts.items() if cast.not_applicable is None}
+    there = [out / f"{name}.yaml" for name in written if (out / f"{name}.yaml").exists()]
+    if there:
+        problems = [Problem(Location(str(path)), "it is there already") for path in there]
+        raise InvalidInput("no drill was written", problems, hint="choose another folder, or remove them first")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in written.items():
+        (out / f"{name}.yaml").write_text(text, encoding="utf-8")
+    print_not_applicable({name: cast.not_applicable for name, cast in casts.items() if cast.not_applicable is not None})
+    error_console().print(f"{len(written)} drills in {out}", markup=False)
+
+
+@examples(
+    "tiercli drill schema > drill.schema.json      (for an editor: # yaml-language-server: $schema=drill.schema.json)",
+)
+def schema() -> None:
+    """Print the JSON Schema of a drill's file."""
+
+    print_json(DrillSpec.model_json_schema(by_alias=True))
+
+
+def _casts(loaded: LoadedCatalog, paths: Sequence[Path]) -> dict[str, Cast]:
+    """The drills on a catalog, by name."""
+    timing = timing_of(loaded.catalog)
+    deployed = load_alarm_set(loaded, timing)
+    specs = [load_drill(path) for path in paths]
+    return {spec.name: cast_drill(spec, loaded.catalog, deployed, timing, document.locate) for spec, document in specs}
+
+
+def _who(cast: Cast) -> str:
+    if cast.not_applicable is not None:
+        return f"not applicable: {cast.not_applicable}"
+    return "; ".join(f"{role}: {', '.join(names.values())}" for role, names in cast.played.items())
+
+
+def _with_names(cast: Cast) -> str:
+    """The drill's file with names; a comment says what roles they play."""
+    content = cast.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return "".join(_comments(cast)) + text
+
+
+def _comments(cast: Cast) -> Iterator[str]:
+    for role, names in cast.played.items():
+        yield f"# {role}: {', '.join(names.values())}\n"

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
-from tiercli.cli.drill_outcome import default_catalog, exit_code_of, print_run, print_summary, worse
+from tiercli.cli.drill_outcome import (
+    default_catalog,
+    exit_code_of,
+    print_not_applicable,
+    print_run,
+    print_summary,
+    refuse,
+    worse,
+)
 from tiercli.cli.drill_view import PlainView, TerminalView
 from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.drills.load.locust import Workers
@@ -19,25 +27,28 @@ from tiercli.drills.run.request import DrillRun, RunRequest
 from tiercli.drills.sites.live import LiveSite
 from tiercli.drills.sites.live_checks import check_live, versions
 from tiercli.drills.sites.live_plan import LivePlan, plan_live
+from tiercli.drills.spec.cast import Cast, cast_drill
 from tiercli.drills.spec.check import check_spec
 from tiercli.drills.spec.files import find_drill, load_drill
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.environment.live import LiveInjectors
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.money import dollars
-from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
+from tiercli.signals.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """What was asked for. `production`: the environment's name, where it is production."""
+    """What was asked for. `production`: the environment's name, where it is production. `every`: all drills that apply."""
 
     env: str
     production: str | None
     dry_run: bool
     spend_cap: float | None
     rate: float | None
+    every: bool
     output: str
 
 
@@ -55,7 +66,19 @@ def run_live(
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
     _check_production(loaded, options)
-    plans = [_plan(loaded, name, drills, templates, options) for name in names]
+    timing = timing_of(loaded.catalog, 1)
+    deployed = load_alarm_set(loaded, timing, templates)
+    casts = {name: _cast(loaded, deployed, timing, name, drills) for name in names}
+    not_applicable = {name: cast.not_applicable for name, cast in casts.items() if cast.not_applicable is not None}
+    if options.every:
+        print_not_applicable(not_applicable)
+    else:
+        refuse(not_applicable)
+    plans = [
+        plan_live(loaded, options.env, cast.spec, templates, cap_usd=options.spend_cap, rate=options.rate)
+        for cast in casts.values()
+        if cast.not_applicable is None
+    ]
     return asyncio.run(_all(plans, runs, workers, options))
 
 
@@ -71,16 +94,16 @@ def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
         raise InvalidInput("which environment?", [Problem(Location("--production"), message, f"--env {options.env}")])
 
 
-def _plan(
-    loaded: LoadedCatalog, name: str, drills: Sequence[Path], templates: Sequence[Path], options: LiveOptions
-) -> LivePlan:
+def _cast(loaded: LoadedCatalog, deployed: AlarmSet, timing: Timing, name: str, drills: Sequence[Path]) -> Cast:
 
     spec, document = load_drill(find_drill(name, drills))
-    alarms = load_alarms(loaded, timing_of(loaded.catalog, 1), templates)
-    problems = check_spec(spec, loaded.catalog, alarms, document.locate)
+    cast = cast_drill(spec, loaded.catalog, deployed, timing, document.locate)
+    problems = (
+        check_spec(cast.spec, loaded.catalog, deployed.alarms, document.locate) if cast.not_applicable is None else []
+    )
     if problems:
         raise InvalidInput(f"{name} cannot be run on {loaded.document.name}", problems)
-    return plan_live(loaded, options.env, spec, templates, cap_usd=options.spend_cap, rate=options.rate)
+    return cast
 
 
 def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:

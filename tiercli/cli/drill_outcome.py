@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
@@ -14,7 +14,7 @@ from tiercli.drills.record.result import Outcome
 from tiercli.drills.record.run_folder import REPORT
 from tiercli.drills.run.files import write_summary
 from tiercli.drills.run.request import DrillRun
-from tiercli.errors import ExitCode
+from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 
 DEFAULT_CATALOG = "hybrid.yaml"
@@ -26,6 +26,21 @@ def print_summary(ended: Sequence[DrillRun], planned: int) -> None:
     if summary is not None:
         passed = sum(done.result.outcome is Outcome.PASSED for done in ended)
         error_console().print(f"{passed} of {planned} drills passed: {summary}", markup=False)
+
+
+def print_not_applicable(reasons: Mapping[str, str]) -> None:
+    """Which drills do not apply to the catalog, and why."""
+    for name, reason in reasons.items():
+        error_console().print(f"not applicable: {name}: {reason}", markup=False)
+
+
+def refuse(not_applicable: Mapping[str, str]) -> None:
+    """Raise InvalidInput where a drill that was named does not apply to the catalog."""
+    if not_applicable:
+        problems = [Problem(Location(name), reason) for name, reason in not_applicable.items()]
+        raise InvalidInput(
+            "not applicable to this catalog", problems, hint="tiercli drill list --catalog FILE says which drills are"
+        )
 
 
 def print_run(done: DrillRun, output: str) -> None:

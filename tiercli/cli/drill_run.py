@@ -13,7 +13,15 @@ import typer
 
 from tiercli.catalog.loading import load_catalog
 from tiercli.cli.drill_live import LiveOptions, run_live
-from tiercli.cli.drill_outcome import default_catalog, exit_code_of, print_run, print_summary, worse
+from tiercli.cli.drill_outcome import (
+    default_catalog,
+    exit_code_of,
+    print_not_applicable,
+    print_run,
+    print_summary,
+    refuse,
+    worse,
+)
 from tiercli.cli.drill_view import PlainView, TerminalView
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import CatalogOption, Drills, Runs, Templates, TextOrJson
@@ -22,6 +30,7 @@ from tiercli.drills.load.locust import Workers
 from tiercli.drills.run.request import RunRequest
 from tiercli.drills.run.several import run_drills, shared_groups
 from tiercli.drills.sites.estate import Estate, build_estate
+from tiercli.drills.spec.cast import Cast, cast_drill
 from tiercli.drills.spec.check import check_spec
 from tiercli.drills.spec.files import drill_files, find_drill, load_drill
 from tiercli.errors import ExitCode, InvalidInput, Location, Problem
@@ -134,14 +143,17 @@ def run(
             message = "--factor, --isolated and --parallel are for sandboxes"
             raise InvalidInput(message, hint="an environment has its own factor, and its drills run one after another")
 
-        options = LiveOptions(env, production, dry_run, spend_cap, rate, form)
+        options = LiveOptions(env, production, dry_run, spend_cap, rate, every, form)
         raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))
     if dry_run or production or spend_cap is not None or rate is not None:
         raise InvalidInput("this option needs --env", hint="--env NAME, of the catalog's `environments`")
-    requests = _requests(chosen, catalog, drills or (), templates or (), runs, factor)
+    requests, not_applicable = _requests(chosen, catalog, drills or (), templates or (), runs, factor)
+    if not every:
+        refuse(not_applicable)
     requests = [dataclasses.replace(request, workers=sharing) for request in requests]
     at_once = parallel or min(2, os.cpu_count() or 1)
     worst: int = asyncio.run(_run_all(requests, share=not isolated, parallel=at_once, output=form))
+    print_not_applicable(not_applicable)
     raise typer.Exit(worst)
 
 
@@ -162,23 +174,31 @@ def _requests(
     templates: Sequence[Path],
     runs: Path,
     factor: float | None,
-) -> list[RunRequest]:
-    """What is to be run, checked. Raises InvalidInput with every problem of every drill."""
+) -> tuple[list[RunRequest], dict[str, str]]:
+    """What is to be run, checked; and of the drills that do not apply to the catalog, by name, why. Raises InvalidInput with every
+    problem of every drill."""
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
     estates: dict[tuple[object, ...], Estate] = {}
-    chosen, problems = [], []
+    chosen: list[tuple[Cast, Estate]] = []
+    problems: list[Problem] = []
+    not_applicable: dict[str, str] = {}
     for name in names:
         spec, document = load_drill(find_drill(name, drills))
         key = (factor or spec.factor, spec.sandbox)
         if key not in estates:
             estates[key] = build_estate(loaded, factor or spec.factor, templates, spec.sandbox)
-        problems += check_spec(spec, loaded.catalog, estates[key].alarms, document.locate)
-        chosen.append((spec, estates[key]))
+        estate = estates[key]
+        cast = cast_drill(spec, loaded.catalog, estate.deployed, estate.timing, document.locate)
+        if cast.not_applicable is not None:
+            not_applicable[spec.name] = cast.not_applicable
+            continue
+        problems += check_spec(cast.spec, loaded.catalog, estate.alarms, document.locate)
+        chosen.append((cast, estate))
     if problems:
         raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
     binaries = find_stack()
-    return [RunRequest(spec, estate, binaries, runs) for spec, estate in chosen]
+    return [RunRequest(cast.spec, estate, binaries, runs, cast.played) for cast, estate in chosen], not_applicable
 
 
 async def _run_all(requests: Sequence[RunRequest], *, share: bool, parallel: int, output: str) -> int:

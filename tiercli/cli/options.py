@@ -30,6 +30,10 @@ CatalogOption = Annotated[
         help="Catalog file. \\[default: tiercli's hybrid.yaml]",
     ),
 ]
+CatalogIfAny = Annotated[
+    Path | None,
+    typer.Option("--catalog", "-c", metavar="CATALOG", envvar="TIERCLI_CATALOG", help="Catalog file."),
+]
 RequiredCatalog = Annotated[
     Path,
     typer.Option(

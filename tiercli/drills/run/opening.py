@@ -47,11 +47,19 @@ def opening_events(request: RunRequest, site: DrillSite, folder: Path, others_be
         told_by=site.told_by,
         integrations=integrations_of(catalog),
     )
-    yield Verification(at=time.time(), facts=verification_facts(estate, site.facts(), site.limits(), folder))
+    yield Verification(
+        at=time.time(), facts=_whom(request.played) | verification_facts(estate, site.facts(), site.limits(), folder)
+    )
     expected = {expectation.alert for expectation in spec.expect}
     for alarm in estate.alarms:
         if alarm.alarm in expected:
             yield alarm_facts(alarm, estate)
+
+
+def _whom(played: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Who plays the roles of the drill, as a fact."""
+    roles = (f"{role}: {', '.join(names.values())}" for role, names in played.items())
+    return {"roles": "; ".join(roles)} if played else {}
 
 
 def too_early(spec: DrillSpec, time_zone: str, now: float) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,13 +28,14 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to run: the spec, the estate under the drill's factor, and where runs are kept. `workers`: of Locust, beside its
-    master."""
+    """What to run: the spec, the estate under the drill's factor, and where runs are kept. `played`: the names by the roles of the
+    drill that they play. `workers`: of Locust, beside its master."""
 
     spec: DrillSpec
     estate: Estate
     binaries: StackBinaries | None  # None: those that are found, where a sandbox needs them
     runs: Path
+    played: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     edit_tree: EditTree | None = None
     workers: Workers = ALONE
 

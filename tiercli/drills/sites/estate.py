@@ -14,27 +14,30 @@ from tiercli.drills.load.plan import usual_traffic
 from tiercli.drills.spec.model import Load, SandboxSettings
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_files import load_alarm_set, load_alarms
+from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
 from tiercli.sandbox.history import history_openmetrics
 from tiercli.sandbox.plan import GPU_PATH
 from tiercli.sandbox.sandbox import Sandbox
+from tiercli.signals.bindings import known_binding
 from tiercli.signals.boards import Board
 from tiercli.signals.timing import Timing
 
-SIMULATED_GPUS = "simulated-gpus"
+SIMULATED_GPUS = "simulated-gpus"  # where the catalog names none
 AS_THE_CATALOG = SandboxSettings()
 EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards, the configuration's files."""
+    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards. `deployed`: what the catalog's own
+    sources give."""
 
     loaded: LoadedCatalog
     timing: Timing
     alarms: tuple[Alarm, ...]
     boards: Mapping[str, Board]
+    deployed: AlarmSet
     settings: SandboxSettings = AS_THE_CATALOG
 
     def windows(self) -> tuple[str, ...]:
@@ -50,13 +53,14 @@ def build_estate(
 ) -> Estate:
     """The estate of a catalog under a compression factor. Raises InvalidInput as load_alarms does."""
     timing = timing_of(loaded.catalog, factor)
-    generated = {alarm.alarm for alarm in load_alarms(loaded, timing, template_folders)}
+    deployed = load_alarm_set(loaded, timing, template_folders)
+    generated = {alarm.alarm for alarm in deployed.alarms}
     simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings))
     # Only alarms that the catalog's own sources can feed: a sandbox has every signal, and proves no alarm that production
     # does not have.
     alarm_set = load_alarm_set(simulated, timing, template_folders)
     alarms = tuple(alarm for alarm in alarm_set.alarms if alarm.alarm in generated)
-    return Estate(simulated, timing, alarms, alarm_set.boards, settings)
+    return Estate(simulated, timing, alarms, alarm_set.boards, deployed, settings)
 
 
 def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:
@@ -72,11 +76,17 @@ def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATAL
             "providers": {
                 name: _simulated_provider(provider, settings) for name, provider in catalog.providers.items()
             },
-            "sources": {SIMULATED_GPUS: OtherSource(binding="tiercli-gpu", targets=exporters, path=GPU_PATH)}
+            "sources": {gpu_source(catalog): OtherSource(binding="tiercli-gpu", targets=exporters, path=GPU_PATH)}
             if exporters
             else {},
         }
     )
+
+
+def gpu_source(catalog: Catalog) -> str:
+    """The name of the source of GPUs in a sandbox: the catalog's own, where it has one."""
+    named = (name for name, source in catalog.sources.items() if known_binding(source.binding).kind == "gpus")
+    return next(named, SIMULATED_GPUS)
 
 
 def _simulated_provider(provider: Provider, settings: SandboxSettings) -> Provider:

@@ -10,6 +10,9 @@ from tiercli.catalog.names import unknown_name
 from tiercli.drills.spec.model import Load
 from tiercli.errors import Location, Problem
 
+# Weights where a mix has none: of the first aliases of a catalog, and of all others together.
+_FIRST, _OTHERS = (6.0, 3.0, 2.0), 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class MixPart:
@@ -21,24 +24,38 @@ class MixPart:
     share: float
 
 
+def called_aliases(catalog: Catalog) -> list[str]:
+    """The aliases that a tenant may call, in the order of the catalog."""
+    allowed = {alias for tenant in catalog.tenants.values() for alias in catalog.tenant_aliases(tenant)}
+    return [alias for alias in catalog.aliases if alias in allowed]
+
+
+def weights_in_order(catalog: Catalog) -> dict[str, float]:
+    """How often each alias that somebody may call is called, relatively: the first of the catalog most."""
+    aliases = called_aliases(catalog)
+    others = aliases[len(_FIRST) :]
+    return dict(zip(aliases, _FIRST, strict=False)) | {alias: _OTHERS / len(others) for alias in others}
+
+
 def build_mix(load: Load, catalog: Catalog) -> list[MixPart]:
     """Every (alias, tenant, feature) that the catalog allows and the weights select; shares add up to 1.
 
     Aliases keep their weights whatever number of tenants may call them.
     """
     mix = load.mix
+    aliases = mix.aliases or weights_in_order(catalog)
     by_alias: dict[str, list[tuple[str, str, float]]] = {}
     for tenant_name, tenant in catalog.tenants.items():
         for alias in catalog.tenant_aliases(tenant):
             for feature in tenant.features:
                 weight = _weight(mix.tenants, tenant_name) * _weight(mix.features, feature)
-                if weight and _weight(mix.aliases, alias):
+                if weight and aliases.get(alias):
                     by_alias.setdefault(alias, []).append((tenant_name, feature, weight))
-    whole = sum(_weight(mix.aliases, alias) for alias in by_alias)
+    whole = sum(aliases[alias] for alias in by_alias)
     parts = []
     for alias, callers in by_alias.items():
         within = sum(weight for _, _, weight in callers)
-        share = _weight(mix.aliases, alias) / whole
+        share = aliases[alias] / whole
         parts += [MixPart(alias, tenant, feature, share * weight / within) for tenant, feature, weight in callers]
     return parts
 

@@ -15,10 +15,13 @@ from tiercli.catalog.field_types import Duration, Model, Name, PlainName, Severi
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Weights = dict[Name, PositiveFloat]
+# What the catalog says of such an alert.
+FromCatalog = Literal["$catalog"]
 
 
 class Mix(Model):
-    """Relative weights. Not given: every alias, tenant or feature that the catalog allows, equally."""
+    """Relative weights. Not given: every alias that a tenant may call, the first of the catalog most (6, 3, 2, all others together 1);
+    every tenant and feature that the catalog allows, equally."""
 
     aliases: Weights | None = None
     tenants: Weights | None = None
@@ -81,8 +84,8 @@ class Expectation(Model):
 
     alert: str
     labels: dict[str, Name] = {}
-    severity: Severity
-    receiver: PlainName | None = Field(
+    severity: Severity | FromCatalog
+    receiver: PlainName | FromCatalog | None = Field(
         default=None, description="None: it must be in Alertmanager and interrupt nobody"
     )
     also: tuple[str, ...] = Field(
@@ -142,11 +145,14 @@ class SandboxSettings(Model):
 
 
 class DrillSpec(Model):
-    """One drill."""
+    """One drill. Any name of the catalog may be a role in its place: `$cloud.provider` (roles.py); `$$` is a dollar sign."""
 
     name: PlainName
     description: str
-    owner: PlainName
+    owner: PlainName | FromCatalog
+    needs: tuple[str, ...] = Field(
+        default=(), description="roles and recorded series without which the drill does not apply to an estate"
+    )
     alarms: tuple[str, ...] = Field(default=(), description="the alarms that this drill is proof for")
     factor: Annotated[float, Field(ge=1, le=1000)] = 30
     from_day_of_month: Annotated[int, Field(ge=1, le=28)] = Field(

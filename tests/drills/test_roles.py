@@ -1,0 +1,215 @@
+"""Whom a drill is about on an estate that it was not written for: its roles, the catalog's severity and receivers, why it does not
+apply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.conftest import HYBRID, Done
+from tests.drills.short_drill import SHORT
+from tiercli.catalog.document import Document, parse_document
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
+from tiercli.catalog.shape import load_model
+from tiercli.drills.spec.cast import Cast, cast_drill
+from tiercli.drills.spec.check import check_spec
+from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.drills.spec.mix import build_mix
+from tiercli.drills.spec.model import DrillSpec
+from tiercli.drills.spec.roles import ROLES
+from tiercli.errors import InvalidInput
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
+
+CATALOGS = sorted(HYBRID.parent.glob("*.yaml"))
+EXPECT: dict[str, Any] = SHORT["expect"][0]
+FAULT: dict[str, Any] = SHORT["faults"][0]
+Change = Callable[[Callable[[dict[str, Any]], None]], LoadedCatalog]
+Run = Callable[..., Done]
+
+
+def cast(loaded: LoadedCatalog, spec: DrillSpec, document: Document) -> Cast:
+    """The drill on a catalog."""
+    timing = timing_of(loaded.catalog)
+    return cast_drill(spec, loaded.catalog, load_alarm_set(loaded, timing), timing, document.locate)
+
+
+def short(loaded: LoadedCatalog, **changes: Any) -> Cast:
+    """The short drill with some entries changed."""
+    document = parse_document(yaml.safe_dump({**SHORT, **changes}, sort_keys=False), "drill.yaml")
+    return cast(loaded, load_model(document, DrillSpec), document)
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.stem)
+def test_every_drill_runs_on_every_catalog_or_says_why_not(path: Path) -> None:
+    loaded = load_catalog(path)
+    timing = timing_of(loaded.catalog)
+    alarms = load_alarm_set(loaded, timing)
+    not_applicable = {}
+    for file in drill_files().values():
+        spec, document = load_drill(file)
+        done = cast_drill(spec, loaded.catalog, alarms, timing, document.locate)
+        if done.not_applicable is not None:
+            not_applicable[spec.name] = done.not_applicable
+            continue
+        assert "$" not in done.spec.model_dump_json(), spec.name
+        assert check_spec(done.spec, loaded.catalog, alarms.alarms, document.locate) == [], spec.name
+        # Whoever is called in a fault is called in the load.
+        called = {(part.alias, part.tenant) for part in build_mix(done.spec.load, loaded.catalog)}
+        for use in done.spec.faults:
+            if {"alias", "tenant"} <= set(use.target):
+                assert (use.target["alias"], use.target["tenant"]) in called, spec.name
+    expected = {
+        "hybrid": set(),
+        "litellm-vllm": {"eval-drift", "quota-exhausted"},
+        "minimal": {"cloud-errors", "eval-drift", "exporter-gap", "gpu-and-cloud-errors", "gpu-exporter-down"}
+        | {"gpu-saturated", "zone-violation"},
+    }
+    if path.stem in expected:
+        assert set(not_applicable) == expected[path.stem]
+    assert all(len(reason.split()) > 3 for reason in not_applicable.values())
+
+
+def test_an_alarm_of_every_catalog_has_a_drill_that_applies() -> None:
+    # CloudErrorRateHigh, where nobody calls the cloud first: its provider is only called when the local server fails.
+    without = {"minimal": {"CloudErrorRateHigh", "ZoneViolation"}, "starter": {"ZoneViolation", "LocalQueueGrowing"}}
+    for path in CATALOGS:
+        loaded = load_catalog(path)
+        timing = timing_of(loaded.catalog)
+        alarms = load_alarm_set(loaded, timing)
+        proven = set()
+        for file in drill_files().values():
+            spec, document = load_drill(file)
+            done = cast_drill(spec, loaded.catalog, alarms, timing, document.locate)
+            proven |= set(spec.alarms) if done.not_applicable is None else set()
+        names = {alarm.alarm for alarm in alarms.alarms} - {"Watchdog"}
+        assert names - proven <= without.get(path.stem, set()) | {"Drift"}, path.stem
+
+
+def test_names_take_the_place_of_roles(hybrid: LoadedCatalog) -> None:
+    done = short(
+        hybrid,
+        owner="$catalog",
+        faults=[FAULT | {"target": {"provider": "$other.provider", "region": "$other.region"}}],
+        expect=[EXPECT | {"labels": {"provider": "$other.provider"}, "severity": "$catalog", "receiver": "$catalog"}],
+    )
+    assert done.spec.faults[0].target == {"provider": "openai", "region": "ap-south-1"}
+    assert done.spec.expect[0].labels == {"provider": "openai"}
+    assert (done.spec.owner, done.spec.expect[0].severity, done.spec.expect[0].receiver) == (
+        "platform",
+        "page",
+        "platform-pager",
+    )
+    assert done.played == {
+        "other": {"provider": "openai", "model": "gpt-5-mini", "region": "ap-south-1", "alias": "chat"}
+    }
+
+
+def test_severity_and_receiver_are_those_that_the_catalog_gives_such_an_alert(changed_hybrid: Change) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["alarms"]["ProviderDown"] = {"overrides": [{"provider": "vllm", "severity": "trend"}]}
+        content["owners"]["content-ai"]["page"] = "content-ai-channel"
+        content["providers"]["openai"]["owner"] = "content-ai"
+
+    loaded = changed_hybrid(change)
+    by_catalog = {"severity": "$catalog", "receiver": "$catalog"}
+
+    def told(provider: str) -> tuple[str, str | None, str | None]:
+        expected = short(loaded, expect=[EXPECT | by_catalog | {"labels": {"provider": provider}}]).spec.expect[0]
+        return expected.severity, expected.receiver, expected.notified_within
+
+    assert told("anthropic") == ("page", "platform-pager", EXPECT["notified_within"])
+    assert told("openai") == ("page", "content-ai-channel", EXPECT["notified_within"])
+    assert told("vllm") == ("trend", None, None)  # `dashboards` notifies nobody
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("$clod.provider", "unknown role '$clod.provider'; did you mean '$cloud.provider'?"),
+        ("$cloud.server", "unknown role '$cloud.server'"),
+        ("$cloud", "unknown role '$cloud'"),
+    ],
+)
+def test_a_role_that_does_not_exist_is_an_error_at_its_place(hybrid: LoadedCatalog, target: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        short(hybrid, faults=[FAULT | {"target": {"provider": target}}])
+    (problem,) = error.value.problems
+    assert said in str(problem)
+    assert problem.location.line > 1
+
+
+def test_two_dollars_are_one_of_a_name(hybrid: LoadedCatalog) -> None:
+    done = short(hybrid, expect=[EXPECT | {"labels": {"provider": "$$cloud.provider"}}])
+    assert done.spec.expect[0].labels == {"provider": "$cloud.provider"}
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        (["exporter"], None),
+        (["tier:alias:eval_score:mean"], None),
+        (["zoned"], "no tenant has a zone that leaves out a region of the catalog"),
+    ],
+)
+def test_what_a_drill_needs(hybrid: LoadedCatalog, changed_hybrid: Change, needs: list[str], said: str | None) -> None:
+    anywhere = changed_hybrid(lambda content: content["tenants"]["acme-corp"].update(zone="anywhere"))
+    assert short(anywhere, needs=needs).not_applicable == said
+    assert short(hybrid, needs=needs).not_applicable is None
+
+
+def test_each_role_is_played_by_what_it_says_and_each_time_by_the_same(hybrid: LoadedCatalog) -> None:
+    for role in ROLES.values():
+        names = role.find(hybrid.catalog)
+        assert not isinstance(names, str)
+        assert set(names) == set(role.labels)
+        assert role.find(hybrid.catalog) == names
+    page = (HYBRID.parents[1] / "docs" / "drills.md").read_text(encoding="utf-8")
+    for name, role in ROLES.items():
+        assert f"| `{name}` | {role.summary} | {', '.join(role.labels)} |" in page
+
+
+def test_a_drill_that_does_not_apply_is_refused_by_name_and_named_in_lists(run_tiercli: Run) -> None:
+    minimal = str(HYBRID.with_name("minimal.yaml"))
+    done = run_tiercli("drill", "run", "cloud-errors", "--catalog", minimal)
+    assert done.returncode == 2
+    assert "cloud-errors: no alias has its first candidate in the cloud" in done.stderr
+    listed = json.loads(run_tiercli("drill", "list", "--catalog", minimal, "--format", "json").stdout)
+    reasons = {row["name"]: row["not_applicable"] for row in listed}
+    assert reasons["cloud-errors"] == "no alias has its first candidate in the cloud"
+    assert reasons["provider-outage"] is None
+
+
+def test_what_init_writes_can_be_run_and_is_never_overwritten(run_tiercli: Run, tmp_path: Path) -> None:
+    path = HYBRID.with_name("litellm-vllm.yaml")
+    done = run_tiercli("drill", "init", str(path), "--out", str(tmp_path / "drills"))
+    assert done.returncode == 0, done.stderr
+    assert "not applicable: eval-drift: no alias has an eval_baseline" in done.stderr
+    loaded = load_catalog(path)
+    alarms = load_alarm_set(loaded, timing_of(loaded.catalog))
+    files = sorted((tmp_path / "drills").glob("*.yaml"))
+    assert len(files) == len(drill_files()) - 2
+    for file in files:
+        assert "$" not in file.read_text(encoding="utf-8")
+        spec, document = load_drill(file)
+        assert check_spec(spec, loaded.catalog, alarms.alarms, document.locate) == []
+    files[0].write_text("mine", encoding="utf-8")
+    files[1].unlink()
+    again = run_tiercli("drill", "init", str(path), "--out", str(tmp_path / "drills"))
+    assert again.returncode == 2
+    assert files[0].read_text(encoding="utf-8") == "mine"
+    assert not files[1].exists()
+
+
+def test_the_schema_accepts_every_drill(run_tiercli: Run) -> None:
+    schema = json.loads(run_tiercli("drill", "schema").stdout)
+    for file in drill_files().values():
+        jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"name": "x"}, schema)

@@ -1,0 +1,149 @@
+"""A drill on a catalog: the names in place of its roles, or why it does not apply there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from tiercli.catalog.model import Catalog
+from tiercli.drills.spec.model import DrillSpec, Evidence, Expectation
+from tiercli.drills.spec.roles import ROLES, Names
+from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.rules.alarm import Alarm
+from tiercli.rules.alarm_files import AlarmSet
+from tiercli.rules.policies import Policies
+from tiercli.rules.receivers import receiver_of
+from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.timing import Timing
+
+CATALOG = "$catalog"
+Path = tuple[str | int, ...]
+Locate = Callable[[Path], Location]
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """`spec` with names in place of roles; `played`: those roles, and the names that play them. `not_applicable`: why the drill does
+    not apply to the estate; its spec is as it was."""
+
+    spec: DrillSpec
+    played: Mapping[str, Names] = field(default_factory=dict)
+    not_applicable: str | None = None
+
+
+def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, timing: Timing, locate: Locate) -> Cast:
+    """The drill on this catalog. Raises InvalidInput for a role that does not exist, each at its place."""
+    casting = _Casting(catalog, locate)
+    written = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    names = {key: casting.put_in(written[key], (key,)) for key in ("faults", "expect", "allow", "evidence", "load") if key in written}  # fmt: skip
+    if casting.problems:
+        raise InvalidInput(f"{spec.name} names roles that do not exist", casting.problems)
+    reasons = [*casting.unfilled, *_needs(spec, catalog, alarms, locate), *_left_out(spec, alarms)]
+    if reasons:
+        return Cast(spec, not_applicable=reasons[0])
+    chosen = DrillSpec.model_validate({**written, **names})
+    known = {alarm.alarm: alarm for alarm in alarms.alarms}
+    expect = tuple(_as_the_catalog_says(expected, known, catalog, timing) for expected in chosen.expect)
+    owner = next((known[expected.alert].owner for expected in expect if expected.alert in known), next(iter(catalog.owners)))  # fmt: skip
+    return Cast(
+        chosen.model_copy(
+            update={
+                "owner": owner if spec.owner == CATALOG else spec.owner,
+                "expect": expect,
+                "allow": tuple(allowed for allowed in chosen.allow if allowed.alert not in alarms.left_out),
+                "evidence": tuple(shown for shown in chosen.evidence if _is_shown(shown, alarms)),
+            }
+        ),
+        casting.played,
+    )
+
+
+def _is_shown(evidence: Evidence, alarms: AlarmSet) -> bool:
+    """Whether the estate has the panel; one that no board has is for whoever reads it to miss."""
+    board = alarms.boards.get(evidence.dashboard)
+    panels = [panel for panel in board.panels if panel.title == evidence.panel] if board is not None else []
+    return not panels or any(not alarms.canonical.missing([query.expr]) for panel in panels for query in panel.queries)
+
+
+class _Casting:
+    """Puts names in place of roles, and keeps what went wrong."""
+
+    def __init__(self, catalog: Catalog, locate: Locate) -> None:
+        self._catalog = catalog
+        self._locate = locate
+        self.played: dict[str, Names] = {}
+        self.unfilled: list[str] = []
+        self.problems: list[Problem] = []
+
+    def put_in(self, value: Any, path: Path) -> Any:
+        """`value` of the drill's file at `path`, with names."""
+        if isinstance(value, dict):
+            return {self._name(key, path): self.put_in(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.put_in(item, (*path, place)) for place, item in enumerate(value)]
+        return self._name(value, path) if isinstance(value, str) else value
+
+    def _name(self, text: str, path: Path) -> str:
+        if text == CATALOG or not text.startswith("$"):
+            return text
+        if text.startswith("$$"):
+            return text[1:]
+        role, _, label = text[1:].partition(".")
+        if role not in ROLES or label not in ROLES[role].labels:
+            known = [f"${name}.{of}" for name, one in ROLES.items() for of in one.labels]
+            near = get_close_matches(text, known, n=1)
+            accepted = ", ".join(f"${name}" for name in ROLES) + "; $$ for a dollar sign"
+            if role in ROLES:
+                accepted = ", ".join(f"${role}.{of}" for of in ROLES[role].labels)
+            self.problems.append(
+                Problem(self._locate(path), f"unknown role {text!r}", accepted, near[0] if near else "")
+            )
+            return text
+        found = self.played.get(role) or ROLES[role].find(self._catalog)
+        if isinstance(found, str):
+            self.unfilled.append(found)
+            return text
+        self.played[role] = found
+        return found[label]
+
+
+def _needs(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, locate: Locate) -> list[str]:
+    """Why the estate lacks what the drill needs."""
+    reasons = []
+    for position, need in enumerate(spec.needs):
+        if need.removeprefix("$") in ROLES:
+            found = ROLES[need.removeprefix("$")].find(catalog)
+            reasons += [found] if isinstance(found, str) else []
+        elif need in alarms.canonical.unbound:
+            reasons.append(f"{need}: {alarms.canonical.unbound[need]}")
+        elif need not in RECORDED_BY_NAME:
+            problem = Problem(locate(("needs", position)), f"{need!r} is neither a role nor a recorded series")
+            raise InvalidInput(f"{spec.name} needs what does not exist", [problem])
+    return reasons
+
+
+def _left_out(spec: DrillSpec, alarms: AlarmSet) -> list[str]:
+    return [
+        f"{expected.alert} is left out: {why}"
+        for expected in spec.expect
+        for why in list(alarms.left_out.get(expected.alert, {}).values())[:1]
+    ]
+
+
+def _as_the_catalog_says(
+    expected: Expectation, alarms: Mapping[str, Alarm], catalog: Catalog, timing: Timing
+) -> Expectation:
+    """The expectation with the severity and the receiver that the catalog gives such an alert; no receiver where it notifies nobody."""
+    alarm = alarms.get(expected.alert)
+    if alarm is None or CATALOG not in (expected.severity, expected.receiver):
+        return expected
+    policy = Policies(catalog, alarm, timing).of(expected.labels)
+    receiver: str | None = receiver_of(catalog, policy.severity, policy.owner)
+    if receiver is not None and not catalog.receivers[receiver].in_words():
+        receiver = None
+    changes: dict[str, Any] = {"severity": policy.severity} if expected.severity == CATALOG else {}
+    if expected.receiver == CATALOG:
+        changes |= {"receiver": receiver} if receiver else {"receiver": None, "notified_within": None}
+    return expected.model_copy(update=changes)
