@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import ROOT, Done
+from tests.conftest import HYBRID, ROOT, Done
 from tests.drills.short_drill import SHORT
 from tests.drills.synthetic_run import passing_events, spec, without
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.drills.judge.verdict import judge
 from tiercli.drills.record.events import AlertSamples, Event, RunEnded, RunStarted, Timeline
 from tiercli.drills.record.history import encode_result, last_of_each, read_records, read_result
@@ -21,8 +24,12 @@ from tiercli.drills.record.run_folder import RESULT, SPEC, TIMELINE
 from tiercli.drills.record.timeline_file import encode_event
 from tiercli.drills.report.summary import render_summary
 from tiercli.errors import InvalidInput
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
+from tiercli.rules.fingerprints import rule_fingerprints
 
 Run = Callable[..., Done]
+Change = Callable[[Callable[[dict[str, Any]], None]], LoadedCatalog]
 PASSED = judge(spec(), Timeline(passing_events()))
 FAILED = judge(spec(), Timeline(without(passing_events(), AlertSamples)))
 
@@ -35,9 +42,18 @@ def keep(folder: Path, name: str, result: Result, **changes: object) -> Path:
     return place
 
 
-def named(result: Result, drill: str, alert: str) -> Result:
-    """The same result of another drill, about another alarm."""
-    return replace(result, drill=drill, expectations=tuple(replace(one, alert=alert) for one in result.expectations))
+def named(result: Result, drill: str, alert: str, **changes: Any) -> Result:
+    """The same result of another drill, about another alarm; of hybrid.yaml, and its rules."""
+    of = {"estate": "content-company", "env": "production", "rules": fingerprints()}
+    expectations = tuple(replace(one, alert=alert) for one in result.expectations)
+    return replace(result, drill=drill, expectations=expectations, **(of | changes))
+
+
+@cache
+def fingerprints() -> dict[str, str]:
+    """Of the rules of hybrid.yaml."""
+    loaded = load_catalog(HYBRID)
+    return rule_fingerprints(loaded, load_alarm_set(loaded, timing_of(loaded.catalog)))
 
 
 def test_the_synthetic_runs_are_what_these_tests_need() -> None:
@@ -95,6 +111,57 @@ def test_an_alarm_is_proven_by_unit_tests_and_by_a_drill_that_passed_when_it_las
     assert rows["GatewayDown"]["proofs"][0]["outcome"] == "failed"
     assert done.returncode == 1
     assert f"{count - 1} of {count} alarms are not proven" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "proven", "said"),
+    [
+        ({}, (), 1, "passed "),
+        ({"estate": "minimal"}, (), 0, "never ran"),
+        ({"env": "staging"}, (), 0, "never ran"),
+        ({"estate": ""}, (), 0, "never ran"),  # a record that does not say of which
+        ({"rules": {"ProviderDown": "0123456789abcdef"}}, (), 0, "passed, changed since"),
+        ({"rules": {}}, (), 0, "passed, changed since"),
+        ({"started_at": 1.0}, ("--max-age", "100d"), 0, "passed, too old"),
+        ({"started_at": 1.0}, ("--max-age", "100y"), 1, "passed "),
+    ],
+    ids=["its own", "another estate", "another environment", "of nobody", "another rule", "no rule", "too old", "old enough"],
+)  # fmt: skip
+def test_what_proves_an_alarm_is_of_this_estate_this_rule_and_this_quarter(
+    run_tiercli: Run, tmp_path: Path, changes: dict[str, Any], arguments: tuple[str, ...], proven: int, said: str
+) -> None:
+    keep(tmp_path, "a", named(PASSED, "provider-outage", "ProviderDown", **changes))
+    command = ("drill", "coverage", "--runs", str(tmp_path), *arguments)
+    assert json.loads(run_tiercli(*command, "--format", "json").stdout)["proven"] == proven
+    row = next(line for line in run_tiercli(*command).stdout.splitlines() if "provider-outage" in line)
+    assert said in row
+
+
+def test_how_old_a_run_may_be_is_a_duration(run_tiercli: Run) -> None:
+    done = run_tiercli("drill", "coverage", "--max-age", "a quarter")
+    assert done.returncode == 2
+    assert "'a quarter' is not a duration" in done.stderr
+
+
+def test_a_fingerprint_is_of_the_rule_and_of_what_it_reads(changed_hybrid: Change) -> None:
+    def other(alarm: str, change: Callable[[dict[str, Any]], None]) -> bool:
+        loaded = changed_hybrid(change)
+        now = rule_fingerprints(loaded, load_alarm_set(loaded, timing_of(loaded.catalog)))
+        return now[alarm] != fingerprints()[alarm]
+
+    def threshold(content: dict[str, Any]) -> None:
+        content["alarms"]["CloudErrorRateHigh"] = {"thresholds": {"max_ratio": 0.07}}
+
+    def typical(content: dict[str, Any]) -> None:
+        content["providers"]["openai"]["regions"]["ap-south-1"]["typical"]["p95_seconds"] = 0.7
+
+    def contact(content: dict[str, Any]) -> None:
+        content["owners"]["platform"]["contact"] = "#another"
+
+    assert other("CloudErrorRateHigh", threshold)
+    assert not other("ProviderDown", threshold)
+    assert other("ProviderLatencyHigh", typical)  # by a constant that it reads
+    assert not other("ProviderDown", contact)
 
 
 def test_quarters_are_compared_in_estate_time(run_tiercli: Run, tmp_path: Path) -> None:

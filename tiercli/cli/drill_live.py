@@ -15,6 +15,7 @@ from tiercli.cli.drill_outcome import (
     print_not_applicable,
     print_run,
     print_summary,
+    proof_of,
     refuse,
     worse,
 )
@@ -79,7 +80,14 @@ def run_live(
         for cast in casts.values()
         if cast.not_applicable is None
     ]
-    return asyncio.run(_all(plans, runs, workers, options))
+    # The rules of an environment whose time is compressed are compressed too; what is proven are the catalog's.
+    proof = proof_of(loaded, deployed)
+    played = {cast.spec.name: cast.played for cast in casts.values()}
+    requests = [
+        RunRequest(plan.spec, plan.estate, None, runs, played[plan.spec.name], *proof, workers=workers)
+        for plan in plans
+    ]
+    return asyncio.run(_all(plans, requests, options))
 
 
 def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
@@ -120,7 +128,7 @@ def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:
     )
 
 
-async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options: LiveOptions) -> int:
+async def _all(plans: Sequence[LivePlan], requests: Sequence[RunRequest], options: LiveOptions) -> int:
 
     errors = error_console()
     for plan in plans:  # all of them, before the first begins
@@ -130,12 +138,12 @@ async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options:
     if options.dry_run:
         _print_plans(plans, options.output)
         return 0
-    make_runs_folder(runs)
     worst, done = 0, []
-    for plan in plans:
+    for plan, request in zip(plans, requests, strict=True):
+        make_runs_folder(request.runs)
         for line in _lines(plan):
             errors.print(line, markup=False)
-        run = await _one(plan, runs, workers)
+        run = await _one(plan, request)
         print_run(run, options.output)
         worst = worse(worst, exit_code_of(run))
         done.append(run)
@@ -145,13 +153,12 @@ async def _all(plans: Sequence[LivePlan], runs: Path, workers: Workers, options:
     return worst
 
 
-async def _one(plan: LivePlan, runs: Path, workers: Workers) -> DrillRun:
+async def _one(plan: LivePlan, request: RunRequest) -> DrillRun:
 
     errors = error_console()
-    request = RunRequest(plan.spec, plan.estate, None, runs, workers=workers)
     view = TerminalView(errors, plan.spec) if errors.is_terminal else PlainView(errors)
     with view:
-        async with LiveSite(plan, _injectors(plan, runs), await versions(plan), view.say) as site:
+        async with LiveSite(plan, _injectors(plan, request.runs), await versions(plan), view.say) as site:
             return await run_drill(request, view, site)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
 
+from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.drill_view import summary_lines
 from tiercli.cli.terminal import error_console, output_console, print_error
 from tiercli.drills.record.history import encode_result
@@ -16,6 +18,8 @@ from tiercli.drills.run.files import write_summary
 from tiercli.drills.run.request import DrillRun
 from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
+from tiercli.rules.alarm_files import AlarmSet
+from tiercli.rules.fingerprints import rule_fingerprints
 
 DEFAULT_CATALOG = "hybrid.yaml"
 
@@ -26,6 +30,12 @@ def print_summary(ended: Sequence[DrillRun], planned: int) -> None:
     if summary is not None:
         passed = sum(done.result.outcome is Outcome.PASSED for done in ended)
         error_console().print(f"{passed} of {planned} drills passed: {summary}", markup=False)
+
+
+def proof_of(loaded: LoadedCatalog, alarms: AlarmSet) -> tuple[str, dict[str, str]]:
+    """What a record says of what it proves: the hash of the catalog's text, and the fingerprint of each alarm's rule."""
+    text = Path(loaded.document.name).read_bytes() if Path(loaded.document.name).is_file() else b""
+    return hashlib.sha256(text).hexdigest() if text else "", rule_fingerprints(loaded, alarms)
 
 
 def print_not_applicable(reasons: Mapping[str, str]) -> None:

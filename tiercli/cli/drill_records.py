@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,15 +21,17 @@ from tiercli.cli.terminal import output_console, plain_table, print_json
 from tiercli.drills.record.history import Record, last_of_each, read_records
 from tiercli.drills.record.run_folder import REPORT, TIMELINE, write_files
 from tiercli.drills.report.comparison import Change, compare_records
-from tiercli.drills.report.coverage import Covered, alarm_coverage
+from tiercli.drills.report.coverage import Covered, Wanted, alarm_coverage
 from tiercli.drills.report.markdown import changes_markdown, results_markdown
 from tiercli.drills.report.summary import SUMMARY, estate_time, render_summary
 from tiercli.drills.run.files import draw_again
 from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.durations import parse_duration
 from tiercli.errors import CheckFailed, ExitCode, InvalidInput, Location, Problem
 from tiercli.lint.catalog_checks import further_checks
-from tiercli.rules.alarm_files import load_alarms
+from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
+from tiercli.rules.fingerprints import rule_fingerprints
 
 _STYLE = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
@@ -82,6 +85,7 @@ def report(
 @examples(
     "tiercli drill coverage",
     "tiercli drill coverage --runs quarter-4 --check          (in CI: exit 1 unless every alarm is proven)",
+    "tiercli drill coverage --runs runs --catalog my.yaml --max-age 100d --check      (drilled this quarter?)",
     "tiercli drill coverage --format json | jq '.alarms[] | select(.proven | not)'",
 )
 def coverage(
@@ -89,18 +93,25 @@ def coverage(
     catalog: CatalogOption = None,
     drills: Drills = None,
     templates: Templates = None,
+    max_age: Annotated[
+        str | None, typer.Option("--max-age", help="Oldest run that counts, for example 100d.", metavar="DURATION")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 unless every alarm is proven.")] = False,
     form: TextOrJson = "text",
 ) -> None:
     """Show which alarms are proven: by unit tests, by which drills, with what last result, and in what time.
 
-    An alarm is proven if unit tests cover it and its last drill saw it fire, arrive and resolve.
+    An alarm is proven if unit tests cover it and its last drill saw it fire, arrive and resolve, with the rule
+    that it has now. Runs of another estate or environment do not count.
     """
 
+    oldest = _oldest(max_age)
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
     specs = [load_drill(path)[0] for path in drill_files(drills or ()).values()]
-    last = last_of_each(read_records(runs)) if runs.is_dir() and any(runs.iterdir()) else {}
-    covered = alarm_coverage(load_alarms(loaded, timing_of(loaded.catalog), templates or ()), specs, last)
+    records = read_records(runs) if runs.is_dir() and any(runs.iterdir()) else []
+    deployed = load_alarm_set(loaded, timing_of(loaded.catalog), templates or ())
+    wanted = Wanted(loaded.catalog.estate, loaded.catalog.env, rule_fingerprints(loaded, deployed), oldest)
+    covered = alarm_coverage(deployed.alarms, specs, records, wanted)
     proven = sum(alarm.proven for alarm in covered)
     if form == "json":
         content = {"proven": proven, "alarms": [_covered_json(alarm) for alarm in covered]}
@@ -143,6 +154,18 @@ def compare(
         raise CheckFailed(f"proven before, not proven now: {', '.join(worse)}")
 
 
+def _oldest(max_age: str | None) -> float:
+    """When the oldest run that counts began, Unix seconds."""
+
+    if max_age is None:
+        return 0.0
+    try:
+        return time.time() - parse_duration(max_age)
+    except ValueError as error:
+        problem = Problem(Location("--max-age"), str(error), "a Prometheus duration, such as 100d")
+        raise InvalidInput("how old may a run be?", [problem]) from error
+
+
 def _print_coverage(covered: Sequence[Covered]) -> None:
 
     beginning, last = ("alarm", "severity", "unit tests"), ("time to detect", "its floor")
@@ -156,9 +179,19 @@ def _print_coverage(covered: Sequence[Covered]) -> None:
             outcome = proof.outcome.value if proof.outcome is not None else "never ran"
             when = datetime.fromtimestamp(proof.at).astimezone().strftime("%Y-%m-%d %H:%M") if proof.at else ""
             took, least = (_estate(value, proof.factor) for value in (proof.detected_s, proof.floor_s))
+            if proof.changed and proof.outcome is not None:
+                outcome += ", changed since"
+            if proof.too_old:
+                outcome += ", too old"
             late = "" if proof.within_tolerance is not False else " late"
             cells = (*(first if number == 0 else ("", "", "")), proof.drill)
-            table.add_row(*cells, Text(outcome, style=_STYLE.get(outcome, "dim")), when, took + late, least)
+            table.add_row(
+                *cells,
+                Text(outcome, style=_STYLE.get(outcome, "yellow" if proof.outcome else "dim")),
+                when,
+                took + late,
+                least,
+            )
     console = output_console()
     console.width = max(console.width, 160)
     console.print(table, crop=False)

@@ -19,6 +19,7 @@ from tiercli.cli.drill_outcome import (
     print_not_applicable,
     print_run,
     print_summary,
+    proof_of,
     refuse,
     worse,
 )
@@ -35,6 +36,8 @@ from tiercli.drills.spec.check import check_spec
 from tiercli.drills.spec.files import drill_files, find_drill, load_drill
 from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 from tiercli.lint.catalog_checks import further_checks
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
 from tiercli.sandbox.stack.binaries import find_stack
 
 _LIVE = "In an environment"
@@ -198,7 +201,9 @@ def _requests(
     if problems:
         raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
     binaries = find_stack()
-    return [RunRequest(cast.spec, estate, binaries, runs, cast.played) for cast, estate in chosen], not_applicable
+    proven = proof_of(loaded, load_alarm_set(loaded, timing_of(loaded.catalog), templates))
+    requests = [RunRequest(cast.spec, estate, binaries, runs, cast.played, *proven) for cast, estate in chosen]
+    return requests, not_applicable
 
 
 async def _run_all(requests: Sequence[RunRequest], *, share: bool, parallel: int, output: str) -> int:

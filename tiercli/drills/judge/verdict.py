@@ -113,6 +113,10 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         evidence=evidence,
         load=load,
         interrupted=timeline.first(Interrupted) is not None,
+        estate=run.estate,
+        env=run.env,
+        catalog_sha256=run.catalog_sha256,
+        rules=run.rules,
         starved=bool(failed and starved and not broken),
     )
 

@@ -50,6 +50,8 @@ class RunStarted(Event):
     # The evidence of notifications: what arrives at a webhook, or what Alertmanager reports as sent, by the receivers' integrations.
     told_by: Literal["webhook", "alertmanager"] = "webhook"
     integrations: dict[str, list[str]] = field(default_factory=dict)
+    catalog_sha256: str = ""
+    rules: dict[str, str] = field(default_factory=dict)  # by alarm, the fingerprint of its deployed rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,4 +136,8 @@ class Result:
     evidence: tuple[Step, ...] = ()
     load: LoadResult | None = None
     interrupted: bool = False
+    estate: str = ""
+    env: str = ""
+    catalog_sha256: str = ""
+    rules: dict[str, str] = field(default_factory=dict)  # by alarm, the fingerprint of its deployed rule
     starved: bool = False  # inconclusive, for want of the machine's time

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tiercli.conventions import WATCHDOG
-from tiercli.drills.record.history import Record
+from tiercli.drills.record.history import Record, last_of_each
 from tiercli.drills.record.result import Outcome
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.rules.alarm import Alarm
@@ -24,6 +24,8 @@ class Proof:
     detected_s: float | None = None
     floor_s: float | None = None
     within_tolerance: bool | None = None
+    changed: bool = False  # the alarm's rule is another than the one that was drilled
+    too_old: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +39,45 @@ class Covered:
 
     @property
     def proven(self) -> bool:
-        """Whether unit tests hold it, and a drill saw it fire, be delivered and resolve when it last ran."""
-        return bool(self.unit_tests) and any(proof.outcome is Outcome.PASSED for proof in self.proofs)
+        """Whether unit tests hold it, and a drill saw it fire, be delivered and resolve when it last ran: with the rule that it has
+        now, and not too long ago."""
+        return bool(self.unit_tests) and any(
+            proof.outcome is Outcome.PASSED and not proof.changed and not proof.too_old for proof in self.proofs
+        )
 
 
-def alarm_coverage(alarms: Iterable[Alarm], drills: Iterable[DrillSpec], last: Mapping[str, Record]) -> list[Covered]:
-    """Every alarm but the Watchdog, which every drill judges, with the drills that claim to prove it. `last`: the last run of
-    each drill."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a proof must be of: the estate, its environment, the fingerprint of each alarm's rule; begun at `not_before` (Unix seconds) at
+    the earliest."""
+
+    estate: str
+    env: str
+    rules: Mapping[str, str]
+    not_before: float = 0.0
+
+
+def alarm_coverage(
+    alarms: Iterable[Alarm], drills: Iterable[DrillSpec], records: Iterable[Record], wanted: Wanted
+) -> list[Covered]:
+    """Every alarm but the Watchdog, which every drill judges, with the drills that claim to prove it. Runs of another estate or
+    environment do not count."""
     specs = list(drills)
+    own = [record for record in records if (record.result.estate, record.result.env) == (wanted.estate, wanted.env)]
+    last = last_of_each(own)
     return [
         Covered(
             alarm.alarm,
             alarm.severity,
             len(alarm.cases) + len(alarm.counters),
-            tuple(_proofs(alarm.alarm, specs, last)),
+            tuple(_proofs(alarm.alarm, specs, last, wanted)),
         )
         for alarm in alarms
         if alarm.alarm != WATCHDOG
     ]
 
 
-def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record]) -> Iterator[Proof]:
+def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record], wanted: Wanted) -> Iterator[Proof]:
     for spec in specs:
         if alarm not in spec.alarms:
             continue
@@ -82,4 +102,6 @@ def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record]) -> I
             expectation.detection.time_to_detect_s,
             detection.floor_s,
             within,
+            changed=result.rules.get(alarm) != wanted.rules.get(alarm),
+            too_old=result.started_at < wanted.not_before,
         )

@@ -46,6 +46,8 @@ def opening_events(request: RunRequest, site: DrillSite, folder: Path, others_be
         spec=spec.model_dump(mode="json", by_alias=True, exclude_none=True),
         told_by=site.told_by,
         integrations=integrations_of(catalog),
+        catalog_sha256=request.catalog_sha256,
+        rules=dict(request.rules),
     )
     yield Verification(
         at=time.time(), facts=_whom(request.played) | verification_facts(estate, site.facts(), site.limits(), folder)

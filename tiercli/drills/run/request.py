@@ -29,13 +29,15 @@ class View(Protocol):
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What to run: the spec, the estate under the drill's factor, and where runs are kept. `played`: the names by the roles of the
-    drill that they play. `workers`: of Locust, beside its master."""
+    drill that they play. `catalog_sha256` and `rules`: of the catalog's file, and the fingerprint of each alarm's deployed rule. `workers`: of Locust, beside its master."""
 
     spec: DrillSpec
     estate: Estate
     binaries: StackBinaries | None  # None: those that are found, where a sandbox needs them
     runs: Path
     played: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    catalog_sha256: str = ""
+    rules: Mapping[str, str] = field(default_factory=dict)
     edit_tree: EditTree | None = None
     workers: Workers = ALONE
 
