@@ -69,7 +69,7 @@ def test_every_drill_runs_on_every_catalog_or_says_why_not(path: Path) -> None:
         "hybrid": set(),
         "litellm-vllm": {"eval-drift", "quota-exhausted"},
         "minimal": {"cloud-errors", "eval-drift", "exporter-gap", "gpu-and-cloud-errors", "gpu-exporter-down"}
-        | {"gpu-saturated", "zone-violation"},
+        | {"gpu-saturated", "zone-violation", "price-mistake", "spend-anomaly", "tenant-runaway"},
     }
     if path.stem in expected:
         assert set(not_applicable) == expected[path.stem]
@@ -77,8 +77,17 @@ def test_every_drill_runs_on_every_catalog_or_says_why_not(path: Path) -> None:
 
 
 def test_an_alarm_of_every_catalog_has_a_drill_that_applies() -> None:
-    # CloudErrorRateHigh, where nobody calls the cloud first: its provider is only called when the local server fails.
-    without = {"minimal": {"CloudErrorRateHigh", "ZoneViolation"}, "starter": {"ZoneViolation", "LocalQueueGrowing"}}
+    # Minimal's cloud is only called when its local server fails, and has all its prices.
+    without = {
+        "minimal": {
+            "CloudErrorRateHigh",
+            "ZoneViolation",
+            "TotalSpendAnomaly",
+            "TenantSpendHigh",
+            "TenantBudgetForecast",
+        },
+        "starter": {"ZoneViolation", "LocalQueueGrowing"},
+    }
     for path in CATALOGS:
         loaded = load_catalog(path)
         timing = timing_of(loaded.catalog)
@@ -90,6 +99,18 @@ def test_an_alarm_of_every_catalog_has_a_drill_that_applies() -> None:
             proven |= set(spec.alarms) if done.not_applicable is None else set()
         names = {alarm.alarm for alarm in alarms.alarms} - {"Watchdog"}
         assert names - proven <= without.get(path.stem, set()) | {"Drift"}, path.stem
+
+
+def test_a_sandbox_has_the_same_room_beside_the_ordinary_load_of_any_estate() -> None:
+    document = parse_document(yaml.safe_dump(SHORT | {"sandbox": {"local_room": 60, "tenant_room": 91}, "load": {"arrivals_per_second": 80}}, sort_keys=False), "drill.yaml")  # fmt: skip
+    spec = load_model(document, DrillSpec)
+    rooms = {}
+    for path in CATALOGS:
+        done = cast(load_catalog(path), spec, document).spec.sandbox
+        rooms[path.stem] = (done.local_concurrency, done.tenant_calls_per_10s)
+    # Calls per second there beside 60, times their mean time, over the servers; and those of the tenant there beside 91, in ten seconds.
+    assert rooms["hybrid"] == (round((80 * 2 / 11 + 60) * 0.3211 / 2), round(10 * (80 * 6 / 11 / 5 + 91)))
+    assert rooms["minimal"] == (round((80 + 60) * 0.4371 / 1), (10 * (80 + 91)))
 
 
 def test_names_take_the_place_of_roles(hybrid: LoadedCatalog) -> None:

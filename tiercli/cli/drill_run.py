@@ -36,7 +36,7 @@ from tiercli.drills.spec.check import check_spec
 from tiercli.drills.spec.files import drill_files, find_drill, load_drill
 from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 from tiercli.lint.catalog_checks import further_checks
-from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.sandbox.stack.binaries import find_stack
 
@@ -183,19 +183,24 @@ def _requests(
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
     estates: dict[tuple[object, ...], Estate] = {}
+    deployed: dict[float, AlarmSet] = {}
     chosen: list[tuple[Cast, Estate]] = []
     problems: list[Problem] = []
     not_applicable: dict[str, str] = {}
     for name in names:
         spec, document = load_drill(find_drill(name, drills))
-        key = (factor or spec.factor, spec.sandbox)
-        if key not in estates:
-            estates[key] = build_estate(loaded, factor or spec.factor, templates, spec.sandbox)
-        estate = estates[key]
-        cast = cast_drill(spec, loaded.catalog, estate.deployed, estate.timing, document.locate)
+        by = factor or spec.factor
+        timing = timing_of(loaded.catalog, by)
+        if by not in deployed:
+            deployed[by] = load_alarm_set(loaded, timing, templates)
+        cast = cast_drill(spec, loaded.catalog, deployed[by], timing, document.locate)
         if cast.not_applicable is not None:
             not_applicable[spec.name] = cast.not_applicable
             continue
+        key = (by, cast.spec.sandbox)
+        if key not in estates:
+            estates[key] = build_estate(loaded, by, templates, cast.spec.sandbox, deployed[by])
+        estate = estates[key]
         problems += check_spec(cast.spec, loaded.catalog, estate.alarms, document.locate)
         chosen.append((cast, estate))
     if problems:

@@ -50,10 +50,12 @@ def build_estate(
     factor: float,
     template_folders: Sequence[Path] = (),
     settings: SandboxSettings = AS_THE_CATALOG,
+    deployed: AlarmSet | None = None,
 ) -> Estate:
-    """The estate of a catalog under a compression factor. Raises InvalidInput as load_alarms does."""
+    """The estate of a catalog under a compression factor; `deployed`: its alarms under that factor, if they are loaded already. Raises
+    InvalidInput as load_alarms does."""
     timing = timing_of(loaded.catalog, factor)
-    deployed = load_alarm_set(loaded, timing, template_folders)
+    deployed = deployed or load_alarm_set(loaded, timing, template_folders)
     generated = {alarm.alarm for alarm in deployed.alarms}
     simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings))
     # Only alarms that the catalog's own sources can feed: a sandbox has every signal, and proves no alarm that production

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from tiercli.catalog.model import Catalog
-from tiercli.drills.spec.model import DrillSpec, Evidence, Expectation
+from tiercli.catalog.model import Catalog, Typical
+from tiercli.drills.spec.mix import first_calls
+from tiercli.drills.spec.model import DrillSpec, Evidence, Expectation, SandboxSettings
 from tiercli.drills.spec.roles import ROLES, Names
 from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.faults.kinds.latencies import Lognormal
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import AlarmSet
 from tiercli.rules.policies import Policies
@@ -50,6 +52,7 @@ def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, timing: Timi
     return Cast(
         chosen.model_copy(
             update={
+                "sandbox": _with_room(chosen, catalog),
                 "owner": owner if spec.owner == CATALOG else spec.owner,
                 "expect": expect,
                 "allow": tuple(allowed for allowed in chosen.allow if allowed.alert not in alarms.left_out),
@@ -58,6 +61,35 @@ def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, timing: Timi
         ),
         casting.played,
     )
+
+
+def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
+    """The settings of the sandbox with numbers in place of room beside the ordinary load, which differs by estate."""
+    settings, calls = spec.sandbox, list(first_calls(spec.load, catalog))
+    changes: dict[str, int] = {}
+    if settings.local_room is not None and any(catalog.servers()):
+        local = ROLES["local"].find(catalog)
+        needs = []
+        for name, provider in catalog.providers.items():
+            for region, entry in provider.regions.items():
+                servers = sum(server.region == region for server in provider.servers.values())
+                rate = sum(rate for _, at, rate in calls if (at.provider, at.region) == (name, region))
+                own = isinstance(local, str) or (local["provider"], local["region"]) == (name, region)
+                typical = entry.typical or Typical()
+                at_once = Lognormal(typical.p50_seconds, typical.p95_seconds).mean * (
+                    rate + settings.local_room if own else 2 * rate
+                )
+                needs += [at_once / servers] if servers else []
+        changes["local_concurrency"] = max(1, *(round(need) for need in needs))
+    if settings.tenant_room is not None:
+        saver = ROLES["saver"].find(catalog)
+        usual = sum(
+            rate
+            for part, at, rate in calls
+            if not isinstance(saver, str) and (part.tenant, at.provider) == (saver["tenant"], saver["provider"])
+        )
+        changes["tenant_calls_per_10s"] = round(10 * (usual + settings.tenant_room))
+    return settings.model_copy(update=changes)
 
 
 def _is_shown(evidence: Evidence, alarms: AlarmSet) -> bool:

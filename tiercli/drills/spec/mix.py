@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Candidate, Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.drills.spec.model import Load
 from tiercli.errors import Location, Problem
@@ -58,6 +58,12 @@ def build_mix(load: Load, catalog: Catalog) -> list[MixPart]:
         share = aliases[alias] / whole
         parts += [MixPart(alias, tenant, feature, share * weight / within) for tenant, feature, weight in callers]
     return parts
+
+
+def first_calls(load: Load, catalog: Catalog) -> Iterator[tuple[MixPart, Candidate, float]]:
+    """Of each part of a load's mix, the candidate that it goes to first, and its calls per second before the load changes shape."""
+    for part in build_mix(load, catalog):
+        yield part, catalog.aliases[part.alias].candidates[0], load.arrivals_per_second * part.share
 
 
 def check_mix(load: Load, catalog: Catalog, locate: Callable[[tuple[str | int, ...]], Location]) -> list[Problem]:

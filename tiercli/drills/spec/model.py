@@ -134,7 +134,15 @@ class SandboxSettings(Model):
 
     gateway_instances: PositiveInt | None = Field(default=None, description="instances of the gateway")
     local_concurrency: PositiveInt | None = Field(default=None, description="calls that a local server serves at once")
+    local_room: PositiveFloat | None = Field(
+        default=None,
+        description="the same, such that the servers of the role `local` carry so many calls per second beside the ordinary load",
+    )
     tenant_calls_per_10s: PositiveInt | None = Field(default=None, description="a tenant's quota at each provider")
+    tenant_room: PositiveFloat | None = Field(
+        default=None,
+        description="the same, such that the role `saver` may call so often per second beside the ordinary load",
+    )
     error_ratio: Share | None = Field(
         default=None,
         description="failures in ordinary times: at a high factor a window holds so few calls that chance alone would do",

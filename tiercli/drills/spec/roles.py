@@ -45,6 +45,13 @@ def _busiest(catalog: Catalog) -> Names | str:
     return next(_first_candidates(catalog), _NOBODY) if isinstance(cloud, str) else cloud
 
 
+def _priced(catalog: Catalog) -> Names | str:
+    busiest = _busiest(catalog)
+    if isinstance(busiest, str) or busiest["model"] in catalog.price_book.models.get(busiest["provider"], {}):
+        return busiest
+    return f"calls to {busiest['model']} at {busiest['provider']} have no price by tokens"
+
+
 def _other(catalog: Catalog) -> Names | str:
     busiest = _busiest(catalog)
     if isinstance(busiest, str):
@@ -128,6 +135,7 @@ ROLES: Mapping[str, Role] = {
     ),
     "other": Role("the same at another provider of the same tier; where there is none, `busiest`", _OFFER, _other),
     "cloud": Role("the first candidate of the busiest alias that begins in the cloud", _OFFER, _cloud),
+    "priced": Role("`busiest`, where its calls have a price by tokens", _OFFER, _priced),
     "rescued": Role("as `busiest`, of an alias that has another candidate to fall back to", _OFFER, _rescued),
     "local": Role("the first candidate of the busiest alias that begins on own servers", _OFFER, _local),
     "server": Role("the first local server whose metrics the catalog names", ("server", "provider", "region"), _server),
