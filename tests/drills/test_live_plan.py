@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import HYBRID
+from tests.drills.short_drill import short_spec
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.drills.load.cost import Spending, cost_per_call
 from tiercli.drills.load.locust import Workers, locust_with_workers
@@ -108,3 +109,37 @@ def test_workers_of_this_machine_find_a_master_that_listens_elsewhere(tmp_path: 
     assert first.argv[first.argv.index("--expect-workers") + 1] == "3"
     assert first.argv[first.argv.index("--master-bind-host") + 1] == host
     assert worker.argv[worker.argv.index("--master-host") + 1] == joined
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "limit", "failing"),
+    [
+        ("outage", {}, 0.5, "55%"),
+        ("outage", {}, 0.6, None),
+        ("errors", {"share": 0.5, "status_codes": [500]}, 0.2, "27%"),
+        ("errors", {"share": 0.5, "status_codes": [500]}, 0.3, None),
+        ("latency", {"seconds": 1}, 0.01, None),
+    ],
+)
+def test_without_a_gateway_a_drill_that_would_abort_itself_is_not_begun(
+    tmp_path: Path, fault: str, settings: dict[str, object], limit: float, failing: str | None
+) -> None:
+    data = yaml.safe_load(HYBRID.read_text(encoding="utf-8"))
+    there = {"url": "http://127.0.0.1:1"}
+    places = (("anthropic", "ap-south-1"), ("openai", "ap-south-1"), ("vllm", "mumbai-dc"))
+    endpoints = [
+        {"provider": provider, "region": region, "url": "http://127.0.0.1:9", "listen": f"127.0.0.1:{number}"}
+        for number, (provider, region) in enumerate(places, 9001)
+    ]
+    data["environments"] = {"direct": {"endpoints": endpoints, "prometheus": there, "alertmanager": there}}
+    file = tmp_path / "catalog.yaml"
+    file.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    changes = {"faults": [{"fault": fault, "target": {"provider": "anthropic"}, "settings": settings}]}
+    spec = short_spec(**changes, load={"arrivals_per_second": 60}, abort={"error_share": limit})
+    loaded = load_catalog(file)
+    if failing is None:
+        assert plan_live(loaded, "direct", spec, cap_usd=1e6).gateway is None
+        return
+    with pytest.raises(InvalidInput, match="is not begun") as error:
+        plan_live(loaded, "direct", spec, cap_usd=1e6)
+    assert f"{failing} of the calls will fail, since nobody falls back" in str(error.value.problems[0])

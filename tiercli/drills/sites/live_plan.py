@@ -10,7 +10,7 @@ from typing import Any
 from tiercli.catalog.environment import Endpoint as Server
 from tiercli.catalog.environment import Environment, ProviderEndpoint
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Candidate, Catalog
 from tiercli.clients.credentials import read_headers
 from tiercli.clients.environment_access import Access, access_to
 from tiercli.drills.load.cost import LoadBound, bound_load, unpriced
@@ -21,7 +21,7 @@ from tiercli.drills.sites.surge import surge_load
 from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import DrillSpec, FaultUse, Load
 from tiercli.durations import format_duration, parse_duration
-from tiercli.errors import InvalidInput, Problem
+from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.money import dollars
 from tiercli.rules.alarm_files import load_alarm_set
@@ -95,6 +95,8 @@ def plan_live(
         cap_usd=environment.spend_cap_usd if cap_usd is None else cap_usd,
     )
     _check_spend(plan, loaded)
+    if gateway is None:
+        _check_error_share(sent, loaded.catalog, environment)
     return plan
 
 
@@ -197,6 +199,32 @@ def _direct_way(loaded: LoadedCatalog, name: str, environment: Environment, spec
     if problems:
         raise InvalidInput("calls have nowhere to go", problems)
     return LoadWay(next(iter(by_alias.values()))[0].url, endpoints=by_alias)
+
+
+def _check_error_share(spec: DrillSpec, catalog: Catalog, environment: Environment) -> None:
+    """Raise InvalidInput where the drill's own faults would abort it: without a gateway nobody falls back."""
+    answered = 1.0
+    for use in spec.faults:
+        kind = FAULTS_BY_NAME[use.fault]
+        if kind.fails is None:
+            continue
+        hit = 0.0
+        for part in build_mix(spec.load, catalog):
+            at = _served_by(catalog, part.alias, environment.endpoints)
+            labels = at.model_dump() | {"tier": catalog.providers[at.provider].tier} if at is not None else {}
+            hit += part.share if all(labels.get(name) == value for name, value in use.target.items()) else 0.0
+        answered *= 1 - hit * kind.fails(kind.settings.model_validate(use.settings))
+    failing = 1 - answered
+    if failing > spec.abort.error_share:
+        message = f"{failing:.0%} of the calls will fail, since nobody falls back; the drill aborts above {spec.abort.error_share:.0%}"
+        accepted = "abort.error_share above that, or a load.mix that calls other aliases too"
+        raise InvalidInput(f"{spec.name} is not begun", [Problem(Location(spec.name), message, accepted)])
+
+
+def _served_by(catalog: Catalog, alias: str, endpoints: Sequence[ProviderEndpoint]) -> Candidate | None:
+    """The first candidate of an alias that has an endpoint."""
+    at = {(endpoint.provider, endpoint.region) for endpoint in endpoints}
+    return next((one for one in catalog.aliases[alias].candidates if (one.provider, one.region) in at), None)
 
 
 def _endpoints(catalog: Catalog, alias: str, endpoints: Sequence[ProviderEndpoint]) -> tuple[Endpoint, ...]:

@@ -27,4 +27,5 @@ BLACKHOLE = FaultKind(
     summary="the endpoint takes calls and never answers",
     settings=BlackholeSettings,
     build=Blackhole,
+    fails=lambda settings: settings.share,
 )

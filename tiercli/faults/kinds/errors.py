@@ -32,4 +32,5 @@ ERRORS = FaultKind(
     summary="a share of the calls is answered with an error status",
     settings=ErrorsSettings,
     build=Errors,
+    fails=lambda settings: settings.share,
 )

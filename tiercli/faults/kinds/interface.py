@@ -160,7 +160,8 @@ class HitsAShare(Generic[ShareS]):
 class FaultKind(Generic[S]):
     """A fault that a drill can name: who injects it, what its target and settings may be, and what makes it.
 
-    `build` is None where the injector is not the proxy. `wire`: the only wire format whose answers it changes."""
+    `build` is None where the injector is not the proxy. `wire`: the only wire format whose answers it changes. `fails`: the share of the
+    calls that it lets fail, of its settings; None where they are answered."""
 
     name: str
     summary: str
@@ -169,6 +170,7 @@ class FaultKind(Generic[S]):
     settings: type[S]
     build: Callable[[S], Fault] | None = None
     wire: str | None = None
+    fails: Callable[[S], float] | None = None
 
     def check_settings(self, settings: Mapping[str, Any]) -> list[str]:
         """A sentence for each mistake in `settings`."""

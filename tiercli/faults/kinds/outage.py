@@ -37,4 +37,5 @@ OUTAGE = FaultKind(
     summary="the endpoint refuses or resets every connection",
     settings=OutageSettings,
     build=Outage,
+    fails=lambda settings: 1.0,
 )

@@ -45,4 +45,5 @@ THROTTLE = FaultKind(
     summary="a share of the calls is answered with 429 and Retry-After",
     settings=ThrottleSettings,
     build=Throttle,
+    fails=lambda settings: settings.share,
 )

@@ -40,4 +40,5 @@ UNCLASSIFIED = FaultKind(
     summary="a share of the calls fails with a status that the gateway does not know",
     settings=UnclassifiedSettings,
     build=Unclassified,
+    fails=lambda settings: settings.share,
 )
