@@ -110,6 +110,7 @@ def test_a_sandbox_has_the_same_room_beside_the_ordinary_load_of_any_estate() ->
         rooms[path.stem] = (done.local_concurrency, done.tenant_calls_per_10s)
     # Calls per second there beside 60, times their mean time, over the servers; and those of the tenant there beside 91, in ten seconds.
     assert rooms["hybrid"] == (round((80 * 2 / 11 + 60) * 0.3211 / 2), round(10 * (80 * 6 / 11 / 5 + 91)))
+    assert done.local_room is done.tenant_room is None  # said by numbers now: what `drill init` writes can be changed
     assert rooms["minimal"] == (round((80 + 60) * 0.4371 / 1), (10 * (80 + 91)))
 
 

@@ -136,7 +136,7 @@ def _who(cast: Cast) -> str:
 
 def _with_names(cast: Cast) -> str:
     """The drill's file with names; a comment says what roles they play."""
-    content = cast.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    content = cast.spec.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     return "".join(_comments(cast)) + text
 

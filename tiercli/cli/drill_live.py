@@ -81,10 +81,19 @@ def run_live(
         if cast.not_applicable is None
     ]
     # The rules of an environment whose time is compressed are compressed too; what is proven are the catalog's.
-    proof = proof_of(loaded, deployed)
+    sha256, rules = proof_of(loaded, deployed)
     played = {cast.spec.name: cast.played for cast in casts.values()}
     requests = [
-        RunRequest(plan.spec, plan.estate, None, runs, played[plan.spec.name], *proof, workers=workers)
+        RunRequest(
+            plan.spec,
+            plan.estate,
+            None,
+            runs,
+            workers=workers,
+            played=played[plan.spec.name],
+            catalog_sha256=sha256,
+            rules=rules,
+        )
         for plan in plans
     ]
     return asyncio.run(_all(plans, requests, options))

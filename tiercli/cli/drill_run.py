@@ -206,8 +206,11 @@ def _requests(
     if problems:
         raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
     binaries = find_stack()
-    proven = proof_of(loaded, load_alarm_set(loaded, timing_of(loaded.catalog), templates))
-    requests = [RunRequest(cast.spec, estate, binaries, runs, cast.played, *proven) for cast, estate in chosen]
+    sha256, rules = proof_of(loaded, load_alarm_set(loaded, timing_of(loaded.catalog), templates))
+    requests = [
+        RunRequest(cast.spec, estate, binaries, runs, played=cast.played, catalog_sha256=sha256, rules=rules)
+        for cast, estate in chosen
+    ]
     return requests, not_applicable
 
 

@@ -35,11 +35,11 @@ class RunRequest:
     estate: Estate
     binaries: StackBinaries | None  # None: those that are found, where a sandbox needs them
     runs: Path
+    edit_tree: EditTree | None = None
+    workers: Workers = ALONE
     played: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     catalog_sha256: str = ""
     rules: Mapping[str, str] = field(default_factory=dict)
-    edit_tree: EditTree | None = None
-    workers: Workers = ALONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from tiercli.signals.promql import selector
 # What may be off between two clocks: times of the two are compared by the second.
 MOST_SKEW_S = 1.0
 _MISSED_SCRAPES = 3.5
-# A sandbox that has the machine to itself answers within a tenth of the time between two scrapes.
-_LATE_SCRAPE = 0.5
+# A sandbox that has the machine to itself answers within a tenth of the time between two scrapes. Once is chance.
+_LATE_SCRAPE, _LATE_SCRAPES = 0.5, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +104,18 @@ async def read_gaps(
 async def read_starved(
     client: PrometheusClient, spec: DrillSpec, begin: float, end: float, scrape_s: float
 ) -> list[str]:
-    """Targets of a sandbox that did not answer scrapes between two times (Unix seconds), or answered late, though no fault takes
-    targets away: the machine had no time for them. Raises BackendError."""
+    """Targets of a sandbox that did not answer scrapes between two times (Unix seconds), or the gateway's where it answered late again
+    and again, though no fault takes targets away: the machine had no time for them. Raises BackendError."""
     if any(_takes_targets(use.fault, use.target) for use in spec.faults):
         return []
     found = {}
-    for series in await client.raw_samples('scrape_duration_seconds{job=~"tiercli-.*"}', end - begin, end):
-        longest = max((seconds for _, seconds in series.points), default=0.0)
-        if longest > _LATE_SCRAPE * scrape_s:
-            found[_target(series)] = f"took {longest:.2f} s to answer a scrape, of {scrape_s:.2f} s between two"
+    durations = selector("scrape_duration_seconds", {"job": GATEWAY_JOB})
+    for series in await client.raw_samples(durations, end - begin, end):
+        late = [seconds for _, seconds in series.points if seconds > _LATE_SCRAPE * scrape_s]
+        if len(late) >= _LATE_SCRAPES:
+            found[_target(series)] = (
+                f"answered {len(late)} scrapes late, by up to {max(late):.2f} s of {scrape_s:.2f} s between two"
+            )
     for series in await client.raw_samples('up{job=~"tiercli-.*"}', end - begin, end):
         silent = _longest([begin, *(at for at, value in series.points if value > 0), end])
         if silent > _MISSED_SCRAPES * scrape_s:

@@ -66,7 +66,7 @@ def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, timing: Timi
 def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
     """The settings of the sandbox with numbers in place of room beside the ordinary load, which differs by estate."""
     settings, calls = spec.sandbox, list(first_calls(spec.load, catalog))
-    changes: dict[str, int] = {}
+    changes: dict[str, int | None] = {"local_room": None, "tenant_room": None}
     if settings.local_room is not None and any(catalog.servers()):
         local = ROLES["local"].find(catalog)
         needs = []
