@@ -137,6 +137,16 @@ def test_what_proves_an_alarm_is_of_this_estate_this_rule_and_this_quarter(
     assert said in row
 
 
+def test_a_drill_that_does_not_apply_is_no_proof_that_is_missing_but_one_that_cannot_be(
+    run_tiercli: Run, tmp_path: Path
+) -> None:
+    minimal = str(HYBRID.with_name("minimal.yaml"))
+    done = run_tiercli("drill", "coverage", "--runs", str(tmp_path / "none"), "--catalog", minimal, "--check")
+    assert done.returncode == 1
+    assert "not applicable" in next(line for line in done.stdout.splitlines() if "cloud-errors" in line)
+    assert "no drill applies to CloudErrorRateHigh, Drift, TenantBudgetForecast, " in done.stderr
+
+
 def test_how_old_a_run_may_be_is_a_duration(run_tiercli: Run) -> None:
     done = run_tiercli("drill", "coverage", "--max-age", "a quarter")
     assert done.returncode == 2

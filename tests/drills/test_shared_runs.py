@@ -24,6 +24,7 @@ from tiercli.drills.sites.estate import build_estate
 from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.drills.spec.files import drill_files, load_drill
 from tiercli.drills.spec.model import DrillSpec
+from tiercli.errors import FaultNotReverted
 from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
 
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "2m"}}
@@ -74,13 +75,17 @@ def test_a_drill_that_the_machine_had_no_time_for_is_run_again_alone(
     hybrid: LoadedCatalog, tmp_path: Path, stack: StackBinaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began: list[str] = []
+    left_on: list[FaultNotReverted] = []
 
     async def run_drill(request: RunRequest, view: object, shared: object) -> DrillRun:
         name = request.spec.name
         began.append(name)
         starved = name == "starved" and began.count(name) == 1
         outcome = Outcome.INCONCLUSIVE if starved else Outcome.PASSED
-        return DrillRun(tmp_path, Result(drill=name, outcome=outcome, reasons=("busy",), started_at=0, ended_at=1, factor=1, starved=starved))  # fmt: skip
+        result = Result(
+            drill=name, outcome=outcome, reasons=("busy",), started_at=0, ended_at=1, factor=1, starved=starved
+        )
+        return DrillRun(tmp_path, result, left_on[0] if starved and left_on else None)
 
     monkeypatch.setattr(several, "run_drill", run_drill)
     specs = [
@@ -95,6 +100,11 @@ def test_a_drill_that_the_machine_had_no_time_for_is_run_again_alone(
 
     assert asyncio.run(outcomes(2)) == [(name, Outcome.PASSED) for name in ("a", "b", "starved")]
     assert began == ["starved", "a", "b", "starved"]
+    # What could not be undone is told at once, whatever else there is to say.
+    left_on.append(FaultNotReverted("a fault may still be on"))
+    assert asyncio.run(outcomes(2))[0] == ("starved", Outcome.INCONCLUSIVE)
+    assert began == ["starved", "a", "b"]
+    left_on.clear()
     # With nothing beside it, once more would be no better.
     assert asyncio.run(outcomes(1))[0] == ("starved", Outcome.INCONCLUSIVE)
     assert began == ["starved", "a", "b"]

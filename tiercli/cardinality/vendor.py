@@ -16,6 +16,7 @@ from tiercli.cardinality.combinations import Factor
 from tiercli.catalog.model import Catalog, OtherSource, Server
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.signals.bindings import CANONICAL_BINDING, Binding, known_binding
+from tiercli.signals.sources import gpu_sources
 from tiercli.signals.vendor_metrics import ExposedMetric
 
 Row = tuple[tuple[str, str | None], ...]
@@ -265,12 +266,7 @@ def _beside(catalog: Catalog, source: OtherSource) -> tuple[Server, ...]:
     also the servers whose host has no GPU exporter."""
     servers = tuple(server for _, _, server in catalog.servers())
     own = {_host(target) for target in source.targets}
-    exporters = {
-        _host(target)
-        for gpu_source in catalog.sources.values()
-        if known_binding(gpu_source.binding).kind == "gpus"
-        for target in gpu_source.targets
-    }
+    exporters = {_host(target) for gpu_source in gpu_sources(catalog).values() for target in gpu_source.targets}
     hosts = {server: _host(server.metrics) if server.metrics is not None else "" for server in servers}
     strange = not own <= set(hosts.values())
     return tuple(server for server in servers if hosts[server] in own or (strange and hosts[server] not in exporters))

@@ -10,16 +10,18 @@ import typer
 import yaml
 from rich.syntax import Syntax
 
-from tiercli.catalog.loading import LoadedCatalog, load_catalog
-from tiercli.cli.drill_outcome import print_not_applicable, refuse
+from tiercli.catalog.loading import load_catalog
+from tiercli.cli.drill_outcome import print_not_applicable, refuse_not_applicable
 from tiercli.cli.lazy_group import examples
-from tiercli.cli.options import CatalogFile, CatalogIfAny, Drills, TextOrJson
+from tiercli.cli.options import CatalogFile, CatalogIfAny, Drills, Templates, TextOrJson
 from tiercli.cli.terminal import error_console, output_console, plain_table, print_json
-from tiercli.drills.spec.cast import Cast, cast_drill
+from tiercli.drills.record.run_folder import write_files
+from tiercli.drills.spec.cast import Cast, cast_drills
 from tiercli.drills.spec.files import drill_files, find_drill, load_drill
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.lint.catalog_checks import further_checks
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
 
@@ -32,6 +34,7 @@ from tiercli.rules.deployment import timing_of
 def list_drills(
     catalog: CatalogIfAny = None,
     drills: Drills = None,
+    templates: Templates = None,
     form: TextOrJson = "text",
 ) -> None:
     """List the drills, the alarms that each proves, and how long it takes in a sandbox.
@@ -41,7 +44,7 @@ def list_drills(
 
     rows = []
     files = drill_files(drills or ())
-    casts = _casts(load_catalog(catalog), list(files.values())) if catalog is not None else {}
+    casts = _casts(catalog, list(files.values()), templates) if catalog is not None else {}
     for name, path in files.items():
         spec, _ = load_drill(path)
         lengths = [spec.phases.steady, spec.phases.fault, spec.phases.recovery]
@@ -70,6 +73,7 @@ def show_drill(
     name: Annotated[str, typer.Argument(help="A drill's name, or its file.")],
     catalog: CatalogIfAny = None,
     drills: Drills = None,
+    templates: Templates = None,
 ) -> None:
     """Print a drill's spec."""
 
@@ -77,8 +81,8 @@ def show_drill(
     spec, _ = load_drill(path)
     text = path.read_text(encoding="utf-8")
     if catalog is not None:
-        cast = _casts(load_catalog(catalog), [path])[spec.name]
-        refuse({spec.name: cast.not_applicable} if cast.not_applicable is not None else {})
+        cast = _casts(catalog, [path], templates)[spec.name]
+        refuse_not_applicable([cast])
         text = _with_names(cast)
     console = output_console()
     if console.is_terminal:
@@ -95,19 +99,18 @@ def init_drills(
     out: Annotated[Path, typer.Option("--out", help="Folder to write them to; files that are there stay.")] = Path(
         "drills"
     ),
+    templates: Templates = None,
 ) -> None:
     """Write the drills that apply to a catalog to files, with its names in place of roles, to be edited."""
 
-    casts = _casts(load_catalog(catalog), list(drill_files().values()))
+    casts = _casts(catalog, list(drill_files().values()), templates)
     written = {name: _with_names(cast) for name, cast in casts.items() if cast.not_applicable is None}
     there = [out / f"{name}.yaml" for name in written if (out / f"{name}.yaml").exists()]
     if there:
         problems = [Problem(Location(str(path)), "it is there already") for path in there]
         raise InvalidInput("no drill was written", problems, hint="choose another folder, or remove them first")
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in written.items():
-        (out / f"{name}.yaml").write_text(text, encoding="utf-8")
-    print_not_applicable({name: cast.not_applicable for name, cast in casts.items() if cast.not_applicable is not None})
+    write_files(out, {f"{name}.yaml": text for name, text in written.items()})
+    print_not_applicable(casts.values())
     error_console().print(f"{len(written)} drills in {out}", markup=False)
 
 
@@ -120,12 +123,11 @@ def schema() -> None:
     print_json(DrillSpec.model_json_schema(by_alias=True))
 
 
-def _casts(loaded: LoadedCatalog, paths: Sequence[Path]) -> dict[str, Cast]:
+def _casts(catalog: Path, paths: Sequence[Path], templates: Sequence[Path] | None) -> dict[str, Cast]:
     """The drills on a catalog, by name."""
-    timing = timing_of(loaded.catalog)
-    deployed = load_alarm_set(loaded, timing)
-    specs = [load_drill(path) for path in paths]
-    return {spec.name: cast_drill(spec, loaded.catalog, deployed, timing, document.locate) for spec, document in specs}
+    loaded = load_catalog(catalog, further_checks(templates or ()))
+    deployed = load_alarm_set(loaded, timing_of(loaded.catalog), templates or ())
+    return {cast.spec.name: cast for cast in cast_drills(paths, loaded, deployed)}
 
 
 def _who(cast: Cast) -> str:

@@ -15,8 +15,7 @@ from tiercli.cli.drill_outcome import (
     print_not_applicable,
     print_run,
     print_summary,
-    proof_of,
-    refuse,
+    refuse_not_applicable,
     worse,
 )
 from tiercli.cli.drill_view import PlainView, TerminalView
@@ -28,16 +27,15 @@ from tiercli.drills.run.request import DrillRun, RunRequest
 from tiercli.drills.sites.live import LiveSite
 from tiercli.drills.sites.live_checks import check_live, versions
 from tiercli.drills.sites.live_plan import LivePlan, plan_live
-from tiercli.drills.spec.cast import Cast, cast_drill
-from tiercli.drills.spec.check import check_spec
-from tiercli.drills.spec.files import find_drill, load_drill
+from tiercli.drills.spec.cast import cast_drills
+from tiercli.drills.spec.files import find_drill
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.environment.live import LiveInjectors
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.money import dollars
-from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
+from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
-from tiercli.signals.timing import Timing
+from tiercli.rules.fingerprints import catalog_fingerprint, rule_fingerprints
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +65,19 @@ def run_live(
 
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
     _check_production(loaded, options)
-    timing = timing_of(loaded.catalog, 1)
-    deployed = load_alarm_set(loaded, timing, templates)
-    casts = {name: _cast(loaded, deployed, timing, name, drills) for name in names}
-    not_applicable = {name: cast.not_applicable for name, cast in casts.items() if cast.not_applicable is not None}
+    deployed = load_alarm_set(loaded, timing_of(loaded.catalog), templates)
+    casts = cast_drills([find_drill(name, drills) for name in names], loaded, deployed)
     if options.every:
-        print_not_applicable(not_applicable)
+        print_not_applicable(casts)
     else:
-        refuse(not_applicable)
+        refuse_not_applicable(casts)
+    casts = [cast for cast in casts if cast.not_applicable is None]
     plans = [
         plan_live(loaded, options.env, cast.spec, templates, cap_usd=options.spend_cap, rate=options.rate)
-        for cast in casts.values()
-        if cast.not_applicable is None
+        for cast in casts
     ]
     # The rules of an environment whose time is compressed are compressed too; what is proven are the catalog's.
-    sha256, rules = proof_of(loaded, deployed)
-    played = {cast.spec.name: cast.played for cast in casts.values()}
+    sha256, rules = catalog_fingerprint(loaded.catalog), rule_fingerprints(loaded, deployed)
     requests = [
         RunRequest(
             plan.spec,
@@ -90,11 +85,11 @@ def run_live(
             None,
             runs,
             workers=workers,
-            played=played[plan.spec.name],
+            played=cast.played,
             catalog_sha256=sha256,
             rules=rules,
         )
-        for plan in plans
+        for plan, cast in zip(plans, casts, strict=True)
     ]
     return asyncio.run(_all(plans, requests, options))
 
@@ -109,18 +104,6 @@ def _check_production(loaded: LoadedCatalog, options: LiveOptions) -> None:
     if options.production is not None and not (production and options.production == options.env):
         message = f"{options.env!r} is not production" if not production else f"{options.production!r} is not --env"
         raise InvalidInput("which environment?", [Problem(Location("--production"), message, f"--env {options.env}")])
-
-
-def _cast(loaded: LoadedCatalog, deployed: AlarmSet, timing: Timing, name: str, drills: Sequence[Path]) -> Cast:
-
-    spec, document = load_drill(find_drill(name, drills))
-    cast = cast_drill(spec, loaded.catalog, deployed, timing, document.locate)
-    problems = (
-        check_spec(cast.spec, loaded.catalog, deployed.alarms, document.locate) if cast.not_applicable is None else []
-    )
-    if problems:
-        raise InvalidInput(f"{name} cannot be run on {loaded.document.name}", problems)
-    return cast
 
 
 def _injectors(plan: LivePlan, runs: Path | None = None) -> LiveInjectors:

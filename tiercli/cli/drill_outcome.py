@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import typer
 
-from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.drill_view import summary_lines
 from tiercli.cli.terminal import error_console, output_console, print_error
 from tiercli.drills.record.history import encode_result
@@ -16,10 +14,9 @@ from tiercli.drills.record.result import Outcome
 from tiercli.drills.record.run_folder import REPORT
 from tiercli.drills.run.files import write_summary
 from tiercli.drills.run.request import DrillRun
+from tiercli.drills.spec.cast import Cast
 from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
-from tiercli.rules.alarm_files import AlarmSet
-from tiercli.rules.fingerprints import rule_fingerprints
 
 DEFAULT_CATALOG = "hybrid.yaml"
 
@@ -32,25 +29,21 @@ def print_summary(ended: Sequence[DrillRun], planned: int) -> None:
         error_console().print(f"{passed} of {planned} drills passed: {summary}", markup=False)
 
 
-def proof_of(loaded: LoadedCatalog, alarms: AlarmSet) -> tuple[str, dict[str, str]]:
-    """What a record says of what it proves: the hash of the catalog's text, and the fingerprint of each alarm's rule."""
-    text = Path(loaded.document.name).read_bytes() if Path(loaded.document.name).is_file() else b""
-    return hashlib.sha256(text).hexdigest() if text else "", rule_fingerprints(loaded, alarms)
+def print_not_applicable(casts: Iterable[Cast]) -> None:
+    """Which of these drills do not apply to the catalog, and why."""
+    for cast in casts:
+        if cast.not_applicable is not None:
+            error_console().print(f"not applicable: {cast.spec.name}: {cast.not_applicable}", markup=False)
 
 
-def print_not_applicable(reasons: Mapping[str, str]) -> None:
-    """Which drills do not apply to the catalog, and why."""
-    for name, reason in reasons.items():
-        error_console().print(f"not applicable: {name}: {reason}", markup=False)
-
-
-def refuse(not_applicable: Mapping[str, str]) -> None:
-    """Raise InvalidInput where a drill that was named does not apply to the catalog."""
-    if not_applicable:
-        problems = [Problem(Location(name), reason) for name, reason in not_applicable.items()]
-        raise InvalidInput(
-            "not applicable to this catalog", problems, hint="tiercli drill list --catalog FILE says which drills are"
-        )
+def refuse_not_applicable(casts: Iterable[Cast]) -> None:
+    """Raise InvalidInput where one of these drills, each asked for by name, does not apply to the catalog."""
+    problems = [
+        Problem(Location(cast.spec.name), cast.not_applicable) for cast in casts if cast.not_applicable is not None
+    ]
+    if problems:
+        hint = "tiercli drill list --catalog FILE says which drills are"
+        raise InvalidInput("not applicable to this catalog", problems, hint=hint)
 
 
 def print_run(done: DrillRun, output: str) -> None:

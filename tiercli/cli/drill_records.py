@@ -25,7 +25,8 @@ from tiercli.drills.report.coverage import Covered, Wanted, alarm_coverage
 from tiercli.drills.report.markdown import changes_markdown, results_markdown
 from tiercli.drills.report.summary import SUMMARY, estate_time, render_summary
 from tiercli.drills.run.files import draw_again
-from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.drills.spec.cast import cast_drills
+from tiercli.drills.spec.files import drill_files
 from tiercli.durations import parse_duration
 from tiercli.errors import CheckFailed, ExitCode, InvalidInput, Location, Problem
 from tiercli.lint.catalog_checks import further_checks
@@ -107,11 +108,11 @@ def coverage(
 
     oldest = _oldest(max_age)
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
-    specs = [load_drill(path)[0] for path in drill_files(drills or ()).values()]
     records = read_records(runs) if runs.is_dir() and any(runs.iterdir()) else []
     deployed = load_alarm_set(loaded, timing_of(loaded.catalog), templates or ())
+    casts = cast_drills(drill_files(drills or ()).values(), loaded, deployed)
     wanted = Wanted(loaded.catalog.estate, loaded.catalog.env, rule_fingerprints(loaded, deployed), oldest)
-    covered = alarm_coverage(deployed.alarms, specs, records, wanted)
+    covered = alarm_coverage(deployed.alarms, casts, records, wanted)
     proven = sum(alarm.proven for alarm in covered)
     if form == "json":
         content = {"proven": proven, "alarms": [_covered_json(alarm) for alarm in covered]}
@@ -120,8 +121,10 @@ def coverage(
         _print_coverage(covered)
     if check and proven < len(covered):
         missing = ", ".join(alarm.alarm for alarm in covered if not alarm.proven)
+        none = [alarm.alarm for alarm in covered if all(proof.not_applicable is not None for proof in alarm.proofs)]
+        own = f"; no drill applies to {', '.join(none)}: it needs one of your own (docs/drills.md)" if none else ""
         raise CheckFailed(
-            f"{len(covered) - proven} of {len(covered)} alarms are not proven: {missing}",
+            f"{len(covered) - proven} of {len(covered)} alarms are not proven: {missing}{own}",
             hint=f"tiercli drill run --all --runs {runs}",
         )
 
@@ -179,6 +182,8 @@ def _print_coverage(covered: Sequence[Covered]) -> None:
             outcome = proof.outcome.value if proof.outcome is not None else "never ran"
             when = datetime.fromtimestamp(proof.at).astimezone().strftime("%Y-%m-%d %H:%M") if proof.at else ""
             took, least = (_estate(value, proof.factor) for value in (proof.detected_s, proof.floor_s))
+            if proof.not_applicable is not None:
+                outcome = "not applicable"
             if proof.changed and proof.outcome is not None:
                 outcome += ", changed since"
             if proof.too_old:

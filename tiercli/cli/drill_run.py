@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tiercli.catalog.loading import load_catalog
+from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.cli.drill_live import LiveOptions, run_live
 from tiercli.cli.drill_outcome import (
     default_catalog,
@@ -19,8 +19,7 @@ from tiercli.cli.drill_outcome import (
     print_not_applicable,
     print_run,
     print_summary,
-    proof_of,
-    refuse,
+    refuse_not_applicable,
     worse,
 )
 from tiercli.cli.drill_view import PlainView, TerminalView
@@ -31,13 +30,13 @@ from tiercli.drills.load.locust import Workers
 from tiercli.drills.run.request import RunRequest
 from tiercli.drills.run.several import run_drills, shared_groups
 from tiercli.drills.sites.estate import Estate, build_estate
-from tiercli.drills.spec.cast import Cast, cast_drill
-from tiercli.drills.spec.check import check_spec
-from tiercli.drills.spec.files import drill_files, find_drill, load_drill
+from tiercli.drills.spec.cast import Cast, cast_drills
+from tiercli.drills.spec.files import drill_files, find_drill
 from tiercli.errors import ExitCode, InvalidInput, Location, Problem
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
+from tiercli.rules.fingerprints import catalog_fingerprint, rule_fingerprints
 from tiercli.sandbox.stack.binaries import find_stack
 
 _LIVE = "In an environment"
@@ -150,13 +149,19 @@ def run(
         raise typer.Exit(run_live(chosen, catalog, drills or (), templates or (), runs, sharing, options))
     if dry_run or production or spend_cap is not None or rate is not None:
         raise InvalidInput("this option needs --env", hint="--env NAME, of the catalog's `environments`")
-    requests, not_applicable = _requests(chosen, catalog, drills or (), templates or (), runs, factor)
+    loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
+    deployed = load_alarm_set(loaded, timing_of(loaded.catalog), templates or ())
+    casts = cast_drills([find_drill(name, drills or ()) for name in chosen], loaded, deployed)
     if not every:
-        refuse(not_applicable)
-    requests = [dataclasses.replace(request, workers=sharing) for request in requests]
+        refuse_not_applicable(casts)
+    requests = [
+        dataclasses.replace(request, workers=sharing)
+        for request in _requests(casts, loaded, deployed, templates or (), runs, factor)
+    ]
     at_once = parallel or min(2, os.cpu_count() or 1)
     worst: int = asyncio.run(_run_all(requests, share=not isolated, parallel=at_once, output=form))
-    print_not_applicable(not_applicable)
+    if every:
+        print_not_applicable(casts)
     raise typer.Exit(worst)
 
 
@@ -171,47 +176,29 @@ def _workers(here: int, elsewhere: int, bind: str) -> Workers:
 
 
 def _requests(
-    names: Sequence[str],
-    catalog: Path | None,
-    drills: Sequence[Path],
+    casts: Sequence[Cast],
+    loaded: LoadedCatalog,
+    deployed: AlarmSet,
     templates: Sequence[Path],
     runs: Path,
     factor: float | None,
-) -> tuple[list[RunRequest], dict[str, str]]:
-    """What is to be run, checked; and of the drills that do not apply to the catalog, by name, why. Raises InvalidInput with every
-    problem of every drill."""
+) -> list[RunRequest]:
+    """What is to be run of the drills: those that apply, each on the estate that it needs."""
 
-    loaded = load_catalog(catalog or default_catalog(), further_checks(templates))
-    estates: dict[tuple[object, ...], Estate] = {}
-    deployed: dict[float, AlarmSet] = {}
-    chosen: list[tuple[Cast, Estate]] = []
-    problems: list[Problem] = []
-    not_applicable: dict[str, str] = {}
-    for name in names:
-        spec, document = load_drill(find_drill(name, drills))
-        by = factor or spec.factor
-        timing = timing_of(loaded.catalog, by)
-        if by not in deployed:
-            deployed[by] = load_alarm_set(loaded, timing, templates)
-        cast = cast_drill(spec, loaded.catalog, deployed[by], timing, document.locate)
-        if cast.not_applicable is not None:
-            not_applicable[spec.name] = cast.not_applicable
-            continue
-        key = (by, cast.spec.sandbox)
-        if key not in estates:
-            estates[key] = build_estate(loaded, by, templates, cast.spec.sandbox, deployed[by])
-        estate = estates[key]
-        problems += check_spec(cast.spec, loaded.catalog, estate.alarms, document.locate)
-        chosen.append((cast, estate))
-    if problems:
-        raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
     binaries = find_stack()
-    sha256, rules = proof_of(loaded, load_alarm_set(loaded, timing_of(loaded.catalog), templates))
-    requests = [
-        RunRequest(cast.spec, estate, binaries, runs, played=cast.played, catalog_sha256=sha256, rules=rules)
-        for cast, estate in chosen
-    ]
-    return requests, not_applicable
+    sha256, rules = catalog_fingerprint(loaded.catalog), rule_fingerprints(loaded, deployed)
+    estates: dict[tuple[object, ...], Estate] = {}
+    requests = []
+    for cast in casts:
+        if cast.not_applicable is not None:
+            continue
+        key = (factor or cast.spec.factor, cast.spec.sandbox)
+        if key not in estates:
+            estates[key] = build_estate(loaded, factor or cast.spec.factor, templates, cast.spec.sandbox)
+        requests.append(
+            RunRequest(cast.spec, estates[key], binaries, runs, played=cast.played, catalog_sha256=sha256, rules=rules)
+        )
+    return requests
 
 
 async def _run_all(requests: Sequence[RunRequest], *, share: bool, parallel: int, output: str) -> int:

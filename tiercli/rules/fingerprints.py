@@ -1,4 +1,4 @@
-"""Whether the rule of an alarm is still the one that was proven: a hash of it and of all that it reads."""
+"""Whether a catalog, and the rule of an alarm with all that it reads, are still those that were drilled: their hashes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import hashlib
 import json
 
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.model import Catalog
 from tiercli.rules.alarm_files import AlarmSet
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.deployment import timing_of
 from tiercli.signals.expressions import all_read, series_read
+
+
+def catalog_fingerprint(catalog: Catalog) -> str:
+    """SHA-256 of what a catalog says, its defaults and the tenants of other files included."""
+    return hashlib.sha256(catalog.model_dump_json().encode()).hexdigest()
 
 
 def rule_fingerprints(loaded: LoadedCatalog, alarms: AlarmSet) -> dict[str, str]:

@@ -247,17 +247,18 @@ def _compiled(template: str, timing: Timing) -> jinja2.Template:
 def deployed(expr: str, *labels: str) -> str:
     """`expr` with the provider, model and region that the catalog gives for the deployment in `labels`: the value of one
     label, or of several joined with slashes."""
-    named = ", ".join(f'"{label}"' for label in labels)
-    joined = f'label_join({expr}, "deployment", "/", {named})'
-    # A source's own labels of these names would conflict with the catalog's.
-    return f"({joined} * on (deployment) group_left (provider, model, region) tier:gateway:deployment_info)"
+    return f"({_with_deployment(expr, labels)} * on (deployment) group_left (provider, model, region) tier:gateway:deployment_info)"
 
 
 def undeployed(expr: str, *labels: str) -> str:
     """What of `expr`, of counts, has a deployment in `labels` that the catalog does not name, in all; 0 where it names each."""
+    unnamed = f"{_with_deployment(expr, labels)} unless on (deployment) tier:gateway:deployment_info"
+    return f"(sum({unnamed}) or 0 * sum({expr}))"
+
+
+def _with_deployment(expr: str, labels: tuple[str, ...]) -> str:
     named = ", ".join(f'"{label}"' for label in labels)
-    joined = f'label_join({expr}, "deployment", "/", {named})'
-    return f"(sum({joined} unless on (deployment) tier:gateway:deployment_info) or 0 * sum({expr}))"
+    return f'label_join({expr}, "deployment", "/", {named})'
 
 
 def escaped(name: str) -> str:

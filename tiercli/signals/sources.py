@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tiercli.catalog.document import KeyPath
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.catalog.model import Catalog
+from tiercli.catalog.model import Catalog, OtherSource
 from tiercli.catalog.names import unknown_name
 from tiercli.conventions import GATEWAY_JOB, MISSING_EXPORTER, SERVERS_JOB, source_job
 from tiercli.errors import InvalidInput, Problem
@@ -50,10 +50,18 @@ def local_targets(catalog: Catalog) -> Iterator[LocalTargets]:
     for _, name, server in catalog.servers():
         if server.metrics is not None:
             yield LocalTargets(SERVERS_JOB, name, (server.metrics,))
+    for name, source in gpu_sources(catalog).items():
+        yield LocalTargets(source_job(name), MISSING_EXPORTER, tuple(dict.fromkeys(source.targets)))
+
+
+def gpu_sources(catalog: Catalog) -> dict[str, OtherSource]:
+    """The sources of GPUs that a catalog names; unknown bindings are reported elsewhere."""
     known = binding_names()
-    for name, source in catalog.sources.items():
-        if source.binding in known and known_binding(source.binding).kind == "gpus":
-            yield LocalTargets(source_job(name), MISSING_EXPORTER, tuple(dict.fromkeys(source.targets)))
+    return {
+        name: source
+        for name, source in catalog.sources.items()
+        if source.binding in known and known_binding(source.binding).kind == "gpus"
+    }
 
 
 def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:

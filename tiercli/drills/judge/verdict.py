@@ -89,11 +89,12 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
     ]
     unsure += [step.message for step in evidence if step.outcome is Outcome.INCONCLUSIVE]
     unsure += unsure_of
-    starved = [event.reason for event in timeline.of(Starved)]
+    late = [event.reason for event in timeline.of(Starved)]
+    starved = bool(late and failed and not broken)
     if broken:
         outcome, reasons = Outcome.INCONCLUSIVE, broken
-    elif failed and starved:
-        outcome, reasons = Outcome.INCONCLUSIVE, [*starved, *failed]
+    elif starved:
+        outcome, reasons = Outcome.INCONCLUSIVE, [*late, *failed]
     elif failed:
         outcome, reasons = Outcome.FAILED, failed
     elif unsure:
@@ -117,7 +118,7 @@ def judge(spec: DrillSpec, timeline: Timeline) -> Result:
         env=run.env,
         catalog_sha256=run.catalog_sha256,
         rules=run.rules,
-        starved=bool(failed and starved and not broken),
+        starved=starved,
     )
 
 

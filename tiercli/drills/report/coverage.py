@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tiercli.conventions import WATCHDOG
 from tiercli.drills.record.history import Record, last_of_each
 from tiercli.drills.record.result import Outcome
-from tiercli.drills.spec.model import DrillSpec
+from tiercli.drills.spec.cast import Cast
 from tiercli.rules.alarm import Alarm
 
 
@@ -26,6 +26,7 @@ class Proof:
     within_tolerance: bool | None = None
     changed: bool = False  # the alarm's rule is another than the one that was drilled
     too_old: bool = False
+    not_applicable: str | None = None  # why the drill does not apply to the catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,11 @@ class Wanted:
 
 
 def alarm_coverage(
-    alarms: Iterable[Alarm], drills: Iterable[DrillSpec], records: Iterable[Record], wanted: Wanted
+    alarms: Iterable[Alarm], drills: Iterable[Cast], records: Iterable[Record], wanted: Wanted
 ) -> list[Covered]:
     """Every alarm but the Watchdog, which every drill judges, with the drills that claim to prove it. Runs of another estate or
     environment do not count."""
-    specs = list(drills)
+    casts = list(drills)
     own = [record for record in records if (record.result.estate, record.result.env) == (wanted.estate, wanted.env)]
     last = last_of_each(own)
     return [
@@ -70,16 +71,20 @@ def alarm_coverage(
             alarm.alarm,
             alarm.severity,
             len(alarm.cases) + len(alarm.counters),
-            tuple(_proofs(alarm.alarm, specs, last, wanted)),
+            tuple(_proofs(alarm.alarm, casts, last, wanted)),
         )
         for alarm in alarms
         if alarm.alarm != WATCHDOG
     ]
 
 
-def _proofs(alarm: str, specs: list[DrillSpec], last: Mapping[str, Record], wanted: Wanted) -> Iterator[Proof]:
-    for spec in specs:
+def _proofs(alarm: str, casts: list[Cast], last: Mapping[str, Record], wanted: Wanted) -> Iterator[Proof]:
+    for cast in casts:
+        spec = cast.spec
         if alarm not in spec.alarms:
+            continue
+        if cast.not_applicable is not None:
+            yield Proof(spec.name, not_applicable=cast.not_applicable)
             continue
         record = last.get(spec.name)
         if record is None:

@@ -43,16 +43,15 @@ async def run_drills(
     over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: a group has ended
     rooms, stopped = asyncio.Semaphore(parallel), asyncio.Event()
     beside = parallel > 1 and len(groups) > 1
-    by_name, again = {request.spec.name: request for request in requests}, []
+    again: list[RunRequest] = []
 
     async def run_group(group: list[RunRequest]) -> None:
         try:
             async with rooms:
-                async for done in _one_after_another(group, view_of, stopped):
+                async for request, done in _one_after_another(group, view_of, stopped):
                     if done.result.interrupted:
                         stopped.set()
-                    if done.result.starved and beside:
-                        request = by_name[done.result.drill]
+                    if done.result.starved and beside and done.error is None:
                         with view_of(request) as view:
                             view.say(f"{done.result.reasons[0]}; once the others are over it is run again, alone")
                         again.append(request)
@@ -73,7 +72,7 @@ async def run_drills(
         for task in tasks:
             await task  # raises what it has raised
         for request in again:
-            async for done in _one_after_another([request], view_of, stopped):
+            async for _, done in _one_after_another([request], view_of, stopped):
                 yield done
     finally:
         for task in tasks:
@@ -85,7 +84,7 @@ async def _one_after_another(
     group: list[RunRequest],
     view_of: Callable[[RunRequest], AbstractContextManager[View]],
     stopped: asyncio.Event,
-) -> AsyncIterator[DrillRun]:
+) -> AsyncIterator[tuple[RunRequest, DrillRun]]:
     """A run that proved nothing may have left its sandbox in any state: the next one gets a fresh one."""
     waiting = deque(group)
     while waiting and not stopped.is_set():
@@ -98,6 +97,6 @@ async def _one_after_another(
                 request = waiting.popleft()
                 with view_of(request) as view:
                     done = await run_drill(request, view, shared)
-                yield done
+                yield request, done
                 sound = shared is not None and done.error is None
                 sound = sound and done.result.outcome is not Outcome.INCONCLUSIVE

@@ -14,13 +14,13 @@ from tiercli.drills.load.plan import usual_traffic
 from tiercli.drills.spec.model import Load, SandboxSettings
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
+from tiercli.rules.alarm_files import load_alarm_set, load_alarms
 from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
 from tiercli.sandbox.history import history_openmetrics
 from tiercli.sandbox.plan import GPU_PATH
 from tiercli.sandbox.sandbox import Sandbox
-from tiercli.signals.bindings import known_binding
 from tiercli.signals.boards import Board
+from tiercli.signals.sources import gpu_sources
 from tiercli.signals.timing import Timing
 
 SIMULATED_GPUS = "simulated-gpus"  # where the catalog names none
@@ -30,14 +30,12 @@ EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards. `deployed`: what the catalog's own
-    sources give."""
+    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards."""
 
     loaded: LoadedCatalog
     timing: Timing
     alarms: tuple[Alarm, ...]
     boards: Mapping[str, Board]
-    deployed: AlarmSet
     settings: SandboxSettings = AS_THE_CATALOG
 
     def windows(self) -> tuple[str, ...]:
@@ -50,19 +48,16 @@ def build_estate(
     factor: float,
     template_folders: Sequence[Path] = (),
     settings: SandboxSettings = AS_THE_CATALOG,
-    deployed: AlarmSet | None = None,
 ) -> Estate:
-    """The estate of a catalog under a compression factor; `deployed`: its alarms under that factor, if they are loaded already. Raises
-    InvalidInput as load_alarms does."""
+    """The estate of a catalog under a compression factor. Raises InvalidInput as load_alarms does."""
     timing = timing_of(loaded.catalog, factor)
-    deployed = deployed or load_alarm_set(loaded, timing, template_folders)
-    generated = {alarm.alarm for alarm in deployed.alarms}
+    generated = {alarm.alarm for alarm in load_alarms(loaded, timing, template_folders)}
     simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings))
     # Only alarms that the catalog's own sources can feed: a sandbox has every signal, and proves no alarm that production
     # does not have.
     alarm_set = load_alarm_set(simulated, timing, template_folders)
     alarms = tuple(alarm for alarm in alarm_set.alarms if alarm.alarm in generated)
-    return Estate(simulated, timing, alarms, alarm_set.boards, deployed, settings)
+    return Estate(simulated, timing, alarms, alarm_set.boards, settings)
 
 
 def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:
@@ -87,8 +82,7 @@ def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATAL
 
 def gpu_source(catalog: Catalog) -> str:
     """The name of the source of GPUs in a sandbox: the catalog's own, where it has one."""
-    named = (name for name, source in catalog.sources.items() if known_binding(source.binding).kind == "gpus")
-    return next(named, SIMULATED_GPUS)
+    return next(iter(gpu_sources(catalog)), SIMULATED_GPUS)
 
 
 def _simulated_provider(provider: Provider, settings: SandboxSettings) -> Provider:

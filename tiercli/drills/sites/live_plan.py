@@ -84,7 +84,7 @@ def plan_live(
         name=name,
         environment=environment,
         spec=sent,
-        estate=Estate(loaded, timing, alarm_set.alarms, alarm_set.boards, alarm_set),
+        estate=Estate(loaded, timing, alarm_set.alarms, alarm_set.boards),
         prometheus=accesses["prometheus"],
         alertmanager=accesses["alertmanager"],
         gateway=gateway,

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
+from tiercli.catalog.document import KeyPath
+from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog, Typical
+from tiercli.drills.spec.check import Locate, check_spec
+from tiercli.drills.spec.files import load_drill
 from tiercli.drills.spec.mix import first_calls
 from tiercli.drills.spec.model import DrillSpec, Evidence, Expectation, SandboxSettings
 from tiercli.drills.spec.roles import ROLES, Names
-from tiercli.errors import InvalidInput, Location, Problem
+from tiercli.errors import InvalidInput, Problem
 from tiercli.faults.kinds.latencies import Lognormal
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import AlarmSet
+from tiercli.rules.deployment import timing_of
 from tiercli.rules.policies import Policies
 from tiercli.rules.receivers import receiver_of
 from tiercli.signals.recorded import RECORDED_BY_NAME
-from tiercli.signals.timing import Timing
 
 CATALOG = "$catalog"
-Path = tuple[str | int, ...]
-Locate = Callable[[Path], Location]
+_WITH_NAMES = ("faults", "expect", "allow", "evidence", "load")  # the entries of a drill in which roles stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,32 @@ class Cast:
     not_applicable: str | None = None
 
 
-def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, timing: Timing, locate: Locate) -> Cast:
+def cast_drills(paths: Iterable[Path], loaded: LoadedCatalog, alarms: AlarmSet) -> list[Cast]:
+    """The drills of these files on a catalog, whose alarms are `alarms`, in its own time. Raises InvalidInput with every problem of every
+    drill: a role that does not exist, and whatever check_spec finds."""
+    casts: list[Cast] = []
+    problems: list[Problem] = []
+    names: list[str] = []
+    for path in paths:
+        spec, document = load_drill(path)
+        names.append(spec.name)
+        try:
+            casts.append(cast_drill(spec, loaded.catalog, alarms, document.locate))
+        except InvalidInput as error:
+            problems += error.problems
+            continue
+        if casts[-1].not_applicable is None:
+            problems += check_spec(casts[-1].spec, loaded.catalog, alarms.alarms, document.locate)
+    if problems:
+        raise InvalidInput(f"{', '.join(names)} cannot be run on {loaded.document.name}", problems)
+    return casts
+
+
+def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, locate: Locate) -> Cast:
     """The drill on this catalog. Raises InvalidInput for a role that does not exist, each at its place."""
     casting = _Casting(catalog, locate)
     written = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    names = {key: casting.put_in(written[key], (key,)) for key in ("faults", "expect", "allow", "evidence", "load") if key in written}  # fmt: skip
+    names = {key: casting.put_in(written[key], (key,)) for key in _WITH_NAMES if key in written}
     if casting.problems:
         raise InvalidInput(f"{spec.name} names roles that do not exist", casting.problems)
     reasons = [*casting.unfilled, *_needs(spec, catalog, alarms, locate), *_left_out(spec, alarms)]
@@ -47,13 +72,13 @@ def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, timing: Timi
         return Cast(spec, not_applicable=reasons[0])
     chosen = DrillSpec.model_validate({**written, **names})
     known = {alarm.alarm: alarm for alarm in alarms.alarms}
-    expect = tuple(_as_the_catalog_says(expected, known, catalog, timing) for expected in chosen.expect)
-    owner = next((known[expected.alert].owner for expected in expect if expected.alert in known), next(iter(catalog.owners)))  # fmt: skip
+    expect = tuple(_as_the_catalog_says(expected, known, catalog) for expected in chosen.expect)
+    owners = [known[expected.alert].owner for expected in expect if expected.alert in known]
     return Cast(
         chosen.model_copy(
             update={
                 "sandbox": _with_room(chosen, catalog),
-                "owner": owner if spec.owner == CATALOG else spec.owner,
+                "owner": [*owners, *catalog.owners][0] if spec.owner == CATALOG else spec.owner,
                 "expect": expect,
                 "allow": tuple(allowed for allowed in chosen.allow if allowed.alert not in alarms.left_out),
                 "evidence": tuple(shown for shown in chosen.evidence if _is_shown(shown, alarms)),
@@ -109,7 +134,7 @@ class _Casting:
         self.unfilled: list[str] = []
         self.problems: list[Problem] = []
 
-    def put_in(self, value: Any, path: Path) -> Any:
+    def put_in(self, value: Any, path: KeyPath) -> Any:
         """`value` of the drill's file at `path`, with names."""
         if isinstance(value, dict):
             return {self._name(key, path): self.put_in(item, (*path, key)) for key, item in value.items()}
@@ -117,7 +142,7 @@ class _Casting:
             return [self.put_in(item, (*path, place)) for place, item in enumerate(value)]
         return self._name(value, path) if isinstance(value, str) else value
 
-    def _name(self, text: str, path: Path) -> str:
+    def _name(self, text: str, path: KeyPath) -> str:
         if text == CATALOG or not text.startswith("$"):
             return text
         if text.startswith("$$"):
@@ -164,14 +189,12 @@ def _left_out(spec: DrillSpec, alarms: AlarmSet) -> list[str]:
     ]
 
 
-def _as_the_catalog_says(
-    expected: Expectation, alarms: Mapping[str, Alarm], catalog: Catalog, timing: Timing
-) -> Expectation:
+def _as_the_catalog_says(expected: Expectation, alarms: Mapping[str, Alarm], catalog: Catalog) -> Expectation:
     """The expectation with the severity and the receiver that the catalog gives such an alert; no receiver where it notifies nobody."""
     alarm = alarms.get(expected.alert)
     if alarm is None or CATALOG not in (expected.severity, expected.receiver):
         return expected
-    policy = Policies(catalog, alarm, timing).of(expected.labels)
+    policy = Policies(catalog, alarm, timing_of(catalog)).of(expected.labels)
     receiver: str | None = receiver_of(catalog, policy.severity, policy.owner)
     if receiver is not None and not catalog.receivers[receiver].in_words():
         receiver = None

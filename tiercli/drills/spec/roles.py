@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import source_job
 from tiercli.drills.spec.mix import called_aliases
-from tiercli.signals.bindings import known_binding
+from tiercli.signals.sources import gpu_sources
 
 Names = Mapping[str, str]
 _NOBODY = "no tenant may call an alias"
@@ -83,7 +83,7 @@ def _server(catalog: Catalog) -> Names | str:
 
 
 def _exporter(catalog: Catalog) -> Names | str:
-    sources = [name for name, source in catalog.sources.items() if known_binding(source.binding).kind == "gpus"]
+    sources = list(gpu_sources(catalog))
     servers = [name for _, name, server in catalog.servers() if server.gpus]
     if not sources or not servers:
         return "the catalog names no exporter of a local server's GPUs"
