@@ -17,6 +17,8 @@ from tests.drills.short_drill import SHORT
 from tiercli.catalog.document import Document, parse_document
 from tiercli.catalog.loading import LoadedCatalog, load_catalog
 from tiercli.catalog.shape import load_model
+from tiercli.drills.sites.estate import build_estate
+from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.drills.spec.cast import Cast, cast_drill, cast_drills
 from tiercli.drills.spec.check import check_spec
 from tiercli.drills.spec.files import drill_files, load_drill
@@ -26,6 +28,7 @@ from tiercli.drills.spec.roles import ROLES
 from tiercli.errors import InvalidInput
 from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
+from tiercli.sandbox.stack.binaries import StackBinaries
 
 CATALOGS = sorted(HYBRID.parent.glob("*.yaml"))
 EXPECT: dict[str, Any] = SHORT["expect"][0]
@@ -227,3 +230,12 @@ def test_the_schema_accepts_every_drill(run_tiercli: Run) -> None:
         jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"name": "x"}, schema)
+
+
+@pytest.mark.parametrize(("name", "replaced"), [("minimal", ""), ("litellm-vllm", "audit, dcgm, litellm")])
+def test_a_sandbox_says_which_sources_it_has_others_in_place_of(stack: StackBinaries, name: str, replaced: str) -> None:
+    sandbox = DrillSandbox(build_estate(load_catalog(HYBRID.with_name(f"{name}.yaml")), 30), stack)
+    said = [limit for limit in sandbox.limits() if "the simulation's own metrics" in limit]
+    assert said == (
+        [f"rules that read {replaced} in production read the simulation's own metrics here"] if replaced else []
+    )

@@ -30,13 +30,15 @@ EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards."""
+    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards. `replaced`: the
+    sources of the catalog that the sandbox has others in place of."""
 
     loaded: LoadedCatalog
     timing: Timing
     alarms: tuple[Alarm, ...]
     boards: Mapping[str, Board]
     settings: SandboxSettings = AS_THE_CATALOG
+    replaced: tuple[str, ...] = ()
 
     def windows(self) -> tuple[str, ...]:
         """The rate windows that the rules use, in simulated time: the bounds of compression are stated for these."""
@@ -57,7 +59,8 @@ def build_estate(
     # does not have.
     alarm_set = load_alarm_set(simulated, timing, template_folders)
     alarms = tuple(alarm for alarm in alarm_set.alarms if alarm.alarm in generated)
-    return Estate(simulated, timing, alarms, alarm_set.boards, settings)
+    replaced = tuple(sorted(_bindings(loaded.catalog) - _bindings(simulated.catalog)))
+    return Estate(simulated, timing, alarms, alarm_set.boards, settings, replaced)
 
 
 def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:
@@ -78,6 +81,11 @@ def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATAL
             else {},
         }
     )
+
+
+def _bindings(catalog: Catalog) -> set[str]:
+    providers = {provider.binding for provider in catalog.providers.values() if provider.binding is not None}
+    return {catalog.gateway.binding, *providers, *(source.binding for source in catalog.sources.values())}
 
 
 def gpu_source(catalog: Catalog) -> str:

@@ -177,7 +177,9 @@ class DrillSandbox:
 
     def limits(self) -> Sequence[str]:
         """What limits a result."""
-        return SANDBOX_LIMITS
+        replaced = ", ".join(self.estate.replaced)
+        own = (f"rules that read {replaced} in production read the simulation's own metrics here",) if replaced else ()
+        return (*SANDBOX_LIMITS, *own)
 
 
 _Apply = Callable[[FaultUse, float, DrillSandbox, Observe], Awaitable[Off]]
