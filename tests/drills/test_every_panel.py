@@ -26,6 +26,7 @@ from tiercli.drills.run.stopping import StopSignal
 from tiercli.drills.sites.estate import Estate, build_estate, start_sandbox
 from tiercli.drills.spec.model import Load
 from tiercli.faults.proxy.client import FaultControl
+from tiercli.rules.recording import canonical_records
 from tiercli.sandbox.receiver import WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import find_stack
@@ -74,7 +75,8 @@ async def start_load(sandbox: Sandbox, estate: Estate, load: Load, name: str) ->
 async def silent_queries(estate: Estate, client: PrometheusClient) -> dict[tuple[str, str, str], str]:
     """(dashboard, panel, legend) of every query that gives no figure now, and the query."""
     silent = {}
-    for path, text in render_dashboards(estate.loaded.catalog).items():
+    unbound = canonical_records(estate.loaded, estate.timing).unbound
+    for path, text in render_dashboards(estate.loaded.catalog, unbound).items():
         name = path.rsplit("/", 1)[1].removesuffix(".json")
         for panel in parse_board(text, path).panels:
             for target in panel.targets:
