@@ -17,8 +17,8 @@ from tiercli.catalog.model import Catalog, Provider, Typical
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.proxy.routes import ProxyPlan, Route
 
+GATEWAY_PATH = "/metrics"  # where the simulated gateway exposes what the catalog's does
 EVAL_SCORE = 0.9  # of an alias without a baseline in the catalog
-GPU_PATH = "/gpu/metrics"  # where a simulated server exposes its simulated GPUs
 # Quotas that the gateway enforces. They are above what a drill sends: they are shown, and refuse nothing.
 PROVIDER_CALLS_PER_10S = 5000  # to one provider, model and region
 TENANT_CALLS_PER_10S = 4000  # of one tenant to one provider
@@ -56,7 +56,7 @@ class Endpoint:
 
     @property
     def gpu_metrics_address(self) -> str:
-        """host:port of its GPUs' metrics, under GPU_PATH."""
+        """host:port of its GPUs' metrics, under the path of their source."""
         return f"127.0.0.1:{self.gpu_metrics_port}"
 
 
@@ -113,6 +113,13 @@ class EstatePlan:
     aliases: tuple[AliasPlan, ...]
     seed: int = 1
     cooldown_s: float = 0.0  # how long a candidate is left out that fails again and again; 0: never
+    minute_s: float = 60.0  # a minute of the estate's time
+
+
+def source_path(name: str) -> str:
+    """Where the simulation exposes a source beside the gateway and the servers: of GPUs at each server, of others at each
+    instance of the gateway."""
+    return f"/sources/{name}"
 
 
 def plan_estate(

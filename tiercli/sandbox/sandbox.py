@@ -26,7 +26,14 @@ from tiercli.errors import BackendError
 from tiercli.sandbox.plan import TENANT_CALLS_PER_10S, Endpoint, EstatePlan, plan_estate, write_plan
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.stack.binaries import StackBinaries
-from tiercli.sandbox.stack.servers import Addresses, alertmanager_command, backfill, prometheus_command, without_rules
+from tiercli.sandbox.stack.servers import (
+    Addresses,
+    alertmanager_command,
+    backfill,
+    count_targets,
+    prometheus_command,
+    without_rules,
+)
 from tiercli.serving import LOOPBACK
 from tiercli.sidecar.supervisor import SUPERVISOR, ProcessSpec, Supervisor
 from tiercli.signals.timing import Timing
@@ -106,7 +113,10 @@ class Sandbox:
         token_file = self.folder / "token"
         plan = plan_estate(self._catalog, folder=self.folder, allocate=allocate, token_file=token_file)
         self.plan: EstatePlan = dataclasses.replace(
-            plan, tenant_calls_per_10s=self._tenant_calls, cooldown_s=self._cooldown_s
+            plan,
+            tenant_calls_per_10s=self._tenant_calls,
+            cooldown_s=self._cooldown_s,
+            minute_s=self._timing.compress(60),
         )
         with self._writing():
             with os.fdopen(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
@@ -120,7 +130,7 @@ class Sandbox:
 
     @property
     def servers(self) -> tuple[Endpoint, ...]:
-        """The local servers. Their simulated GPUs are at their own metrics addresses, under another path."""
+        """The local servers. Their simulated GPUs are at metrics addresses of their own."""
         return tuple(endpoint for endpoint in self.plan.endpoints if endpoint.server is not None)
 
     async def start(self, tree: Mapping[str, str], history: str | None = None) -> None:
@@ -144,7 +154,7 @@ class Sandbox:
                 self._start_prometheus(client, tree.get(PROMETHEUS_FILE, ""), history, data),
                 *(self._start_one(client, name, url) for name, url in self._ready_urls().items()),
             )
-            await self._wait_until_scraped(client)
+            await self._wait_until_scraped(client, count_targets(tree.get(PROMETHEUS_FILE, "")))
             await self._read_rules(client, tree.get(PROMETHEUS_FILE, ""))
         for name in self._died:
             raise self._died_error(name)
@@ -164,8 +174,7 @@ class Sandbox:
         self._configure_prometheus(without_rules(configuration))
         await self._start_one(client, PROMETHEUS, f"{self.addresses.prometheus_url}/-/ready")
 
-    async def _wait_until_scraped(self, client: httpx.AsyncClient) -> None:
-        targets = len(self.gateway_targets) + 2 * len(self.servers)
+    async def _wait_until_scraped(self, client: httpx.AsyncClient, targets: int) -> None:
         self._say(f"waiting until prometheus has scraped its {targets} targets")
 
         async def scraped() -> bool:

@@ -13,6 +13,7 @@ from tiercli.catalog.document import Document, read_document
 from tiercli.catalog.field_types import Model
 from tiercli.catalog.names import unknown_name
 from tiercli.catalog.shape import load_model
+from tiercli.durations import parse_duration
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.resources import resource_folder
 from tiercli.signals.contract import CONTRACT, DURATION_BUCKETS, UNCLASSIFIED, Metric, MetricType
@@ -20,6 +21,7 @@ from tiercli.signals.error_codes import CODES_BY_STATUS
 from tiercli.signals.growth import Growth
 from tiercli.signals.promql import matcher, quote
 from tiercli.signals.recorded import SourceKind
+from tiercli.signals.spoken import Spoken
 from tiercli.signals.timing import Timing
 from tiercli.signals.vendor_metrics import Exposition
 
@@ -110,6 +112,9 @@ class Binding(Exposition):
         default=None, description="why the source does not provide the signals that are not listed"
     )
     discovery: Discovery | None = None
+    spoken: Spoken | None = Field(
+        default=None, description="how a simulation exposes it; a source of the canonical contract needs nothing here"
+    )
 
     def why_not(self, signal: str) -> str | None:
         """Why the source does not provide a signal; None when its file gives no reason."""
@@ -193,7 +198,7 @@ def bound_expressions(
     """PromQL by recorded series, for the scrape job `job`, with windows under `timing`.
 
     In a binding's templates: {{ job }}, a matcher; {{ within }}, a matcher of the duration bucket at the service level;
-    {{ known_status }}, a regular expression of the statuses that have an error code; {{ "5m" | window }} and {{ "5m" | duration }}; {{ born(series, labels, window) }}, the increase of a rare-event
+    {{ known_status }}, a regular expression of the statuses that have an error code; {{ "5m" | window }} and {{ "5m" | duration }}; {{ "1m" | seconds }}, a number; {{ born(series, labels, window) }}, the increase of a rare-event
     counter whose first event counts, also where it was last seen before a gap or a restart; growth, whose
     methods make sums over days; the functions deployed, relabelled,
     renamed, labelled, coded, recoded and either below; {{ quantile(0.95, buckets) }}. `template_names`: more values for the templates.
@@ -241,6 +246,7 @@ def _compiled(template: str, timing: Timing) -> jinja2.Template:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - PromQL, not HTML
     environment.filters["duration"] = timing.duration
     environment.filters["window"] = timing.window
+    environment.filters["seconds"] = lambda text: f"{timing.compress(parse_duration(text)):g}"
     return environment.from_string(template)
 
 

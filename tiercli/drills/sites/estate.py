@@ -7,38 +7,37 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.catalog.model import Catalog, OtherSource, Provider
+from tiercli.catalog.model import Catalog, Provider, Source
 from tiercli.drills.load.plan import usual_traffic
 from tiercli.drills.spec.model import Load, SandboxSettings
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_files import load_alarm_set, load_alarms
-from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import Deployment, timing_of
 from tiercli.sandbox.history import history_openmetrics
-from tiercli.sandbox.plan import GPU_PATH
+from tiercli.sandbox.plan import GATEWAY_PATH, source_path
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.signals.boards import Board
 from tiercli.signals.sources import gpu_sources
 from tiercli.signals.timing import Timing
 
-SIMULATED_GPUS = "simulated-gpus"  # where the catalog names none
 AS_THE_CATALOG = SandboxSettings()
+S = TypeVar("S", bound=Source)
 EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards. `replaced`: the
-    sources of the catalog that the sandbox has others in place of."""
+    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards."""
 
     loaded: LoadedCatalog
     timing: Timing
     alarms: tuple[Alarm, ...]
     boards: Mapping[str, Board]
     settings: SandboxSettings = AS_THE_CATALOG
-    replaced: tuple[str, ...] = ()
 
     def windows(self) -> tuple[str, ...]:
         """The rate windows that the rules use, in simulated time: the bounds of compression are stated for these."""
@@ -53,48 +52,39 @@ def build_estate(
 ) -> Estate:
     """The estate of a catalog under a compression factor. Raises InvalidInput as load_alarms does."""
     timing = timing_of(loaded.catalog, factor)
-    generated = {alarm.alarm for alarm in load_alarms(loaded, timing, template_folders)}
     simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings))
-    # Only alarms that the catalog's own sources can feed: a sandbox has every signal, and proves no alarm that production
-    # does not have.
     alarm_set = load_alarm_set(simulated, timing, template_folders)
-    alarms = tuple(alarm for alarm in alarm_set.alarms if alarm.alarm in generated)
-    replaced = tuple(sorted(_bindings(loaded.catalog) - _bindings(simulated.catalog)))
-    return Estate(simulated, timing, alarms, alarm_set.boards, settings, replaced)
+    return Estate(simulated, timing, alarm_set.alarms, alarm_set.boards, settings)
 
 
 def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:
-    """`catalog` with the sources that a sandbox has in place of its own: a gateway that speaks the canonical contract,
-    servers that expose what vLLM does, a GPU exporter beside each; and as `settings` say."""
-    exporters = tuple(f"localhost:{9400 + number}" for number, _ in enumerate(catalog.servers()))
-    gateway: dict[str, object] = {"binding": "native", "deployments": {}, "path": "/metrics", "scheme": "http"}
-    if settings.gateway_instances is not None:
-        gateway["targets"] = tuple(f"gateway-{number}:9100" for number in range(settings.gateway_instances))
+    """`catalog` with the targets that a sandbox has in place of its own, and as `settings` say. Its sources stay: the simulation
+    speaks them."""
+    count = settings.gateway_instances or len(catalog.gateway.targets)
+    instances = tuple(f"gateway-{number}:9100" for number in range(count))
+    exporters = tuple(f"{name}:9400" for _, name, server in catalog.servers() if server.gpus)
+    exporting = gpu_sources(catalog) if exporters else {}
     return catalog.model_copy(
         update={
-            "gateway": catalog.gateway.model_copy(update=gateway),
+            "gateway": _at(catalog.gateway, GATEWAY_PATH, instances if settings.gateway_instances else None),
             "providers": {
                 name: _simulated_provider(provider, settings) for name, provider in catalog.providers.items()
             },
-            "sources": {gpu_source(catalog): OtherSource(binding="tiercli-gpu", targets=exporters, path=GPU_PATH)}
-            if exporters
-            else {},
+            "sources": {
+                name: _at(source, source_path(name), exporters if name in exporting else instances)
+                for name, source in catalog.sources.items()
+            },
         }
     )
 
 
-def _bindings(catalog: Catalog) -> set[str]:
-    providers = {provider.binding for provider in catalog.providers.values() if provider.binding is not None}
-    return {catalog.gateway.binding, *providers, *(source.binding for source in catalog.sources.values())}
-
-
-def gpu_source(catalog: Catalog) -> str:
-    """The name of the source of GPUs in a sandbox: the catalog's own, where it has one."""
-    return next(iter(gpu_sources(catalog)), SIMULATED_GPUS)
+def _at(source: S, path: str, targets: tuple[str, ...] | None) -> S:
+    changes: dict[str, object] = {"path": path, "scheme": "http"}
+    return source.model_copy(update=changes if targets is None else {**changes, "targets": targets})
 
 
 def _simulated_provider(provider: Provider, settings: SandboxSettings) -> Provider:
-    changes: dict[str, object] = {"binding": "vllm" if provider.servers else None}
+    changes: dict[str, object] = {}
     typical: dict[str, object] = {}
     if provider.servers and settings.local_concurrency is not None:
         typical["concurrency"] = settings.local_concurrency
@@ -117,17 +107,19 @@ async def start_sandbox(
     `edit_tree` changes the configuration before it is used: how a test shows that a drill fails when it should.
     """
     catalog = estate.loaded.catalog
+    production = Deployment.production(catalog)
+    servers = {(server.provider, server.server): server for server in sandbox.servers}
+    exporters = tuple(server.gpu_metrics_address for server in sandbox.servers if server.gpus)
+    exporting = gpu_sources(catalog) if exporters else {}
     deployment = dataclasses.replace(
-        Deployment.production(catalog),
+        production,
         timing=estate.timing,
         gateway_targets=sandbox.gateway_targets,
         server_targets=tuple(
-            ServerTarget(server.metrics_address, server.server or server.key, server.provider, server.region)
-            for server in sandbox.servers
+            target._replace(address=servers[target.provider, target.server].metrics_address)
+            for target in production.server_targets
         ),
-        source_targets={
-            name: tuple(server.gpu_metrics_address for server in sandbox.servers) for name in catalog.sources
-        },
+        source_targets={name: exporters if name in exporting else sandbox.gateway_targets for name in catalog.sources},
         alertmanager_targets=(f"127.0.0.1:{sandbox.addresses.alertmanager}",),
         prometheus_target=f"127.0.0.1:{sandbox.addresses.prometheus}",
         receiver_base=sandbox.addresses.receiver_url,

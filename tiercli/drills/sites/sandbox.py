@@ -25,6 +25,7 @@ from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
 from tiercli.sidecar.supervisor import Supervisor
+from tiercli.signals.sources import catalog_sources
 
 
 class DrillSandbox:
@@ -177,9 +178,8 @@ class DrillSandbox:
 
     def limits(self) -> Sequence[str]:
         """What limits a result."""
-        replaced = ", ".join(self.estate.replaced)
-        own = (f"rules that read {replaced} in production read the simulation's own metrics here",) if replaced else ()
-        return (*SANDBOX_LIMITS, *own)
+        spoken = ", ".join(dict.fromkeys(source.binding.source for source in catalog_sources(self.estate.loaded)))
+        return (*SANDBOX_LIMITS, f"what {spoken} would expose is spoken by the simulation, after its documentation")
 
 
 _Apply = Callable[[FaultUse, float, DrillSandbox, Observe], Awaitable[Off]]

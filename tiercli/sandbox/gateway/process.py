@@ -1,8 +1,8 @@
 """The simulated gateway: python -m tiercli.sandbox.gateway.process --plan FILE [--instance N]
 
 OpenAI's chat completions, with an alias as `model`. The headers x-tenant, x-feature and x-caller say who calls, percent-encoded. It
-falls back along the alias's candidates, writes one audit record a call, and exposes the contract's metrics. It authenticates
-nobody.
+falls back along the alias's candidates, writes one audit record a call, and exposes what the catalog's gateway would, and what the
+sources beside it would. It authenticates nobody.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import sys
 import time
 import urllib.parse
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
 
 from tiercli.audit.audit_log import AuditLog
 from tiercli.audit.identity import caller_of, credential_id
@@ -30,14 +29,16 @@ from tiercli.exporters.audit_tally import Tally
 from tiercli.sandbox.gateway.cache import CachedAnswer, ExactCache
 from tiercli.sandbox.gateway.conditions import CONTROL_PATH, Conditions
 from tiercli.sandbox.gateway.limits import Cooldown, Quotas
-from tiercli.sandbox.gateway.metrics import GatewayMetrics
+from tiercli.sandbox.gateway.metrics import ContractMetrics, gateway_sources
 from tiercli.sandbox.gateway.records import Call, Records
 from tiercli.sandbox.gateway.routing import Considered, Denied, Router, Step
+from tiercli.sandbox.gateway.spoken_calls import SpokenCalls
 from tiercli.sandbox.gateway.upstream import FALLS_BACK, Attempt, ClientGone, Credentials, Upstream
 from tiercli.sandbox.plan import EstatePlan, load_plan
 from tiercli.serving import listen, run_process
 
 _LARGEST_BODY = 16 << 20
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _STATUS = {"RATE_LIMITED": 429, "UPSTREAM_TIMEOUT": 504, "INVALID_REQUEST": 400}
 
 
@@ -52,11 +53,18 @@ class Gateway:
         self._quotas = Quotas(plan)
         self._cache = ExactCache()
         self._cooldown = Cooldown(plan.cooldown_s)
-        self._credentials = Credentials()
+        self._upstream = Upstream(plan.gateway_timeout_s, Credentials())
         tally = Tally(plan.catalog)
-        self._records = Records(plan, tally, audit, self._conditions)
-        self._metrics = GatewayMetrics(plan, tally, audit, self._quotas, self._credentials, self._conditions)
-        self._upstream: Upstream | None = None
+        spoken: list[SpokenCalls] = []
+        self._exposed: dict[str, Handler] = {}
+        for path, binding, provider in gateway_sources(plan.catalog):
+            if binding.spoken is None:
+                contract = ContractMetrics(binding, plan, tally, audit, self._quotas, self._upstream, self._conditions)
+                self._exposed[path] = contract.answer
+            else:
+                spoken.append(SpokenCalls(binding, plan.catalog, provider, plan.minute_s))
+                self._exposed[path] = spoken[-1].metrics.answer
+        self._records = Records(plan, tally, audit, self._conditions, [calls.add for calls in spoken])
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -65,8 +73,8 @@ class Gateway:
             [
                 web.post("/v1/chat/completions", self._complete),
                 web.get("/v1/models", self._models),
-                web.get("/metrics", self._expose),
                 web.get("/health", self._health),
+                *(web.get(path, answer) for path, answer in self._exposed.items()),
             ]
         )
         application.add_subapp(CONTROL_PATH, self._conditions.control_application())
@@ -78,7 +86,7 @@ class Gateway:
         timeout = aiohttp.ClientTimeout(total=None)
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
-            self._upstream = Upstream(session, self._plan.gateway_timeout_s, self._credentials)
+            self._upstream.session = session
             yield
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -88,10 +96,6 @@ class Gateway:
     async def _models(self, _: web.Request) -> web.Response:
         models = [{"id": name, "object": "model", "owned_by": "gateway"} for name in self._plan.catalog.aliases]
         return web.json_response({"object": "list", "data": models})
-
-    async def _expose(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         call = Call(uuid.uuid4().hex, began=time.monotonic())
@@ -135,7 +139,6 @@ class Gateway:
 
     async def _try(self, call: Call, steps: tuple[Step, ...], body: Mapping[str, Any], client: _Client) -> None:
         """Try the candidates until one answers; `call` holds the attempts."""
-        assert self._upstream is not None  # noqa: S101 - opened before the first request is served
         failed: tuple[Step, str] | None = None
         for step in steps:
             if failed is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,19 +50,28 @@ class Call:
         return last if last is not None and not last.code and not self.code else None
 
 
-class Records:
-    """Writes the record of each call that has ended to `audit`, and counts it in `tally`."""
+# What else counts a call that has ended, with its record.
+AddCall = Callable[[Call, Mapping[str, Any]], None]
 
-    def __init__(self, plan: EstatePlan, tally: Tally, audit: AuditLog, conditions: Conditions) -> None:
-        self._tally, self._audit, self._conditions = tally, audit, conditions
+
+class Records:
+    """Writes the record of each call that has ended to `audit`, and counts it in `tally` and by `others`."""
+
+    def __init__(
+        self, plan: EstatePlan, tally: Tally, audit: AuditLog, conditions: Conditions, others: Sequence[AddCall] = ()
+    ) -> None:
+        self._tally, self._audit, self._conditions, self._others = tally, audit, conditions, others
         self._price_book = plan.catalog.price_book
         self._zones_enforced = plan.catalog.gateway.zones == "enforced"
 
     def finish(self, call: Call) -> None:
         """A call has ended. What the record adds up to is counted even if the record is lost."""
-        line = audit_line(self._record(call))
+        record = self._record(call)
+        line = audit_line(record)
         written = not self._conditions.lose_record() and self._audit.write([line]) == 1
         self._tally.add(_decode(line), size=len(line) + LINE_END, written=written)
+        for add in self._others:
+            add(call, record)
 
     def _record(self, call: Call) -> dict[str, Any]:
         answered, last = call.answered, call.attempts[-1] if call.attempts else None

@@ -8,7 +8,8 @@ import secrets
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,13 @@ class ClientGone(Exception):
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt and its result. `code` is empty for success; `started`: the client has its first byte."""
+    """One attempt and its result. `code` is empty for success; `status`: HTTP's, 0 without an answer; `started`: the client has its
+    first byte."""
 
     step: Step
     endpoint: Endpoint
     code: str = ""
+    status: int = 0
     seconds: float = 0.0
     ttft_s: float | None = None
     usage: Usage | None = None
@@ -100,16 +103,44 @@ class _Clock:
 
 
 class Upstream:
-    """Calls endpoints. A timeout is the time to a whole answer, or to the first token of a stream and between tokens."""
+    """Calls endpoints, once `session` is set. A timeout is the time to a whole answer, or to the first token of a stream and between
+    tokens."""
 
-    def __init__(self, session: aiohttp.ClientSession, timeout_s: float, credentials: Credentials) -> None:
-        self._session = session
+    session: aiohttp.ClientSession
+
+    def __init__(self, timeout_s: float, credentials: Credentials) -> None:
         self._timeout_s = timeout_s
-        self._credentials = credentials
+        self.credentials = credentials
+        self._under_way: Counter[tuple[str, str]] = Counter()
+        self._servers: dict[tuple[str, str], Endpoint] = {}
 
     async def attempt(self, step: Step, endpoint: Endpoint, body: Mapping[str, Any], send: Send) -> Attempt:
         """Call `endpoint` once with the client's `body`. What failed is in the attempt's code. Raises nothing."""
         attempt = Attempt(step, endpoint, served_region=endpoint.region)
+        with self._counted(endpoint, step.candidate.model):
+            await self._timed(attempt, body, send)
+        return attempt
+
+    def waiting(self) -> dict[tuple[str, ...], float]:
+        """The queue of each local server that was called, by model and server: what is under way there beyond what it serves at
+        once, as far as this instance called it."""
+        return {
+            (model, endpoint.server or key): float(max(0, self._under_way[key, model] - (endpoint.concurrency or 0)))
+            for (key, model), endpoint in self._servers.items()
+        }
+
+    @contextmanager
+    def _counted(self, endpoint: Endpoint, model: str) -> Iterator[None]:
+        key = (endpoint.key, model)
+        if endpoint.server is not None:
+            self._servers[key] = endpoint
+        self._under_way[key] += 1
+        try:
+            yield
+        finally:
+            self._under_way[key] -= 1
+
+    async def _timed(self, attempt: Attempt, body: Mapping[str, Any], send: Send) -> None:
         began = time.perf_counter()  # the event loop's own clock may have no more than milliseconds
         try:
             await self._ask(attempt, began, body, send)
@@ -124,18 +155,17 @@ class Upstream:
         except Malformed:
             attempt.code = "POSTCONDITION_FAILED"
         attempt.seconds = time.perf_counter() - began
-        return attempt
 
     async def _ask(self, attempt: Attempt, began: float, body: Mapping[str, Any], send: Send) -> None:
         content = _upstream_body(body, attempt.step.candidate.model)
         url = f"{attempt.endpoint.url}/v1/chat/completions"
         async with asyncio.timeout(self._timeout_s) as limit:
             # A redirect is not followed: it would send a tenant's prompt to a place that nobody chose.
-            headers = {**_HEADERS, "Authorization": self._credentials.header(attempt.endpoint.provider)}
-            request = self._session.post(url, data=content, headers=headers, allow_redirects=False)
+            headers = {**_HEADERS, "Authorization": self.credentials.header(attempt.endpoint.provider)}
+            request = self.session.post(url, data=content, headers=headers, allow_redirects=False)
             async with request as answer:
                 attempt.served_region = _served_region(answer, attempt.endpoint)
-                attempt.code = code_of(answer.status)
+                attempt.status, attempt.code = answer.status, code_of(answer.status)
                 if attempt.code:
                     await answer.read()
                 elif body.get("stream") is True:

@@ -2,7 +2,7 @@
 
 Only their answers are simulated. The wire is real: OpenAI's chat completions, streams too, one port an endpoint. Latencies are
 drawn from what the catalog calls typical. A local server serves as many calls at once as its concurrency allows, queues the
-others, and exposes both as vLLM does.
+others, and exposes both as the source does that the catalog names for it; beside it, its GPUs.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from tiercli.faults.kinds.latencies import Lognormal
-from tiercli.sandbox.plan import GPU_PATH, Endpoint, load_plan
+from tiercli.sandbox.plan import Endpoint, EstatePlan, load_plan, source_path
 from tiercli.sandbox.providers.answers import count_tokens, draw_output_tokens, usual_output_tokens
-from tiercli.sandbox.providers.vllm import SimulatedVllm
+from tiercli.sandbox.spoken_metrics import Amounts, SpokenMetrics
 from tiercli.serving import listen, run_process
+from tiercli.signals.bindings import known_binding
+from tiercli.signals.sources import gpu_sources
+from tiercli.signals.spoken import Event
 
 FIRST_TOKEN_SHARE = 0.35  # of an answer's time, until its first token
 _MOST_PIECES = 8  # of a stream: enough to drip, few enough to be cheap
-_GPU_BYTES = 80 * 2**30
+_GPU_BYTES = 80.0 * 2**30
 _TEXT = "the quick brown fox jumps over the lazy dog and runs on through the quiet evening wood " * 400
 _WORDS = _TEXT.split(" ")
 
@@ -49,16 +50,22 @@ class Completion:
 
 
 class SimulatedEndpoint:
-    """One endpoint: a cloud provider in a region, or a local server. `seed` makes its latencies repeatable."""
+    """One endpoint of `plan`: a cloud provider in a region, or a local server."""
 
-    def __init__(self, endpoint: Endpoint, seed: int) -> None:
+    def __init__(self, endpoint: Endpoint, plan: EstatePlan) -> None:
         self.endpoint = endpoint
         self._latency = Lognormal(endpoint.p50_seconds, endpoint.p95_seconds)
-        self._random = random.Random(f"{seed}/{endpoint.key}")  # noqa: S311 - a simulation
+        self._random = random.Random(f"{plan.seed}/{endpoint.key}")  # noqa: S311 - a simulation
         self._slots = asyncio.Semaphore(endpoint.concurrency) if endpoint.concurrency else None
         self.running = dict.fromkeys(endpoint.models, 0)
         self.waiting = dict.fromkeys(endpoint.models, 0)
-        self._vllm = SimulatedVllm(endpoint.models, endpoint.server or endpoint.key, endpoint.concurrency)
+        binding, catalog = plan.catalog.providers[endpoint.provider].binding, plan.catalog
+        self._exposed: dict[str, SpokenMetrics] = {}
+        if endpoint.server is not None and binding is not None:
+            self._exposed["/metrics"] = SpokenMetrics(known_binding(binding), self._load)
+        if endpoint.gpus:
+            for name, source in gpu_sources(catalog).items():
+                self._exposed[source_path(name)] = SpokenMetrics(known_binding(source.binding), self._gpus)
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -70,8 +77,7 @@ class SimulatedEndpoint:
                 web.get("/health", self._health),
             ]
         )
-        if self.endpoint.tier == "local":
-            application.add_routes([web.get("/metrics", self._expose), web.get(GPU_PATH, self._expose_gpus)])
+        application.add_routes(web.get(path, metrics.answer) for path, metrics in self._exposed.items())
         return application
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
@@ -101,19 +107,26 @@ class SimulatedEndpoint:
             return _error(500, "server_error", "simulated failure")
         if wanted.stream:
             answer = await self._stream(request, wanted, seconds)
-            self._finished(wanted, arrived, queued, seconds)
+            self._count(wanted, arrived, queued, seconds)
             return answer
         await asyncio.sleep(seconds)
-        self._finished(wanted, arrived, queued, seconds)
+        self._count(wanted, arrived, queued, seconds)
         message = {"role": "assistant", "content": _text(wanted.output_tokens)}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         content = {**_head(wanted, "chat.completion"), "choices": [choice], "usage": _usage(wanted)}
         return web.json_response(content, headers=self._headers())
 
-    def _finished(self, wanted: Completion, arrived: float, queued: float, seconds: float) -> None:
-        first_token = queued + seconds * FIRST_TOKEN_SHARE
-        tokens = (wanted.prompt_tokens, wanted.output_tokens)
-        self._vllm.finished(wanted.model, "stop", queued, first_token, time.monotonic() - arrived, tokens)
+    def _count(self, wanted: Completion, arrived: float, queued: float, seconds: float) -> None:
+        facts = {"model": wanted.model, "server": self._server, "stream": "yes" if wanted.stream else ""}
+        amounts = {
+            "seconds": time.monotonic() - arrived,
+            "ttft_seconds": queued + seconds * FIRST_TOKEN_SHARE,
+            "queue_seconds": queued,
+            "input_tokens": wanted.prompt_tokens,
+            "output_tokens": wanted.output_tokens,
+        }
+        for metrics in self._exposed.values():
+            metrics.count("answer", facts, amounts)
 
     async def _stream(self, request: web.Request, wanted: Completion, seconds: float) -> web.StreamResponse:
         head = _head(wanted, "chat.completion.chunk")
@@ -143,34 +156,40 @@ class SimulatedEndpoint:
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _expose(self, _: web.Request) -> web.Response:
-        # Plain text, as vLLM's names need: the client's OpenMetrics writes their colons as underscores.
-        self._vllm.load(self.running, self.waiting)
-        return web.Response(
-            body=generate_latest(self._vllm.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
-        )
+    @property
+    def _server(self) -> str:
+        return self.endpoint.server or self.endpoint.key
 
-    async def _expose_gpus(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(self._gpu_registry()), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
-        )
+    def _busy_ratio(self) -> float:
+        """The share of its slots that is taken."""
+        running = sum(self.running.values())
+        return min(1.0, running / (self.endpoint.concurrency or running + 1))
 
-    def _gpu_registry(self) -> CollectorRegistry:
-        """What tiercli's GPU exporter would expose: as busy as the server's slots are taken."""
-        registry = CollectorRegistry()
-        slots = self.endpoint.concurrency or sum(self.running.values()) + 1
-        busy = min(1.0, sum(self.running.values()) / slots)
-        for name, text, value in (
-            ("tiercli_gpu_utilization_ratio", "Share of time in which the GPU was busy.", 0.05 + 0.9 * busy),
-            ("tiercli_gpu_memory_used_bytes", "Memory in use.", _GPU_BYTES * (0.55 + 0.35 * busy)),
-            ("tiercli_gpu_memory_total_bytes", "Total memory.", _GPU_BYTES),
-            ("tiercli_gpu_power_watts", "Power drawn.", 90 + 560 * busy),
-            ("tiercli_gpu_temperature_celsius", "Temperature of the GPU.", 36 + 38 * busy),
-        ):
-            gauge = Gauge(name, text, ["gpu", "uuid", "name"], registry=registry)
-            for number in range(self.endpoint.gpus):
-                gauge.labels(str(number), f"GPU-{self.endpoint.key}-{number}", "simulated").set(value)
-        return registry
+    def _load(self) -> Iterator[tuple[Event, Mapping[str, str], Amounts]]:
+        """How many calls it serves and holds back now, by model."""
+        for model in self.endpoint.models:
+            amounts = {
+                "running": self.running[model],
+                "waiting": self.waiting[model],
+                "cache_ratio": self._busy_ratio(),
+            }
+            yield "server", {"model": model, "server": self._server}, amounts
+
+    def _gpus(self) -> Iterator[tuple[Event, Mapping[str, str], Amounts]]:
+        """Its GPUs, each as busy as its slots are taken."""
+        busy = self._busy_ratio()
+        used = _GPU_BYTES * (0.55 + 0.35 * busy)
+        amounts = {
+            "busy_ratio": 0.05 + 0.9 * busy,
+            "memory_used_bytes": used,
+            "memory_free_bytes": _GPU_BYTES - used,
+            "memory_total_bytes": _GPU_BYTES,
+            "power_watts": 90 + 560 * busy,
+            "celsius": 36 + 38 * busy,
+        }
+        for number in range(self.endpoint.gpus):
+            uuid = f"GPU-{self.endpoint.key}-{number}"
+            yield "gpu", {"gpu": str(number), "uuid": uuid, "server": self._server}, amounts
 
     @contextmanager
     def _counted(self, counts: dict[str, int], model: str) -> Iterator[None]:
@@ -240,7 +259,7 @@ async def serving(plan_file: Path) -> AsyncIterator[None]:
     plan = load_plan(plan_file)
     async with AsyncExitStack() as runners:
         for endpoint in plan.endpoints:
-            runner = await listen(SimulatedEndpoint(endpoint, plan.seed).application(), endpoint.upstream_port)
+            runner = await listen(SimulatedEndpoint(endpoint, plan).application(), endpoint.upstream_port)
             runners.push_async_callback(runner.cleanup)
         yield
 

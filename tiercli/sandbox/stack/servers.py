@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -63,11 +65,22 @@ def prometheus_command(program: Path, config: Path, data: Path, port: int, timin
 
 def without_rules(configuration: str) -> str:
     """A Prometheus configuration without its rule files. What is not a configuration stays as it is: Prometheus reports it."""
+    settings = _settings(configuration)
+    return yaml.safe_dump({**settings, "rule_files": []}) if settings else configuration
+
+
+def count_targets(configuration: str) -> int:
+    """How many targets a Prometheus configuration of ours scrapes."""
+    jobs = _settings(configuration).get("scrape_configs") or ()
+    return sum(len(group["targets"]) for job in jobs for group in job["static_configs"])
+
+
+def _settings(configuration: str) -> Mapping[str, Any]:
     try:
         settings = yaml.safe_load(configuration)
     except yaml.YAMLError:
-        return configuration
-    return yaml.safe_dump(settings | {"rule_files": []}) if isinstance(settings, dict) else configuration
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def alertmanager_command(program: Path, config: Path, data: Path, port: int) -> tuple[str, ...]:
