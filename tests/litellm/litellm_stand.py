@@ -22,7 +22,7 @@ from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
-from tiercli.sandbox.plan import GPU_PATH, EstatePlan
+from tiercli.sandbox.plan import EstatePlan, source_path
 from tiercli.sandbox.ports import PortAllocator
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries
@@ -132,7 +132,7 @@ def _catalog() -> dict[str, Any]:
     """The example with LiteLLM, with the GPUs that a sandbox has, and every receiver with something to tell by."""
     data: dict[str, Any] = yaml.safe_load((ROOT / "catalogs" / "litellm-vllm.yaml").read_text(encoding="utf-8"))
     data["gateway"]["targets"] = ["litellm.internal:4000"]
-    data["sources"] = {"gpus": {"binding": "tiercli-gpu", "targets": ["localhost:9400"], "path": GPU_PATH}}
+    data["sources"] = {"gpus": {"binding": "tiercli-gpu", "targets": ["localhost:9400"], "path": source_path("gpus")}}
     return data
 
 

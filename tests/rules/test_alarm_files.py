@@ -347,7 +347,8 @@ def test_the_page_on_alarms_names_every_key_and_every_function(hybrid: LoadedCat
     text = (ROOT / "docs" / "adding-an-alarm.md").read_text(encoding="utf-8")
     keys = {info.alias or name for name, info in Alarm.model_fields.items()}
     subjects = Subjects.of(hybrid.catalog, "ProviderDown")
-    names = set(alarm_context("ProviderDown", hybrid.catalog, ("provider",), {}, subjects)) | {"duration", "window"}
+    context = alarm_context("ProviderDown", hybrid.catalog, ("provider",), {}, subjects, str)
+    names = set(context) | {"duration", "window"}
     # Label sets are named once, by their stems.
     names = {name for name in names if not name.endswith("_region")} - {"no_outage_codes", "series", "labels"}
     assert {key for key in keys if f"`{key}`" not in text} == set()

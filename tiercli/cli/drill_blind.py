@@ -19,13 +19,14 @@ from tiercli.cli.drill_outcome import default_catalog
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import CatalogOption, Runs, TextOrJson
 from tiercli.cli.terminal import error_console, output_console, plain_table
-from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.build.provisioning import render_provisioning
 from tiercli.drills.blind.answer import culprits_of, parse_answer
 from tiercli.drills.blind.ground import survey
+from tiercli.drills.blind.panels_read import look_at
 from tiercli.drills.blind.person import Given, LineReader, Person
 from tiercli.drills.blind.record import Played, encode_played, in_words, verdict_of, write_record
 from tiercli.drills.blind.rounds import TARGET_S, Answerer, Course, Panels, Round, play
+from tiercli.drills.blind.rules import not_shown
 from tiercli.drills.blind.scenario import draw
 from tiercli.drills.blind.score import score_of, scores_by_kind
 from tiercli.drills.blind.stage import InterruptedDrill, Stage
@@ -81,9 +82,12 @@ def blind(
     loaded = load_catalog(catalog or default_catalog(), further_checks(()))
     ground = survey(loaded.catalog)
     chosen = secrets.randbelow(2**31) if seed is None else seed
+    estate = build_estate(loaded, factor, (), ground.settings())
+    ground = look_at(ground, estate)
     draw(ground, f"{chosen}/1")  # a catalog that has no fault to draw is refused before anything starts
     answerer = _answerer(loaded.catalog, auto, answer)
-    estate = build_estate(loaded, factor, (), ground.settings())
+    for kind, why in not_shown(ground).items():
+        _say(f"not drawn: {kind.value}: {why}")
     ports = {} if prometheus_port is None else {"prometheus": prometheus_port}
     course = Course(ground, estate, find_stack(), chosen, count, ports)
     played, stopped = asyncio.run(_play(course, answerer, auto, None if auto else out))
@@ -145,8 +149,9 @@ def _ready(stage: Stage, out: Path | None) -> None:
 
     if out is None:
         return
-    catalog, url = stage.sandbox.estate.loaded.catalog, stage.sandbox.sandbox.addresses.prometheus_url
-    write_tree(out, render_dashboards(catalog) | render_provisioning(catalog), force=True)
+    estate, url = stage.sandbox.estate, stage.sandbox.sandbox.addresses.prometheus_url
+    catalog = estate.loaded.catalog
+    write_tree(out, estate.dashboards() | render_provisioning(catalog), force=True)
     factor = stage.sandbox.estate.timing.factor
     _say(f"dashboards: {out / 'grafana' / 'dashboards'}, for a Grafana with the Prometheus data source {url}")
     _say(f"without one: tiercli dashboards show home --dir {shlex.quote(str(out))} --prometheus {url} --range 5m")

@@ -18,6 +18,7 @@ from tiercli.rules.alarm_templates import VALUE_FORMATS, optional_label
 from tiercli.rules.policies import series_of_policies
 from tiercli.signals.boards import Board
 from tiercli.signals.contract import DURATION_BUCKETS
+from tiercli.signals.exposed import exposed_labels
 from tiercli.signals.expressions import Series, check_expression, expression_labels, series_labels
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.rule import Rule
@@ -74,9 +75,10 @@ def _thresholds(
 def check_alarm_files(files: Sequence[AlarmFile], catalog: Catalog, boards: Mapping[str, Board]) -> Iterator[Problem]:
     """Problems within alarm files and between them."""
     more = own_series([file.alarm for file in files])
+    raw = {**more, **exposed_labels(catalog)}
     alarms = {file.alarm.alarm: file.alarm for file in files}
     for file in files:
-        yield from _expressions(file, more)
+        yield from _expressions(file, more, raw)
         yield from _annotations(file)
         yield from _inhibitions(file, alarms)
         yield from _cases(file, more)
@@ -107,14 +109,14 @@ def own_series(alarms: Sequence[Alarm]) -> dict[str, frozenset[str] | None]:
     return more
 
 
-def _expressions(file: AlarmFile, more: Series) -> Iterator[Problem]:
+def _expressions(file: AlarmFile, more: Series, raw: Series) -> Iterator[Problem]:
     alarm = file.alarm
     for part in ("signal", "baseline", "threshold"):
         if (expr := getattr(alarm.watch, part)) is not None:
             yield from check_expression(expr, file.document.locate(("watch", part)), more)
     for part in ("expr", "departure", "fills"):
         if (expr := getattr(alarm, part)) is not None:
-            yield from check_yield(expr, frozenset(alarm.identity), file, (part,), more)
+            yield from check_yield(expr, frozenset(alarm.identity), file, (part,), more if part == "expr" else raw)
     for position, record in enumerate(alarm.records):
         known = RECORDED_BY_NAME.get(record.record)
         labels = frozenset(known.labels if known is not None else (*alarm.identity, *record.labels))

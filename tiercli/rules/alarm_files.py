@@ -20,9 +20,9 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_checks import AlarmFile, check_alarm_files, check_settings
 from tiercli.rules.alarm_folders import alarm_paths, alarms_of_one_name, catalog_folders
-from tiercli.rules.alarm_templates import alarm_context, compiled_template
+from tiercli.rules.alarm_templates import Raw, alarm_context, compiled_template
 from tiercli.rules.case_subjects import Subjects
-from tiercli.rules.recording import CanonicalRecords, canonical_records
+from tiercli.rules.recording import CanonicalRecords, canonical_records, raw_signals
 from tiercli.rules.thresholds import limits_of, overridden_thresholds
 from tiercli.signals.boards import Board, board_paths, load_boards
 from tiercli.signals.template_lines import lines_of, marked, relocated
@@ -109,7 +109,8 @@ def _load_alarm_set(
     except InvalidInput as error:
         problems += error.problems
     files: list[AlarmFile] = []
-    templates = [_Template(name, path, loaded, timing, with_cases) for name, path in paths.items()]
+    raw = raw_signals(loaded, timing)
+    templates = [_Template(name, path, loaded, timing, raw, with_cases) for name, path in paths.items()]
     for template in templates:
         try:
             files.append(_load_alarm(template))
@@ -219,6 +220,7 @@ class _Template:
     path: Path
     loaded: LoadedCatalog
     timing: Timing
+    raw: Raw
     with_cases: bool = True
     last: tuple[dict[str, Any], str] = ({}, "")
 
@@ -226,7 +228,7 @@ class _Template:
         """The file as YAML. Raises InvalidInput with the line of the template that fails."""
         catalog = self.loaded.catalog
         subjects = Subjects.of(catalog, self.name, overridden=overridden)
-        context = alarm_context(self.name, catalog, identity, limits, subjects)
+        context = alarm_context(self.name, catalog, identity, limits, subjects, self.raw)
         try:
             text = compiled_template(self._text(), self.timing).render(context)
         except jinja2.TemplateSyntaxError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -21,8 +21,7 @@ from tiercli.signals.sources import LocalTargets, local_targets
 from tiercli.signals.timing import Timing
 from tiercli.time_zones import utc_offset_s
 
-# Two scrapes and a bit: the shortest window in which increase() sees a change.
-SHORTEST_WINDOW_SCRAPES = 2.5
+Raw = Callable[..., str]  # raw_signals of recording.py
 
 # How annotations quote $value; unit_tests.py expands them as Prometheus does.
 VALUE_FORMATS = {
@@ -53,7 +52,7 @@ def template_environment(timing: Timing) -> jinja2.Environment:
     environment.filters["window_seconds"] = timing.window_s
     environment.filters["indented"] = lambda text: "|\n" + indent(text, 6, first=True)
     environment.filters["total"] = lambda texts: format_duration(sum(parse_duration(text) for text in texts))
-    environment.globals["shortest_window"] = format_duration(SHORTEST_WINDOW_SCRAPES * timing.scrape_s)
+    environment.globals["shortest_window"] = format_duration(timing.shortest_window_s)
     return environment
 
 
@@ -79,10 +78,10 @@ def our_matchers(catalog: Catalog) -> tuple[str, str]:
 
 
 def alarm_context(
-    name: str, catalog: Catalog, identity: Sequence[str], limits: Mapping[str, float], subjects: Subjects
+    name: str, catalog: Catalog, identity: Sequence[str], limits: Mapping[str, float], subjects: Subjects, raw: Raw
 ) -> dict[str, Any]:
     """The names that an alarm's template can use. `limits`: its thresholds in this catalog; `subjects`: the labels of its unit
-    tests."""
+    tests; `raw`: what a primitive series is made of, in the shortest window."""
 
     def limit(threshold: str, labels: Mapping[str, str] | None = None) -> float:
         return threshold_of(catalog, name, threshold, limits, subjects.subject if labels is None else labels)
@@ -106,6 +105,7 @@ def alarm_context(
         "label": lambda label: f"{{{{ $labels.{label} }}}}",
         "optional_label": optional_label,
         "value": lambda unit: VALUE_FORMATS[unit],
+        "raw": raw,
         "ours": ", ".join(our_matchers(catalog)),
         "limit": limit,
         "service_level_s": catalog.service_level.latency_seconds,

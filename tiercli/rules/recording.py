@@ -5,18 +5,20 @@ If no source of the catalog provides a signal, the signal is unbound: rules that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from tiercli.catalog.document import parse_document, read_text
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.shape import load_model
+from tiercli.errors import InvalidInput
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm import Alarm, RecordFile
 from tiercli.rules.alarm_checks import check_records
-from tiercli.rules.alarm_templates import compiled_template, record_context
+from tiercli.rules.alarm_templates import Raw, compiled_template, record_context
 from tiercli.rules.constants import CONSTANT_SERIES, EVAL_TARGETS, EXPECTED_TARGETS, constant_records
 from tiercli.rules.policies import Policies
 from tiercli.rules.tenant_groups import group_tenants
@@ -110,6 +112,40 @@ def canonical_records(loaded: LoadedCatalog, timing: Timing) -> CanonicalRecords
     return CanonicalRecords({name: records for name, records in groups.items() if records}, intervals, unbound)
 
 
+def raw_signals(loaded: LoadedCatalog, timing: Timing) -> Raw:
+    """What a primitive series is made of here, for an alarm's `departure`: raw("tier:…") in the shortest windows in which a rate sees
+    a change, with own_window=True in its own; code="…" picks by a label, without={"code": […]} leaves out. A series that nothing records
+    stands for itself."""
+
+    @cache
+    def expressions(own_window: bool) -> Mapping[str, str]:
+        windows = timing if own_window else replace(timing, shortest_windows=True)
+        try:
+            records = _bound_records(catalog_sources(loaded), windows, loaded.catalog, checked=False)
+        except InvalidInput:
+            return {}  # reported where the records are made
+        parts: dict[str, list[str]] = {}
+        for record in records:
+            parts.setdefault(record.name, []).append(record.expr)
+        return {name: f"({' or '.join(exprs)})" for name, exprs in parts.items()}
+
+    def raw(
+        series: str, *, own_window: bool = False, without: Mapping[str, Iterable[str]] | None = None, **only: str
+    ) -> str:
+        expr = expressions(own_window).get(series, series)
+        for label, value in only.items():
+            expr = f"({expr} and on ({label}) {_one(label, value)})"
+        for label, values in (without or {}).items():
+            expr = f"({expr} unless on ({label}) ({' or '.join(_one(label, value) for value in values)}))"
+        return expr
+
+    return raw
+
+
+def _one(label: str, value: str) -> str:
+    return f'label_replace(vector(1), "{label}", {quote(value)}, "", "")'
+
+
 def record_paths() -> list[Path]:
     """The files of templates/recording/."""
     return sorted((resource_folder("templates") / "recording").glob("*.yml.j2"))
@@ -128,7 +164,7 @@ def load_record_file(name: str, timing: Timing, loaded: LoadedCatalog) -> Record
     return file
 
 
-def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog) -> list[Rule]:
+def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog, *, checked: bool = True) -> list[Rule]:
     """The records of each source. A provider that a console measures is left out of the records of the whole estate, unless the
     console is only for other signals."""
     consoles = [source for source in sources if source.provider is not None]
@@ -137,8 +173,9 @@ def _bound_records(sources: list[BoundSource], timing: Timing, catalog: Catalog)
         binding = source.binding
         expressions = bound_expressions(binding, timing, source.job, catalog.service_level.latency_seconds)
         bound = [recording_rule(name, expr) for name, expr in expressions.items() if name in source.signals]
-        document = read_binding(binding.source)
-        check_records(document, [(("signals", record.name), record) for record in bound], binding.exposed_series())
+        if checked:
+            document = read_binding(binding.source)
+            check_records(document, [(("signals", record.name), record) for record in bound], binding.exposed_series())
         for record in bound:
             if source.of_all:
                 record = group_tenants(record, catalog)

@@ -103,6 +103,9 @@ class Binding(Exposition):
         description="servers that do not report which model they serve: their scrape targets carry it as `model`",
     )
     duration_buckets: tuple[float, ...] = DURATION_BUCKETS
+    codes: tuple[str, ...] | None = Field(
+        default=None, description="the error codes that its metrics tell apart; all of the contract if not named"
+    )
     signals_of: str | None = Field(
         default=None, description="the binding whose signals these are too, but for those that are unavailable here"
     )

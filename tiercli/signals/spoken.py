@@ -73,7 +73,7 @@ class Spoken(Model):
     def _one_or_several(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        return {name: [entry] if isinstance(entry, Mapping) else entry for name, entry in value.items()}
+        return {name: (entry,) if isinstance(entry, Mapping) else entry for name, entry in value.items()}
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,8 @@ from tiercli.durations import format_duration, parse_duration
 # What a small machine can keep up with, and what rate() needs for a steady value.
 SHORTEST_INTERVAL_S = 0.25
 SCRAPES_PER_WINDOW = 5
+# Two scrapes and a bit: the shortest window in which increase() sees a change.
+_SHORTEST_WINDOW_SCRAPES = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Timing:
     factor: float = 1.0
     scrape_interval_s: float = 15.0
     evaluation_interval_s: float = 15.0
+    shortest_windows: bool = False  # every window is as short as the data allows
 
     def compress(self, seconds: float) -> float:
         """`seconds` of simulated time in configured seconds."""
@@ -30,6 +33,11 @@ class Timing:
     def scrape_s(self) -> float:
         """Configured seconds from one scrape to the next, never shorter than SHORTEST_INTERVAL_S."""
         return self._interval(self.scrape_interval_s)
+
+    @property
+    def shortest_window_s(self) -> float:
+        """Configured seconds of the shortest window in which a rate sees a change."""
+        return _SHORTEST_WINDOW_SCRAPES * self.scrape_s
 
     @property
     def evaluation_s(self) -> float:
@@ -49,6 +57,8 @@ class Timing:
 
     def window_s(self, text: str) -> float:
         """Configured seconds of a rate window, at least five scrapes long."""
+        if self.shortest_windows:
+            return self.shortest_window_s
         return max(self.compress(parse_duration(text)), SCRAPES_PER_WINDOW * self.scrape_s)
 
     def window(self, text: str) -> str:

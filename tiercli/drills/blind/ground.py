@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from tiercli.catalog.model import Candidate, Catalog
+from tiercli.drills.blind.seen import Panel
 from tiercli.drills.spec.mix import build_mix
 from tiercli.drills.spec.model import Load, SandboxSettings
 
@@ -26,7 +27,7 @@ Place = tuple[str, str]  # provider, region
 class Ground:
     """`calls`: per second by place, when every call is answered by its alias's first candidate. `primary`: that
     candidate by alias; of several, because zones are enforced, the earliest. `callers`: calls per second by (alias, tenant). `tenant_calls`: per second by (tenant, provider). `tenant_usd`: about what a tenant spends a
-    second at providers with a price."""
+    second at providers with a price. `panels` and `codes`: those of the dashboards, and of errors, that this estate has; None: all."""
 
     catalog: Catalog
     calls: Mapping[Place, float]
@@ -34,6 +35,12 @@ class Ground:
     callers: Mapping[tuple[str, str], float]
     tenant_calls: Mapping[tuple[str, str], float]
     tenant_usd: Mapping[str, float]
+    panels: Collection[Panel] | None = None
+    codes: Collection[str] | None = None
+
+    def has_panel(self, panel: Panel) -> bool:
+        """Whether the dashboards of this estate have a panel."""
+        return self.panels is None or panel in self.panels
 
     def busy(self) -> tuple[Place, ...]:
         """Places with enough traffic for a fault there to show."""

@@ -11,33 +11,33 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.read.board import Board, parse_board
 from tiercli.dashboards.read.reading_model import PanelReading, Row
+from tiercli.drills.blind.ground import Ground
 from tiercli.drills.blind.panels import CODES, HEALTH
 from tiercli.drills.blind.rules import RULES
 from tiercli.drills.blind.seen import Figure, Moment, Panel
+from tiercli.drills.sites.estate import Estate
 from tiercli.output.live_board import POINTS, BoardRequest, fetch_board
-from tiercli.signals.timing import Timing
+from tiercli.signals.sources import catalog_sources
 
 RANGE = "15m"  # what a board shows, simulated time
 _STALE_POINTS = 4  # a line that ended this many points ago is gone
 _OPENED = (CODES,)  # from a lane of HEALTH
+_ERRORS = "tier:provider:errors:rate5m"
 
 
 class PanelReader:
-    """Reads the rules' panels of a catalog's dashboards, under the timing of its sandbox."""
+    """Reads the rules' panels of an estate's dashboards."""
 
-    def __init__(self, catalog: Catalog, client: PrometheusClient, timing: Timing) -> None:
+    def __init__(self, estate: Estate, client: PrometheusClient) -> None:
+        timing = estate.timing
         self._client = client
         self._range_s = timing.window_s(RANGE)
         self._scrape_s = timing.scrape_s
         wanted = {panel for rule in RULES for panel in rule.reads}
-        boards = {
-            PurePosixPath(path).stem: parse_board(text, path) for path, text in render_dashboards(catalog).items()
-        }
+        boards = boards_of(estate)
         self._boards = {name: _only(board, name, wanted - set(_OPENED)) for name, board in boards.items()}
         self._opened = {name: _only(board, name, set(_OPENED)) for name, board in boards.items()}
 
@@ -69,6 +69,20 @@ class PanelReader:
         reading = await fetch_board(self._client, BoardRequest(board, wanted, self._range_s, self._scrape_s), at)
         stale_s = _STALE_POINTS * self._range_s / POINTS
         return {(name, panel.title): figures_of(panel, stale_s) for panel in reading.panels}
+
+
+def boards_of(estate: Estate) -> dict[str, Board]:
+    """The dashboards of an estate, by name."""
+    return {PurePosixPath(path).stem: parse_board(text, path) for path, text in estate.dashboards().items()}
+
+
+def look_at(ground: Ground, estate: Estate) -> Ground:
+    """`ground` with the panels that the dashboards of `estate` have, and the error codes that its sources tell."""
+    panels = {(name, panel.title) for name, board in boards_of(estate).items() for panel in board.panels}
+    sources = [source for source in catalog_sources(estate.loaded) if _ERRORS in source.signals and source.of_all]
+    codes = [source.binding.codes for source in sources]
+    known = None if None in codes else {code for of in codes if of is not None for code in of}
+    return dataclasses.replace(ground, panels=panels, codes=known)
 
 
 def figures_of(panel: PanelReading, stale_s: float) -> tuple[Figure, ...]:

@@ -1,6 +1,6 @@
 """The faults of a blind drill: what each looks like to an on-call, whom it can meet, how strong it is. One line a fault.
 
-Left out is what no dashboard could show: a fault of a place that nobody calls first, of one server's answers alone (its own
+Left out here is what no dashboard could show: a fault of a place that nobody calls first, of one server's answers alone (its own
 metrics do not see what happens on the way), and a gateway that is not scraped, which looks like one that is gone.
 """
 
@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tiercli.conventions import SERVERS_JOB
+from tiercli.drills.blind import panels
 from tiercli.drills.blind.answer import METRICS, Culprit, Kind, place
 from tiercli.drills.blind.ground import BUSY_PER_S, Ground, Place, call_usd
+from tiercli.signals.sources import local_targets
 
 _LONG_PROMPTS = (3000, 6000)  # tokens
 Settings = Callable[[random.Random, Ground, "Target"], Mapping[str, Any]]
@@ -51,7 +54,7 @@ def _places_or_servers(ground: Ground) -> list[Target]:
     """A place, or one of several servers there."""
     places = _places(ground)
     for at in ground.busy():
-        servers = ground.servers_at(at) if ground.local(at) else ()
+        servers = ground.servers_at(at) if ground.local(at) and ground.has_panel(panels.FINISHED) else ()
         for name in servers if len(servers) > 1 else ():
             labels = {"provider": at[0], "region": at[1], "server": name}
             places.append(Target(labels, (Culprit("server", name),), at))
@@ -139,9 +142,9 @@ def _priced_providers(ground: Ground) -> list[Target]:
 
 
 def _scrapes(ground: Ground) -> list[Target]:
-    if not any(True for _ in ground.catalog.servers()):
-        return []
-    return [Target({"scrape": name}, (Culprit("metrics", name),)) for name in METRICS]
+    jobs = {targets.job for targets in local_targets(ground.catalog)}
+    scraped = {"servers": SERVERS_JOB in jobs, "gpus": bool(jobs - {SERVERS_JOB})}
+    return [Target({"scrape": name}, (Culprit("metrics", name),)) for name in METRICS if scraped[name]]
 
 
 def _only(what: Culprit) -> Callable[[Ground], list[Target]]:

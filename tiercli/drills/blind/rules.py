@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB
 from tiercli.drills.blind import panels
 from tiercli.drills.blind.answer import Answer, Culprit, Kind, place
+from tiercli.drills.blind.ground import Ground
 from tiercli.drills.blind.seen import Finding, Panel, Seen, Shift
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A kind of fault, the panels that show it, and what finds it there."""
+    """A kind of fault, the panels that show it, and what finds it there. `code`: the error code that tells it from others."""
 
     kind: Kind
     reads: tuple[Panel, ...]
     find: Callable[[Seen], Iterable[tuple[Culprit, float, list[Shift]]]]
+    code: str | None = None
 
     def findings(self, seen: Seen) -> list[Finding]:
         """What the rule finds, the strongest first."""
@@ -270,7 +272,7 @@ RULES: tuple[Rule, ...] = (
     Rule(Kind.AUDIT, (panels.COMPLETE,), unrecorded),
     Rule(Kind.WRONG_REGION, (panels.VIOLATIONS,), wrong_region),
     Rule(Kind.EVAL_SCORE, (panels.EVALS,), worse_evals),
-    Rule(Kind.BAD_ANSWERS, (panels.HEALTH, panels.CODES), _code("POSTCONDITION_FAILED")),
+    Rule(Kind.BAD_ANSWERS, (panels.HEALTH, panels.CODES), _code("POSTCONDITION_FAILED"), "POSTCONDITION_FAILED"),
     Rule(Kind.UNCLASSIFIED, (panels.UNCLASSIFIED,), unclassified),
     Rule(Kind.THROTTLED, (panels.THROTTLED,), throttled),
     Rule(Kind.REFUSALS, (panels.REFUSALS, panels.CANDIDATES), refusals),
@@ -278,8 +280,8 @@ RULES: tuple[Rule, ...] = (
     Rule(Kind.OVERLOADED, (panels.QUEUE, panels.GPUS, panels.LATENCY), overloaded),
     Rule(Kind.UNREACHABLE, (panels.ERRORS,), unreachable),
     Rule(Kind.UNREACHABLE, (panels.FINISHED,), server_unreachable),
-    Rule(Kind.CUT_OFF, (panels.ERRORS, panels.HEALTH, panels.CODES), cut_off),
-    Rule(Kind.ERRORS, (panels.ERRORS, panels.HEALTH, panels.CODES), errors),
+    Rule(Kind.CUT_OFF, (panels.ERRORS, panels.HEALTH, panels.CODES), cut_off, "CONNECTION_FAILED"),
+    Rule(Kind.ERRORS, (panels.ERRORS, panels.HEALTH, panels.CODES), errors, "UPSTREAM_ERROR"),
     Rule(Kind.SLOW, (panels.LATENCY,), slow),
     Rule(Kind.SLOW_STREAMS, (panels.FIRST_TOKEN, panels.LATENCY), slow_streams),
     Rule(Kind.ANSWER_LENGTH, (panels.LENGTH, panels.ALIAS_CALLS, panels.CANDIDATES), answer_length),
@@ -291,3 +293,22 @@ RULES: tuple[Rule, ...] = (
 def diagnose(seen: Seen) -> list[Finding]:
     """What the panels speak for, the likeliest first: rule by rule, within a rule the strongest first."""
     return [finding for rule in RULES for finding in rule.findings(seen)]
+
+
+def not_shown(ground: Ground) -> dict[Kind, str]:
+    """The kinds of faults that no panel of an estate shows, and why."""
+    reasons: dict[Kind, str] = {}
+    for kind in Kind:
+        missing = [_missing(rule, ground) for rule in RULES if rule.kind is kind]
+        if all(missing):
+            reasons[kind] = missing[0]
+    return reasons
+
+
+def _missing(rule: Rule, ground: Ground) -> str:
+    absent = [" / ".join(panel) for panel in rule.reads if not ground.has_panel(panel)]
+    if absent:
+        return f"no panel {', '.join(absent)}"
+    if rule.code is not None and ground.codes is not None and rule.code not in ground.codes:
+        return f"the sources here do not tell {rule.code} from other errors"
+    return ""

@@ -10,6 +10,7 @@ from typing import Any
 from tiercli.drills.blind.answer import Answer, Culprit, Kind
 from tiercli.drills.blind.ground import Ground
 from tiercli.drills.blind.recipes import RECIPES
+from tiercli.drills.blind.rules import not_shown
 from tiercli.drills.spec.model import FaultUse
 from tiercli.errors import InvalidInput, Location, Problem
 
@@ -39,10 +40,12 @@ class Scenario:
 
 
 def draw(ground: Ground, seed: str) -> Scenario:
-    """A fault that the catalog's estate can have: first which fault, each as likely as the others, then where, then how strong.
+    """A fault that the catalog's estate can have and show: first which fault, each as likely as the others, then where, then how strong.
     The same for the same catalog and seed. Raises InvalidInput where no fault would show."""
     source = random.Random(seed)  # noqa: S311 - a drill, not a secret
-    possible = [(recipe, targets) for recipe in RECIPES if (targets := recipe.targets(ground))]
+    hidden = not_shown(ground)
+    shown = [recipe for recipe in RECIPES if recipe.kind not in hidden]
+    possible = [(recipe, targets) for recipe in shown if (targets := recipe.targets(ground))]
     if not possible:
         place = Location("the catalog")
         problem = Problem(place, "no provider has enough traffic", "aliases that tenants may call")

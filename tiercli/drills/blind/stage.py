@@ -81,7 +81,7 @@ async def staged(
     with signals_stop(stop, Interrupted):
         async with DrillSandbox(estate, binaries, ports) as sandbox, sandbox.reporting_to(on_exit, lambda _: None):
             catalog, timing = estate.loaded.catalog, estate.timing
-            reader = PanelReader(catalog, sandbox.prometheus, timing)
+            reader = PanelReader(estate, sandbox.prometheus)
             stage = Stage(sandbox, reader, timing.window_s("5m"), stop)
             say("starting the sandbox")
             await stage.race(sandbox.start(LOAD))

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.conventions import ENV_LABEL, ESTATE_LABEL, WATCHDOG
-from tiercli.dashboards import render_dashboards
 from tiercli.dashboards.read.board import parse_board
 from tiercli.dashboards.read.interpolation import fill_any
 from tiercli.drills.record.events import (
@@ -24,7 +23,6 @@ from tiercli.drills.sites.estate import Estate
 from tiercli.drills.spec.model import DrillSpec, Expectation
 from tiercli.durations import format_duration, parse_duration
 from tiercli.rules.alarm import Alarm
-from tiercli.rules.alarm_templates import SHORTEST_WINDOW_SCRAPES
 from tiercli.signals.promql import selector
 
 # How finely the departure is looked for, parts of a scrape interval; Prometheus answers at most 11,000 points.
@@ -40,7 +38,7 @@ def alarm_facts(alarm: Alarm, estate: Estate) -> AlarmFacts:
         for_s=parse_duration(alarm.for_),
         keep_firing_for_s=parse_duration(alarm.keep_firing_for or "0s"),
         window_s=parse_duration(alarm.window),
-        shortest_window_s=SHORTEST_WINDOW_SCRAPES * estate.timing.scrape_s if parse_duration(alarm.window) else 0.0,
+        shortest_window_s=estate.timing.shortest_window_s if parse_duration(alarm.window) else 0.0,
     )
 
 
@@ -49,14 +47,16 @@ def full_window_departure(alarm: Alarm, estate: Estate) -> str | None:
     and no rule evaluated, makes the expression true; `fills` where the alarm says so itself. None for an alarm without a window."""
     if alarm.fills is not None or not parse_duration(alarm.window):
         return alarm.fills
-    shortest = format_duration(SHORTEST_WINDOW_SCRAPES * estate.timing.scrape_s)
-    whole = alarm.departure.replace(f"[{shortest}]", f"[{alarm.window}]")
-    return whole.replace(f"[{shortest}:", f"[{alarm.window}:")  # of a subquery
+    shortest = format_duration(estate.timing.shortest_window_s)
+    whole = alarm.departure.replace(f"offset {shortest}", f"offset {alarm.window}")
+    for end in "]:":  # of a range, of a subquery
+        whole = whole.replace(f"[{shortest}{end}", f"[{alarm.window}{end}")
+    return whole
 
 
 async def read_panels(spec: DrillSpec, estate: Estate, client: PrometheusClient, observe: Observe) -> None:
     """Ask Prometheus what the panels ask that the drill names as evidence, and note every row of the answers."""
-    dashboards = render_dashboards(estate.loaded.catalog, boards=estate.boards)
+    dashboards = estate.dashboards()
     for name, title in dict.fromkeys((evidence.dashboard, evidence.panel) for evidence in spec.evidence):
         path = f"grafana/dashboards/{name}.json"
         board = parse_board(dashboards.get(path, '{"panels": []}'), path)

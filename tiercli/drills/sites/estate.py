@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog, Provider, Source
+from tiercli.dashboards import render_dashboards
 from tiercli.drills.load.plan import usual_traffic
 from tiercli.drills.spec.model import Load, SandboxSettings
 from tiercli.output.tree import render_servers
@@ -31,13 +32,19 @@ EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards."""
+    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards, and the series that no source of
+    the catalog provides."""
 
     loaded: LoadedCatalog
     timing: Timing
     alarms: tuple[Alarm, ...]
     boards: Mapping[str, Board]
     settings: SandboxSettings = AS_THE_CATALOG
+    unbound: Collection[str] = ()
+
+    def dashboards(self) -> dict[str, str]:
+        """The dashboards of this estate, by their paths in the generated folder."""
+        return render_dashboards(self.loaded.catalog, self.unbound, self.boards)
 
     def windows(self) -> tuple[str, ...]:
         """The rate windows that the rules use, in simulated time: the bounds of compression are stated for these."""
@@ -54,7 +61,8 @@ def build_estate(
     timing = timing_of(loaded.catalog, factor)
     simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings))
     alarm_set = load_alarm_set(simulated, timing, template_folders)
-    return Estate(simulated, timing, alarm_set.alarms, alarm_set.boards, settings)
+    unbound = frozenset(alarm_set.canonical.unbound)
+    return Estate(simulated, timing, alarm_set.alarms, alarm_set.boards, settings, unbound)
 
 
 def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:
