@@ -38,8 +38,8 @@ from tiercli.signals.contract import METRICS_BY_NAME
 MUMBAI, VIRGINIA = "anthropic/ap-south-1", "anthropic/us-east-1"
 ANYWHERE = {"x-tenant": "globex-media", "x-feature": "drafting"}
 IN_REGION = {"x-tenant": "acme-corp", "x-feature": "chat"}
-# The queue depth is the local servers' own metric.
-EMITTED = set(METRICS_BY_NAME) - {"ai_gateway_local_queue_depth"}
+
+EMITTED = set(METRICS_BY_NAME)
 AUDIT_FIELDS = {
     "at", "request_id", "tenant", "credential_id", "caller", "feature", "model_alias", "model_used", "usage", "cost_usd", "price_book_version",
     "cache_status", "fallback_step", "degraded", "primary_failure_reason", "route_resolution", "status", "code",

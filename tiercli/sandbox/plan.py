@@ -112,6 +112,9 @@ class EstatePlan:
     endpoints: tuple[Endpoint, ...]
     aliases: tuple[AliasPlan, ...]
     seed: int = 1
+    quota_of: str | None = (
+        None  # the only tenant whose calls are tenant_calls_per_10s; the others' are TENANT_CALLS_PER_10S
+    )
     cooldown_s: float = 0.0  # how long a candidate is left out that fails again and again; 0: never
     minute_s: float = 60.0  # a minute of the estate's time
 

@@ -50,9 +50,9 @@ class Sandbox:
     """Everything of a sandbox ends with it, and with the process that started it, however that ends.
 
     `on_exit(name, code)` is called for a process that ends by itself after `start`; before that, `start` raises. `on_progress`
-    gets each step of the start as a sentence. `tenant_calls_per_10s`: the quota that the gateway enforces; `cooldown_s`: how long it
-    leaves out a candidate that fails again and again. `ports` fixes ports by name (prometheus, alertmanager, receiver); the others
-    are any free ones. Entering raises InvalidInput for a port that is not one, BackendError if one is taken or the disk is full.
+    gets each step of the start as a sentence. `tenant_calls_per_10s`: the quota that the gateway enforces, of `quota_of` alone where
+    that is given; `cooldown_s`: how long it leaves out a candidate that fails again and again. `ports` fixes ports by name
+    (prometheus, alertmanager, receiver); the others are any free ones. Entering raises InvalidInput for a port that is not one, BackendError if one is taken or the disk is full.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Sandbox:
         on_progress: Callable[[str], None] | None = None,
         ports: Mapping[str, int] | None = None,
         tenant_calls_per_10s: int | None = None,
+        quota_of: str | None = None,
         cooldown_s: float = 0.0,
     ) -> None:
         self._catalog = catalog
@@ -74,6 +75,7 @@ class Sandbox:
         self._on_progress = on_progress
         self._fixed_ports = ports or {}
         self._tenant_calls = tenant_calls_per_10s or TENANT_CALLS_PER_10S
+        self._quota_of = quota_of
         self._cooldown_s = cooldown_s
         self._died: dict[str, int] = {}
         self._started = False
@@ -115,6 +117,7 @@ class Sandbox:
         self.plan: EstatePlan = dataclasses.replace(
             plan,
             tenant_calls_per_10s=self._tenant_calls,
+            quota_of=self._quota_of,
             cooldown_s=self._cooldown_s,
             minute_s=self._timing.compress(60),
         )

@@ -49,6 +49,7 @@ class DrillSandbox:
             on_exit=self._exited,
             ports=ports,
             tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
+            quota_of=estate.settings.quota_of,
             cooldown_s=parse_duration(estate.settings.cooldown or "0s") / estate.timing.factor,
         )
 

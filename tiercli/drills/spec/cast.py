@@ -90,8 +90,11 @@ def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, locate: Loca
 
 def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
     """The settings of the sandbox with numbers in place of room beside the ordinary load, which differs by estate."""
-    settings, calls = spec.sandbox, list(first_calls(spec.load, catalog))
-    changes: dict[str, int | None] = {"local_room": None, "tenant_room": None}
+    # What was asked before is answered from the gateway's cache.
+    asked = 1 - spec.load.repeat_share * (1 - spec.load.stream_share)
+    settings = spec.sandbox
+    calls = [(part, candidate, asked * rate) for part, candidate, rate in first_calls(spec.load, catalog)]
+    changes: dict[str, int | str | None] = {"local_room": None, "tenant_room": None}
     if settings.local_room is not None and any(catalog.servers()):
         local = ROLES["local"].find(catalog)
         needs = []
@@ -106,14 +109,12 @@ def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
                 )
                 needs += [at_once / servers] if servers else []
         changes["local_concurrency"] = max(1, *(round(need) for need in needs))
-    if settings.tenant_room is not None:
-        saver = ROLES["saver"].find(catalog)
-        usual = sum(
-            rate
-            for part, at, rate in calls
-            if not isinstance(saver, str) and (part.tenant, at.provider) == (saver["tenant"], saver["provider"])
-        )
+    saver = ROLES["saver"].find(catalog)
+    if settings.tenant_room is not None and not isinstance(saver, str):
+        bucket = (saver["tenant"], saver["provider"])
+        usual = sum(rate for part, at, rate in calls if (part.tenant, at.provider) == bucket)
         changes["tenant_calls_per_10s"] = round(10 * (usual + settings.tenant_room))
+        changes["quota_of"] = saver["tenant"]
     return settings.model_copy(update=changes)
 
 

@@ -141,8 +141,9 @@ class SandboxSettings(Model):
     tenant_calls_per_10s: PositiveInt | None = Field(default=None, description="a tenant's quota at each provider")
     tenant_room: PositiveFloat | None = Field(
         default=None,
-        description="the same, such that the role `saver` may call so often per second beside the ordinary load",
+        description="the same, of the role `saver` alone, such that it may call so often per second beside the ordinary load",
     )
+    quota_of: Name | None = Field(default=None, description="the only tenant with that quota; the others have room")
     error_ratio: Share | None = Field(
         default=None,
         description="failures in ordinary times: at a high factor a window holds so few calls that chance alone would do",

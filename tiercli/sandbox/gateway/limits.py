@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tiercli.sandbox.gateway.routing import Step
-from tiercli.sandbox.plan import EstatePlan
+from tiercli.sandbox.plan import TENANT_CALLS_PER_10S, EstatePlan
 
 FAILURES = 5  # in a row, before a cooldown
 
@@ -45,12 +45,14 @@ class Quotas:
 
     def __init__(self, plan: EstatePlan) -> None:
         self._tenant_calls, self._provider_calls = plan.tenant_calls_per_10s, plan.provider_calls_per_10s
+        self._quota_of = plan.quota_of
         self._buckets: dict[tuple[str, ...], Quota] = {}
         self._offers: dict[tuple[str, ...], Quota] = {}
 
     def take(self, tenant: str, step: Step) -> bool:
         """Count a call of `tenant` at a candidate. False if one of the two quotas is exhausted."""
-        bucket = self._buckets.setdefault((tenant, step.candidate.provider), Quota(self._tenant_calls))
+        limit = self._tenant_calls if self._quota_of in (None, tenant) else TENANT_CALLS_PER_10S
+        bucket = self._buckets.setdefault((tenant, step.candidate.provider), Quota(limit))
         offer = self._offers.setdefault(step.offer, Quota(self._provider_calls))
         return bucket.take() and offer.take()
 
