@@ -94,8 +94,8 @@ def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
     asked = 1 - spec.load.repeat_share * (1 - spec.load.stream_share)
     settings = spec.sandbox
     calls = [(part, candidate, asked * rate) for part, candidate, rate in first_calls(spec.load, catalog)]
-    changes: dict[str, int | str | None] = {"local_room": None, "tenant_room": None}
-    if settings.local_room is not None and any(catalog.servers()):
+    changes: dict[str, int | str | None] = {"local_room": None, "local_overload": None, "tenant_room": None}
+    if (settings.local_room is not None or settings.local_overload is not None) and any(catalog.servers()):
         local = ROLES["local"].find(catalog)
         needs = []
         for name, provider in catalog.providers.items():
@@ -104,9 +104,8 @@ def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
                 rate = sum(rate for _, at, rate in calls if (at.provider, at.region) == (name, region))
                 own = isinstance(local, str) or (local["provider"], local["region"]) == (name, region)
                 typical = entry.typical or Typical()
-                at_once = Lognormal(typical.p50_seconds, typical.p95_seconds).mean * (
-                    rate + settings.local_room if own else 2 * rate
-                )
+                carried = _carried(spec, rate) if own else 2 * rate
+                at_once = Lognormal(typical.p50_seconds, typical.p95_seconds).mean * carried
                 needs += [at_once / servers] if servers else []
         changes["local_concurrency"] = max(1, *(round(need) for need in needs))
     saver = ROLES["saver"].find(catalog)
@@ -116,6 +115,14 @@ def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
         changes["tenant_calls_per_10s"] = round(10 * (usual + settings.tenant_room))
         changes["quota_of"] = saver["tenant"]
     return settings.model_copy(update=changes)
+
+
+def _carried(spec: DrillSpec, rate: float) -> float:
+    """Calls per second that the servers of the role `local` are to carry, where the ordinary load there is `rate`."""
+    if spec.sandbox.local_overload is None:
+        return rate + (spec.sandbox.local_room or 0.0)
+    surges = [fault.settings.get("grows_to", fault.settings.get("calls_per_second", 0.0)) for fault in spec.faults]
+    return (rate + max(map(float, surges), default=0.0)) / spec.sandbox.local_overload
 
 
 def _is_shown(evidence: Evidence, alarms: AlarmSet) -> bool:

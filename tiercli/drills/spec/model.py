@@ -138,6 +138,10 @@ class SandboxSettings(Model):
         default=None,
         description="the same, such that the servers of the role `local` carry so many calls per second beside the ordinary load",
     )
+    local_overload: PositiveFloat | None = Field(
+        default=None,
+        description="the same, such that the ordinary load there and the largest surge of the drill are so many times what they carry",
+    )
     tenant_calls_per_10s: PositiveInt | None = Field(default=None, description="a tenant's quota at each provider")
     tenant_room: PositiveFloat | None = Field(
         default=None,
