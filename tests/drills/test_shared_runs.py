@@ -22,9 +22,12 @@ from tiercli.drills.run.request import DrillRun, RunRequest
 from tiercli.drills.run.several import run_drills, shared_groups
 from tiercli.drills.sites.estate import build_estate
 from tiercli.drills.sites.sandbox import DrillSandbox
-from tiercli.drills.spec.files import drill_files, load_drill
+from tiercli.drills.spec.cast import cast_drills
+from tiercli.drills.spec.files import drill_files
 from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import FaultNotReverted
+from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.rules.deployment import timing_of
 from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
 
 QUIET: dict[str, Any] = {"alarms": [], "expect": [], "faults": [], "phases": {"steady": "2m"}}
@@ -60,15 +63,16 @@ def test_drills_share_a_sandbox_that_would_be_the_same(
     ]
 
 
-def test_all_drills_there_are_run_in_three_sandboxes_at_most(
+def test_all_drills_there_are_run_in_a_sandbox_for_each_factor_and_two_for_quotas_and_queues(
     hybrid: LoadedCatalog, tmp_path: Path, stack: StackBinaries
 ) -> None:
-    specs = [load_drill(path)[0] for path in drill_files().values()]
+    alarms = load_alarm_set(hybrid, timing_of(hybrid.catalog))
+    specs = [done.spec for done in cast_drills(drill_files().values(), hybrid, alarms)]
     estates = {
         (spec.factor, spec.sandbox): build_estate(hybrid, spec.factor, (), spec.sandbox) for spec in _alike(specs)
     }
     orders = [RunRequest(spec, estates[spec.factor, spec.sandbox], stack, tmp_path) for spec in specs]
-    assert len(shared_groups(orders)) <= 3
+    assert len(shared_groups(orders)) == 3 + 2
 
 
 def test_a_drill_that_the_machine_had_no_time_for_is_run_again_alone(

@@ -108,6 +108,8 @@ def _with_room(spec: DrillSpec, catalog: Catalog) -> SandboxSettings:
                 at_once = Lognormal(typical.p50_seconds, typical.p95_seconds).mean * carried
                 needs += [at_once / servers] if servers else []
         changes["local_concurrency"] = max(1, *(round(need) for need in needs))
+    if settings.gateway_instances == len(catalog.gateway.targets):
+        changes["gateway_instances"] = None  # as the catalog says: such drills share a sandbox with others
     saver = ROLES["saver"].find(catalog)
     if settings.tenant_room is not None and not isinstance(saver, str):
         bucket = (saver["tenant"], saver["provider"])
