@@ -72,8 +72,8 @@ def test_all_drills_there_are_run_in_a_sandbox_for_each_factor_and_some_of_their
         (spec.factor, spec.sandbox): build_estate(hybrid, spec.factor, (), spec.sandbox) for spec in _alike(specs)
     }
     orders = [RunRequest(spec, estates[spec.factor, spec.sandbox], stack, tmp_path) for spec in specs]
-    # A queue, a quota, and instances enough to restart one after the other.
-    assert len(shared_groups(orders)) == 3 + 3
+    # A queue, a quota, budgets that are nearly used, and instances enough to restart one after the other.
+    assert len(shared_groups(orders)) == 3 + 4
 
 
 def test_a_drill_that_the_machine_had_no_time_for_is_run_again_alone(

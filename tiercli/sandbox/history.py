@@ -26,7 +26,7 @@ _RUN_S = 1200.0  # real seconds: the longest run that still has its yesterday
 _NOISE = 0.03
 # Samples need not be as dense as evaluations: an average is the same, and the backfill is shorter.
 _SAMPLES = 400
-_BUDGET_USED = 0.6  # of what a tenant may spend, in the month so far
+BUDGET_USED = 0.6  # of what a tenant may spend, in the month so far
 _MOST_TENANTS = 300  # the largest; the budgets of the others stand in for their past
 _HOURS_A_WEEK, _HOURS_A_MONTH = 7 * 24, 31 * 24
 _MONTH_S = 30.4375 * 24 * 3600
@@ -50,15 +50,20 @@ class _Past:
 
 
 def history_openmetrics(
-    catalog: Catalog, timing: Timing, until: float, plan: EstatePlan | None = None, traffic: Traffic | None = None
+    catalog: Catalog,
+    timing: Timing,
+    until: float,
+    plan: EstatePlan | None = None,
+    traffic: Traffic | None = None,
+    budget_used: float = BUDGET_USED,
 ) -> str:
     """OpenMetrics text of the baselines' inputs before `until` (Unix seconds), in `timing`'s compressed time.
 
     Latencies and error ratios are the catalog's `typical`. With a `plan` under `traffic`, spend, tokens and costs follow from
-    it; a month's spend stays within its budget. The noise is the same for the same catalog.
+    it; a month's spend is on course to `budget_used` of its budget. The noise is the same for the same catalog.
     """
     past = _Past(catalog, timing, until)
-    families = [_offers(past), _alias_latency(past), _availability(past), _months(past)]
+    families = [_offers(past), _alias_latency(past), _availability(past), _months(past, budget_used)]
     if plan is not None and traffic is not None:
         usual = usual_of(plan, traffic)
         families += [_spend(past, usual.tenant_usd), _drift(past, plan, usual, traffic.input_tokens)]
@@ -88,7 +93,7 @@ def _availability(past: _Past) -> Iterator[str]:
     yield from _lines(metric, {}, ((at, 1.0) for _, at in past.hours(_HOURS_A_MONTH)))
 
 
-def _months(past: _Past) -> Iterator[str]:
+def _months(past: _Past, budget_used: float) -> Iterator[str]:
     """Spend by tenant and calendar month, an hour's each hour, and when that was summed up."""
     metric, tick = "tier:tenant:cost_usd:grown", "tier:calendar:tick:seconds"
     local = datetime.fromtimestamp(past.until + utc_offset_s(past.catalog.time_zone), UTC)
@@ -106,7 +111,7 @@ def _months(past: _Past) -> Iterator[str]:
     yield f"# TYPE {metric} gauge"
     for tenant in _largest(past.catalog):
         budget = past.catalog.tenants[tenant].budget_usd_per_month
-        usual = _BUDGET_USED * budget / (_MONTH_S / 3600) / _MEAN_ACTIVITY
+        usual = budget_used * budget / (_MONTH_S / 3600) / _MEAN_ACTIVITY
         for month, chosen in months:
             points = ((at, usual * _activity(ago) * noise()) for ago, at in chosen)
             yield from _lines(metric, {"tenant": tenant, "month": str(month)}, points)

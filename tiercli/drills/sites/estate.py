@@ -18,7 +18,7 @@ from tiercli.output.tree import render_servers
 from tiercli.rules.alarm import Alarm
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import Deployment, timing_of
-from tiercli.sandbox.history import history_openmetrics
+from tiercli.sandbox.history import BUDGET_USED, history_openmetrics
 from tiercli.sandbox.plan import GATEWAY_PATH, source_path
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.signals.boards import Board
@@ -136,5 +136,6 @@ async def start_sandbox(
     if edit_tree is not None:
         tree = edit_tree(dict(tree))
     traffic = usual_traffic(load, catalog) if load is not None else None
-    await sandbox.start(tree, history_openmetrics(catalog, estate.timing, time.time(), sandbox.plan, traffic))
+    used = estate.settings.budget_used or BUDGET_USED
+    await sandbox.start(tree, history_openmetrics(catalog, estate.timing, time.time(), sandbox.plan, traffic, used))
     return tree

@@ -152,6 +152,10 @@ class SandboxSettings(Model):
         default=None,
         description="failures in ordinary times: at a high factor a window holds so few calls that chance alone would do",
     )
+    budget_used: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="the share of its monthly budget that every tenant was on course to spend; 0.6 if not named",
+    )
     cooldown: Duration | None = Field(
         default=None, description="how long the gateway leaves out a candidate that fails again and again"
     )
