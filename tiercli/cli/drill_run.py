@@ -30,6 +30,7 @@ from tiercli.drills.load.locust import Workers
 from tiercli.drills.run.request import RunRequest
 from tiercli.drills.run.several import run_drills, shared_groups
 from tiercli.drills.sites.estate import Estate, build_estate
+from tiercli.drills.sites.real import left_out_by, real_parts
 from tiercli.drills.spec.cast import Cast, cast_drills
 from tiercli.drills.spec.files import drill_files, find_drill
 from tiercli.errors import ExitCode, InvalidInput, Location, Problem
@@ -37,6 +38,7 @@ from tiercli.lint.catalog_checks import further_checks
 from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.fingerprints import catalog_fingerprint, rule_fingerprints
+from tiercli.sandbox.real_parts.interface import RealPart
 from tiercli.sandbox.stack.binaries import find_stack
 
 _LIVE = "In an environment"
@@ -46,6 +48,7 @@ _LIVE = "In an environment"
     "tiercli drill run provider-outage",
     "tiercli drill run --all --runs quarter-4",
     "tiercli drill run my-drill --drills ./drills --catalog my.yaml --format json > result.json",
+    "tiercli drill run local-queue --real llama.cpp --catalog my.yaml      (a real server in place of the simulated one)",
     "tiercli drill run provider-outage --env staging --catalog my.yaml --dry-run      (shows what it would do and cost)",
     "tiercli drill run provider-outage --env live --production live --catalog my.yaml --spend-cap 5",
     "tiercli drill run provider-outage --env staging --catalog my.yaml --await-workers 2 --bind 10.0.0.5:5557",
@@ -85,6 +88,14 @@ def run(
     parallel: Annotated[
         int | None,
         typer.Option("--parallel", help="Sandboxes to run in parallel. \\[default: one per core, at most 2]", min=1),
+    ] = None,
+    real: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--real",
+            help="Use this program in place of its simulation: litellm, llama.cpp; may be repeated.",
+            metavar="NAME",
+        ),
     ] = None,
     env: Annotated[
         str | None,
@@ -141,8 +152,8 @@ def run(
     chosen = list(drill_files(drills or ())) if every else list(names or ())
     sharing = _workers(workers, await_workers, bind)
     if env is not None:
-        if factor is not None or isolated or parallel is not None:
-            message = "--factor, --isolated and --parallel are for sandboxes"
+        if factor is not None or isolated or parallel is not None or real:
+            message = "--factor, --isolated, --parallel and --real are for sandboxes"
             raise InvalidInput(message, hint="an environment has its own factor, and its drills run one after another")
 
         options = LiveOptions(env, production, dry_run, spend_cap, rate, every, form)
@@ -152,11 +163,13 @@ def run(
     loaded = load_catalog(catalog or default_catalog(), further_checks(templates or ()))
     deployed = load_alarm_set(loaded, timing_of(loaded.catalog), templates or ())
     casts = cast_drills([find_drill(name, drills or ()) for name in chosen], loaded, deployed)
+    parts = real_parts(real or (), loaded.catalog)
+    casts = [left_out_by(cast, parts) for cast in casts]
     if not every:
         refuse_not_applicable(casts)
     requests = [
         dataclasses.replace(request, workers=sharing)
-        for request in _requests(casts, loaded, deployed, templates or (), runs, factor)
+        for request in _requests(casts, loaded, deployed, templates or (), runs, factor, parts)
     ]
     at_once = parallel or min(2, os.cpu_count() or 1)
     worst: int = asyncio.run(_run_all(requests, share=not isolated, parallel=at_once, output=form))
@@ -182,6 +195,7 @@ def _requests(
     templates: Sequence[Path],
     runs: Path,
     factor: float | None,
+    real: tuple[RealPart, ...],
 ) -> list[RunRequest]:
     """What is to be run of the drills: those that apply, each on the estate that it needs."""
 
@@ -194,7 +208,7 @@ def _requests(
             continue
         key = (factor or cast.spec.factor, cast.spec.sandbox)
         if key not in estates:
-            estates[key] = build_estate(loaded, factor or cast.spec.factor, templates, cast.spec.sandbox)
+            estates[key] = build_estate(loaded, factor or cast.spec.factor, templates, cast.spec.sandbox, real)
         requests.append(
             RunRequest(cast.spec, estates[key], binaries, runs, played=cast.played, catalog_sha256=sha256, rules=rules)
         )

@@ -117,6 +117,7 @@ class EstatePlan:
     )
     cooldown_s: float = 0.0  # how long a candidate is left out that fails again and again; 0: never
     minute_s: float = 60.0  # a minute of the estate's time
+    real: tuple[str, ...] = ()  # the endpoints that real programs are, by their keys
 
 
 def source_path(name: str) -> str:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.errors import BackendError
 from tiercli.sandbox.plan import TENANT_CALLS_PER_10S, Endpoint, EstatePlan, plan_estate, write_plan
 from tiercli.sandbox.ports import PortAllocator
+from tiercli.sandbox.real_parts.interface import RealPart, RealProcess
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sandbox.stack.servers import (
     Addresses,
@@ -52,7 +53,7 @@ class Sandbox:
     `on_exit(name, code)` is called for a process that ends by itself after `start`; before that, `start` raises. `on_progress`
     gets each step of the start as a sentence. `tenant_calls_per_10s`: the quota that the gateway enforces, of `quota_of` alone where
     that is given; `cooldown_s`: how long it leaves out a candidate that fails again and again. `ports` fixes ports by name
-    (prometheus, alertmanager, receiver); the others are any free ones. Entering raises InvalidInput for a port that is not one, BackendError if one is taken or the disk is full.
+    (prometheus, alertmanager, receiver); the others are any free ones. `real`: programs in place of simulated ones. Entering raises InvalidInput for a port that is not one, BackendError if one is taken or the disk is full.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Sandbox:
         tenant_calls_per_10s: int | None = None,
         quota_of: str | None = None,
         cooldown_s: float = 0.0,
+        real: Sequence[RealPart] = (),
     ) -> None:
         self._catalog = catalog
         self._binaries = binaries
@@ -77,6 +79,8 @@ class Sandbox:
         self._tenant_calls = tenant_calls_per_10s or TENANT_CALLS_PER_10S
         self._quota_of = quota_of
         self._cooldown_s = cooldown_s
+        self._real = real
+        self._real_processes: dict[str, RealProcess] = {}
         self._died: dict[str, int] = {}
         self._started = False
         self._stack = AsyncExitStack()
@@ -122,6 +126,10 @@ class Sandbox:
             minute_s=self._timing.compress(60),
         )
         with self._writing():
+            for part in self._real:
+                self._real_processes |= part.processes(self.plan)
+            endpoints = {endpoint.key for endpoint in self.plan.endpoints}
+            self.plan = dataclasses.replace(self.plan, real=tuple(endpoints & self._real_processes.keys()))
             with os.fdopen(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
                 stream.write(self.token)
             write_plan(self.plan, self.folder / "plan.json")
@@ -156,6 +164,10 @@ class Sandbox:
             await _all_or_first_error(
                 self._start_prometheus(client, tree.get(PROMETHEUS_FILE, ""), history, data),
                 *(self._start_one(client, name, url) for name, url in self._ready_urls().items()),
+                *(
+                    self._start_one(client, real.spec.name, real.ready_url, real.ready_within_s)
+                    for real in self._real_processes.values()
+                ),
             )
             await self._wait_until_scraped(client, count_targets(tree.get(PROMETHEUS_FILE, "")))
             await self._read_rules(client, tree.get(PROMETHEUS_FILE, ""))
@@ -199,20 +211,24 @@ class Sandbox:
         with self._writing():
             (self.folder / "config" / PROMETHEUS_FILE).write_text(text, encoding="utf-8")
 
-    async def _start_one(self, client: httpx.AsyncClient, name: str, url: str) -> None:
+    async def _start_one(
+        self, client: httpx.AsyncClient, name: str, url: str, within_s: float = READY_WITHIN_S
+    ) -> None:
         await self.supervisor.start(self._specs[name])
-        await self._wait_until_ready(client, name, url)
+        await self._wait_until_ready(client, name, url, within_s)
         self._say(f"{name} is ready")
 
     def _ready_urls(self) -> dict[str, str]:
-        """The URLs at which each process but Prometheus reports that it is ready."""
+        """The URLs at which each process reports that it is ready, but for Prometheus and real parts."""
         gateways = zip(self.gateway_names, self.plan.gateways, strict=True)
+        simulated = [endpoint for endpoint in self.plan.endpoints if endpoint.key not in self.plan.real]
+        # They listen one after another, and the last one last; without any, nothing is waited for.
+        last = simulated[-1].upstream_port if simulated else self.plan.proxy.control_port
         return {
             ALERTMANAGER: f"{self.addresses.alertmanager_url}/-/ready",
             PROXY: f"{self.plan.proxy.control_url}/health",
-            # They listen one after another, and the last one last.
-            PROVIDERS: f"http://{LOOPBACK}:{self.plan.endpoints[-1].upstream_port}/health",
-            **{name: f"{gateway.url}/health" for name, gateway in gateways},
+            PROVIDERS: f"http://{LOOPBACK}:{last}/health",
+            **{name: f"{gateway.url}/health" for name, gateway in gateways if name not in self._real_processes},
         }
 
     @property
@@ -259,7 +275,9 @@ class Sandbox:
         specs += [
             self._spec(name, (*module, "tiercli.sandbox.gateway.process", "--plan", plan, "--instance", str(number)))
             for number, name in enumerate(self.gateway_names)
+            if name not in self._real_processes
         ]
+        specs += [process.spec for process in self._real_processes.values()]
         return [*specs, self._spec(ALERTMANAGER, alertmanager), self._spec(PROMETHEUS, prometheus)]
 
     def _spec(self, name: str, argv: tuple[str, ...]) -> ProcessSpec:
@@ -287,15 +305,17 @@ class Sandbox:
     def _error(self, name: str, problem: str) -> BackendError:
         return BackendError(f"{name} {problem}", hint=f"the end of its log: {self.log_tail(name) or 'it is empty'}")
 
-    async def _wait_until_ready(self, client: httpx.AsyncClient, name: str, url: str) -> None:
+    async def _wait_until_ready(self, client: httpx.AsyncClient, name: str, url: str, within_s: float) -> None:
         async def ready() -> bool:
             return (await client.get(url)).status_code == 200
 
-        await self._wait_until(ready, name, f"was not ready within {READY_WITHIN_S:g} s")
+        await self._wait_until(ready, name, f"was not ready within {within_s:g} s", within_s)
 
-    async def _wait_until(self, what: Callable[[], Awaitable[bool]], name: str, problem: str) -> None:
+    async def _wait_until(
+        self, what: Callable[[], Awaitable[bool]], name: str, problem: str, within_s: float = READY_WITHIN_S
+    ) -> None:
         """Return once `what` is true. Raises BackendError if it does not become true in time, or if `name` ends."""
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             for dead in (name, SUPERVISOR):
                 if dead in self._died:

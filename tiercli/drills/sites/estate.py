@@ -20,6 +20,7 @@ from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import Deployment, timing_of
 from tiercli.sandbox.history import BUDGET_USED, history_openmetrics
 from tiercli.sandbox.plan import GATEWAY_PATH, source_path
+from tiercli.sandbox.real_parts.interface import RealPart
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.signals.boards import Board
 from tiercli.signals.sources import gpu_sources
@@ -32,8 +33,8 @@ EditTree = Callable[[dict[str, str]], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards, and the series that no source of
-    the catalog provides."""
+    """What a sandbox runs on: the catalog, compressed time, the alarms in that time, the boards, the series that no source of
+    the catalog provides, and the real programs in place of simulated ones."""
 
     loaded: LoadedCatalog
     timing: Timing
@@ -41,6 +42,7 @@ class Estate:
     boards: Mapping[str, Board]
     settings: SandboxSettings = AS_THE_CATALOG
     unbound: Collection[str] = ()
+    real: tuple[RealPart, ...] = ()
 
     def dashboards(self) -> dict[str, str]:
         """The dashboards of this estate, by their paths in the generated folder."""
@@ -56,25 +58,29 @@ def build_estate(
     factor: float,
     template_folders: Sequence[Path] = (),
     settings: SandboxSettings = AS_THE_CATALOG,
+    real: tuple[RealPart, ...] = (),
 ) -> Estate:
     """The estate of a catalog under a compression factor. Raises InvalidInput as load_alarms does."""
     timing = timing_of(loaded.catalog, factor)
-    simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings))
+    simulated = dataclasses.replace(loaded, catalog=simulated_catalog(loaded.catalog, settings, real))
     alarm_set = load_alarm_set(simulated, timing, template_folders)
     unbound = frozenset(alarm_set.canonical.unbound)
-    return Estate(simulated, timing, alarm_set.alarms, alarm_set.boards, settings, unbound)
+    return Estate(simulated, timing, alarm_set.alarms, alarm_set.boards, settings, unbound, real)
 
 
-def simulated_catalog(catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG) -> Catalog:
+def simulated_catalog(
+    catalog: Catalog, settings: SandboxSettings = AS_THE_CATALOG, real: Sequence[RealPart] = ()
+) -> Catalog:
     """`catalog` with the targets that a sandbox has in place of its own, and as `settings` say. Its sources stay: the simulation
     speaks them."""
+    gateway_path = next((part.metrics_path for part in real if part.kind == "gateway"), GATEWAY_PATH)
     count = settings.gateway_instances or len(catalog.gateway.targets)
     instances = tuple(f"gateway-{number}:9100" for number in range(count))
     exporters = tuple(f"{name}:9400" for _, name, server in catalog.servers() if server.gpus)
     exporting = gpu_sources(catalog) if exporters else {}
     return catalog.model_copy(
         update={
-            "gateway": _at(catalog.gateway, GATEWAY_PATH, instances if settings.gateway_instances else None),
+            "gateway": _at(catalog.gateway, gateway_path, instances if settings.gateway_instances else None),
             "providers": {
                 name: _simulated_provider(provider, settings) for name, provider in catalog.providers.items()
             },

@@ -21,6 +21,7 @@ from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.faults.kinds.interface import Injector
 from tiercli.faults.proxy.client import FaultControl
 from tiercli.sandbox.gateway.conditions import CONTROL_PATH
+from tiercli.sandbox.real_parts.interface import RealPart
 from tiercli.sandbox.receiver import Notification, WebhookReceiver
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries, find_stack
@@ -51,6 +52,7 @@ class DrillSandbox:
             tenant_calls_per_10s=estate.settings.tenant_calls_per_10s,
             quota_of=estate.settings.quota_of,
             cooldown_s=parse_duration(estate.settings.cooldown or "0s") / estate.timing.factor,
+            real=estate.real,
         )
 
     async def __aenter__(self) -> Self:
@@ -175,12 +177,15 @@ class DrillSandbox:
 
     def facts(self) -> Mapping[str, str]:
         """Versions, and what is real here."""
-        return sandbox_facts(self.binaries)
+        return sandbox_facts(self.binaries, self.estate.real)
 
     def limits(self) -> Sequence[str]:
         """What limits a result."""
-        spoken = ", ".join(dict.fromkeys(source.binding.source for source in catalog_sources(self.estate.loaded)))
-        return (*SANDBOX_LIMITS, f"what {spoken} would expose is spoken by the simulation, after its documentation")
+        real = {part.binding for part in self.estate.real}
+        names = dict.fromkeys(source.binding.source for source in catalog_sources(self.estate.loaded))
+        spoken = ", ".join(name for name in names if name not in real)
+        said = f"what {spoken} would expose is spoken by the simulation, after its documentation"
+        return (_limit(self.estate.real), *((said,) if spoken else ()))
 
 
 _Apply = Callable[[FaultUse, float, DrillSandbox, Observe], Awaitable[Off]]
@@ -230,10 +235,22 @@ _APPLY: dict[Injector, _Apply] = {
 SANDBOX_LIMITS = ("providers and gateway are simulated: this proves the alarms, not the providers",)
 
 
-def sandbox_facts(binaries: StackBinaries) -> dict[str, str]:
+def _limit(real: Sequence[RealPart]) -> str:
+    if not real:
+        return SANDBOX_LIMITS[0]
+    kinds = {part.kind for part in real}
+    simulated = ["the cloud's providers", *(["the gateway"] if "gateway" not in kinds else [])]
+    simulated += ["local servers"] if "servers" not in kinds else []
+    return f"simulated: {', '.join(simulated)}: this proves the alarms, not the providers"
+
+
+def sandbox_facts(binaries: StackBinaries, real: Sequence[RealPart] = ()) -> dict[str, str]:
     """What a verification record says of any sandbox, by name."""
+    gateway = next((part.name for part in real if part.kind == "gateway"), "gateway (simulated)")
+    servers = "".join(f", {part.name}" for part in real if part.kind == "servers")
+    named = "".join(f"{part.name} {part.version()}, " for part in real)
     return {
         **binaries.versions(),
-        "data path": "Locust → gateway (simulated) → fault proxy → providers (simulated)",
-        "real, not simulated": "prometheus, alertmanager, the generated rules and routes, HTTP, Locust",
+        "data path": f"Locust → {gateway} → fault proxy → providers (simulated){servers}",
+        "real, not simulated": f"prometheus, alertmanager, {named}the generated rules and routes, HTTP, Locust",
     }

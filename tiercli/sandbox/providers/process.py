@@ -255,10 +255,12 @@ def _error(status: int, code: str, message: str) -> web.Response:
 
 @asynccontextmanager
 async def serving(plan_file: Path) -> AsyncIterator[None]:
-    """Serve every endpoint of a plan. Raises InvalidInput, BackendError."""
+    """Serve every endpoint of a plan that no real program is. Raises InvalidInput, BackendError."""
     plan = load_plan(plan_file)
     async with AsyncExitStack() as runners:
         for endpoint in plan.endpoints:
+            if endpoint.key in plan.real:
+                continue
             runner = await listen(SimulatedEndpoint(endpoint, plan).application(), endpoint.upstream_port)
             runners.push_async_callback(runner.cleanup)
         yield
