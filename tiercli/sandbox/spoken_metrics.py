@@ -53,7 +53,7 @@ class SpokenMetrics(Collector):
         self._places: dict[tuple[str, ...], tuple[_Place, ...]] = {}
         self._counters: dict[str, defaultdict[LabelValues, float]] = defaultdict(lambda: defaultdict(float))
         self._histograms: dict[str, dict[LabelValues, Histogram]] = defaultdict(dict)
-        self._minutes: dict[_Place, deque[tuple[float, float]]] = defaultdict(deque)
+        self._minutes: dict[tuple[str, LabelValues, float | None], deque[tuple[float, float]]] = defaultdict(deque)
         self._created: dict[tuple[str, LabelValues], float] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -73,7 +73,7 @@ class SpokenMetrics(Collector):
             if metric.type == "histogram":
                 self._observe(place, metric, value)
             elif place.spoken.of_last_minute:
-                self._minutes[place].append((self._clock(), value))
+                self._minutes[place.metric, place.labels, place.spoken.quantile].append((self._clock(), value))
             else:
                 self._note_birth(place)
                 self._counters[place.metric][place.labels] += value
@@ -139,15 +139,14 @@ class SpokenMetrics(Collector):
                 if value is not None:
                     shown[place.metric][place.labels] = value
         since = self._clock() - self._minute_s
-        for place, values in self._minutes.items():
+        for (metric, labels, quantile), values in self._minutes.items():
             while values and values[0][0] <= since:
                 values.popleft()
             of_minute = [value for _, value in values]
-            if place.spoken.quantile is not None:
-                if of_minute:
-                    shown[place.metric][place.labels] = _quantile(of_minute, place.spoken.quantile)
-            else:
-                shown[place.metric][place.labels] = shown[place.metric].get(place.labels, 0.0) + sum(of_minute)
+            if quantile is None:
+                shown[metric][labels] = sum(of_minute)
+            elif of_minute:
+                shown[metric][labels] = _quantile(of_minute, quantile)
         return shown
 
     def _counter(self, name: str, metric: VendorMetric, values: Mapping[LabelValues, float]) -> Family:

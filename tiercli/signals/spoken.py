@@ -73,7 +73,11 @@ class Spoken(Model):
     def _one_or_several(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        return {name: (entry,) if isinstance(entry, Mapping) else entry for name, entry in value.items()}
+        # Strictly, only a tuple is one: after this it is no longer read as JSON.
+        return {
+            name: (entry,) if isinstance(entry, Mapping) else tuple(entry) if isinstance(entry, list) else entry
+            for name, entry in value.items()
+        }
 
 
 @lru_cache(maxsize=1024)
