@@ -49,7 +49,8 @@ _SAYS = {
     "litellm": {
         "status_code": ("200", "429", "500"),
         "exception_class": ("Openai.RateLimitError", "Openai.InternalServerError", "Openai.SomethingNew"),
-    }
+    },
+    "otel-genai": {"error_type": ("", "429", "500", "timeout")},
 }
 # So little that alarms stay quiet: what is usual is known of quiet times only.
 _SELDOM = re.compile(r'error|fail|fallback|refusal|unpriced|violation|denial|cost|spend|status="failure"')

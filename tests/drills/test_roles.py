@@ -86,6 +86,7 @@ def test_every_drill_runs_on_every_catalog_or_says_why_not(path: Path) -> None:
         # Its cloud is only called when its local server fails, and has all its prices; its one zone leaves out no region.
         ("minimal", {"CloudErrorRateHigh", "Drift", "TenantBudgetForecast", "TenantSpendHigh", "TotalSpendAnomaly", "ZoneViolation"}),
         ("starter", {"Drift", "LocalQueueGrowing", "ZoneViolation"}),
+        # What calls are is known of its log alone, and no evals are scored.
         ("otel-sglang", {"Drift"}),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from scraping import EXPOSITIONS, Found, exposing, near, recorded
+from scraping import EXPOSITIONS, TIMING, Found, exposing, near, recorded
 
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.dashboards import render_dashboards
@@ -92,25 +92,27 @@ GATEWAYS: dict[str, tuple[dict[str, tuple[str, str, str]], Found]] = {
         },
     ),
 }  # fmt: skip
+# Two consoles have gauges of one minute, and a minute of these tests is a second.
+MINUTE = TIMING.factor
 CONSOLES: dict[str, tuple[str, Found]] = {
     "bedrock-cloudwatch": (
         "anthropic",
         {
-            P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 3.5},
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10 * MINUTE, (*CLAUDE, "failure"): 3.5 * MINUTE},
             P + "requests:increase5m": {CLAUDE: 5 * 810},
             P + "errors:rate5m": {
-                (*CLAUDE, "INVALID_REQUEST"): 1, (*CLAUDE, "UPSTREAM_ERROR"): 0.5, (*CLAUDE, "RATE_LIMITED"): 2
+                (*CLAUDE, "INVALID_REQUEST"): 1 * MINUTE, (*CLAUDE, "UPSTREAM_ERROR"): 0.5 * MINUTE, (*CLAUDE, "RATE_LIMITED"): 2 * MINUTE
             },
             P + "latency_seconds:p95_5m": {CLAUDE: 1.8},
-            P + "tokens:rate5m": {(*CLAUDE, "input"): 100, (*CLAUDE, "output"): 30},
+            P + "tokens:rate5m": {(*CLAUDE, "input"): 100 * MINUTE, (*CLAUDE, "output"): 30 * MINUTE},
         },
     ),
     "azure-openai": (
         "openai",
         {
-            P + "requests:rate5m": {(*GPT, "success"): 10, (*GPT, "failure"): 3},
-            P + "errors:rate5m": {(*GPT, "RATE_LIMITED"): 2, (*GPT, "UPSTREAM_ERROR"): 1},
-            P + "tokens:rate5m": {(*GPT, "input"): 100, (*GPT, "output"): 30},
+            P + "requests:rate5m": {(*GPT, "success"): 10 * MINUTE, (*GPT, "failure"): 3 * MINUTE},
+            P + "errors:rate5m": {(*GPT, "RATE_LIMITED"): 2 * MINUTE, (*GPT, "UPSTREAM_ERROR"): 1 * MINUTE},
+            P + "tokens:rate5m": {(*GPT, "input"): 100 * MINUTE, (*GPT, "output"): 30 * MINUTE},
             P + "quota_headroom:ratio": {GPT: 0.25},
         },
     ),
@@ -180,13 +182,13 @@ def test_a_kind_of_error_that_cloudwatch_has_nothing_of_hides_no_other(
         text, changed = re.subn(rf"^(aws_bedrock_invocation_{quiet}_sum.*) \S+$", r"\1 NaN", text, flags=re.MULTILINE)
         assert changed == 1
     expected: Found = {
-        P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 0.5},
+        P + "requests:rate5m": {(*CLAUDE, "success"): 10 * MINUTE, (*CLAUDE, "failure"): 0.5 * MINUTE},
         P + "requests:increase1m": {
             (*CLAUDE, "success"): 600,
             (*CLAUDE, "failure"): 30,
         },
         P + "requests:increase5m": {CLAUDE: 5 * 630},
-        P + "errors:rate5m": {(*CLAUDE, "UPSTREAM_ERROR"): 0.5},
+        P + "errors:rate5m": {(*CLAUDE, "UPSTREAM_ERROR"): 0.5 * MINUTE},
     }
     with exposing(text) as address:
         source = {"console": {"binding": "bedrock-cloudwatch", "targets": [address], "provider": "anthropic"}}

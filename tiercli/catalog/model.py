@@ -149,10 +149,10 @@ class Gateway(Source):
         description="enforced: it passes over candidates outside a tenant's zone; observed: it does not, so there may be none",
     )
     # Part of the floor of every alarm that waits for a failed attempt. A drill's load itself waits 30 s for an answer.
-    timeout_seconds: Annotated[float, Field(gt=0, lt=30)] = Field(
-        default=3.0,
+    timeout_seconds: Annotated[float, Field(gt=0, lt=30)] | None = Field(
+        default=None,
         description="of one attempt, in the sandbox: to a whole answer, or to the first and to each further token of a stream; then "
-        "the next candidate is tried",
+        "the next candidate is tried. Without it 3, or four times the largest typical p95",
     )
 
 

@@ -21,6 +21,7 @@ GATEWAY_PATH = "/metrics"  # where the simulated gateway exposes what the catalo
 EVAL_SCORE = 0.9  # of an alias without a baseline in the catalog
 # Quotas that the gateway enforces. They are above what a drill sends: they are shown, and refuse nothing.
 PROVIDER_CALLS_PER_10S = 5000  # to one provider, model and region
+_TIMEOUT_S, _LONGEST_TIMEOUT_S = 3.0, 25.0  # of an attempt
 TENANT_CALLS_PER_10S = 4000  # of one tenant to one provider
 
 
@@ -141,7 +142,7 @@ def plan_estate(
         catalog=catalog,
         folder=folder,
         gateways=gateways,
-        gateway_timeout_s=catalog.gateway.timeout_seconds,
+        gateway_timeout_s=catalog.gateway.timeout_seconds or _timeout_s(catalog),
         provider_calls_per_10s=PROVIDER_CALLS_PER_10S,
         tenant_calls_per_10s=TENANT_CALLS_PER_10S,
         proxy=ProxyPlan(control_port=allocate(), token_file=token_file, routes=tuple(_routes(endpoints, gateways))),
@@ -149,6 +150,15 @@ def plan_estate(
         aliases=_aliases(catalog, endpoints),
         seed=seed,
     )
+
+
+def _timeout_s(catalog: Catalog) -> float:
+    """What no ordinary answer takes, and less than a load waits for one."""
+    slowest = max(
+        (region.typical.p95_seconds for provider in catalog.providers.values() for region in provider.regions.values()),
+        default=0.0,
+    )
+    return min(_LONGEST_TIMEOUT_S, max(_TIMEOUT_S, 4 * slowest))
 
 
 def write_plan(plan: EstatePlan, path: Path) -> None:

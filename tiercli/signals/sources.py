@@ -64,6 +64,19 @@ def gpu_sources(catalog: Catalog) -> dict[str, OtherSource]:
     }
 
 
+def exporters_of(catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
+    """By source of GPUs the servers (provider, name) whose GPUs it measures: those on the hosts of its targets; servers on a host that no
+    target names belong to the first source."""
+    sources = gpu_sources(catalog)
+    hosts = {target.rpartition(":")[0]: name for name, source in sources.items() for target in source.targets}
+    found: dict[str, list[tuple[str, str]]] = {name: [] for name in sources}
+    for provider, name, server in catalog.servers():
+        if server.gpus and sources:
+            host = (server.metrics or "").rpartition(":")[0]
+            found[hosts.get(host, next(iter(sources)))].append((provider, name))
+    return found
+
+
 def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:
     """Every source that the catalog names, the gateway first, with the signals that are recorded from it. Raises InvalidInput with
     every binding that is unknown or of the wrong kind for its place, and every signal that is named wrongly, or for two sources.

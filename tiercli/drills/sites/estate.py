@@ -23,7 +23,7 @@ from tiercli.sandbox.plan import GATEWAY_PATH, source_path
 from tiercli.sandbox.real_parts.interface import RealPart
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.signals.boards import Board
-from tiercli.signals.sources import gpu_sources
+from tiercli.signals.sources import exporters_of
 from tiercli.signals.timing import Timing
 
 AS_THE_CATALOG = SandboxSettings()
@@ -76,8 +76,7 @@ def simulated_catalog(
     gateway_path = next((part.metrics_path for part in real if part.kind == "gateway"), GATEWAY_PATH)
     count = settings.gateway_instances or len(catalog.gateway.targets)
     instances = tuple(f"gateway-{number}:9100" for number in range(count))
-    exporters = tuple(f"{name}:9400" for _, name, server in catalog.servers() if server.gpus)
-    exporting = gpu_sources(catalog) if exporters else {}
+    exporters = exporters_of(catalog)
     return catalog.model_copy(
         update={
             "gateway": _at(catalog.gateway, gateway_path, instances if settings.gateway_instances else None),
@@ -85,7 +84,11 @@ def simulated_catalog(
                 name: _simulated_provider(provider, settings) for name, provider in catalog.providers.items()
             },
             "sources": {
-                name: _at(source, source_path(name), exporters if name in exporting else instances)
+                name: _at(
+                    source,
+                    source_path(name),
+                    tuple(f"{server}:9400" for _, server in exporters.get(name, ())) or instances,
+                )
                 for name, source in catalog.sources.items()
             },
         }
@@ -123,8 +126,10 @@ async def start_sandbox(
     catalog = estate.loaded.catalog
     production = Deployment.production(catalog)
     servers = {(server.provider, server.server): server for server in sandbox.servers}
-    exporters = tuple(server.gpu_metrics_address for server in sandbox.servers if server.gpus)
-    exporting = gpu_sources(catalog) if exporters else {}
+    exporters = {
+        name: tuple(servers[server].gpu_metrics_address for server in measured)
+        for name, measured in exporters_of(catalog).items()
+    }
     deployment = dataclasses.replace(
         production,
         timing=estate.timing,
@@ -133,7 +138,7 @@ async def start_sandbox(
             target._replace(address=servers[target.provider, target.server].metrics_address)
             for target in production.server_targets
         ),
-        source_targets={name: exporters if name in exporting else sandbox.gateway_targets for name in catalog.sources},
+        source_targets={name: exporters.get(name, sandbox.gateway_targets) for name in catalog.sources},
         alertmanager_targets=(f"127.0.0.1:{sandbox.addresses.alertmanager}",),
         prometheus_target=f"127.0.0.1:{sandbox.addresses.prometheus}",
         receiver_base=sandbox.addresses.receiver_url,

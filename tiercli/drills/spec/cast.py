@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tiercli.drills.spec.check import Locate, check_spec
 from tiercli.drills.spec.files import load_drill
 from tiercli.drills.spec.mix import first_calls
 from tiercli.drills.spec.model import DrillSpec, Evidence, Expectation, SandboxSettings
-from tiercli.drills.spec.roles import ROLES, Names
+from tiercli.drills.spec.roles import ROLES, SECONDS, Names
 from tiercli.errors import InvalidInput, Problem
 from tiercli.faults.kinds.latencies import Lognormal
 from tiercli.rules.alarm import Alarm
@@ -23,7 +24,9 @@ from tiercli.rules.alarm_files import AlarmSet
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.policies import Policies
 from tiercli.rules.receivers import receiver_of
+from tiercli.signals.expressions import all_read, series_read
 from tiercli.signals.recorded import RECORDED_BY_NAME
+from tiercli.signals.sources import catalog_sources
 
 CATALOG = "$catalog"
 _WITH_NAMES = ("faults", "expect", "allow", "evidence", "load")  # the entries of a drill in which roles stand
@@ -53,6 +56,8 @@ def cast_drills(paths: Iterable[Path], loaded: LoadedCatalog, alarms: AlarmSet) 
         except InvalidInput as error:
             problems += error.problems
             continue
+        if casts[-1].not_applicable is None and (why := _unmeasured(casts[-1].spec, loaded, alarms)):
+            casts[-1] = replace(casts[-1], not_applicable=why)
         if casts[-1].not_applicable is None:
             problems += check_spec(casts[-1].spec, loaded.catalog, alarms.alarms, document.locate)
     if problems:
@@ -134,6 +139,9 @@ def _is_shown(evidence: Evidence, alarms: AlarmSet) -> bool:
     return not panels or any(not alarms.canonical.missing([query.expr]) for panel in panels for query in panel.queries)
 
 
+_TIMES = re.compile(rf"(\$\w+\.(?:{'|'.join(SECONDS)})) \* (\d+(?:\.\d+)?)")
+
+
 class _Casting:
     """Puts names in place of roles, and keeps what went wrong."""
 
@@ -152,11 +160,14 @@ class _Casting:
             return [self.put_in(item, (*path, place)) for place, item in enumerate(value)]
         return self._name(value, path) if isinstance(value, str) else value
 
-    def _name(self, text: str, path: KeyPath) -> str:
+    def _name(self, text: str, path: KeyPath) -> str | float:
         if text == CATALOG or not text.startswith("$"):
             return text
         if text.startswith("$$"):
             return text[1:]
+        if (times := _TIMES.fullmatch(text)) is not None:
+            number = self._name(times[1], path)
+            return number if number == times[1] else round(float(number) * float(times[2]), 3)
         role, _, label = text[1:].partition(".")
         if role not in ROLES or label not in ROLES[role].labels:
             known = [f"${name}.{of}" for name, one in ROLES.items() for of in one.labels]
@@ -197,6 +208,28 @@ def _left_out(spec: DrillSpec, alarms: AlarmSet) -> list[str]:
         for expected in spec.expect
         for why in list(alarms.left_out.get(expected.alert, {}).values())[:1]
     ]
+
+
+def _unmeasured(spec: DrillSpec, loaded: LoadedCatalog, alarms: AlarmSet) -> str | None:
+    """Why an alert that is expected cannot come: a console measures its provider in the gateway's place, and lacks what the alarm reads."""
+    consoles = {
+        source.provider: source.binding for source in catalog_sources(loaded) if source.provider and not source.named
+    }
+    reads: dict[str, set[str]] = {}
+    for rules in alarms.canonical.groups.values():
+        for rule in rules:
+            reads.setdefault(rule.name, set()).update(series_read(rule.expr))
+    by_name = {alarm.alarm: alarm for alarm in alarms.alarms}
+    for expected in spec.expect:
+        console, alarm = consoles.get(expected.labels.get("provider", "")), by_name.get(expected.alert)
+        if console is None or alarm is None:
+            continue
+        for series in sorted(all_read(series_read(alarm.expr), reads)):
+            known = RECORDED_BY_NAME.get(series)
+            if known is not None and known.primitive and "provider" in known.labels and series not in console.signals:
+                why = console.why_not(series) or "it does not have it"
+                return f"{expected.alert} has no {series} of {expected.labels['provider']}: {console.source}: {why}"
+    return None
 
 
 def _as_the_catalog_says(expected: Expectation, alarms: Mapping[str, Alarm], catalog: Catalog) -> Expectation:

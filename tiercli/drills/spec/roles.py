@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from tiercli.catalog.model import Catalog
 from tiercli.conventions import source_job
 from tiercli.drills.spec.mix import called_aliases
-from tiercli.signals.sources import gpu_sources
+from tiercli.signals.sources import exporters_of
 
 Names = Mapping[str, str]
+# What an answer of an offer typically takes: numbers, for settings such as `$busiest.p95_seconds * 1.8`.
+SECONDS = ("p50_seconds", "p95_seconds")
 _NOBODY = "no tenant may call an alias"
 
 
@@ -32,8 +34,11 @@ def _first_candidates(catalog: Catalog, tier: str | None = None, *, followed: bo
     for alias in called_aliases(catalog):
         candidates = catalog.aliases[alias].candidates
         first = candidates[0]
-        if tier in (None, catalog.providers[first.provider].tier) and len(candidates) > followed:
-            yield {**first.model_dump(), "alias": alias}
+        provider = catalog.providers[first.provider]
+        if tier in (None, provider.tier) and len(candidates) > followed:
+            typical = provider.regions[first.region].typical
+            seconds = {name: f"{getattr(typical, name):g}" for name in SECONDS}
+            yield {**first.model_dump(), "alias": alias, **seconds}
 
 
 def _cloud(catalog: Catalog) -> Names | str:
@@ -83,11 +88,12 @@ def _server(catalog: Catalog) -> Names | str:
 
 
 def _exporter(catalog: Catalog) -> Names | str:
-    sources = list(gpu_sources(catalog))
-    servers = [name for _, name, server in catalog.servers() if server.gpus]
-    if not sources or not servers:
-        return "the catalog names no exporter of a local server's GPUs"
-    return {"server": servers[-1], "job": source_job(sources[0])}
+    exporters = [
+        {"server": server, "job": source_job(source)}
+        for source, servers in exporters_of(catalog).items()
+        for _, server in servers
+    ]
+    return exporters[-1] if exporters else "the catalog names no exporter of a local server's GPUs"
 
 
 def _callers(catalog: Catalog) -> list[Names]:
@@ -127,7 +133,7 @@ def _scored(catalog: Catalog) -> Names | str:
     return {"alias": scored[0]} if scored else "no alias has an eval_baseline"
 
 
-_OFFER = ("provider", "model", "region", "alias")
+_OFFER = ("provider", "model", "region", "alias", *SECONDS)
 _CALLER = ("tenant", "alias", "provider")
 ROLES: Mapping[str, Role] = {
     "busiest": Role(

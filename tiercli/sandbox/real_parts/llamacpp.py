@@ -85,8 +85,9 @@ def _installed() -> tuple[Path, Path]:
 
 def _process(endpoint: Endpoint, program: Path, model: Path, folder: Path) -> ProcessSpec:
     slots = endpoint.concurrency or _SLOTS
+    # A server that is full takes a whole processor: what measures it comes first.
     argv = (
-        *(str(program), "--model", str(model), "--alias", endpoint.models[0], "--host", LOOPBACK),
+        *("nice", "-n", "10", str(program), "--model", str(model), "--alias", endpoint.models[0], "--host", LOOPBACK),
         *("--port", str(endpoint.upstream_port), "--metrics", "--parallel", str(slots)),
         *("--ctx-size", str(slots * _CONTEXT), "--threads", "1", "--no-webui"),
     )
