@@ -8,7 +8,7 @@ RUNS ?= runs
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-sums test-drills test-litellm test-toxiproxy golden golden-diff lint bench bench-quiet bench-quiet-month bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-sums test-drills test-litellm test-real-chain real-parts test-toxiproxy golden golden-diff lint bench bench-quiet bench-quiet-month bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ test-fast: setup $(VENV)/.dev ## Tests that start no drill
 	@$(BIN)/python -m pytest -m "not drill and not slow" -n auto
 
 PROM3 := .prom3
-$(PROM3)/versions.txt: .ci/prom3
+$(PROM3)/versions.txt: .ci/prom3 .ci/unstable.py
 	@$(PYTHON) .ci/prom3 $(PROM3)
 
 # What starts a server or reads what servers read, on the servers that are named; then three drills.
@@ -78,6 +78,18 @@ test-toxiproxy: setup $(VENV)/.dev $(TOXIPROXY)/server ## Faults by a real Toxip
 
 test-drills: setup $(VENV)/.dev ## Whole drills that make test has no time for: live ones, blind ones
 	@$(BIN)/python -m pytest tests/drills -m "drill and slow" -n 2 --dist worksteal
+
+LLAMACPP := .llamacpp
+$(LLAMACPP)/model.gguf: .ci/llamacpp .ci/llama-model .ci/unstable.py
+	@$(PYTHON) .ci/llamacpp $(LLAMACPP)
+
+real-parts: $(LLAMACPP)/model.gguf ## LiteLLM, a llama.cpp server and a tiny model for it, in folders of their own
+	@PYTHON="$(PYTHON)" sh .ci/litellm .litellm
+	@echo "export TIERCLI_LITELLM=$(CURDIR)/.litellm/bin/litellm TIERCLI_LLAMA_SERVER=$(CURDIR)/$(LLAMACPP)/llama-server TIERCLI_LLAMA_MODEL=$(CURDIR)/$(LLAMACPP)/model.gguf"
+
+test-real-chain: setup $(VENV)/.dev real-parts ## Drills of real programs: LiteLLM before llama.cpp and simulated providers
+	@TIERCLI_LITELLM=$(CURDIR)/.litellm/bin/litellm TIERCLI_LLAMA_SERVER=$(CURDIR)/$(LLAMACPP)/llama-server \
+	  TIERCLI_LLAMA_MODEL=$(CURDIR)/$(LLAMACPP)/model.gguf $(BIN)/python -m pytest tests/real_chain
 
 test-litellm: setup $(VENV)/.dev ## A live drill against LiteLLM's own proxy, by its own metrics
 	@PYTHON="$(PYTHON)" sh .ci/litellm .litellm

@@ -96,7 +96,7 @@ def test_blind_faults_are_those_that_the_estate_can_show() -> None:
         "hybrid": set(),
         "litellm-vllm": {Kind.BAD_ANSWERS, Kind.REFUSALS, Kind.EVAL_SCORE, Kind.QUOTA},
         "minimal": {Kind.OVERLOADED},
-        "otel-sglang": {Kind.BAD_ANSWERS, Kind.QUOTA},
+        "otel-sglang": {Kind.AUDIT, Kind.BAD_ANSWERS, Kind.QUOTA},
         "starter": {Kind.OVERLOADED},
     }
     assert {recipe.kind for recipe in RECIPES} == set(Kind)

@@ -179,11 +179,11 @@ class _Casting:
                 Problem(self._locate(path), f"unknown role {text!r}", accepted, near[0] if near else "")
             )
             return text
-        found = self.played.get(role) or ROLES[role].find(self._catalog)
+        found = ROLES[role].find(self._catalog)
         if isinstance(found, str):
             self.unfilled.append(found)
             return text
-        self.played[role] = found
+        self.played[role] = {name: value for name, value in found.items() if name not in SECONDS}
         return found[label]
 
 

@@ -75,7 +75,7 @@ class LiteLLM:
     def processes(self, plan: EstatePlan) -> Mapping[str, RealProcess]:
         """One for each instance. Raises ToolMissing, OSError."""
         program = find_program("litellm", _PROGRAM, _GET)
-        (plan.folder / "who_calls.py").write_text(_WHO_CALLS, encoding="utf-8")
+        (plan.folder / f"{_WHO_CALLS_MODULE}.py").write_text(_WHO_CALLS, encoding="utf-8")
         config = plan.folder / "litellm.yaml"
         config.write_text(yaml.safe_dump(proxy_config(plan), allow_unicode=True), encoding="utf-8")
         return {
@@ -116,7 +116,7 @@ def proxy_config(plan: EstatePlan) -> dict[str, Any]:
             "require_auth_for_metrics_endpoint": False,
         },
         "router_settings": {"fallbacks": fallbacks, "num_retries": 0, "disable_cooldowns": True},
-        "general_settings": {"custom_auth": "who_calls.user_api_key_auth"},
+        "general_settings": {"custom_auth": f"{_WHO_CALLS_MODULE}.user_api_key_auth"},
     }
 
 

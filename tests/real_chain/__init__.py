@@ -1,0 +1,1 @@
+"""An estate of real programs, drilled: `make test-real-chain`."""
