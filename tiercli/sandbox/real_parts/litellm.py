@@ -25,6 +25,7 @@ _GET = (
 )
 _STARTS_WITHIN_S = 180.0  # it imports for half a minute on a small machine
 # LiteLLM keeps teams in a database, or asks a function: the team is the tenant that the load names.
+_WHO_CALLS_MODULE = "who_calls"
 _WHO_CALLS = """
 from urllib.parse import unquote
 
