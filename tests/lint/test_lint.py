@@ -28,6 +28,7 @@ from tiercli.rules.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = "alert/left-out"
+UNDEPLOYED = "alert/undeployed"
 TODAY = datetime.date(2026, 11, 21)
 Edit = Callable[[dict[str, Any]], object]
 
@@ -190,8 +191,22 @@ def test_alarms_that_no_source_can_feed_are_told(changed_hybrid: Callable[..., L
     assert "tier:provider:throttle_ratio:rate5m" in finding.found
 
 
+def test_a_candidate_that_no_deployment_is_is_told_at_its_place(changed_hybrid: Callable[..., LoadedCatalog]) -> None:
+    offer = {"provider": "openai", "model": "gpt-5-mini", "region": "ap-south-1"}
+
+    def behind_bifrost(data: dict[str, Any]) -> None:
+        data["gateway"] |= {"binding": "bifrost", "deployments": {"openai/gpt-5-mini": offer}}
+
+    loaded = changed_hybrid(behind_bifrost)
+    found = [finding for finding in findings_of(loaded) if finding.code == UNDEPLOYED]
+    candidates = [candidate.model_dump() for alias in loaded.catalog.aliases.values() for candidate in alias.candidates]
+    assert len(found) == sum(candidate != offer for candidate in candidates) > 0
+    assert "anthropic/claude-sonnet-4-6/ap-south-1" in {finding.subject for finding in found}
+    assert all(finding.severity is Severity.WARNING and finding.location.line > 1 for finding in found)
+
+
 def test_every_check_finds_something_in_these_tests_and_has_its_file_and_page() -> None:
-    exercised = {str(case.values[2]) for case in BROKEN} | set(COMMENT_CODES) | {LEFT_OUT}
+    exercised = {str(case.values[2]) for case in BROKEN} | set(COMMENT_CODES) | {LEFT_OUT, UNDEPLOYED}
     assert exercised == set(CODES)
     folder = resource_folder("docs") / "checks"
     pages = {str(path.relative_to(folder))[:-3] for path in folder.rglob("*.md")}

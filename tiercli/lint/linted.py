@@ -58,6 +58,7 @@ class Linted:
     types: Mapping[str, MetricType] = field(default_factory=dict)
     scrape_s: float = DEFAULT_SCRAPE_S
     left_out: Mapping[str, tuple[Location, Sequence[str]]] = field(default_factory=dict)  # alarm → its file, the series
+    undeployed: Sequence[tuple[Location, str]] = ()  # candidates that the gateway has no deployment of
     ours: bool = False  # generated from a catalog, not somebody else's
 
     @cached_property

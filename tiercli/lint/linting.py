@@ -21,7 +21,7 @@ from tiercli.signals.contract import CONTRACT, MetricType
 from tiercli.signals.expressions import SCRAPE_METRICS, known_series
 from tiercli.signals.recorded import RECORDED
 from tiercli.signals.rule import Rule, read_rules
-from tiercli.signals.sources import catalog_sources
+from tiercli.signals.sources import catalog_sources, undeployed_candidates
 
 CODES = (*(check.code for check in CHECKS), *COMMENT_CODES)
 
@@ -58,6 +58,7 @@ def lint_tree(
         left_out={
             name: (Location(str(paths[name]), 1), tuple(missing)) for name, missing in alarm_set.left_out.items()
         },
+        undeployed=tuple(undeployed_candidates(loaded)),
         ours=True,
     )
     made_from = [LintedFile(str(path), read_text(path)) for path in paths.values()]

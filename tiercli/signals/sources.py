@@ -12,7 +12,7 @@ from tiercli.catalog.loading import LoadedCatalog
 from tiercli.catalog.model import Catalog, OtherSource
 from tiercli.catalog.names import unknown_name
 from tiercli.conventions import GATEWAY_JOB, MISSING_EXPORTER, SERVERS_JOB, source_job
-from tiercli.errors import InvalidInput, Problem
+from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.signals.bindings import Binding, binding_names, known_binding, load_binding
 from tiercli.signals.recorded import RECORDED
 
@@ -75,6 +75,21 @@ def exporters_of(catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
             host = (server.metrics or "").rpartition(":")[0]
             found[hosts.get(host, next(iter(sources)))].append((provider, name))
     return found
+
+
+def undeployed_candidates(loaded: LoadedCatalog) -> Iterator[tuple[Location, str]]:
+    """The candidates of aliases that a gateway without regions has no deployment of, each at its place: attempts there belong to no
+    provider, and no alarm sees them."""
+    catalog = loaded.catalog
+    if catalog.gateway.binding not in binding_names() or not known_binding(catalog.gateway.binding).deployments:
+        return
+    deployed = {(place.provider, place.model, place.region) for place in catalog.gateway.deployments.values()}
+    consoles = {source.provider for source in catalog.sources.values()}
+    for name, alias in catalog.aliases.items():
+        for number, candidate in enumerate(alias.candidates):
+            offer = (candidate.provider, candidate.model, candidate.region)
+            if offer not in deployed and candidate.provider not in consoles:
+                yield loaded.document.locate(("aliases", name, "candidates", number)), "/".join(offer)
 
 
 def catalog_sources(loaded: LoadedCatalog) -> list[BoundSource]:
