@@ -10,7 +10,7 @@ from tiercli.resources import resource_folder
 
 HYBRID = (resource_folder("catalogs") / "hybrid.yaml").read_text(encoding="utf-8")
 
-PLAIN = "letters, digits, dots, dashes and underscores, beginning with a letter or digit, at most 63"
+PLAIN = "letters (A to Z), digits, dots, dashes and underscores, beginning with a letter or digit, at most 63"
 CASES = {
     "a near miss of a literal": (
         "tier: cloud",

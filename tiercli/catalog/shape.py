@@ -98,7 +98,8 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
     path = _value_path(details["loc"], document.value)
     of_key = "[key]" in details["loc"]
     name = path[-1] if path else document.name
-    found = _in_words(details["input"], path)
+    # A receiver's own name is no secret; what stands within it may be.
+    found = _in_words(details["input"], () if of_key and len(path) <= 2 else path)
     place = document.locate(path, key=of_key)
     if kind == "extra_forbidden":
         known = _keys_at(model, path[:-1])
@@ -178,7 +179,7 @@ def _shortened(value: Any) -> str:
 
 def _pattern_in_words(pattern: str) -> str:
     if pattern.startswith("^[A-Za-z0-9][A-Za-z0-9._-]"):
-        return "letters, digits, dots, dashes and underscores, beginning with a letter or digit, at most 63"
+        return "letters (A to Z), digits, dots, dashes and underscores, beginning with a letter or digit, at most 63"
     if pattern.endswith(":[0-9]{1,5}$"):
         return "host:port, such as gateway-1.internal:9100"
     if pattern.startswith("^/"):
