@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 import queue
-import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +20,9 @@ from tiercli.lint.catalog_checks import further_checks
 from tiercli.output.tree import render_servers
 from tiercli.rules.alarm_files import load_alarms
 from tiercli.rules.deployment import Deployment, ServerTarget, timing_of
-from tiercli.sandbox.plan import EstatePlan, source_path
+from tiercli.sandbox.plan import source_path
 from tiercli.sandbox.ports import PortAllocator
+from tiercli.sandbox.real_parts.litellm import WHO_CALLS, find_litellm, proxy_config, proxy_process
 from tiercli.sandbox.sandbox import Sandbox
 from tiercli.sandbox.stack.binaries import StackBinaries
 from tiercli.sidecar.supervisor import ProcessSpec
@@ -34,7 +33,7 @@ STARTS_WITHIN_S = 120.0
 KEYS = {"web-shop": "sk-web-shop", "catalogue": "sk-catalogue"}
 TENANTS = {key: tenant for tenant, key in KEYS.items()}
 # LiteLLM keeps keys in a database, or asks a function: of this stand each tenant has one.
-WHO_CALLS = f"""
+TENANT_OF_KEY = f"""
 from litellm.proxy._types import UserAPIKeyAuth
 
 TENANTS = {TENANTS!r}
@@ -132,6 +131,8 @@ def _catalog() -> dict[str, Any]:
     """The example with LiteLLM, with the GPUs that a sandbox has, and every receiver with something to tell by."""
     data: dict[str, Any] = yaml.safe_load((ROOT / "catalogs" / "litellm-vllm.yaml").read_text(encoding="utf-8"))
     data["gateway"]["targets"] = ["litellm.internal:4000"]
+    # Both aliases are served there, and an id is of one alias' deployment.
+    data["gateway"]["deployments"]["gpt-5-mini-eu-for-search"] = data["gateway"]["deployments"]["gpt-5-mini-eu"]
     data["sources"] = {"gpus": {"binding": "tiercli-gpu", "targets": ["localhost:9400"], "path": source_path("gpus")}}
     return data
 
@@ -163,55 +164,10 @@ def key_variables() -> dict[str, str]:
 
 
 def _litellm(sandbox: Sandbox, folder: Path, port: int) -> ProcessSpec:
-    (folder / "who_calls.py").write_text(WHO_CALLS, encoding="utf-8")
-    (folder / "litellm.yaml").write_text(yaml.safe_dump(_litellm_config(sandbox.plan)), encoding="utf-8")
-    program = os.environ.get("TIERCLI_LITELLM", "litellm")
-    argv = (program, "--config", str(folder / "litellm.yaml"), "--host", "127.0.0.1", "--port", str(port))
-    # It starts with no key at all only when told so by name; nobody knows this one.
-    env = {
-        "LITELLM_MASTER_KEY": f"sk-{secrets.token_hex(16)}",
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "LITELLM_LOG": "ERROR",
-        "NO_PROXY": "*",
-        "DO_NOT_TRACK": "1",
-    }
-    return ProcessSpec("litellm", argv, folder / "litellm.log", env, folder)
-
-
-def _litellm_config(plan: EstatePlan) -> dict[str, Any]:
-    """Each alias' primary under the alias' name, its other candidates as what LiteLLM falls back to."""
-    endpoints = {one.key: one for one in plan.endpoints}
-    ids = {("openai", "eu"): ["gpt-5-mini-eu"], ("openai", "us"): ["gpt-5-mini-us"]}
-    ids["vllm", "frankfurt-dc"] = ["llama-frankfurt-a", "llama-frankfurt-b"]
-    models, fallbacks = [], []
-    for alias in plan.aliases:
-        for step, candidate in enumerate(alias.candidates):
-            name = alias.name if step == 0 else f"{alias.name}-fallback-{step}"
-            for key, model_id in zip(candidate.endpoints, ids[candidate.provider, candidate.region], strict=True):
-                base = f"{endpoints[key].url}/v1"
-                params = {
-                    "model": f"openai/{candidate.model}",
-                    "api_base": base,
-                    "api_key": "sk-simulated",
-                    "timeout": 3,
-                }
-                # The two aliases share deployments: an id is of one of them in LiteLLM.
-                unique = model_id if (alias.name, step) in (("search", 0), ("search", 1), ("chat", 0)) else None
-                info = {"id": unique} if unique else {}
-                models.append({"model_name": name, "litellm_params": params, "model_info": info})
-        others = [f"{alias.name}-fallback-{step}" for step in range(1, len(alias.candidates))]
-        fallbacks += [{alias.name: others}] if others else []
-    return {
-        "model_list": models,
-        "litellm_settings": {
-            "callbacks": ["prometheus"],
-            "num_retries": 0,
-            "telemetry": False,
-            "require_auth_for_metrics_endpoint": False,
-        },
-        "router_settings": {"fallbacks": fallbacks, "num_retries": 0, "disable_cooldowns": True},
-        "general_settings": {"custom_auth": "who_calls.user_api_key_auth"},
-    }
+    (folder / f"{WHO_CALLS}.py").write_text(TENANT_OF_KEY, encoding="utf-8")
+    config = folder / "litellm.yaml"
+    config.write_text(yaml.safe_dump(proxy_config(sandbox.plan)), encoding="utf-8")
+    return proxy_process("litellm", find_litellm(), config, port)
 
 
 async def _until_ready(url: str, log: Path) -> None:

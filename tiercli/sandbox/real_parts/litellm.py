@@ -24,9 +24,9 @@ _GET = (
     "`make real-parts` does it"
 )
 _STARTS_WITHIN_S = 180.0  # it imports for half a minute on a small machine
+WHO_CALLS = "who_calls"  # the module that its configuration names
 # LiteLLM keeps teams in a database, or asks a function: the team is the tenant that the load names.
-_WHO_CALLS_MODULE = "who_calls"
-_WHO_CALLS = """
+_TENANT_OF_HEADER = """
 from urllib.parse import unquote
 
 from litellm.proxy._types import UserAPIKeyAuth
@@ -48,7 +48,7 @@ class LiteLLM:
 
     def version(self) -> str:
         """That of the package beside the program; its own --version takes as long as a start. Raises ToolMissing."""
-        program = find_program("litellm", _PROGRAM, _GET).resolve()
+        program = find_litellm().resolve()
         installed = program.parent.parent.glob("lib/python*/site-packages/litellm-*.dist-info")
         found = [re.search(r"litellm-(\d[^-]*)\.dist-info", path.name) for path in installed]
         return next((match[1] for match in found if match), "of an unknown version")
@@ -75,13 +75,13 @@ class LiteLLM:
 
     def processes(self, plan: EstatePlan) -> Mapping[str, RealProcess]:
         """One for each instance. Raises ToolMissing, OSError."""
-        program = find_program("litellm", _PROGRAM, _GET)
-        (plan.folder / f"{_WHO_CALLS_MODULE}.py").write_text(_WHO_CALLS, encoding="utf-8")
+        program = find_litellm()
+        (plan.folder / f"{WHO_CALLS}.py").write_text(_TENANT_OF_HEADER, encoding="utf-8")
         config = plan.folder / "litellm.yaml"
         config.write_text(yaml.safe_dump(proxy_config(plan), allow_unicode=True), encoding="utf-8")
         return {
             f"gateway-{number}": RealProcess(
-                _process(f"gateway-{number}", program, config, gateway.port),
+                proxy_process(f"gateway-{number}", program, config, gateway.port),
                 f"http://{LOOPBACK}:{gateway.port}/health/liveliness",
                 _STARTS_WITHIN_S,
             )
@@ -89,8 +89,14 @@ class LiteLLM:
         }
 
 
+def find_litellm() -> Path:
+    """The program. Raises ToolMissing."""
+    return find_program("litellm", _PROGRAM, _GET)
+
+
 def proxy_config(plan: EstatePlan) -> dict[str, Any]:
-    """LiteLLM's configuration for a plan: each alias' first candidate under the alias' name, the others as what it falls back to."""
+    """LiteLLM's configuration for a plan: each alias' first candidate under the alias' name, the others as what it falls back to,
+    all at the price book's prices. The module WHO_CALLS beside it has to say who calls."""
     endpoints = {endpoint.key: endpoint for endpoint in plan.endpoints}
     left: dict[Offer, Iterator[str]] = {}
     models, fallbacks = [], []
@@ -106,6 +112,7 @@ def proxy_config(plan: EstatePlan) -> dict[str, Any]:
                     "api_base": f"{endpoints[key].url}/v1",
                     "api_key": "simulated",
                     "timeout": plan.gateway_timeout_s,
+                    **_prices(plan.catalog, offer),
                 }
                 models.append({"model_name": name, "litellm_params": params, "model_info": {"id": next(ids)}})
     return {
@@ -117,11 +124,12 @@ def proxy_config(plan: EstatePlan) -> dict[str, Any]:
             "require_auth_for_metrics_endpoint": False,
         },
         "router_settings": {"fallbacks": fallbacks, "num_retries": 0, "disable_cooldowns": True},
-        "general_settings": {"custom_auth": f"{_WHO_CALLS_MODULE}.user_api_key_auth"},
+        "general_settings": {"custom_auth": f"{WHO_CALLS}.user_api_key_auth"},
     }
 
 
-def _process(name: str, program: Path, config: Path, port: int) -> ProcessSpec:
+def proxy_process(name: str, program: Path, config: Path, port: int) -> ProcessSpec:
+    """LiteLLM's proxy with this configuration, on loopback; its log is beside the configuration."""
     argv = (str(program), "--config", str(config), "--host", LOOPBACK, "--port", str(port))
     # It starts with no key at all only when told so by name; nobody knows this one.
     env = {
@@ -132,6 +140,20 @@ def _process(name: str, program: Path, config: Path, port: int) -> ProcessSpec:
         "DO_NOT_TRACK": "1",
     }
     return ProcessSpec(name, argv, config.parent / f"{name}.log", env, config.parent)
+
+
+def _prices(catalog: Catalog, offer: Offer) -> dict[str, float]:
+    """What LiteLLM is to count as spent, in US dollars per token: its own list has other prices, or none."""
+    price = catalog.price_book.models.get(offer.provider, {}).get(offer.model)
+    if price is None:
+        return {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+    per_million = {
+        "input_cost_per_token": price.input,
+        "output_cost_per_token": price.output,
+        "cache_read_input_token_cost": price.cache_read,
+        "cache_creation_input_token_cost": price.cache_write,
+    }
+    return {name: usd / 1e6 for name, usd in per_million.items() if usd is not None}
 
 
 def _ids(catalog: Catalog, offer: Offer) -> list[str]:
