@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tiercli.catalog.model import Catalog
 from tiercli.catalog.names import unknown_name
 from tiercli.drills.spec.cast import Cast
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.faults.kinds import FAULTS_BY_NAME
 from tiercli.sandbox.real_parts import REAL_PARTS
@@ -35,11 +36,20 @@ def real_parts(names: Sequence[str], catalog: Catalog) -> tuple[RealPart, ...]:
 
 
 def left_out_by(cast: Cast, parts: Sequence[RealPart]) -> Cast:
-    """The drill, said not to apply where a fault of it acts in the simulated gateway and the gateway is real."""
+    """The drill, said not to apply where it needs what only the simulated gateway does and the gateway is real."""
     gateway = next((part for part in parts if part.kind == "gateway"), None)
-    inside = [use.fault for use in cast.spec.faults if FAULTS_BY_NAME[use.fault].injector == "gateway"]
-    if gateway is None or cast.not_applicable is not None or not inside:
+    needed = next(_of_the_simulated_gateway(cast.spec), None)
+    if gateway is None or cast.not_applicable is not None or needed is None:
         return cast
-    return dataclasses.replace(
-        cast, not_applicable=f"{inside[0]} acts in the simulated gateway, and the gateway is a real {gateway.name}"
-    )
+    return dataclasses.replace(cast, not_applicable=f"{needed}, and the gateway is a real {gateway.name}")
+
+
+def _of_the_simulated_gateway(spec: DrillSpec) -> Iterator[str]:
+    """What of a drill happens in the simulated gateway, and in no other, each as the beginning of a sentence."""
+    for use in spec.faults:
+        if FAULTS_BY_NAME[use.fault].injector == "gateway":
+            yield f"{use.fault} acts in the simulated gateway"
+    if spec.sandbox.tenant_calls_per_10s is not None:
+        yield "the quota that it fills is the simulated gateway's"
+    if spec.sandbox.cooldown is not None:
+        yield "it asks the simulated gateway for a cooldown"

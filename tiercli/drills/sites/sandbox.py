@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal, Self
 
+from tiercli.catalog.model import Catalog
 from tiercli.clients.alertmanager import AlertmanagerClient
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.drills.load.plan import LoadWay
@@ -185,7 +186,7 @@ class DrillSandbox:
         names = dict.fromkeys(source.binding.source for source in catalog_sources(self.estate.loaded))
         spoken = ", ".join(name for name in names if name not in real)
         said = f"what {spoken} would expose is spoken by the simulation, after its documentation"
-        return (_limit(self.estate.real), *((said,) if spoken else ()))
+        return (_limit(self.estate.loaded.catalog, self.estate.real), *((said,) if spoken else ()))
 
 
 _Apply = Callable[[FaultUse, float, DrillSandbox, Observe], Awaitable[Off]]
@@ -235,13 +236,21 @@ _APPLY: dict[Injector, _Apply] = {
 SANDBOX_LIMITS = ("providers and gateway are simulated: this proves the alarms, not the providers",)
 
 
-def _limit(real: Sequence[RealPart]) -> str:
+def _limit(catalog: Catalog, real: Sequence[RealPart]) -> str:
+    """Which of the estate's programs were none: servers of one kind may be real beside others that are not."""
     if not real:
         return SANDBOX_LIMITS[0]
-    kinds = {part.kind for part in real}
-    simulated = ["the cloud's providers", *(["the gateway"] if "gateway" not in kinds else [])]
-    simulated += ["local servers"] if "servers" not in kinds else []
-    return f"simulated: {', '.join(simulated)}: this proves the alarms, not the providers"
+    bindings = {part.binding for part in real}
+    left = [
+        provider for provider in catalog.providers.values() if not (provider.servers and provider.binding in bindings)
+    ]
+    simulated = {
+        "the cloud's providers": any(provider.tier == "cloud" for provider in left),
+        "the gateway": all(part.kind != "gateway" for part in real),
+        "local servers": any(provider.tier != "cloud" for provider in left),
+    }
+    said = ", ".join(what for what, is_so in simulated.items() if is_so) or "nothing"
+    return f"simulated: {said}: this proves the alarms, not the providers"
 
 
 def sandbox_facts(binaries: StackBinaries, real: Sequence[RealPart] = ()) -> dict[str, str]:

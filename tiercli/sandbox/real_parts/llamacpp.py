@@ -51,7 +51,9 @@ class LlamaCpp:
         providers = {name: provider for name, provider in catalog.providers.items() if provider.binding == self.binding}
         if not providers:
             yield "no provider of the catalog has the binding llamacpp"
-        for provider in providers.values():
+        for of, provider in providers.items():
+            if not provider.servers:
+                yield f"{of} names no servers"
             for name, server in provider.servers.items():
                 if server.gpus:
                     yield f"{name} has GPUs, and a llama.cpp that runs here has none: gpus: 0"
