@@ -101,7 +101,9 @@ def download(apt: Path, packages: tuple[str, ...], folder: Path, root: Path) -> 
 
 def download_with_needs(apt: Path, packages: tuple[str, ...], folder: Path, root: Path) -> bool:
     """Get packages with everything that they need, the C library too, and unpack all below `root`; their scripts are not run."""
-    if not run(apt, ["apt-get", "install", "-y", "-q", "--download-only", "--no-install-recommends", *packages], folder):
+    if not run(
+        apt, ["apt-get", "install", "-y", "-q", "--download-only", "--no-install-recommends", *packages], folder
+    ):
         return False
     archives = list((folder / "apt/cache/archives").glob("*.deb"))
     return bool(archives) and all(run(apt, ["dpkg-deb", "-x", str(archive), str(root)], folder) for archive in archives)
