@@ -126,4 +126,4 @@ bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 s
 	@$(BIN)/python -m tests.bench.bench_evaluation
 
 clean: ## Remove the virtual environment, caches and runs
-	@rm -rf .golden $(VENV) $(PROM3) $(TOXIPROXY) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .golden $(VENV) $(PROM3) $(TOXIPROXY) $(LLAMACPP) .litellm $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
