@@ -50,10 +50,11 @@ _SAYS = {
         "status_code": ("200", "429", "500"),
         "exception_class": ("Openai.RateLimitError", "Openai.InternalServerError", "Openai.SomethingNew"),
     },
-    "otel-genai": {"error_type": ("", "429", "500", "timeout")},
+    # A version that names the provider does not set the label that named it before.
+    "otel-genai": {"error_type": ("", "429", "500", "timeout"), "gen_ai_system": ("",)},
 }
 # So little that alarms stay quiet: what is usual is known of quiet times only.
-_SELDOM = re.compile(r'error|fail|fallback|refusal|unpriced|violation|denial|cost|spend|status="failure"')
+_SELDOM = re.compile(r'error(?!_type="")|fail|fallback|refusal|unpriced|violation|denial|cost|spend|status="failure"')
 
 # Without data though nothing is missing: the catalogs, the expression, and the reason.
 QUIET = (
@@ -121,7 +122,7 @@ def exposed(catalog: Catalog) -> dict[str, Answer]:
         text = as_text(known_binding(gateway.binding), list(gateway_sets(catalog)), 1)
         for label, values in _SAYS[gateway.binding].items():
             for number, value in enumerate(values):
-                text = re.sub(rf'\b{label}="{number}"', f'{label}="{value}"', text)
+                text = re.sub(rf'\b{label}="({number}|x)"', f'{label}="{value}"', text)
     unread = {server.metrics: "" for _, _, server in catalog.servers() if server.metrics is not None}
     logs = [target for source in catalog.sources.values() if source.binding == "audit" for target in source.targets]
     texts = (

@@ -286,7 +286,7 @@ def test_a_webhook_address_that_is_taken_is_told(stand: Stand, tmp_path: Path) -
 def test_options_of_a_sandbox_mean_nothing_in_an_environment(stand: Stand) -> None:
     refused = run_drill(stand, stand.catalog, "--dry-run", "--factor", "60")
     assert refused.returncode == 2
-    assert "--factor, --isolated and --parallel are for sandboxes" in refused.stderr
+    assert "--factor, --isolated, --parallel and --real are for sandboxes" in refused.stderr
 
 
 def test_options_of_an_environment_mean_nothing_without_one(stand: Stand) -> None:

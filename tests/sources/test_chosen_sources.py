@@ -28,6 +28,7 @@ Run = Callable[..., Done]
 LITELLM_VLLM = HYBRID.with_name("litellm-vllm.yaml")
 OF_THE_LOG = {"ZoneViolation", "AuditEmissionStopped", "AuditEmissionLow", "PostconditionViolations"}
 CLAUDE = {"provider": "anthropic", "model": "claude-sonnet-4-6", "region": "ap-south-1"}
+REFUSALS = "tier:alias:refusals:rate5m"
 RECORDS, CALLS = "tier:gateway:audit_records:increase5m", "tier:gateway:calls:increase5m"
 VIOLATIONS = "tier:tenant:zone_violations:increase5m"
 
@@ -73,14 +74,16 @@ def test_the_gateway_gives_what_it_has_and_the_log_only_the_rest(tmp_path: Path,
 
 
 def test_the_catalog_says_what_a_source_is_used_for(tmp_path: Path, run_tiercli: Run) -> None:
-    sources = {"first": audit("tier:tenant:zone_violations", CALLS), "second": audit()}
+    sources = {"first": audit("tier:tenant:zone_violations", REFUSALS), "second": audit()}
     path = changed_file(tmp_path, sources)
     found = given(run_tiercli, path)
-    assert found["first"] == [CALLS, "tier:tenant:zone_violations:increase1d", VIOLATIONS]
-    assert CALLS not in found["gateway"]
+    assert found["first"] == [REFUSALS, "tier:tenant:zone_violations:increase1d", VIOLATIONS]
+    assert REFUSALS not in found["gateway"]
     assert RECORDS in found["second"]
     # What nobody is used for is unbound, and the reason says so.
-    done = run_tiercli("sources", "--catalog", str(changed_file(tmp_path, {"log": audit(CALLS)})), "--format", "json")
+    done = run_tiercli(
+        "sources", "--catalog", str(changed_file(tmp_path, {"log": audit(REFUSALS)})), "--format", "json"
+    )
     assert "audit: the catalog uses it for other signals only" in json.loads(done.stdout)["unbound"][RECORDS]
 
 
