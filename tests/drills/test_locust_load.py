@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import ssl
+import statistics
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -140,9 +141,10 @@ def test_the_mix_streams_and_the_first_token_are_as_planned(hybrid: LoadedCatalo
     )
     first = [one.ttft_p95_s for one in windows if one.ttft_p95_s is not None]
     assert first
-    # On a busy machine some come late; none comes before it was sent.
-    assert min(first) < 0.5, first
     assert all(seconds >= 0.2 for seconds in first), first
+    # The upstream sends the rest 0.3 s later; what a busy machine adds before the first token delays the rest as well.
+    whole = [one.p95_s for one in windows if one.ttft_p95_s is not None and one.p95_s is not None]
+    assert statistics.median(first) <= statistics.median(whole) - 0.25, (first, whole)
     assert sum(one.failed for one in windows) == 0
 
 

@@ -28,7 +28,9 @@ from tiercli.drills.spec.roles import ROLES
 from tiercli.errors import InvalidInput
 from tiercli.rules.alarm_files import AlarmSet, load_alarm_set
 from tiercli.rules.deployment import timing_of
+from tiercli.sandbox.plan import plan_estate
 from tiercli.sandbox.stack.binaries import StackBinaries
+from tiercli.signals.sources import exporters_of
 
 CATALOGS = sorted(HYBRID.parent.glob("*.yaml"))
 EXPECT: dict[str, Any] = SHORT["expect"][0]
@@ -39,7 +41,7 @@ Run = Callable[..., Done]
 
 def cast(loaded: LoadedCatalog, spec: DrillSpec, document: Document) -> Cast:
     """The drill on a catalog."""
-    return cast_drill(spec, loaded.catalog, alarms_of(loaded), document.locate)
+    return cast_drill(spec, loaded, alarms_of(loaded), document.locate)
 
 
 def alarms_of(loaded: LoadedCatalog) -> AlarmSet:
@@ -242,3 +244,100 @@ def test_the_schema_accepts_every_drill(run_tiercli: Run) -> None:
 def test_a_sandbox_says_which_sources_the_simulation_speaks(stack: StackBinaries, name: str, spoken: str) -> None:
     sandbox = DrillSandbox(build_estate(load_catalog(HYBRID.with_name(f"{name}.yaml")), 30), stack)
     assert f"what {spoken} would expose is spoken by the simulation, after its documentation" in sandbox.limits()
+
+
+AZURE: dict[str, Any] = {"sources": {"azure": {"binding": "azure-openai", "targets": ["azure.internal:8080"], "provider": "anthropic"}}}  # fmt: skip
+
+
+def test_a_drill_does_not_apply_where_a_console_lacks_what_its_alarm_reads(changed_hybrid: Change) -> None:
+    """Anthropic is the busiest provider; Azure's console in the gateway's place has its requests, and no latency."""
+    loaded = changed_hybrid(lambda data: data.update(AZURE))
+    casts = {done.spec.name: done for done in cast_drills(drill_files().values(), loaded, alarms_of(loaded))}
+    why = casts["provider-degraded"].not_applicable
+    assert why is not None
+    assert why.startswith(
+        "ProviderLatencyHigh has no tier:provider:latency_seconds:p95_5m of anthropic: azure-openai: "
+    )
+    assert casts["opening-incident"].not_applicable == why
+    assert casts["provider-outage"].not_applicable is None
+
+
+def test_a_console_that_is_there_for_other_signals_takes_no_drill_away(changed_hybrid: Change) -> None:
+    def for_quota(data: dict[str, Any]) -> None:
+        source = {**AZURE["sources"]["azure"], "signals": ["tier:provider:quota_headroom"]}
+        data["sources"]["azure"] = source
+
+    loaded = changed_hybrid(for_quota)
+    casts = {done.spec.name: done for done in cast_drills(drill_files().values(), loaded, alarms_of(loaded))}
+    assert casts["provider-degraded"].not_applicable is None
+
+
+def two_exporters(data: dict[str, Any], *hosts: str) -> None:
+    first, second = hosts or ("vllm-b", "vllm-a")
+    data["sources"] = {
+        "one": {"binding": "dcgm", "targets": [f"{first}.internal:9400"]},
+        "two": {"binding": "tiercli-gpu", "targets": [f"{second}.internal:9400"]},
+    }
+    for provider in data["providers"].values():
+        for name, server in provider.get("servers", {}).items():
+            server["metrics"] = f"{name}.internal:8000"
+
+
+def test_a_server_goes_with_the_exporter_on_its_own_host(changed_hybrid: Change) -> None:
+    loaded = changed_hybrid(two_exporters)
+    assert ROLES["exporter"].find(loaded.catalog) == {"server": "vllm-a", "job": "tiercli-source-two"}
+    assert exporters_of(loaded.catalog) == {"one": [("vllm", "vllm-b")], "two": [("vllm", "vllm-a")]}
+    # So it is in a sandbox, whose addresses are others.
+    simulated = build_estate(loaded, 30).loaded.catalog
+    assert exporters_of(simulated) == exporters_of(loaded.catalog)
+    assert [len(source.targets) for source in simulated.sources.values()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "found"),
+    [
+        (("vllm-a", "cluster"), {"one": [("vllm", "vllm-a")], "two": [("vllm", "vllm-b")]}),
+        (("cluster", "cluster"), {"one": [("vllm", "vllm-a"), ("vllm", "vllm-b")], "two": [("vllm", "vllm-a"), ("vllm", "vllm-b")]}),
+    ],
+)  # fmt: skip
+def test_an_exporter_at_an_address_of_a_cluster_has_the_servers_that_no_other_has(
+    changed_hybrid: Change, hosts: tuple[str, str], found: dict[str, list[tuple[str, str]]]
+) -> None:
+    assert exporters_of(changed_hybrid(lambda data: two_exporters(data, *hosts)).catalog) == found
+
+
+def test_an_exporter_of_no_gpus_is_not_scraped_in_a_sandbox(changed_hybrid: Change) -> None:
+    def on_cpus(data: dict[str, Any]) -> None:
+        for provider in data["providers"].values():
+            for server in provider.get("servers", {}).values():
+                server["gpus"] = 0
+
+    loaded = changed_hybrid(on_cpus)
+    assert loaded.catalog.sources
+    assert build_estate(loaded, 30).loaded.catalog.sources == {}
+
+
+def test_a_setting_can_be_a_multiple_of_what_is_typical(hybrid: LoadedCatalog) -> None:
+    slower = {"fault": "latency", "settings": {"p50_seconds": "$busiest.p95_seconds * 1.5", "p95_seconds": 2.0}}
+    done = short(hybrid, faults=[FAULT | slower])
+    assert done.spec.faults[0].settings == {"p50_seconds": pytest.approx(0.70 * 1.5), "p95_seconds": 2.0}
+    assert "p95_seconds" not in done.played["busiest"]  # a number is nobody's name
+    for wrong in ("$busiest.p95_seconds * much", "$busiest.provider * 2", "$nobody.p95_seconds * 2"):
+        slower["settings"] = {"p50_seconds": wrong, "p95_seconds": 2.0}
+        with pytest.raises(InvalidInput):
+            short(hybrid, faults=[FAULT | slower])
+
+
+def test_an_attempt_may_take_what_is_typical_and_more(changed_hybrid: Change, tmp_path: Path) -> None:
+    def timeout_of(change: Callable[[dict[str, Any]], Any]) -> float:
+        catalog = changed_hybrid(change).catalog
+        return plan_estate(catalog, folder=tmp_path, allocate=lambda: 1, token_file=tmp_path / "t").gateway_timeout_s
+
+    def slow(seconds: float) -> Callable[[dict[str, Any]], Any]:
+        region = {"typical": {"p50_seconds": seconds / 2, "p95_seconds": seconds}}
+        return lambda data: data["providers"]["anthropic"]["regions"].update({"ap-south-1": region})
+
+    assert timeout_of(lambda data: None) == pytest.approx(4 * 1.10)  # of anthropic in us-east-1
+    assert timeout_of(slow(3)) == 12
+    assert timeout_of(slow(20)) == 25  # less than the load waits
+    assert timeout_of(lambda data: data["gateway"].update(timeout_seconds=7)) == 7

@@ -41,7 +41,7 @@ class RuleSeries:
     constants: Mapping[str, int] = field(default_factory=dict)
     identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: frozenset[str] = frozenset()
-    reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    reads: Mapping[str, set[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class _Counts:
     """The counts of a catalog, by how the policy of each metric groups its tenants."""
 
     def __init__(
-        self, estates: Estates, policies: Mapping[str, MetricPolicy], reads: Mapping[str, frozenset[str]]
+        self, estates: Estates, policies: Mapping[str, MetricPolicy], reads: Mapping[str, set[str]]
     ) -> None:
         self.counted_by = estates.of
         self._policies = policies

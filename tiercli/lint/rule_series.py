@@ -13,7 +13,7 @@ from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.constants import TENANT_BUDGETS, TENANT_COST, constant_names
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.recording import build_records
-from tiercli.signals.expressions import series_read
+from tiercli.signals.expressions import reads_of, series_read
 from tiercli.signals.recorded import RECORDED_BY_NAME
 
 
@@ -26,11 +26,9 @@ def count_rule_series(loaded: LoadedCatalog, template_folders: Sequence[Path] = 
     alarm_set = load_alarm_set(loaded, timing, template_folders, with_cases=False)
     alarms = alarm_set.alarms
     groups = build_records(loaded, timing, alarms, alarm_set.canonical, constants=())
-    reads: dict[str, frozenset[str]] = {TENANT_BUDGETS: frozenset({TENANT_COST})}  # whose tenants a constant has
-    for group in groups.values():
-        for record in group:
-            reads[record.name] = reads.get(record.name, frozenset()) | series_read(record.expr)
-    reads |= {alarm.alarm: series_read(alarm.expr) for alarm in alarms}
+    reads = reads_of(record for group in groups.values() for record in group)
+    reads |= {TENANT_BUDGETS: {TENANT_COST}}  # whose tenants a constant has
+    reads |= {alarm.alarm: set(series_read(alarm.expr)) for alarm in alarms}
     # Of ten thousand constants only the names are asked for.
     named = dict.fromkeys(constant_names(loaded.catalog), 1)
     names = named | Counter(record.name for group in groups.values() for record in group)

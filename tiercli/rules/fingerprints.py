@@ -10,7 +10,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.rules.alarm_files import AlarmSet
 from tiercli.rules.alerting import build_rule_groups
 from tiercli.rules.deployment import timing_of
-from tiercli.signals.expressions import all_read, series_read
+from tiercli.signals.expressions import all_read, reads_of
 
 
 def catalog_fingerprint(catalog: Catalog) -> str:
@@ -23,10 +23,9 @@ def rule_fingerprints(loaded: LoadedCatalog, alarms: AlarmSet) -> dict[str, str]
     labels and durations, without annotations. `alarms`: in the catalog's own time, not compressed."""
     groups = build_rule_groups(loaded, timing_of(loaded.catalog), alarms.alarms, alarms.canonical)
     rules = [rule for group in groups for rule in group.rules]
-    reads: dict[str, set[str]] = {}
+    reads = reads_of(rules)
     texts: dict[str, list[str]] = {}
     for rule in rules:
-        reads.setdefault(rule.name, set()).update(series_read(rule.expr))
         parts = (rule.kind, rule.name, rule.expr, sorted(rule.labels.items()), rule.for_s, rule.keep_firing_for_s)
         texts.setdefault(rule.name, []).append(json.dumps(parts))
     found = {}

@@ -24,7 +24,7 @@ from tiercli.rules.policies import Policies
 from tiercli.rules.tenant_groups import group_tenants
 from tiercli.rules.thresholds import threshold_records
 from tiercli.signals.bindings import bound_expressions, read_binding
-from tiercli.signals.expressions import all_read, series_read
+from tiercli.signals.expressions import all_read, reads_of, series_read
 from tiercli.signals.promql import quote
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.rule import Rule, recording_rule
@@ -209,9 +209,7 @@ def _with_inputs(records: list[tuple[str, Rule]], unbound: dict[str, str]) -> li
 
 def _withheld(sources: list[BoundSource], derived: list[Rule]) -> dict[str, str]:
     """Derived series without meaning here: every source that their inputs come from declares them unavailable."""
-    reads: dict[str, set[str]] = {}
-    for record in derived:
-        reads.setdefault(record.name, set()).update(series_read(record.expr))
+    reads = reads_of(derived)
     measuring = [source for source in sources if source.binding.kind == "gateway"]
     withheld = {}
     for name in sorted({name for source in measuring for name in source.binding.unavailable if name in reads}):

@@ -53,7 +53,8 @@ class Sandbox:
     `on_exit(name, code)` is called for a process that ends by itself after `start`; before that, `start` raises. `on_progress`
     gets each step of the start as a sentence. `tenant_calls_per_10s`: the quota that the gateway enforces, of `quota_of` alone where
     that is given; `cooldown_s`: how long it leaves out a candidate that fails again and again. `ports` fixes ports by name
-    (prometheus, alertmanager, receiver); the others are any free ones. `real`: programs in place of simulated ones. Entering raises InvalidInput for a port that is not one, BackendError if one is taken or the disk is full.
+    (prometheus, alertmanager, receiver); the others are any free ones. `real`: programs in place of simulated ones. Entering raises
+    InvalidInput for a port that is not one, BackendError if one is taken or the disk is full.
     """
 
     def __init__(

@@ -21,8 +21,8 @@ from tiercli.signals.spoken import FACTS, Event, SpokenMetric, fact_expression
 from tiercli.signals.vendor_metrics import VendorMetric
 
 Amounts = Mapping[str, float | None]
-# The names of facts for the dimensions that a source's labels have in the plan of its series.
-_FACT_OF = {"tenant_key": "tenant", "gpu": "gpu"}
+# Dimensions of a source's labels, in the plan of its series, that the facts call otherwise.
+_FACT_OF = {"tenant_key": "tenant"}
 Current = Callable[[], Iterator[tuple[Event, Mapping[str, str], Amounts]]]
 
 

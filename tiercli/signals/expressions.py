@@ -12,6 +12,7 @@ from tiercli.errors import InvalidInput, Location, Problem
 from tiercli.signals.contract import CONTRACT
 from tiercli.signals.label_flow import LabelFlow
 from tiercli.signals.recorded import RECORDED
+from tiercli.signals.rule import Rule
 
 # What is kept of Prometheus' own metrics: whether it evaluates its rules in time, and reaches Alertmanager.
 PROMETHEUS_METRICS = (
@@ -77,8 +78,16 @@ def series_read(expr: str) -> frozenset[str]:
         return frozenset()
 
 
+def reads_of(rules: Iterable[Rule]) -> dict[str, set[str]]:
+    """By recorded series, or alarm, the series that its rules read."""
+    reads: dict[str, set[str]] = {}
+    for rule in rules:
+        reads.setdefault(rule.name, set()).update(series_read(rule.expr))
+    return reads
+
+
 def all_read(names: Iterable[str], reads: Mapping[str, Iterable[str]]) -> set[str]:
-    """`names`, and everything that they are made of. `reads`: by recorded series, or alarm, the series that its rule reads."""
+    """`names`, and everything that they are made of. `reads`: as reads_of gives them."""
     seen: set[str] = set()
     waiting = list(names)
     while waiting:

@@ -65,16 +65,17 @@ def gpu_sources(catalog: Catalog) -> dict[str, OtherSource]:
 
 
 def exporters_of(catalog: Catalog) -> dict[str, list[tuple[str, str]]]:
-    """By source of GPUs the servers (provider, name) whose GPUs it measures: those on the hosts of its targets; servers on a host that no
-    target names belong to the first source."""
-    sources = gpu_sources(catalog)
-    hosts = {target.rpartition(":")[0]: name for name, source in sources.items() for target in source.targets}
-    found: dict[str, list[tuple[str, str]]] = {name: [] for name in sources}
-    for provider, name, server in catalog.servers():
-        if server.gpus and sources:
-            host = (server.metrics or "").rpartition(":")[0]
-            found[hosts.get(host, next(iter(sources)))].append((provider, name))
-    return found
+    """By source of GPUs the servers (provider, name) whose GPUs it measures: those on the hosts of its targets. A source whose targets
+    name no server's host (an address of a cluster) has the servers that no other source names, or else all."""
+    servers = {(provider, name): server for provider, name, server in catalog.servers() if server.gpus}
+    hosts = {key: (server.metrics or "").rpartition(":")[0] for key, server in servers.items()}
+    measured: dict[str, list[tuple[str, str]]] = {}
+    for source, settings in gpu_sources(catalog).items():
+        targets = {target.rpartition(":")[0] for target in settings.targets}
+        measured[source] = [key for key, host in hosts.items() if host in targets]
+    named = {key for keys in measured.values() for key in keys}
+    rest = [key for key in servers if key not in named] or list(servers)
+    return {source: keys or rest for source, keys in measured.items()}
 
 
 def undeployed_candidates(loaded: LoadedCatalog) -> Iterator[tuple[Location, str]]:

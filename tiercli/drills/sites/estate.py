@@ -76,7 +76,6 @@ def simulated_catalog(
     gateway_path = next((part.metrics_path for part in real if part.kind == "gateway"), GATEWAY_PATH)
     count = settings.gateway_instances or len(catalog.gateway.targets)
     instances = tuple(f"gateway-{number}:9100" for number in range(count))
-    exporters = exporters_of(catalog)
     return catalog.model_copy(
         update={
             "gateway": _at(catalog.gateway, gateway_path, instances if settings.gateway_instances else None),
@@ -84,15 +83,21 @@ def simulated_catalog(
                 name: _simulated_provider(provider, settings) for name, provider in catalog.providers.items()
             },
             "sources": {
-                name: _at(
-                    source,
-                    source_path(name),
-                    tuple(f"{server}:9400" for _, server in exporters.get(name, ())) or instances,
-                )
+                name: _at(source, source_path(name), targets)
                 for name, source in catalog.sources.items()
+                if (targets := _exporters(catalog).get(name, instances))
             },
         }
     )
+
+
+def _exporters(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """By source of GPUs an address for each server that it measures, on the server's own host: by that it is found again."""
+    metrics = {(provider, name): server.metrics or "" for provider, name, server in catalog.servers()}
+    return {
+        source: tuple(f"{metrics[server].rpartition(':')[0]}:{9400 + number}" for number, server in enumerate(servers))
+        for source, servers in exporters_of(catalog).items()
+    }
 
 
 def _at(source: S, path: str, targets: tuple[str, ...] | None) -> S:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tiercli.rules.alarm_files import AlarmSet
 from tiercli.rules.deployment import timing_of
 from tiercli.rules.policies import Policies
 from tiercli.rules.receivers import receiver_of
-from tiercli.signals.expressions import all_read, series_read
+from tiercli.signals.expressions import all_read, reads_of, series_read
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.sources import catalog_sources
 
@@ -52,12 +53,10 @@ def cast_drills(paths: Iterable[Path], loaded: LoadedCatalog, alarms: AlarmSet) 
         spec, document = load_drill(path)
         names.append(spec.name)
         try:
-            casts.append(cast_drill(spec, loaded.catalog, alarms, document.locate))
+            casts.append(cast_drill(spec, loaded, alarms, document.locate))
         except InvalidInput as error:
             problems += error.problems
             continue
-        if casts[-1].not_applicable is None and (why := _unmeasured(casts[-1].spec, loaded, alarms)):
-            casts[-1] = replace(casts[-1], not_applicable=why)
         if casts[-1].not_applicable is None:
             problems += check_spec(casts[-1].spec, loaded.catalog, alarms.alarms, document.locate)
     if problems:
@@ -65,8 +64,9 @@ def cast_drills(paths: Iterable[Path], loaded: LoadedCatalog, alarms: AlarmSet) 
     return casts
 
 
-def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, locate: Locate) -> Cast:
+def cast_drill(spec: DrillSpec, loaded: LoadedCatalog, alarms: AlarmSet, locate: Locate) -> Cast:
     """The drill on this catalog. Raises InvalidInput for a role that does not exist, each at its place."""
+    catalog = loaded.catalog
     casting = _Casting(catalog, locate)
     written = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     names = {key: casting.put_in(written[key], (key,)) for key in _WITH_NAMES if key in written}
@@ -76,6 +76,8 @@ def cast_drill(spec: DrillSpec, catalog: Catalog, alarms: AlarmSet, locate: Loca
     if reasons:
         return Cast(spec, not_applicable=reasons[0])
     chosen = DrillSpec.model_validate({**written, **names})
+    if (unmeasured := _unmeasured(chosen, loaded, alarms)) is not None:
+        return Cast(spec, not_applicable=unmeasured)
     known = {alarm.alarm: alarm for alarm in alarms.alarms}
     expect = tuple(_as_the_catalog_says(expected, known, catalog) for expected in chosen.expect)
     owners = [known[expected.alert].owner for expected in expect if expected.alert in known]
@@ -215,16 +217,14 @@ def _unmeasured(spec: DrillSpec, loaded: LoadedCatalog, alarms: AlarmSet) -> str
     consoles = {
         source.provider: source.binding for source in catalog_sources(loaded) if source.provider and not source.named
     }
-    reads: dict[str, set[str]] = {}
-    for rules in alarms.canonical.groups.values():
-        for rule in rules:
-            reads.setdefault(rule.name, set()).update(series_read(rule.expr))
     by_name = {alarm.alarm: alarm for alarm in alarms.alarms}
     for expected in spec.expect:
         console, alarm = consoles.get(expected.labels.get("provider", "")), by_name.get(expected.alert)
         if console is None or alarm is None:
             continue
-        for series in sorted(all_read(series_read(alarm.expr), reads)):
+        for series in sorted(
+            all_read(series_read(alarm.expr), reads_of(chain.from_iterable(alarms.canonical.groups.values())))
+        ):
             known = RECORDED_BY_NAME.get(series)
             if known is not None and known.primitive and "provider" in known.labels and series not in console.signals:
                 why = console.why_not(series) or "it does not have it"

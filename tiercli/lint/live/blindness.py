@@ -14,7 +14,7 @@ from typing import Any, Literal
 import promql_parser as p
 
 from tiercli.durations import parse_duration
-from tiercli.signals.expressions import all_read, series_read
+from tiercli.signals.expressions import all_read, reads_of, series_read
 from tiercli.signals.parsed import parse
 from tiercli.signals.recorded import RECORDED_BY_NAME
 from tiercli.signals.retention import DEFAULT_RETENTION_S, needed_s, reach_s
@@ -48,12 +48,11 @@ class Visibility:
 
 def judge_alarms(rules: Sequence[Rule], prometheus: PrometheusState) -> list[Visibility]:
     """The visibility of each alert of `rules`, in their order."""
-    reads: dict[str, set[str]] = {}
+    records = [rule for rule in rules if rule.kind == "record"]
+    reads = reads_of(records)
     reaches: dict[str, float] = {}
-    for rule in rules:
-        if rule.kind == "record":
-            reads.setdefault(rule.name, set()).update(series_read(rule.expr))
-            reaches[rule.name] = max(reaches.get(rule.name, 0.0), reach_s(rule.expr))
+    for record in records:
+        reaches[record.name] = max(reaches.get(record.name, 0.0), reach_s(record.expr))
     return [_judge(rule, reads, reaches, prometheus) for rule in rules if rule.kind == "alert"]
 
 
