@@ -253,9 +253,7 @@ def _of(job: str, addresses: tuple[str, ...], series: int, *, each: bool) -> Tar
 class _Counts:
     """The counts of a catalog, by how the policy of each metric groups its tenants."""
 
-    def __init__(
-        self, estates: Estates, policies: Mapping[str, MetricPolicy], reads: Mapping[str, set[str]]
-    ) -> None:
+    def __init__(self, estates: Estates, policies: Mapping[str, MetricPolicy], reads: Mapping[str, set[str]]) -> None:
         self.counted_by = estates.of
         self._policies = policies
         self._reads = reads
