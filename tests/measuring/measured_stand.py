@@ -102,12 +102,12 @@ class MeasuredStand:
 
 @asynccontextmanager
 async def measured_stand(
-    folder: Path, serve: Serve | str, endpoint: Mapping[str, Any] = GPT, log: Path | None = None
+    folder: Path, serve: Serve | str, endpoint: Mapping[str, Any] = GPT, log: Path | None = None, **settings: Any
 ) -> AsyncIterator[MeasuredStand]:
-    """The stand before `serve`: a handler, or the URL of something that runs already."""
+    """The stand before `serve`: a handler, or the URL of something that runs already. `settings`: of Measures."""
     upstream = None
     if not isinstance(serve, str):
-        server = web.Server(serve)
+        server = web.Server(serve, auto_decompress=False)  # bodies as they were sent
         upstream = web.ServerRunner(server, shutdown_timeout=1)
         await upstream.setup()
         await web.TCPSite(upstream, "127.0.0.1", 0).start()
@@ -116,7 +116,7 @@ async def measured_stand(
     ready = endpoints_of(loaded, ENVIRONMENT, measured=True)
     log = log or folder / "audit.jsonl"
     audit = AuditLog(log)
-    measures = Measures(loaded.catalog, audit)
+    measures = Measures(loaded.catalog, audit, **settings)
     proxy = FaultProxy(
         [one.route for one in ready],
         control_port=0,
@@ -176,10 +176,14 @@ def streaming(*parts: bytes | float | str) -> Serve:
 
 
 def scenario(
-    folder: Path, serve: Serve | str, check: Callable[[MeasuredStand], Any], endpoint: Mapping[str, Any] = GPT
+    folder: Path,
+    serve: Serve | str,
+    check: Callable[[MeasuredStand], Any],
+    endpoint: Mapping[str, Any] = GPT,
+    **settings: Any,
 ) -> None:
     async def run() -> None:
-        async with measured_stand(folder, serve, endpoint) as stand:
+        async with measured_stand(folder, serve, endpoint, **settings) as stand:
             await check(stand)
 
     uvloop.run(run())

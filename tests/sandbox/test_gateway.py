@@ -116,6 +116,26 @@ def test_a_malformed_answer_is_a_postcondition_violation_and_passed_over(body: b
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error": {"code": 429}}', "RATE_LIMITED"),
+        (b'{"error": {"type": "InternalServerError"}}', "UPSTREAM_ERROR"),
+        (b'{"choices": [{"message": {"content": ""}, "finish_reason": "error"}]}', "UPSTREAM_ERROR"),
+    ],
+)
+def test_an_error_in_the_form_of_a_success_is_counted_as_what_it_is(body: bytes, code: str) -> None:
+    async def scenario() -> None:
+        async with gateway_stand() as stand:
+            stand.answers[MUMBAI] = body
+            status, _ = await stand.complete("smart-reasoner", ANYWHERE)
+            assert (status, stand.asked) == (200, [MUMBAI, VIRGINIA])
+            assert await stand.value("ai_gateway_errors_total", code=code) == 1
+            assert not await stand.samples("ai_gateway_postcondition_violations_total")
+
+    asyncio.run(scenario())
+
+
 def test_an_invalid_request_is_invalid_everywhere() -> None:
     async def scenario() -> None:
         async with gateway_stand() as stand:

@@ -18,6 +18,7 @@ from tiercli.cli.terminal import error_console, output_console, print_json
 from tiercli.exporters.serving import read_address
 from tiercli.measuring.control_token import ControlToken, control_token
 from tiercli.measuring.endpoints import ProxiedEndpoint, endpoints_of
+from tiercli.measuring.measures import READ_LIMIT
 from tiercli.measuring.measuring_point import Measured, Progress, ProxyUrls, run_proxy
 
 _LOOPBACK = {"localhost", "::1"}
@@ -61,6 +62,16 @@ def proxy(
     hash_caller: Annotated[
         bool, typer.Option("--hash-caller", help="Record a hash of each caller, not its name.")
     ] = False,
+    read_limit: Annotated[
+        int,
+        typer.Option(
+            "--read-limit",
+            metavar="MIB",
+            min=1,
+            max=1024,
+            help="Most of a request, and of an answer that is no stream, that is read, in MiB. What is longer passes whole, and its beginning is read.",
+        ),
+    ] = READ_LIMIT >> 20,
     form: TextOrJson = "text",
 ) -> None:
     """Proxy endpoints that have no gateway: count their calls, write audit records, inject faults.
@@ -74,9 +85,11 @@ def proxy(
     loaded = load_catalog(catalog)
     endpoints = endpoints_of(loaded, env, measured=measure)
     steered_at = read_address(control)
-    measured = (
-        Measured(metrics=read_address(metrics), audit_log=audit_log, hash_callers=hash_caller) if measure else None
-    )
+    measured = None
+    if measure:
+        measured = Measured(
+            metrics=read_address(metrics), audit_log=audit_log, hash_callers=hash_caller, read_limit=read_limit << 20
+        )
     _warn(endpoints, steered_at[0])
     console = error_console()
     shown = console.status("") if console.is_terminal else nullcontext()

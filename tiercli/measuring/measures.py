@@ -26,8 +26,10 @@ from tiercli.measuring.observed_call import ObservedCall
 from tiercli.measuring.place import OWN_HEADERS, Names, Place
 from tiercli.signals.contract import FAILURE, SUCCESS
 from tiercli.signals.label_policy import metric_policies
-from tiercli.wires.interface import Wire, estimated_input_tokens, read_request
+from tiercli.wires.interface import Wire
+from tiercli.wires.request import estimated_input_tokens, read_request
 
+READ_LIMIT = 32 << 20
 SERVED_REGION_HEADER = "x-served-region"
 _REQUEST_IDS = ("x-request-id", "request-id")  # OpenAI's and Anthropic's
 _LONGEST_ID = 128  # characters
@@ -40,9 +42,13 @@ _PLACE = ("provider", "region", "server")
 class Measures:
     """Counts the calls of every measured route, and is a collector of prometheus_client. Safe between two threads."""
 
-    def __init__(self, catalog: Catalog, audit: AuditLog, *, hash_callers: bool = False) -> None:
-        """`hash_callers`: records have a hash of each caller, as they do if the catalog wants it."""
+    def __init__(
+        self, catalog: Catalog, audit: AuditLog, *, hash_callers: bool = False, read_limit: int = READ_LIMIT
+    ) -> None:
+        """`hash_callers`: records have a hash of each caller, as they do if the catalog wants it. `read_limit`: bytes of a request,
+        and of an answer that is no stream, that are read."""
         self._catalog, self._audit = catalog, audit
+        self._read_limit = read_limit
         self._hash_callers = hash_callers or catalog.audit.hash_callers
         self._price_book = catalog.price_book.version
         self._tally = Tally(catalog)
@@ -51,6 +57,7 @@ class Measures:
         self._places: list[Place] = []
         self._estimated: Counter[Place] = Counter()
         self._unread: Counter[Place] = Counter()
+        self._unread_requests: Counter[Place] = Counter()
         self._unmeasured: Counter[Place] = Counter()
         self._ended: list[tuple[Place, ObservedCall]] = []
         self._flush: asyncio.TimerHandle | None = None
@@ -59,7 +66,7 @@ class Measures:
     def observer(self, place: Place, wire: Wire) -> RouteObserver:
         """An observer of the route of `place`."""
         self._places.append(place)
-        return RouteObserver(self, place, wire)
+        return RouteObserver(self, place, wire, self._read_limit)
 
     def pass_over(self, place: Place) -> None:
         """Count a request that is not measured."""
@@ -119,7 +126,12 @@ class Measures:
                 "Calls whose answer did not state its tokens; they were estimated.",
                 self._estimated,
             ),
-            ("unread_answers", "Answers that could not be read: too long, or encoded otherwise.", self._unread),
+            ("unread_answers", "Answers that could not be read whole: too long, or encoded otherwise.", self._unread),
+            (
+                "unread_requests",
+                "Requests whose model could not be read: too long, encoded otherwise, or without one. The answer's was taken.",
+                self._unread_requests,
+            ),
             ("unmeasured_requests", "Requests that are not calls of a model.", self._unmeasured),
         ):
             family = CounterMetricFamily(f"tiercli_proxy_{name}", text, labels=_PLACE)
@@ -129,9 +141,11 @@ class Measures:
 
     def _record(self, place: Place, call: ObservedCall) -> AuditRecord:
         header, code, reading = call.headers, call.code(), call.reading()
-        request = read_request(call.request)
+        request = read_request(call.request.content, cut=call.request.cut)
+        if not request.model_name:
+            self._unread_requests[place] += 1
         tenant, feature, alias, _ = (header.get(name, "") for name in OWN_HEADERS)
-        names = place.names(tenant, feature, alias, request.model)
+        names = place.names(tenant, feature, alias, request.model_name or reading.model)
         served = (
             urllib.parse.unquote(call.answer_headers.get(SERVED_REGION_HEADER, "")[:_LONGEST_REGION]) or place.region
         )
@@ -172,8 +186,8 @@ class Measures:
 class RouteObserver:
     """Observes one route."""
 
-    def __init__(self, measures: Measures, place: Place, wire: Wire) -> None:
-        self._measures, self._place, self._wire = measures, place, wire
+    def __init__(self, measures: Measures, place: Place, wire: Wire, read_limit: int) -> None:
+        self._measures, self._place, self._wire, self._read_limit = measures, place, wire, read_limit
 
     def begin(self, method: str, path: str, headers: Mapping[str, str]) -> Observation | None:
         """A request arrives; None if it is not a call of a model."""
@@ -182,7 +196,7 @@ class RouteObserver:
         if not self._wire.serves(path):
             self._measures.pass_over(self._place)
             return None
-        return ObservedCall(self._wire, headers, self._count)
+        return ObservedCall(self._wire, headers, self._count, self._read_limit)
 
     def _count(self, call: ObservedCall) -> None:
         self._measures.note(self._place, call)
@@ -191,12 +205,14 @@ class RouteObserver:
 def _usage(call: ObservedCall, code: str) -> tuple[Usage | None, bool]:
     """The tokens of a call, and whether they were estimated because the answer does not state them; None if there are none, or
     they cannot be known."""
-    reading = call.reading()
-    if reading.usage is not None:
-        return reading.usage, reading.partial
-    if not reading.content or (code and not call.streams):
+    reading, usage = call.reading(), call.reading().usage
+    if usage is None and (not reading.content or (code and not call.streams)):
         return None, False
-    return Usage(estimated_input_tokens(call.request), reading.counted), True
+    if reading.tokens.fresh is not None and usage is not None:
+        return usage, reading.estimated
+    request = call.request
+    estimated = estimated_input_tokens(request.content, cut=request.cut, size=request.size)
+    return Usage(estimated, reading.output[0] if usage is None else usage.output_tokens), True
 
 
 def _resolution(place: Place, names: Names, call: ObservedCall, code: str, usage: Usage | None) -> Route:

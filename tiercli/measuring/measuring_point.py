@@ -18,7 +18,7 @@ from tiercli.exporters.serving import serve_metrics
 from tiercli.faults.proxy.process import FaultProxy
 from tiercli.measuring.control_token import ControlToken
 from tiercli.measuring.endpoints import ProxiedEndpoint
-from tiercli.measuring.measures import Measures
+from tiercli.measuring.measures import READ_LIMIT, Measures
 
 GRACE_S = 10.0  # for calls that are under way at the end
 _TICK_S = 0.5
@@ -27,11 +27,12 @@ _TICK_S = 0.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """Where what is measured goes: host and port of the metrics, and the audit log. `hash_callers`: records have a hash of each
-    caller."""
+    caller. `read_limit`: bytes of a request, and of an answer that is no stream, that are read."""
 
     metrics: tuple[str, int]
     audit_log: Path
     hash_callers: bool = False
+    read_limit: int = READ_LIMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ async def run_proxy(
         measures, audit, url = None, None, None
         if measured is not None:
             audit = opened.enter_context(_audit_log(measured.audit_log))
-            measures = Measures(catalog, audit, hash_callers=measured.hash_callers)
+            measures = Measures(catalog, audit, hash_callers=measured.hash_callers, read_limit=measured.read_limit)
         proxy = FaultProxy(
             [endpoint.route for endpoint in endpoints],
             control_host=control[0],

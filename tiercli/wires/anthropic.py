@@ -1,127 +1,125 @@
-"""Anthropic's wire: messages."""
+"""Anthropic's wire: messages, as Anthropic, and gateways and servers in its form, serve them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from tiercli.audit.record import Usage
-from tiercli.wires.events import DataSplitter
-from tiercli.wires.interface import Reading, Wire, error_code_of
+from tiercli.wires.events import EventStream
+from tiercli.wires.interface import Reading, Wire, whole_number
+from tiercli.wires.json_text import read_json
 
 _REFUSAL = "refusal"
 
 
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-
-class _Delta(msgspec.Struct):
-    stop_reason: str | None = None
-    text: str = ""
-
-
-class _Block(msgspec.Struct):
-    text: str = ""
-
-
 class _Message(msgspec.Struct):
-    content: list[_Block] | None = None
-    usage: _Usage | None = None
-    stop_reason: str | None = None
+    """An answer that is whole, or the message at the start of a stream."""
+
+    type: Any = None
+    model: Any = None
+    content: Any = None
+    usage: Any = None
+    stop_reason: Any = None
+    error: Any = None
 
 
 class _Event(msgspec.Struct):
     """An event of a stream."""
 
-    type: str
-    message: _Message | None = None
-    delta: _Delta | None = None
-    usage: _Usage | None = None
+    type: Any = None
+    message: Any = None
+    content_block: Any = None
+    delta: Any = None
+    usage: Any = None
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Message).decode
-_decode_event = msgspec.json.Decoder(_Event).decode
-_NO_ANSWER = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decoder = msgspec.json.Decoder(_Message)
+_event_decoder = msgspec.json.Decoder(_Event)
 
 
-def read_whole(content: bytes) -> Reading:
+def read_whole(content: bytes, cut: bool = False) -> Reading:
     """Read an answer that is not a stream."""
     reading = Reading(done=True)
-    try:
-        message = _decode(content)
-    except _NO_ANSWER:
+    message = read_json(content, _decoder, cut=cut)
+    if message is None:
         reading.malformed = True
+        return reading
+    reading.model = message.model if isinstance(message.model, str) else ""
+    _note_usage(message.usage, reading)
+    if message.error or message.type == "error":
+        reading.note_error(message.error or message.type)
         return reading
     reading.refused = message.stop_reason == _REFUSAL
     # A message that was stopped can be empty; without content and without a reason it is not an answer.
-    reading.malformed = message.content is None or (not message.content and message.stop_reason is None)
-    reading.content = bool(message.content)
-    reading.characters = sum(len(block.text) for block in message.content or ())
-    if message.usage is not None:
-        reading.usage = _merged(None, message.usage)
+    reading.malformed = not isinstance(message.content, list | str) or not (message.content or message.stop_reason)
+    if message.content and not reading.malformed:
+        blocks = message.content if isinstance(message.content, list) else [message.content]
+        reading.note_text(*blocks, *(_inputs(block) for block in blocks))
     return reading
 
 
-class AnthropicStream:
+class AnthropicStream(EventStream):
     """Reads a stream: the first usage is in message_start, and message_delta updates it with the figures of the whole."""
 
     def __init__(self) -> None:
-        self.reading = Reading()
-        self._lines = DataSplitter()
-        self._usage: Usage | None = None
-        self._final = False
+        super().__init__()
+        self.reading.partial = True  # until message_delta has said the output
 
-    def feed(self, piece: bytes) -> None:
-        """Read the next piece."""
-        for data in self._lines.feed(piece):
-            try:
-                self._read(_decode_event(data))
-            except _NO_ANSWER:
-                self.reading.malformed = True
+    def _take(self, data: bytes) -> bool:
+        event = read_json(data, _event_decoder)
+        if event is None or not (event.type or event.error):
+            return False
+        if not self.reading.done:  # nobody reads what follows the end
+            self._read(event)
+        return True
 
     def _read(self, event: _Event) -> None:
         reading, kind = self.reading, event.type
         if kind == "content_block_delta":
-            reading.content = True
             reading.events += 1
-            reading.characters += len(event.delta.text) if event.delta is not None else 0
-        elif kind == "message_start" and event.message is not None and event.message.usage is not None:
-            self._usage = _merged(None, event.message.usage)
+            reading.note_text(*(_of(event.delta, name) for name in ("text", "thinking", "partial_json")))
+        elif kind == "content_block_start":
+            block = event.content_block
+            if _of(block, "type") not in (None, "text", "thinking"):  # a call of a tool, which may have no input
+                reading.note_text(_of(block, "name"))
+        elif kind == "message_start":
+            model = _of(event.message, "model")
+            reading.model = model if isinstance(model, str) else ""
+            _note_usage(_of(event.message, "usage"), reading)
         elif kind == "message_delta":
-            if event.delta is not None and event.delta.stop_reason is not None:
-                reading.refused |= event.delta.stop_reason == _REFUSAL
-            if event.usage is not None:
-                self._usage, self._final = _merged(self._usage, event.usage), True
+            reading.refused |= _of(event.delta, "stop_reason") == _REFUSAL
+            _note_usage(event.usage, reading)
+            said = whole_number(_of(event.usage, "output_tokens"))
+            reading.partial &= not said and (said is None or reading.content)
         elif kind == "message_stop":
             reading.done = True
-        elif kind == "error":
-            reading.error = error_code_of(event.error)
-        # If a stream breaks off, its start has the input tokens; the output tokens are estimated.
-        if self._usage is not None:
-            output = self._usage.output_tokens if self._final else max(self._usage.output_tokens, reading.counted)
-            reading.usage = msgspec.structs.replace(self._usage, output_tokens=output)
-            reading.partial = not self._final
+        elif kind == "error" or event.error:
+            reading.note_error(event.error or kind)
 
 
-def _merged(before: Usage | None, update: _Usage) -> Usage:
-    """`before` with the figures that `update` has."""
-    known = before or Usage()
-
-    def newer(value: int | None, old: int) -> int:
-        return old if value is None else max(0, value)
-
-    return Usage(
-        newer(update.input_tokens, known.input_tokens),
-        newer(update.output_tokens, known.output_tokens),
-        newer(update.cache_read_input_tokens, known.cache_read_tokens),
-        newer(update.cache_creation_input_tokens, known.cache_write_tokens),
+def _note_usage(usage: Any, reading: Reading) -> None:
+    written, by_age = _of(usage, "cache_creation_input_tokens"), _of(usage, "cache_creation")
+    if not written and isinstance(by_age, Mapping):  # for five minutes, for an hour
+        written = sum(tokens for tokens in by_age.values() if isinstance(tokens, int))
+    reading.tokens.say(
+        prompt=_of(usage, "input_tokens"),
+        answer=_of(usage, "output_tokens"),
+        cache_read=_of(usage, "cache_read_input_tokens"),
+        cache_write=written,
     )
+
+
+def _inputs(block: Any) -> str:
+    """The input of a tool as text."""
+    found = _of(block, "input")
+    return msgspec.json.encode(found).decode() if found else ""
+
+
+def _of(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
 
 
 ANTHROPIC = Wire(

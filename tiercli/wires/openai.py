@@ -1,185 +1,259 @@
-"""OpenAI's wire: chat completions, completions, embeddings and responses, as OpenAI, vLLM, Ollama and llama.cpp serve them."""
+"""OpenAI's wire: chat completions, completions, embeddings and responses, as OpenAI, Azure, vLLM, SGLang, llama.cpp, Ollama,
+OpenRouter, Groq and others serve them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from tiercli.audit.record import Usage
-from tiercli.wires.events import DataSplitter
-from tiercli.wires.interface import Reading, Wire, error_code_of
+from tiercli.wires.events import EventStream
+from tiercli.wires.interface import Reading, Wire, whole_number
+from tiercli.wires.json_text import read_json
 
 _DONE = b"[DONE]"
-_FILTERED = "content_filter"
-
-
-class _Message(msgspec.Struct):
-    """A message, or a piece of one."""
-
-    content: str | list[Any] | None = None
-    refusal: str | None = None
-    tool_calls: Any = None
-    function_call: Any = None
-    audio: Any = None
-    reasoning_content: Any = None  # where the model thinks before it answers
-    reasoning: Any = None
-
-    @property
-    def has_content(self) -> bool:
-        return bool(
-            self.content
-            or self.tool_calls
-            or self.reasoning_content
-            or self.reasoning
-            or self.refusal
-            or self.function_call
-            or self.audio
-        )
+# Why a choice ended. A refusal can have a reason behind it ("content_filter: PROHIBITED_CONTENT", of Google's).
+_REFUSED = ("content_filter", "refusal")
+# OpenRouter, SGLang and DeepSeek: what came is not the answer.
+_FAILED = ("error", "abort", "insufficient_system_resource")
 
 
 class _Choice(msgspec.Struct):
-    message: _Message | None = None
-    delta: _Message | None = None
-    text: str | None = None
-    finish_reason: str | None = None
+    index: Any = 0
+    message: Any = None
+    delta: Any = None
+    text: Any = None
+    finish_reason: Any = None
+    error: Any = None
+    usage: Any = None  # of Moonshot
+
+    @property
+    def finish(self) -> str:
+        """Why it ended, "" if it did not. Some servers write "" for null."""
+        reason = _of(self.finish_reason, "type") or self.finish_reason
+        return reason.lower() if isinstance(reason, str) else ""
 
 
 class _Answer(msgspec.Struct):
     """An answer that is whole, or one event of a stream."""
 
+    model: Any = None
     choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     error: Any = None
-    object: str | None = None
+    object: Any = None
     data: msgspec.Raw = msgspec.Raw()  # embeddings
+    x_groq: Any = None
+    timings: Any = None  # of llama.cpp
     # Of the responses API.
-    output: msgspec.Raw = msgspec.Raw()
-    type: str = ""
+    output: Any = None
+    type: Any = None
     delta: Any = None
-    response: dict[str, Any] | None = None
+    response: Any = None
+    incomplete_details: Any = None
+    # Of an error that is not in `error`.
+    code: Any = None
+    status: Any = None
+    error_type: Any = None
+    message: Any = None
+
+    @property
+    def own_error(self) -> Any:
+        """The error of the answer; None if it has none. `{"object": "error", "code": 400}` is vLLM's older form, `{"error": "a
+        text", "error_type": "overloaded"}` TGI's."""
+        fields = {"code": self.code, "type": self.type, "status": self.status, "error_type": self.error_type}
+        if isinstance(self.error, str) and self.error:
+            return {**fields, "name": self.error}
+        if self.error:
+            return self.error
+        bare = bool(self.message) and not self.choices and (bool(self.code) or isinstance(self.status, int))
+        if bare or "error" in (self.object, self.type):
+            return fields
+        return _of(self.x_groq, "error")
 
 
-_decode = msgspec.json.Decoder(_Answer).decode
-_NO_ANSWER = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decoder = msgspec.json.Decoder(_Answer)
 
 
-def read_whole(content: bytes) -> Reading:
+def read_whole(content: bytes, cut: bool = False) -> Reading:
     """Read an answer that is not a stream."""
     reading = Reading(done=True)
-    try:
-        answer = _decode(content)
-    except _NO_ANSWER:
+    answer = read_json(content, _decoder, cut=cut)
+    if answer is None:
         reading.malformed = True
         return reading
-    reading.usage = read_usage(answer.usage)
-    if answer.error is not None:
-        reading.error = error_code_of(answer.error)
+    _note_usage(answer, reading)
+    if answer.own_error is not None:
+        reading.note_error(answer.own_error)
     elif answer.choices:
         for choice in answer.choices:
             _read_whole_choice(choice, reading)
-    elif bytes(answer.output).startswith(b"["):
-        reading.content = True
+    elif isinstance(answer.output, list):
+        _read_output(answer, reading)
     elif bytes(answer.data).startswith(b"["):
-        reading.content = True
+        reading.content = reading.vectors = True
+        if not reading.tokens.prompt:
+            reading.tokens.say(prompt=_of(answer.usage, "total_tokens"))
     else:
         reading.malformed = True
     return reading
 
 
-def _read_whole_choice(choice: _Choice, reading: Reading) -> None:
-    message = choice.message
-    text = choice.text if message is None else message.content
-    if text is None and (message is None or not message.has_content):
-        reading.malformed = True
-        return
-    reading.content = True
-    reading.refused |= choice.finish_reason == _FILTERED or (message is not None and bool(message.refusal))
-    reading.characters += len(text) if isinstance(text, str) else 0
-
-
-class OpenAIStream:
+class OpenAIStream(EventStream):
     """Reads a stream."""
 
     def __init__(self) -> None:
-        self.reading = Reading()
+        super().__init__()
         self.only_usage = False  # the last piece held usage and nothing else
-        self._lines = DataSplitter()
-        self._began = False
+        self._open: set[Any] = set()  # choices that have begun, and not ended
+        self._over = False
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece."""
         self.only_usage = False
-        for data in self._lines.feed(piece):
-            if data == _DONE:
-                self.reading.done = True
-                # An end without anything before it is not an answer.
-                self.reading.malformed |= not self._began
-                continue
-            try:
-                event = _decode(data)
-            except _NO_ANSWER:
-                self.reading.malformed = True
-                continue
+        super().feed(piece)
+
+    def _take(self, data: bytes) -> bool:
+        reading = self.reading
+        if self._over:  # nobody reads what follows the end
+            return True
+        if data == _DONE:
+            # An end without anything before it is not an answer.
+            reading.malformed |= not (reading.content or reading.done or reading.error)
+            reading.done = self._over = True
+            return True
+        event = read_json(data, _decoder)
+        if event is not None:
             self._read(event)
+        return event is not None
 
     def _read(self, event: _Answer) -> None:
-        reading = self.reading
-        self.only_usage = event.usage is not None and not event.choices
-        if event.error is not None:
-            reading.error = error_code_of(event.error)
-            return
-        if event.type:
-            self._read_response(event)
-            return
-        if event.usage is not None:
-            reading.usage = read_usage(event.usage) or reading.usage
-        for choice in event.choices or ():
-            delta = choice.delta
-            if delta is not None and delta.has_content:
-                self._count(delta.content)
-            elif choice.text:
-                self._count(choice.text)
-            if delta is not None and delta.refusal:
-                reading.refused = True
-            if choice.finish_reason is not None:
-                reading.done = self._began = True
-                reading.refused |= choice.finish_reason == _FILTERED
+        self.only_usage = bool(event.usage) and not event.choices
+        _note_usage(event, self.reading)
+        if isinstance(event.type, str) and event.type.startswith("response."):
+            self._read_response(event, event.type)
+        elif event.own_error is not None:
+            self.reading.note_error(event.own_error)
+        else:
+            for choice in event.choices or ():
+                self._read_choice(choice)
 
-    def _read_response(self, event: _Answer) -> None:
+    def _read_choice(self, choice: _Choice) -> None:
+        reading, finish = self.reading, choice.finish
+        texts = _texts(choice.delta) or ((choice.text,) if choice.text else ())
+        if texts:
+            reading.events += 1
+            reading.note_text(*texts)
+            reading.done = False
+            self._open.add(str(choice.index))
+        reading.refused |= bool(_of(choice.delta, "refusal"))
+        if finish:
+            self._open.discard(str(choice.index))
+            _note_finish(choice, reading)
+            reading.done = not self._open
+        elif choice.error:
+            reading.note_error(choice.error)
+
+    def _read_response(self, event: _Answer, kind: str) -> None:
         """An event of the responses API, whose types name it."""
-        reading, kind = self.reading, event.type
+        reading = self.reading
         if kind.endswith(".delta"):
-            self._count(event.delta)
+            reading.events += 1
+            reading.note_text(None if "audio.delta" in kind else event.delta)
             reading.refused |= kind == "response.refusal.delta"
         elif kind in ("response.completed", "response.incomplete"):
             reading.done = True
-            reading.usage = read_usage((event.response or {}).get("usage"))
-        elif kind in ("response.failed", "error"):
-            reading.error = error_code_of((event.response or {}).get("error"))
-
-    def _count(self, text: Any) -> None:
-        self._began = self.reading.content = True
-        self.reading.events += 1
-        self.reading.characters += len(text) if isinstance(text, str) else 0
+            reading.refused |= _was_filtered(_of(event.response, "incomplete_details"))
+        elif kind in ("response.failed", "response.error"):
+            reading.note_error(_of(event.response, "error") or event.own_error or kind)
 
 
-def read_usage(usage: Any) -> Usage | None:
-    """Tokens, those from and for the cache separately; None if there is no usage."""
-    if not isinstance(usage, dict):
-        return None
-    prompt, answer = _whole(usage, "prompt_tokens", "input_tokens"), _whole(usage, "completion_tokens", "output_tokens")
-    if prompt is None:
-        return None
+def _read_whole_choice(choice: _Choice, reading: Reading) -> None:
+    texts = _texts(choice.message) or ((choice.text,) if choice.text else ())
+    if texts:
+        reading.note_text(*texts)
+    elif not choice.finish and not choice.error:
+        reading.malformed |= choice.text is None and _of(choice.message, "content") is None
+    reading.refused |= bool(_of(choice.message, "refusal"))
+    _note_finish(choice, reading)
+
+
+def _read_output(answer: _Answer, reading: Reading) -> None:
+    """The output of the responses API: messages, thoughts, calls of tools."""
+    reading.content = True
+    if answer.status == "failed":
+        reading.note_error("server_error")
+    for item in answer.output:
+        parts = _of(item, "content")
+        reading.note_text(parts, _of(item, "arguments"))
+        reading.refused |= any(_of(part, "type") == "refusal" for part in parts) if isinstance(parts, list) else False
+    reading.refused |= _was_filtered(answer.incomplete_details)
+
+
+def _note_finish(choice: _Choice, reading: Reading) -> None:
+    finish = choice.finish
+    reading.refused |= finish.startswith(_REFUSED)
+    if finish in _FAILED or choice.error:
+        reading.note_error(choice.error or "server_error")
+
+
+def _texts(message: Any) -> tuple[Any, ...]:
+    """What a message, or a piece of one, says: an answer, a thought, a refusal, a call of a tool."""
+    if not isinstance(message, Mapping):
+        return ()
+    named = ("content", "reasoning_content", "reasoning", "refusal", "audio")
+    said = [message[name] for name in named if message.get(name)]
+    calls = message.get("tool_calls") or message.get("function_call")
+    if calls:
+        calls = calls if isinstance(calls, list) else [{"function": calls}]
+        said.append([_of(_of(call, "function"), "arguments") for call in calls])
+    return tuple(said)
+
+
+def _note_usage(answer: _Answer, reading: Reading) -> None:
+    model = answer.model or _of(answer.response, "model")
+    reading.model = model if isinstance(model, str) and model else reading.model
+    said = [answer.usage, _of(answer.x_groq, "usage"), _of(answer.response, "usage")]
+    said += [choice.usage for choice in answer.choices or ()]
+    for usage in said:
+        if isinstance(usage, Mapping):
+            reading.tokens.say(**_figures(usage))
+            reading.tokens.cache_in_prompt = True
+    if not reading.tokens.cache_in_prompt and isinstance(answer.timings, Mapping):
+        fresh, cached = whole_number(answer.timings.get("prompt_n")), whole_number(answer.timings.get("cache_n"))
+        reading.tokens.say(prompt=fresh, answer=answer.timings.get("predicted_n"), cache_read=cached)
+
+
+def _figures(usage: Mapping[str, Any]) -> dict[str, int | None]:
+    """Tokens as a usage has them. A figure that is missing follows from the total; so do thoughts that xAI and Google leave out of
+    the answer's figure, though they are paid for."""
+    prompt, answer = _first(usage, "prompt_tokens", "input_tokens"), _first(usage, "completion_tokens", "output_tokens")
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    details = details if isinstance(details, dict) else {}
-    cached, written = _whole(details, "cached_tokens") or 0, _whole(details, "cache_write_tokens") or 0
-    return Usage(max(0, prompt - cached - written), answer or 0, cached, written)
+    details = details if isinstance(details, Mapping) else {}
+    # DeepSeek's and LiteLLM's names beside OpenAI's and OpenRouter's.
+    read = _first(details, "cached_tokens") or _first(usage, "cache_read_input_tokens", "prompt_cache_hit_tokens")
+    written = _first(details, "cache_write_tokens", "cache_creation_tokens") or _first(
+        usage, "cache_creation_input_tokens"
+    )
+    total = whole_number(usage.get("total_tokens")) or 0
+    if prompt and (answer is None or total - prompt - answer not in (0, (read or 0) + (written or 0))):
+        answer = max(answer or 0, total - prompt) if total else answer
+    elif answer and not prompt and total > answer:
+        prompt = total - answer
+    return {"prompt": prompt, "answer": answer, "cache_read": read, "cache_write": written}
 
 
-def _whole(values: dict[str, Any], *names: str) -> int | None:
-    number = next((values[name] for name in names if values.get(name) is not None), None)
-    return max(0, int(number)) if isinstance(number, int | float) else None
+def _first(values: Mapping[str, Any], *names: str) -> int | None:
+    return next((number for name in names if (number := whole_number(values.get(name))) is not None), None)
+
+
+def _of(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _was_filtered(details: Any) -> bool:
+    return bool(_of(details, "reason") == "content_filter")
 
 
 OPENAI = Wire(

@@ -152,8 +152,8 @@ class Upstream:
             attempt.code = "CONNECTION_FAILED"
         except aiohttp.ClientError:
             attempt.code = UNCLASSIFIED
-        except Malformed:
-            attempt.code = "POSTCONDITION_FAILED"
+        except NoAnswer as error:
+            attempt.code = error.code
         attempt.seconds = time.perf_counter() - began
 
     async def _ask(self, attempt: Attempt, began: float, body: Mapping[str, Any], send: Send) -> None:
@@ -191,7 +191,7 @@ class Upstream:
                 for event in splitter.feed(piece):
                     reader.feed(event)
                     if reading.malformed or reading.error:
-                        raise Malformed
+                        raise NoAnswer(reading.error)
                     if attempt.ttft_s is None and (reading.content or reading.refused):
                         attempt.ttft_s = clock.elapsed_s()
                     if wants_usage or not reader.only_usage:
@@ -205,15 +205,19 @@ class Upstream:
             raise aiohttp.ClientPayloadError("the stream ended before [DONE]")
 
 
-class Malformed(Exception):
-    """An answer that is not a chat completion."""
+class NoAnswer(Exception):
+    """What came with status 200 is an error, or not a chat completion."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.code = error or "POSTCONDITION_FAILED"
 
 
 def _read_whole(attempt: Attempt) -> None:
     reading = OPENAI.read_whole(attempt.body)
     attempt.usage, attempt.refused = reading.usage, reading.refused
     if reading.malformed or reading.error or reading.usage is None:
-        raise Malformed
+        raise NoAnswer(reading.error)
 
 
 def _upstream_body(body: Mapping[str, Any], model: str) -> bytes:
