@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import re
 import shutil
@@ -11,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -208,16 +211,19 @@ def test_a_rotated_log_is_read_to_its_end_and_then_the_next(open_exporter: Open,
 
 
 @pytest.mark.parametrize("more", [0, 5], ids=["shorter", "longer than it was"])
-def test_a_truncated_log_is_read_from_its_start(open_exporter: Open, log: Path, more: int) -> None:
+@pytest.mark.parametrize("copied", [True, False], ids=["as copytruncate does", "without a copy"])
+def test_a_truncated_log_is_read_from_its_start(open_exporter: Open, log: Path, more: int, copied: bool) -> None:
     write_log(log, [call(0), call(1)])
     exporter = open_exporter()
     exporter.count_new()
-    shutil.copy(log, log.with_name("audit.jsonl.1"))
-    os.truncate(log, 0)  # as copytruncate does
+    if copied:
+        shutil.copy(log, log.with_name("audit.jsonl.1"))
+    os.truncate(log, 0)
     write_log(log, [call(10 + number) for number in range(1 + more)])
     exporter.count_new()
     seen = exposed(exporter)
     assert (seen[RECORDS], seen["tiercli_audit_truncations_total"]) == (3 + more, 1)
+    assert seen["tiercli_audit_lost_files_total"] == (0 if copied else 1)  # what was in it last is not known
 
 
 def test_a_restart_goes_on_where_the_last_scrape_was(open_exporter: Open, log: Path, tmp_path: Path) -> None:
@@ -247,23 +253,31 @@ def test_a_restart_goes_on_where_the_last_scrape_was(open_exporter: Open, log: P
     assert after["tiercli_audit_malformed_lines_total"] == 0  # it went on at a line's beginning
 
 
-def test_a_log_that_was_compressed_away_is_told(open_exporter: Open, log: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "records", "lost"), [(".gz", 3, 0), (".bz2", 3, 0), (".xz", 3, 0), (".zst", 2, 1), (None, 2, 1)]
+)
+def test_a_log_that_was_compressed_away_is_read_or_told(
+    open_exporter: Open, log: Path, tmp_path: Path, suffix: str | None, records: int, lost: int
+) -> None:
     state = tmp_path / "state.json"
     write_log(log, [call(0)])
     first = open_exporter(state=state)
     first.count_new()
     exposed(first)
     first.close()
-    rotated = log.rename(log.with_name("audit.jsonl.1"))
     write_log(log, [call(1)])
-    with gzip.open(log.with_name("audit.jsonl.1.gz"), "wb") as stream:
-        stream.write(rotated.read_bytes())
+    rotated = log.rename(log.with_name("audit.jsonl.1"))
+    write_log(log, [call(2)])
+    packing = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    if suffix is not None:
+        content = packing.get(suffix, zlib.compress)(rotated.read_bytes())
+        log.with_name(f"audit.jsonl.1{suffix}").write_bytes(content)
     rotated.unlink()
     second = open_exporter(state=state)
     second.count_new()
+    second.count_new()
     seen = exposed(second)
-    assert seen[RECORDS] == 2
-    assert seen["tiercli_audit_lost_files_total"] == 1
+    assert (seen[RECORDS], seen["tiercli_audit_lost_files_total"]) == (records, lost)
 
 
 def test_a_state_that_cannot_be_written_fails_the_scrape_and_one_that_is_none_is_refused(
@@ -339,6 +353,20 @@ def test_a_kill_between_two_scrapes_counts_nothing_twice_and_loses_nothing(log: 
         assert process.wait(10) == 0
         assert process.stderr is not None
         assert process.stderr.read().endswith("100 records counted\n")
+
+
+def test_a_loss_is_said(log: Path, tmp_path: Path) -> None:
+    state = str(tmp_path / "state.json")
+    write_log(log, [call(number) for number in range(5)])
+    with following(log, "--state", state, "--from-start") as (process, url):
+        wait_for(url, 5)
+        os.truncate(log, 0)
+        write_log(log, [call(9)])
+        assert wait_for(url, 6)["tiercli_audit_lost_files_total"] == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert "1 file of the log removed, truncated or compressed" in process.stderr.read()
 
 
 def test_it_serves_what_promtool_accepts_from_the_end_of_the_log_on(log: Path, stack: StackBinaries) -> None:

@@ -131,7 +131,7 @@ def _mapped(mapping: FieldMap, deployments: Deployments) -> Callable[[bytes], Au
 def _follow(exporter: AuditExporter, file: Path, address: tuple[str, int], over: Event) -> None:
 
     console = error_console()
-    reported = 0
+    reported, lost = 0, 0
     exporter.count_new()  # before the first scrape, so that it sees everything at once
     with serve_metrics(exporter, *address) as url:
         console.print(f"following {file}; metrics are at {url}", markup=False)
@@ -142,6 +142,8 @@ def _follow(exporter: AuditExporter, file: Path, address: tuple[str, int], over:
                     exporter.count_new()
                     if exporter.malformed > reported:
                         reported = _tell_malformed(exporter)
+                    if exporter.lost > lost:
+                        lost = _tell_lost(exporter)
                     if status is not None:
                         since = exporter.records - before
                         rate = since / max(1.0, time.monotonic() - began)
@@ -159,6 +161,14 @@ def _tell_malformed(exporter: AuditExporter) -> int:
         message = f"{exporter.malformed:,} lines are no audit record; the last: {exporter.last_malformed}"
         error_console().print(message, markup=False)
     return exporter.malformed
+
+
+def _tell_lost(exporter: AuditExporter) -> int:
+    """Say how many files of the log were lost by now, and return it."""
+    files = "1 file" if exporter.lost == 1 else f"{exporter.lost:,} files"
+    message = f"{files} of the log removed, truncated or compressed before the end was read: records may be missing"
+    error_console().print(message, markup=False)
+    return exporter.lost
 
 
 @examples(

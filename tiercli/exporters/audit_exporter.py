@@ -77,6 +77,11 @@ class AuditExporter:
         """How many lines were not records."""
         return self._malformed
 
+    @property
+    def lost(self) -> int:
+        """How many files of the log may not have been read to their end."""
+        return self._file.lost
+
     def count_new(self) -> int:
         """Count the lines that were appended; how many they were. Raises BackendError if the log cannot be read."""
         total = 0
@@ -141,7 +146,7 @@ class AuditExporter:
             ("truncations", "Truncations of the audit log.", self._file.truncations),
             (
                 "lost_files",
-                "Files of the audit log that were removed before they were read to their end.",
+                "Files of the audit log that were removed, truncated or compressed before they were read to their end.",
                 self._file.lost,
             ),
         ):
