@@ -95,8 +95,7 @@ class Writer:
 
     def _rotated(self) -> list[Path]:
         """The newest first."""
-        numbered = [path for path in self.path.parent.glob(f"{NAME}.[0-9]*")]
-        return sorted(numbered, key=lambda path: int(path.name.split(".")[2]))
+        return sorted(self.path.parent.glob(f"{NAME}.[0-9]*"), key=lambda path: int(path.name.split(".")[2]))
 
     def _shift(self) -> None:
         for path in reversed(self._rotated()):
