@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -72,8 +73,31 @@ def test_all_drills_there_are_run_in_a_sandbox_for_each_factor_and_some_of_their
         (spec.factor, spec.sandbox): build_estate(hybrid, spec.factor, (), spec.sandbox) for spec in _alike(specs)
     }
     orders = [RunRequest(spec, estates[spec.factor, spec.sandbox], stack, tmp_path) for spec in specs]
-    # A queue, a quota, budgets that are nearly used, and instances enough to restart one after the other.
-    assert len(shared_groups(orders)) == 3 + 4
+    # A queue, a quota, budgets that are nearly used, instances enough to restart one after the other, and half the load.
+    assert len(shared_groups(orders)) == 3 + 5
+
+
+def test_where_a_room_is_free_half_of_what_waits_elsewhere_goes_there(
+    hybrid: LoadedCatalog, tmp_path: Path, stack: StackBinaries
+) -> None:
+    requests = [order(hybrid, short_spec(name=name), tmp_path, stack) for name in "abcde"]
+    alone = order(hybrid, short_spec(name="alone", factor=60), tmp_path, stack)
+    groups = several._Groups([requests, [alone]])
+
+    def names(group: deque[RunRequest] | None) -> str:
+        return " ".join(request.spec.name for request in group or ())
+
+    first, second = groups.next(), groups.next()
+    assert (names(first), names(second)) == ("a b c d e", "alone")
+    assert first is not None
+    first.popleft()  # it runs
+    assert second is not None
+    second.popleft()
+    third = groups.next()
+    assert (names(first), names(third)) == ("b c", "d e")
+    assert names(groups.next()) == "c"
+    assert names(groups.next()) == "e"
+    assert groups.next() is None
 
 
 def test_a_drill_that_the_machine_had_no_time_for_is_run_again_alone(

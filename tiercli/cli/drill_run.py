@@ -28,7 +28,7 @@ from tiercli.cli.options import CatalogOption, Drills, Runs, Templates, TextOrJs
 from tiercli.cli.terminal import error_console
 from tiercli.drills.load.locust import Workers
 from tiercli.drills.run.request import RunRequest
-from tiercli.drills.run.several import run_drills, shared_groups
+from tiercli.drills.run.several import run_drills
 from tiercli.drills.sites.estate import Estate, build_estate
 from tiercli.drills.sites.real import left_out_by, real_parts
 from tiercli.drills.spec.cast import Cast, cast_drills
@@ -219,7 +219,7 @@ async def _run_all(requests: Sequence[RunRequest], *, share: bool, parallel: int
     """Run them, print what came of each as it ends, and give the exit code."""
 
     errors = error_console()
-    several = parallel > 1 and len(shared_groups(requests) if share else requests) > 1
+    several = parallel > 1 and len(requests) > 1
 
     def view_of(request: RunRequest) -> TerminalView | PlainView:
         if several:

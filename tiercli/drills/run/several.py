@@ -39,19 +39,19 @@ async def run_drills(
 ) -> AsyncIterator[DrillRun]:
     """Run drills and give each as it ends: in each sandbox one after another, in `parallel` sandboxes at once. One that the machine had
     no time for is run again at the end, alone, and given once. None begins after one was interrupted. Raises as run_drill does."""
-    groups = shared_groups(requests) if share else [[request] for request in requests]
-    over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: a group has ended
-    rooms, stopped = asyncio.Semaphore(parallel), asyncio.Event()
-    beside = parallel > 1 and len(groups) > 1
+    groups = _Groups(shared_groups(requests) if share else [[request] for request in requests])
+    over: asyncio.Queue[DrillRun | None] = asyncio.Queue()  # None: nothing is left for one of the rooms
+    stopped = asyncio.Event()
+    rooms = min(parallel, len(requests))
     again: list[RunRequest] = []
 
-    async def run_group(group: list[RunRequest]) -> None:
+    async def fill_room() -> None:
         try:
-            async with rooms:
+            while not stopped.is_set() and (group := groups.next()) is not None:
                 async for request, done in _one_after_another(group, view_of, stopped):
                     if done.result.interrupted:
                         stopped.set()
-                    if done.result.starved and beside and done.error is None:
+                    if done.result.starved and rooms > 1 and done.error is None:
                         with view_of(request) as view:
                             view.say(f"{done.result.reasons[0]}; once the others are over it is run again, alone")
                         again.append(request)
@@ -60,7 +60,7 @@ async def run_drills(
         finally:
             over.put_nowait(None)
 
-    tasks = [asyncio.create_task(run_group(group)) for group in groups]
+    tasks = [asyncio.create_task(fill_room()) for _ in range(rooms)]
     try:
         going = len(tasks)
         while going:
@@ -72,7 +72,7 @@ async def run_drills(
         for task in tasks:
             await task  # raises what it has raised
         for request in again:
-            async for _, done in _one_after_another([request], view_of, stopped):
+            async for _, done in _one_after_another(deque([request]), view_of, stopped):
                 yield done
     finally:
         for task in tasks:
@@ -80,13 +80,32 @@ async def run_drills(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class _Groups:
+    """What waits. Where no group does, half of what waits in the longest one that runs goes to a sandbox of its own: one group may be
+    most of the work."""
+
+    def __init__(self, groups: Sequence[Sequence[RunRequest]]) -> None:
+        self._waiting = deque(deque(group) for group in groups)
+        self._running: list[deque[RunRequest]] = []
+
+    def next(self) -> deque[RunRequest] | None:
+        """The drills for the next sandbox: whoever runs them takes each from the left. None where nothing is left to give."""
+        if self._waiting:
+            group = self._waiting.popleft()
+        else:
+            longest = max(self._running, key=len, default=deque[RunRequest]())
+            group = deque(longest.pop() for _ in range(len(longest) // 2))
+            group.reverse()
+        self._running.append(group)
+        return group or None
+
+
 async def _one_after_another(
-    group: list[RunRequest],
+    waiting: deque[RunRequest],
     view_of: Callable[[RunRequest], AbstractContextManager[View]],
     stopped: asyncio.Event,
 ) -> AsyncIterator[tuple[RunRequest, DrillRun]]:
     """A run that proved nothing may have left its sandbox in any state: the next one gets a fresh one."""
-    waiting = deque(group)
     while waiting and not stopped.is_set():
         async with AsyncExitStack() as stack:
             shared = None
