@@ -8,7 +8,7 @@ RUNS ?= runs
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-panels test-sums test-drills test-litellm test-real-chain real-parts test-toxiproxy golden golden-diff lint bench bench-quiet bench-quiet-month bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-vm test-panels test-sums test-drills test-litellm test-real-chain real-parts test-toxiproxy golden golden-diff lint bench bench-quiet bench-quiet-month bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,14 @@ test-prom3: setup $(VENV)/.dev $(PROM3)/versions.txt ## The same on Debian unsta
 	$(BIN)/python -m pytest tests/prom3; \
 	$(BIN)/python -m pytest -m "not drill and not slow" -n 4 tests/rules tests/sources tests/lint tests/sandbox tests/output tests/clients tests/audit tests/cardinality/test_plan_exact.py; \
 	$(BIN)/tiercli drill run provider-outage provider-degraded quiet --runs $(RUNS)
+
+VM := .victoriametrics
+$(VM)/versions.txt: .ci/victoriametrics .ci/unstable.py
+	@$(PYTHON) .ci/victoriametrics $(VM)
+
+test-vm: setup $(VENV)/.dev $(VM)/versions.txt ## The generated rules and their tests on VictoriaMetrics, vmalert and vmalert-tool
+	@cat $(VM)/versions.txt
+	@TIERCLI_VICTORIAMETRICS=$(CURDIR)/$(VM) $(BIN)/python -m pytest tests/vm
 
 test-panels: setup $(VENV)/.dev ## Every query of every panel, in a sandbox under load, then under faults
 	@$(BIN)/python -m pytest tests/drills/test_every_panel.py
@@ -126,4 +134,4 @@ bench-evaluation: setup $(VENV)/.dev ## How long Prometheus takes over 100,000 s
 	@$(BIN)/python -m tests.bench.bench_evaluation
 
 clean: ## Remove the virtual environment, caches and runs
-	@rm -rf .golden $(VENV) $(PROM3) $(TOXIPROXY) $(LLAMACPP) .litellm $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .golden $(VENV) $(PROM3) $(VM) $(TOXIPROXY) $(LLAMACPP) .litellm $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

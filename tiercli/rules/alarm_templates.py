@@ -111,7 +111,8 @@ def alarm_context(
         "service_level_s": catalog.service_level.latency_seconds,
         "stated": stated,
         "held": held,
-        "above": lambda value: value * 1.01 if value else 0.01,
+        # Not 1.01: what two decimals are rounded to would be a tie, which VictoriaMetrics decides otherwise.
+        "above": lambda value: value * 1.0137 if value else 0.01,
         "below": lambda value: value * 0.99 if value else -0.01,
         "series": lambda metric, labels, **more: _yaml_text(selector(metric, {**labels, **more})),
         "only": lambda labels, *names: {name: labels[name] for name in names},
