@@ -1,4 +1,4 @@
-"""Packages of Debian unstable in a folder of their own: what .ci/prom3 and .ci/llamacpp have in common.
+"""Packages of Debian unstable in a folder of their own: what .ci/prom3, .ci/llamacpp and .ci/victoriametrics have in common.
 
 apt gets a state, a cache and a list of sources of its own, below the folder; packages are unpacked there and installed
 nowhere. Programs that need a newer C library than this machine's run on unstable's. Nothing of the system is changed.
@@ -30,10 +30,10 @@ def problem() -> tuple[str, str] | None:
 
 def mirror() -> str:
     """Where packages come from."""
-    return os.environ.get("TIERCLI_PROM3_MIRROR") or machine_mirror()
+    return os.environ.get("TIERCLI_DEBIAN_MIRROR") or machine_mirror()
 
 
-NAME_ANOTHER = "name another mirror with TIERCLI_PROM3_MIRROR=http://HOST/debian"
+NAME_ANOTHER = "name another mirror with TIERCLI_DEBIAN_MIRROR=http://HOST/debian"
 
 
 def fail(said: str, hint: str = "") -> int:
