@@ -26,7 +26,7 @@ from tiercli.exporters.audit_exporter import AuditExporter
 
 RECORDS = 5_000_000
 COUNTED = 200_000
-ASKED = {"records_per_s": 20_000, "report_s": 10.0}
+ASKED = {"records_per_s": 60_000, "report_s": 10.0}
 _BEGAN = 1_790_000_000
 
 
