@@ -325,7 +325,7 @@ def test_the_plan_is_without_what_is_dropped(run_tiercli: Run, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("cardinality", "total", "number"),
     [
-        ("", 3000, 8),
+        ("", 3238, 9),
         ("  metrics: {http_requests_total: {series: 10, owner: platform, reason: a test}}\n", 5000, 1),
         (
             "  metrics: {http_requests_total: {series: 10, owner: platform, reason: a test}}\n"
@@ -333,8 +333,8 @@ def test_the_plan_is_without_what_is_dropped(run_tiercli: Run, tmp_path: Path) -
             "    metrics: [vllm:request_decode_time_seconds]\n"
             "    labels: {vllm:num_requests_running: [engine]}\n"
             "  label_values: {engine: 1}\n",
-            3000,
-            7,
+            3238,
+            9,
         ),
     ],
 )

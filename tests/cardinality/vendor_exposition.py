@@ -7,7 +7,7 @@ from itertools import product
 
 from tiercli.catalog.model import Catalog
 from tiercli.signals.bindings import Binding, known_binding
-from tiercli.signals.vendor_metrics import ExposedMetric
+from tiercli.signals.vendor_metrics import ExposedMetric, created_series
 
 Row = dict[str, str]
 ROUTED = ("deployment", "provider", "model", "region", "step")
@@ -49,7 +49,7 @@ def routes(catalog: Catalog, labels: set[str]) -> Iterator[Row]:
 
 def label_sets(binding: Binding, metric: ExposedMetric, rows: list[Row], more: dict[str, int]) -> list[Row]:
     """The distinct label sets of a metric, by the rows that its dimensions can be."""
-    values = binding.label_values
+    values = binding.label_values | metric.values
     numbered = [label for label in metric.labels if isinstance(values.get(label), int) or label in more]
     found = set()
     for row in rows:
@@ -114,11 +114,12 @@ def as_text(binding: Binding, sets: list[tuple[str, ExposedMetric, list[Row]]], 
                 bounds = metric.buckets if isinstance(metric.buckets, tuple) else range(1, metric.finite_buckets + 1)
                 for bound in (*(f"{float(one)}" for one in bounds), "+Inf"):
                     lines.append(f"{name}_bucket{braces({**row, 'le': bound})} {grown}")
+            if metric.type in ("histogram", "summary"):
                 lines += [f"{name}_sum{braces(row)} {grown}", f"{name}_count{braces(row)} {grown}"]
             else:
                 lines.append(f"{name}{braces(row)} {grown if metric.type == 'counter' else 0.5}")
-            if created_of[name] > (metric.finite_buckets + 3 if metric.type == "histogram" else 1):
-                lines.append(f"{name.removesuffix('_total')}_created{braces(row)} 1.7e9")
+            if created_of[name] > metric.series_per_label_set(created=False):
+                lines.append(f"{created_series(name, metric.type)}{braces(row)} 1.7e9")
     return "\n".join(lines) + "\n"
 
 

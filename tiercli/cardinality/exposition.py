@@ -16,6 +16,7 @@ from tiercli.catalog.model import Catalog
 from tiercli.errors import Location, Problem
 from tiercli.signals.contract import CONTRACT, METRICS_BY_SERIES
 from tiercli.signals.exposed import contract_targets
+from tiercli.signals.vendor_metrics import created_series
 
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _KEY = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*|{_STRING})"
@@ -30,6 +31,7 @@ _SAMPLE = re.compile(
 )
 _PAIRS = re.compile(rf"({_KEY})\s*=\s*({_STRING})")
 _SUFFIXES = ("_bucket", "_sum", "_count")
+_WITH_PARTS = ("histogram", "summary")
 SHOWN_PROBLEMS = 20
 # Labels of the contract whose values a catalog knows; of other metrics, the labels that a binding maps to these.
 CATALOG_LABELS = frozenset(("tenant", "feature", "alias", "provider", "model", "region"))
@@ -71,10 +73,10 @@ def scraped_metrics(catalog: Catalog) -> ScrapedMetrics:
         dimensions = {label: str(value) for label, value in values.items() if value in _KNOWN_DIMENSIONS}
         for name, metric, _ in source.binding.counted():
             labels[name] = {label: dimensions[label] for label in metric.labels if label in dimensions}
-            if metric.type == "histogram":
+            if metric.type in _WITH_PARTS:
                 parts |= {f"{name}{part}": name for part in _SUFFIXES}
             if source.binding.created and metric.type != "gauge":
-                parts[f"{name.removesuffix('_total')}_created"] = name
+                parts[created_series(name, metric.type)] = name
     return ScrapedMetrics(labels, parts)
 
 
@@ -141,7 +143,7 @@ def _family(metric: str, types: dict[str, str], scraped: ScrapedMetrics) -> str:
     if known == metric:
         for suffix in _SUFFIXES:
             base = metric.removesuffix(suffix)
-            if base != metric and types.get(base) in ("histogram", "summary"):
+            if base != metric and types.get(base) in _WITH_PARTS:
                 return base
     return known
 

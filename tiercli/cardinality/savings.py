@@ -174,6 +174,8 @@ def _series_in_words(part: Part) -> str:
     if part.metric.type == "histogram":
         parts = f"{part.metric.finite_buckets} buckets + the bucket +Inf + sum + count"
         return f"{parts} + created" if part.series_per_set > part.metric.finite_buckets + 3 else parts
+    if part.metric.type == "summary":
+        return "sum + count + created" if part.series_per_set > 2 else "sum + count"
     return "the value + created" if part.series_per_set > 1 else "series of each"
 
 

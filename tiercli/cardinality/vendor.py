@@ -123,7 +123,7 @@ class VendorCounts:
         """How many values a label of a metric has in all; None where neither the catalog nor the binding says it, and for labels
         of callers, where calls can have values that the catalog does not."""
         source = part.source
-        own, stated = source.binding.label_values.get(label), self._catalog.cardinality.label_values.get(label)
+        own, stated = _values(part.metric, source).get(label), self._catalog.cardinality.label_values.get(label)
         if not isinstance(own, str):
             return own if stated is None else stated
         if own in _CALLERS:
@@ -158,7 +158,7 @@ class VendorCounts:
     def factors(self, source: VendorSource, metric: ExposedMetric, labels: Iterable[str]) -> list[Factor]:
         """The factors of the label sets of a metric that has `labels`: on each target where all are the same, else on all."""
         kept = list(labels)
-        values, more = source.binding.label_values, self._catalog.cardinality.label_values
+        values, more = _values(metric, source), self._catalog.cardinality.label_values
         dimension_of = {label: str(values[label]) for label in kept if isinstance(values.get(label), str)}
         dimensions = frozenset("tenant" if name == "tenant_key" else name for name in dimension_of.values())
         factors = []
@@ -270,6 +270,10 @@ def _beside(catalog: Catalog, source: OtherSource) -> tuple[Server, ...]:
     hosts = {server: _host(server.metrics) if server.metrics is not None else "" for server in servers}
     strange = not own <= set(hosts.values())
     return tuple(server for server in servers if hosts[server] in own or (strange and hosts[server] not in exporters))
+
+
+def _values(metric: ExposedMetric, source: VendorSource) -> Mapping[str, str | int]:
+    return source.binding.label_values | metric.values
 
 
 def _host(address: str) -> str:

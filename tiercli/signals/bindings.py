@@ -147,7 +147,7 @@ class Binding(Exposition):
         """The Prometheus type of every series that the source exposes, by name; a histogram's parts are counters."""
         types: dict[str, MetricType] = {}
         for name, metric in self.metrics.items():
-            kind = MetricType.COUNTER if metric.type == "histogram" else MetricType(metric.type)
+            kind = MetricType.GAUGE if metric.type == "gauge" else MetricType.COUNTER
             types |= dict.fromkeys((*metric.exposed(name), *metric.exposed(escaped(name))), kind)
         for contract_metric in self.contract():
             kind = MetricType.COUNTER if contract_metric.type is MetricType.HISTOGRAM else contract_metric.type

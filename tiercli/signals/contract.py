@@ -17,6 +17,7 @@ class MetricType(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    SUMMARY = "summary"
 
 
 # Seconds. Client defaults stop at 10 s; a quantile cannot exceed the last finite bucket.

@@ -9,8 +9,10 @@ from tiercli.catalog.model import Catalog, Source
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.signals.bindings import Binding, binding_names, counts_contract, escaped, known_binding
 from tiercli.signals.contract import MetricType
+from tiercli.signals.vendor_metrics import created_series
 
-_HISTOGRAM = ("", "_bucket", "_sum", "_count", "_created")  # "": a native one
+# "": a native histogram, the quantiles of a summary.
+_PARTS = {MetricType.HISTOGRAM: ("", "_bucket", "_sum", "_count"), MetricType.SUMMARY: ("", "_sum", "_count")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,11 @@ class ScrapedMetric:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names of all its series: of a histogram its parts, of a counter the time of its creation too; those with colons
-        also as some clients write them."""
-        names = [self.name]
-        if self.type is MetricType.HISTOGRAM:
-            names = [f"{self.name}{part}" for part in _HISTOGRAM]
-        elif self.type is MetricType.COUNTER:
-            names.append(f"{self.name.removesuffix('_total')}_created")
+        """The names of all its series: of a histogram or summary its parts, of all but a gauge the time of its creation too; those
+        with colons also as some clients write them."""
+        names = [f"{self.name}{part}" for part in _PARTS.get(self.type, ("",))]
+        if self.type is not MetricType.GAUGE:
+            names.append(created_series(self.name, self.type))
         return tuple(dict.fromkeys([*names, *map(escaped, names)]))
 
 

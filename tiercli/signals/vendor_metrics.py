@@ -15,13 +15,23 @@ from tiercli.catalog.field_types import Model
 Dimension = Literal["deployment", "provider", "model", "region", "alias", "step", "tenant", "tenant_key", "gpu"]
 
 
+def created_series(name: str, kind: str) -> str:
+    """The series in which Python's client has the time at which a metric was made: of a counter without _total, which the name
+    of a histogram can end with too (vllm:iteration_tokens_total)."""
+    return f"{name.removesuffix('_total') if kind == 'counter' else name}_created"
+
+
 class ExposedMetric(Model):
     """One metric. `labels` without job and instance; `le` is understood."""
 
-    type: Literal["counter", "gauge", "histogram"]
+    type: Literal["counter", "gauge", "histogram", "summary"]
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] | PositiveInt | None = Field(
         default=None, description="of a histogram: its bounds, or how many there are, without +Inf"
+    )
+    values: dict[str, PositiveInt] = Field(
+        default={},
+        description="of labels, how many values they have here, where `label_values` of the source says another number",
     )
     unrouted: bool = Field(default=False, description="also counts calls that were refused before they were routed")
 
@@ -33,10 +43,10 @@ class ExposedMetric(Model):
         return self.buckets if isinstance(self.buckets, int) else len(self.buckets)
 
     def series_per_label_set(self, created: bool) -> int:
-        """Series of one label set: of a histogram its buckets, +Inf, the sum and the count; with `created`, also the time of its
-        creation, which Python's client adds to counters too."""
+        """Series of one label set: of a histogram its buckets, +Inf, the sum and the count; of a summary the last two (Python's client
+        has no quantiles). With `created`, also the time of its creation, which that client adds to all but gauges."""
         creation = int(created and self.type != "gauge")
-        return (self.finite_buckets + 3 if self.type == "histogram" else 1) + creation
+        return {"histogram": self.finite_buckets + 3, "summary": 2}.get(self.type, 1) + creation
 
 
 class VendorMetric(ExposedMetric):
@@ -48,6 +58,8 @@ class VendorMetric(ExposedMetric):
         """The labels of each series name that the metric has."""
         if self.type == "histogram":
             return {f"{name}_bucket": (*self.labels, "le"), f"{name}_sum": self.labels, f"{name}_count": self.labels}
+        if self.type == "summary":
+            return {f"{name}_sum": self.labels, f"{name}_count": self.labels}
         return {name: self.labels}
 
 
