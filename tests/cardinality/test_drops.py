@@ -147,7 +147,7 @@ def test_what_a_pane_of_ones_own_reads_stays(run_tiercli: Run, tmp_path: Path, q
 
 DROP = """\
   drop:
-    metrics: [litellm_request_queue_time_seconds, http_requests_total, DCGM_FI_DEV_DEC_UTIL]
+    metrics: [litellm_request_queue_time_seconds, http_requests_total, DCGM_FI_DEV_DEC_UTIL_RATIO]
     labels: {vllm:num_requests_running: [engine], vllm:request_queue_time_seconds: [engine]}
   label_values: {engine: 1}
 """
@@ -171,7 +171,7 @@ def test_promtool_accepts_the_configuration_and_only_the_jobs_that_expose_it_dro
             ("replace", "engine"),
         ]
         assert jobs["tiercli-servers"][0]["regex"] == "http_requests_total|http_requests_created"
-        assert [rule["regex"] for rule in jobs["tiercli-source-gpus"]] == ["DCGM_FI_DEV_DEC_UTIL"]
+        assert [rule["regex"] for rule in jobs["tiercli-source-gpus"]] == ["DCGM_FI_DEV_DEC_UTIL_RATIO"]
 
 
 def test_no_series_belongs_to_two_metrics_of_a_source_so_that_dropping_one_leaves_the_others() -> None:
@@ -243,7 +243,7 @@ def test_prometheus_has_nothing_of_a_dropped_metric_and_as_many_series_without_a
             "metrics": [
                 "litellm_request_queue_time_seconds",
                 "litellm_requests_metric_total",
-                "DCGM_FI_DEV_DEC_UTIL",
+                "DCGM_FI_DEV_DEC_UTIL_RATIO",
             ],
             "labels": {"vllm:num_requests_running": ["engine"], "vllm:request_queue_time_seconds": ["engine"]},
         },
@@ -262,7 +262,7 @@ def test_prometheus_has_nothing_of_a_dropped_metric_and_as_many_series_without_a
     with scraping(loaded, texts, stack, tmp_path) as url:
         assert awaited(url, exact, scraped_metrics(loaded.catalog).family) == exact
         names = series_of(url, lambda name: name)  # each part of a histogram, and when it was created
-        gone = ("litellm_request_queue_time_seconds", "litellm_requests_metric", "DCGM_FI_DEV_DEC_UTIL")
+        gone = ("litellm_request_queue_time_seconds", "litellm_requests_metric", "DCGM_FI_DEV_DEC_UTIL_RATIO")
         assert [name for name in names if name.startswith(gone)] == []
         labelled = asyncio.run(labels_of(url, "vllm:num_requests_running", "vllm:num_requests_waiting"))
         assert [("engine" in labels, labels["__name__"]) for labels in labelled] == [
@@ -309,7 +309,7 @@ def test_the_plan_is_without_what_is_dropped(run_tiercli: Run, tmp_path: Path) -
         budget(run_tiercli, changed(tmp_path / "my.yaml", lines)) for lines in ("  label_values: {engine: 1}\n", DROP)
     )
     series, left = ({one["metric"]: one["series"] for one in said["metrics"]} for said in (before, after))
-    gone = ["litellm_request_queue_time_seconds", "http_requests_total", "DCGM_FI_DEV_DEC_UTIL"]
+    gone = ["litellm_request_queue_time_seconds", "http_requests_total", "DCGM_FI_DEV_DEC_UTIL_RATIO"]
     assert after["dropped"] == gone
     assert left == {name: count for name, count in series.items() if name not in gone}
     assert before["series"] - after["series"] == sum(series[name] for name in gone)

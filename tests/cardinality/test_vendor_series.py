@@ -98,7 +98,7 @@ def test_every_gpu_that_a_target_can_show_is_counted_once(targets: list[str], ea
     servers["vllm-b"] |= {"gpus": 3, "metrics": "node-b:8000"}
     data["sources"]["gpus"]["targets"] = targets
     plan = plan_series(parse_catalog(yaml.safe_dump(data), "gpus.yaml", further_checks()).catalog)
-    utilization = next(line for line in plan.lines if line.name == "DCGM_FI_DEV_GPU_UTIL")
+    utilization = next(line for line in plan.lines if line.name == "DCGM_FI_DEV_GPU_UTIL_RATIO")
     assert (utilization.series, utilization.one_target) == (sum(each.values()), max(each.values()))
     per_gpu = sum(1 for line in plan.lines if line.name.startswith("DCGM_"))
     found = {" ".join(one.addresses): one.series for one in plan.targets if one.job == "tiercli-source-gpus"}

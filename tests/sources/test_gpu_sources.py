@@ -20,6 +20,8 @@ Changed = Callable[[Callable[[dict[str, Any]], object]], LoadedCatalog]
     [
         ("dcgm", "dcgm", "0"),
         ("dcgm-new-names", "dcgm", "0"),
+        ("dcgm-4.9", "dcgm", "0"),
+        ("dcgm-4.9-mig", "dcgm", "0"),
         ("dcgm-mig", "dcgm", "0"),
         ("nvidia-gpu-exporter", "nvidia-gpu-exporter", "GPU-a"),
         ("nvidia-gpu-exporter-mig", "nvidia-gpu-exporter", "GPU-a"),

@@ -43,7 +43,7 @@ SPOKEN = [name for name in binding_names() if known_binding(name).spoken is not 
 # What a signal reads and a simulation has nothing of.
 UNSPOKEN = {
     "azurerm_openai_azureopenaiprovisionedmanagedutilizationv2_average_percent": "no deployment is provisioned",
-    "DCGM_FI_DEV_FB_RESERVED": "older versions do not have it, and the memory in use is all that is not free",
+    "DCGM_FI_DEV_FB_RESERVED_BYTES": "older versions do not have it, and the memory in use is all that is not free",
     "tgi_request_failure": "a server's failures are seen by its caller, and are not told as events",
     "nv_inference_request_failure": "a server's failures are seen by its caller, and are not told as events",
 }

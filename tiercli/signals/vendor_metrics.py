@@ -33,6 +33,7 @@ class ExposedMetric(Model):
         default={},
         description="of labels, how many values they have here, where `label_values` of the source says another number",
     )
+    older: bool = Field(default=False, description="exposed by older versions in place of another metric: not counted")
     unrouted: bool = Field(default=False, description="also counts calls that were refused before they were routed")
 
     @property
@@ -51,8 +52,6 @@ class ExposedMetric(Model):
 
 class VendorMetric(ExposedMetric):
     """A metric that signals read."""
-
-    older: bool = Field(default=False, description="exposed by older versions in place of another metric: not counted")
 
     def exposed(self, name: str) -> dict[str, tuple[str, ...]]:
         """The labels of each series name that the metric has."""
@@ -98,5 +97,7 @@ class Exposition(Model):
             if not metric.older:
                 yield name, metric, metric.series_per_label_set(self.created)
         for group in self.unread:
+            if group.older:
+                continue
             created = self.created if group.created is None else group.created
             yield from ((name, group, group.series_per_label_set(created)) for name in group.names)
