@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
+from tiercli.catalog.document import parse_document
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.catalog.shape import load_model
 from tiercli.cli.main import app
 from tiercli.errors import InvalidInput
 from tiercli.resources import resource_folder
 from tiercli.rules.alarm_files import load_alarm_set
+from tiercli.signals.bindings import Binding
 from tiercli.signals.timing import Timing
+
+SCRAPES = Path(__file__).parent / "scrapes"
 
 
 def _run(*arguments: str) -> str:
@@ -37,6 +44,43 @@ def test_a_source_shows_the_expression_or_the_reason() -> None:
     assert "first token" in signals["tier:server:ttft_seconds:p95_5m"]["unavailable"]
     text = _run("show", "tgi")
     assert "not there: TGI does not measure the time to the first token" in text
+
+
+def test_a_source_says_which_versions_it_was_held_against_and_how() -> None:
+    held = {one["source"]: one["held_against"] for one in json.loads(_run("--format", "json"))["sources"]}
+    assert {"version": "0.32", "by": "scrape", "where": None} in held["vllm"]
+    assert "0.33.0 (registry)" in _run()
+    shown = _run("show", "dcgm")
+    assert "held against 4.9.0 by a document: release notes" in shown
+    assert json.loads(_run("show", "dcgm", "--format", "json"))["held_against"] == held["dcgm"]
+    # What is tiercli's own needs no other; of every scrape that is named there is the text.
+    assert {name for name, versions in held.items() if not versions} == {"native", "proxy", "audit", "tiercli-gpu"}
+    scrapes = " ".join(path.name for path in SCRAPES.iterdir())
+    assert all(
+        one["version"] in scrapes or one["version"].rpartition(".")[0] in scrapes
+        for versions in held.values()
+        for one in versions
+        if one["by"] == "scrape"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "found", "accepted"),
+    [
+        ('{version: "4.9", by: guess}', "5:26", "by is 'guess'", "scrape, registry, document"),
+        ("{version: 4.9, by: scrape}", "5:15", "version is 4.9", "text"),
+        ('{version: "4.9"}', "5:5", "'by' is missing", ""),
+        ('{version: "4.9", by: scrape, on: today}', "5:34", "unknown key 'on'", "version, by, where"),
+    ],
+)
+def test_what_a_binding_was_held_against_is_checked(written: str, at: str, found: str, accepted: str) -> None:
+    text = f"source: x\nkind: gpus\ndescription: X.\nheld_against:\n  - {written}\n"
+    with pytest.raises(InvalidInput) as raised:
+        load_model(parse_document(text, "x.yaml"), Binding)
+    (problem,) = raised.value.problems
+    assert str(problem.location) == f"x.yaml:{at}"
+    assert found in problem.found
+    assert accepted in problem.accepted
 
 
 def test_an_unknown_source_is_told_with_the_known_ones() -> None:

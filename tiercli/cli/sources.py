@@ -39,7 +39,10 @@ def list_sources(
     form: TextOrJson = "text",
 ) -> None:
     """List each source with its kind and how many of its kind's signals it provides, or who provides which
-    signal in a catalog, and the signals that it does not get."""
+    signal in a catalog, and the signals that it does not get.
+
+    Its binding was held against the versions that are named: by a scrape of a running one, by the code that registers the metrics
+    (its registry), or by a document."""
     if catalog is not None:
         _of_catalog(catalog, form)
         return
@@ -49,9 +52,16 @@ def list_sources(
         print_json({"sources": entries})
         return
     rows = [
-        (entry["source"], entry["kind"], f"{entry['covered']}/{entry['of']}", entry["description"]) for entry in entries
+        (
+            entry["source"],
+            entry["kind"],
+            f"{entry['covered']}/{entry['of']}",
+            ", ".join(f"{one['version']} ({one['by']})" for one in entry["held_against"]),
+            entry["description"],
+        )
+        for entry in entries
     ]
-    _print_table(("source", "kind", "signals", "description"), rows)
+    _print_table(("source", "kind", "signals", "held against", "description"), rows)
 
 
 @examples("tiercli sources show tgi")
@@ -79,6 +89,11 @@ def show(
         return
     console = output_console()
     console.print(f"{name}: {binding.description}", markup=False, highlight=False)
+    for held in binding.held_against:
+        where = f": {held.where}" if held.where is not None else ""
+        console.print(
+            f"held against {held.version} by a {held.by}{where}", markup=False, highlight=False, soft_wrap=True
+        )
     for signal in names:
         console.print(signal, style="bold" if signal in expressions else "yellow", markup=False, highlight=False)
         text = expressions[signal] if signal in expressions else f"not there: {why[signal]}"
@@ -137,7 +152,8 @@ def _entry(binding: Binding) -> dict[str, Any]:
     canonical = _canonical(binding)
     covered = len(canonical & set(binding.signals))
     head = {"source": binding.source, "kind": binding.kind, "description": binding.description}
-    return {**head, "covered": covered, "of": len(canonical)}
+    held = [one.model_dump() for one in binding.held_against]
+    return {**head, "covered": covered, "of": len(canonical), "held_against": held}
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

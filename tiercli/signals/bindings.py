@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from typing import Literal
 
 import jinja2
 from pydantic import Field
@@ -82,6 +83,15 @@ class Discovery(Model):
     tenants: TenantPlace | None = None
 
 
+class Held(Model):
+    """A version of a source that its binding was held against, and how: against what a running one exposed, against the code that
+    registers its metrics, or against a document. `where`: what was read."""
+
+    version: str = Field(min_length=1)
+    by: Literal["scrape", "registry", "document"]
+    where: str | None = None
+
+
 class Binding(Exposition):
     """One file of catalogs/sources/.
 
@@ -94,6 +104,9 @@ class Binding(Exposition):
     source: str
     kind: SourceKind
     description: str
+    held_against: tuple[Held, ...] = Field(
+        default=(), description="versions that it was compared with; none where the metrics are tiercli's own"
+    )
     console: bool = Field(default=False, description="measures the one provider that its source in the catalog names")
     deployments: str | None = Field(
         default=None, description="what the catalog's gateway.deployments are keyed by, when the source needs them"
