@@ -144,7 +144,7 @@ def test_every_series_of_a_real_scrape_of_litellm_is_one_that_is_counted(scrape:
             labels.setdefault(base, set()).update(own)
     for name, count in exposed.series.items():
         metric, per_set = counted[name]
-        assert set(metric.labels) - {"pid", "rate_limit_category", "rate_limit_type"} == labels[name], name
+        assert set(metric.labels) - set(binding.optional) == labels[name], name
         assert count % per_set == 0, name
 
 

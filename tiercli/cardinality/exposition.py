@@ -93,9 +93,22 @@ class Exposed:
     wrong: int = 0
 
 
-def read_exposition(lines: Iterable[str], name: str, scraped: ScrapedMetrics = CONTRACT_ONLY) -> Exposed:
+@dataclass
+class Shape:
+    """The labels of all series of one metric, and the bounds of its buckets as the text has them."""
+
+    labels: set[str] = field(default_factory=set)
+    bounds: set[str] = field(default_factory=set)
+
+
+def read_exposition(
+    lines: Iterable[str],
+    name: str,
+    scraped: ScrapedMetrics = CONTRACT_ONLY,
+    shapes: dict[str, Shape] | None = None,
+) -> Exposed:
     """Read exposition text line by line; `name`: the file in problems. Of `scraped` metrics, the values of catalog
-    labels are counted."""
+    labels are counted. `shapes` gains that of each metric."""
     exposed = Exposed()
     seen: set[str] = set()
     families: dict[str, str] = {}
@@ -121,6 +134,10 @@ def read_exposition(lines: Iterable[str], name: str, scraped: ScrapedMetrics = C
         if family is None:
             family = families[metric] = _family(metric, exposed.types, scraped)
         exposed.series[family] += 1
+        if shapes is not None:
+            shape = shapes.setdefault(family, Shape())
+            shape.labels.update(label for label, _ in pairs if label != "le")
+            shape.bounds.update(_unquoted(value) for label, value in pairs if label == "le")
         watched = scraped.labels.get(family)
         if watched:
             for label, value in pairs:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-import httpx
 import typer
 
-from tiercli.cardinality.exposition import Exposed, ScrapedMetrics, read_exposition, scraped_metrics
+from tiercli.cardinality.exposition import Exposed, scraped_metrics
 from tiercli.cardinality.plan import Plan
 from tiercli.cardinality.reality import Compared, Reality, compare
 from tiercli.catalog.loading import LoadedCatalog
+from tiercli.cli.target_metrics import read_target, refuse_malformed
 from tiercli.cli.terminal import output_console, print_json
 from tiercli.cli.wide_table import SHOWN_ROWS, Column, print_table
 from tiercli.clients.prometheus import PrometheusClient
-from tiercli.errors import BackendUnreachable, CheckFailed, InvalidInput, Location, Problem
+from tiercli.errors import CheckFailed, InvalidInput
 from tiercli.lint.formats import github_annotation
 from tiercli.lint.live.series import TIMEOUT_S, LiveSeries, fetch_series
 
@@ -47,40 +45,16 @@ def compare_with(
         live = asyncio.run(look(prometheus))
         reality = compare(loaded.catalog, scraped, plan, live.series, live.values, one_target=False, churn=live.churn)
     else:
-        exposed = _read(metrics or "-", scraped)
+        exposed = read_target(metrics or "-", scraped)
         reality = compare(loaded.catalog, scraped, plan, exposed.series, exposed.values, one_target=True)
     _print(reality, exposed, form, every_row)
-    if exposed is not None and exposed.wrong:
-        more = f", {exposed.wrong - len(exposed.problems):,} more" if exposed.wrong > len(exposed.problems) else ""
-        raise InvalidInput(
-            f"{exposed.wrong:,} line{'s' if exposed.wrong > 1 else ''} that Prometheus would reject{more}",
-            exposed.problems,
-        )
+    if exposed is not None:
+        refuse_malformed(exposed)
     if not reality.explained:
         hint = "add it to the catalog, or remove it where the metric is counted"
         if any(line.dropped for line in reality.lines):
             hint += "; what the catalog drops goes once Prometheus has loaded the generated prometheus.yml"
         raise CheckFailed("; ".join(_verdict(reality)), hint=hint)
-
-
-def _read(where: str, scraped: ScrapedMetrics) -> Exposed:
-
-    if where == "-":
-        return read_exposition(sys.stdin, "standard input", scraped)
-    if where.startswith(("http://", "https://")):
-        try:
-            answer = httpx.get(where, timeout=30.0, trust_env=False, headers={"Accept": "text/plain"})
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise BackendUnreachable(f"no metrics: {error}") from error
-        if answer.status_code != 200:
-            raise BackendUnreachable(f"no metrics: the target answers with HTTP {answer.status_code}")
-        return read_exposition(answer.text.splitlines(), str(httpx.URL(where).copy_with(userinfo=b"")), scraped)
-    try:
-        with Path(where).open(encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
-            return read_exposition(stream, where, scraped)
-    except OSError as error:
-        problem = Problem(Location(where), error.strerror or str(error))
-        raise InvalidInput("the metrics cannot be read", [problem]) from error
 
 
 def _print(reality: Reality, exposed: Exposed | None, form: str, every_row: bool) -> None:

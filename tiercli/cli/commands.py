@@ -123,6 +123,10 @@ COMMANDS: Tree = {
                 "sources:show",
                 "Show each canonical signal of a source's kind: the PromQL that gives it, or why the source does not provide it.",
             ),
+            "check": Command(
+                "sources_check:check",
+                "Hold a source's binding against what a target exposes. Exit 1 when a signal of the binding cannot be read there.",
+            ),
         },
         default="list",
     ),

@@ -86,6 +86,9 @@ class Exposition(Model):
     metrics: dict[str, VendorMetric] = {}
     unread: tuple[UnreadMetrics, ...] = ()
     label_values: dict[str, Dimension | PositiveInt] = {}
+    optional: tuple[str, ...] = Field(
+        default=(), description="labels that are there in some versions or configurations only: a target may lack them"
+    )
     created: bool = Field(default=False, description="its client adds NAME_created to counters and histograms")
     recorded_of: dict[str, RecordedOf] = Field(
         default={}, description="recorded series that have a label with values of the source's own"

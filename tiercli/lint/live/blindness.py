@@ -87,7 +87,7 @@ def _missing(
     expr: str, reads: Mapping[str, set[str]], prometheus: PrometheusState, quiet: dict[str, None]
 ) -> Iterator[str]:
     """Why inputs of an expression have no data; `quiet` gains those that may have none."""
-    for name in _needed(parse(expr), prometheus.series):
+    for name in required_series(parse(expr), prometheus.series):
         if name in prometheus.series or name == "ALERTS":
             continue
         rare = name in RECORDED_BY_NAME and RECORDED_BY_NAME[name].rare
@@ -106,18 +106,18 @@ def _missing(
             yield f"{name} has no data"
 
 
-def _needed(node: Any, with_data: frozenset[str]) -> Iterator[str]:
-    """The series without which a part of an expression yields nothing, as far as its form tells."""
+def required_series(node: Any, with_data: frozenset[str]) -> Iterator[str]:
+    """The series without which a part of an expression yields nothing, as far as its form tells; of an `or`, those of a side that has data."""
     if isinstance(node, p.VectorSelector):
         yield from (node.name,) if node.name else ()
     elif isinstance(node, p.MatrixSelector):
-        yield from _needed(node.vector_selector, with_data)
+        yield from required_series(node.vector_selector, with_data)
     elif isinstance(node, p.Call):
         if not node.func.name.startswith("absent"):
             for argument in node.args:
-                yield from _needed(argument, with_data)
+                yield from required_series(argument, with_data)
     elif isinstance(node, p.BinaryExpr):
-        left, right = list(_needed(node.lhs, with_data)), list(_needed(node.rhs, with_data))
+        left, right = list(required_series(node.lhs, with_data)), list(required_series(node.rhs, with_data))
         operator = str(node.op)
         if operator == "or":
             chosen = left if with_data.issuperset(left) else right if with_data.issuperset(right) else left
@@ -127,7 +127,7 @@ def _needed(node: Any, with_data: frozenset[str]) -> Iterator[str]:
         else:
             yield from (*left, *right)
     elif hasattr(node, "expr"):
-        yield from _needed(node.expr, with_data)
+        yield from required_series(node.expr, with_data)
 
 
 def _raw(name: str, reads: Mapping[str, set[str]]) -> set[str]:
