@@ -15,15 +15,26 @@ from tests.conftest import HYBRID, Done
 Run = Callable[..., Done]
 SCRAPES = Path(__file__).parents[1] / "sources" / "scrapes"
 LITELLM_VLLM = HYBRID.parent / "litellm-vllm.yaml"
-# Of a label whose values come with traffic: the plan has room for all of them.
-ROOM = {"http_requests_total": 6}
-# 1, 2, 5, 10, … up to the longest prompt, 2,048 in the scrape; the plan has room for 128 k.
-TOKEN_BUCKETS = {
-    "vllm:request_prompt_tokens",
-    "vllm:request_generation_tokens",
-    "vllm:request_max_num_generation_tokens",
-    "vllm:request_params_max_tokens",
-    "vllm:request_prefill_kv_computed_tokens",
+# Where the plan has room for more than was scraped: statuses that come with traffic; buckets of tokens, 1, 2, 5, 10, … up to the
+# longest prompt, 2,048 in the scrape and 128 k in the plan; threads of a frontend, two in the scrape.
+ROOM = {
+    "vllm": {
+        "http_requests_total": 6,
+        "vllm:request_prompt_tokens": 20,
+        "vllm:request_generation_tokens": 20,
+        "vllm:request_max_num_generation_tokens": 20,
+        "vllm:request_params_max_tokens": 20,
+        "vllm:request_prefill_kv_computed_tokens": 20,
+    },
+    "dynamo": {
+        "dynamo_frontend_requests_total": 4,
+        "dynamo_tokio_worker_busy_ratio": 16,
+        "dynamo_tokio_worker_local_queue_depth": 16,
+        "dynamo_tokio_worker_mean_poll_time_ns": 16,
+        "dynamo_tokio_worker_overflow_count_total": 16,
+        "dynamo_tokio_worker_park_count_total": 16,
+        "dynamo_tokio_worker_steal_count_total": 16,
+    },
 }
 
 
@@ -52,14 +63,19 @@ def one_server(binding: str) -> Callable[[dict[str, Any]], object]:
 
 @pytest.mark.parametrize(
     ("scrape", "binding"),
-    [("vllm-0.32", "vllm"), ("vllm-0.32-under-load", "vllm"), ("llama-server-0.7.0", "llamacpp")],
+    [
+        ("vllm-0.32", "vllm"),
+        ("vllm-0.32-under-load", "vllm"),
+        ("llama-server-0.7.0", "llamacpp"),
+        ("dynamo-frontend-1.6.1", "dynamo"),
+    ],
 )
 def test_a_server_exposes_what_is_planned(run_tiercli: Run, tmp_path: Path, scrape: str, binding: str) -> None:
     said = compared(run_tiercli, tmp_path, scrape, one_server(binding))
     assert said["explained"]
     assert [line["metric"] for line in said["metrics"] if line["planned"] is None] == []
     differ = {line["metric"]: line["planned"] for line in said["metrics"] if line["planned"] != line["series"]}
-    assert differ == ({**ROOM, **dict.fromkeys(TOKEN_BUCKETS, 20)} if binding == "vllm" else {})
+    assert differ == ROOM.get(binding, {})
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,16 @@ GATEWAYS: dict[str, tuple[dict[str, tuple[str, str, str]], Found]] = {
             "tier:tenant:cost_usd:rate5m": {("acme-corp",): 0.02},
         },
     ),
+    "portkey": (
+        BY_NAME,
+        {
+            # An answer from the cache is no attempt, a refused call neither.
+            P + "requests:rate5m": {(*CLAUDE, "success"): 10, (*CLAUDE, "failure"): 3},
+            P + "errors:rate5m": {(*CLAUDE, "RATE_LIMITED"): 2, (*CLAUDE, "UPSTREAM_TIMEOUT"): 1},
+            P + "latency_seconds:p95_5m": {CLAUDE: P95_OF_TWO},
+            "tier:gateway:calls:increase5m": {(): 20 * 5},
+        },
+    ),
 }  # fmt: skip
 # Two consoles have gauges of one minute, and a minute of these tests is a second.
 MINUTE = TIMING.factor

@@ -54,6 +54,8 @@ def _catalog(changed: Changed, binding: str, address: str, models: tuple[str, ..
         ("tgi", "tgi", {}),
         ("llamacpp", "llamacpp", {}),
         ("triton", "triton", {}),
+        ("dynamo", "dynamo", {}),
+        ("nim", "nim", {}),
     ],
 )
 @pytest.mark.stack

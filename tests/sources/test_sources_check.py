@@ -40,6 +40,7 @@ def differences(said: Any) -> set[tuple[str, ...]]:
         ("vllm-0.32", "vllm"),
         ("vllm-0.32-under-load", "vllm"),
         ("llama-server-0.7.0", "llamacpp"),
+        ("dynamo-frontend-1.6.1", "dynamo"),
         ("litellm-proxy-1.106", "litellm"),
         ("litellm-proxy-1.106-failures", "litellm"),
     ],

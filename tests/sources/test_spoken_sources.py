@@ -45,6 +45,7 @@ UNSPOKEN = {
     "azurerm_openai_azureopenaiprovisionedmanagedutilizationv2_average_percent": "no deployment is provisioned",
     "DCGM_FI_DEV_FB_RESERVED_BYTES": "older versions do not have it, and the memory in use is all that is not free",
     "tgi_request_failure": "a server's failures are seen by its caller, and are not told as events",
+    "request_failure_total": "a server's failures are seen by its caller, and are not told as events",
     "nv_inference_request_failure": "a server's failures are seen by its caller, and are not told as events",
 }
 WITHOUT_DATA = {("azure-openai", "tier:provider:quota_headroom:ratio"): "no deployment is provisioned"}
@@ -253,6 +254,7 @@ TOLD = {
     "envoy-ai-gateway": Told(calls=True, codes=dict.fromkeys(ERROR_CODES, "UPSTREAM_ERROR")),
     "kong-ai": Told(calls=True, codes=dict.fromkeys(ERROR_CODES, ""), stream_s=FIRST_TOKEN_S),
     "otel-genai": Told(codes=dict.fromkeys((UNCLASSIFIED, "POSTCONDITION_FAILED"), "UPSTREAM_ERROR")),
+    "portkey": Told(calls=True, codes={"CONNECTION_FAILED": "UPSTREAM_ERROR", "POSTCONDITION_FAILED": ""}),
     "azure-openai": Told(codes={"POSTCONDITION_FAILED": ""}),
     "bedrock-cloudwatch": Told(
         codes={
@@ -551,6 +553,7 @@ REAL = {
     "litellm": ("litellm-proxy-1.106", "litellm-proxy-1.106-failures"),
     "vllm": ("vllm-0.32-under-load",),
     "llamacpp": ("llama-server-0.7.0",),
+    "dynamo": ("dynamo-frontend-1.6.1",),
 }
 
 
@@ -559,14 +562,14 @@ class Family(NamedTuple):
 
     type: str
     labels: frozenset[str]
-    bounds: frozenset[str]
+    bounds: frozenset[float]
 
 
 def families(text: str) -> dict[str, Family]:
     found = {}
     for family in text_string_to_metric_families(text):
         labels = {label for sample in family.samples for label in sample.labels if not label.startswith("metadata_")}
-        bounds = frozenset(sample.labels["le"] for sample in family.samples if "le" in sample.labels)
+        bounds = frozenset(float(sample.labels["le"]) for sample in family.samples if "le" in sample.labels)
         if family.samples:
             found[family.name] = Family(family.type, frozenset(labels - {"le"}), bounds)
     return found

@@ -131,13 +131,14 @@ class SpokenMetrics(Collector):
         self._created.setdefault((place.metric, place.labels), self._clock())
 
     def _gauges(self) -> dict[str, dict[LabelValues, float]]:
-        """What is there now, and what the last minute came to."""
+        """What is there now, several entries of a metric together, and what the last minute came to."""
         shown: dict[str, dict[LabelValues, float]] = defaultdict(dict)
         for event, facts, amounts in self._current():
             for place in self._places_of(event, facts):
                 value = _amount(place, amounts)
                 if value is not None:
-                    shown[place.metric][place.labels] = value
+                    values_of = shown[place.metric]
+                    values_of[place.labels] = values_of.get(place.labels, 0.0) + value
         since = self._clock() - self._minute_s
         for (metric, labels, quantile), values in self._minutes.items():
             while values and values[0][0] <= since:

@@ -222,15 +222,19 @@ class _Check:
         bounds, buckets = self._bounds(name), self.expected[name].buckets
         if not bounds or buckets is None or self.expected[name].type != "histogram":
             return None
-        differ = bounds != buckets if isinstance(buckets, tuple) else len(bounds) > buckets
+        differ = _listed(bounds) != _listed(buckets) if isinstance(buckets, tuple) else len(bounds) > buckets
         return _listed(bounds) if differ else None
 
     def _without_bounds(self, name: str) -> bool:
         """Whether a histogram lacks bounds at which a share within the service level is looked up."""
-        return self._other_buckets(name) is not None and not {*self.binding.duration_buckets} <= {*self._bounds(name)}
+        there = {f"{bound:g}" for bound in self._bounds(name)}
+        return (
+            self._other_buckets(name) is not None and not {f"{one:g}" for one in self.binding.duration_buckets} <= there
+        )
 
 
 def _listed(bounds: tuple[float, ...]) -> str:
+    """Six digits tell two bounds apart; a client can have counted them up (0.15000000000000002)."""
     return ", ".join(f"{bound:g}" for bound in bounds)
 
 
