@@ -70,12 +70,12 @@ class _Expected:
 
 def binding_metrics(binding: Binding) -> ScrapedMetrics:
     """The metrics of a binding, those of other versions too, for read_exposition: also under the names that some clients write."""
-    names = {metric.name: metric for metric in exposed_by(binding)}
     parts: dict[str, str] = {}
-    for name, metric in names.items():
-        own = {*metric.series, created_series(name, metric.type)}
-        parts |= dict.fromkeys((*own, *(escaped(part) for part in own if escaped(part) not in names)), name)
-    # A gauge's own name stands, and a series that is a metric of its own too.
+    names = []
+    for metric in exposed_by(binding):
+        names.append(metric.name)
+        parts |= dict.fromkeys(metric.series, metric.name)
+    # A series that is a metric of its own is no part of another (sglang_token_usage, an older name).
     return ScrapedMetrics(parts=parts | {name: name for name in names})
 
 
