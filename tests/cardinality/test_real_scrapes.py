@@ -107,3 +107,18 @@ def test_a_gateway_exposes_nothing_that_is_not_planned(
     said = compared(run_tiercli, tmp_path, scrape, change)
     assert said["explained"], said
     assert [line["metric"] for line in said["metrics"] if line["planned"] is None] == []
+
+
+def test_what_another_version_exposes_is_planned_under_its_name_now(run_tiercli: Run, tmp_path: Path) -> None:
+    target = tmp_path / "metrics.txt"
+    text = (SCRAPES.parent / "expositions" / "dcgm.txt").read_text(encoding="utf-8")
+    target.write_text(f"{text}# TYPE stranger gauge\nstranger 1\n", encoding="utf-8")
+    command = ("budget", str(LITELLM_VLLM), "--metrics", str(target))
+    other = {
+        line["metric"]: line["other_version"]
+        for line in json.loads(run_tiercli(*command, "--format", "json").stdout)["metrics"]
+    }
+    assert (other.pop("stranger"), set(other.values())) == (False, {True})
+    lines = run_tiercli(*command).stdout.splitlines()
+    assert {line.split()[0] for line in lines if "planned under another version's name" in line} == other.keys()
+    assert [line.split()[0] for line in lines if "not in the plan" in line] == ["stranger"]

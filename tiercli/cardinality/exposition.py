@@ -71,6 +71,8 @@ def scraped_metrics(catalog: Catalog) -> ScrapedMetrics:
     for source in VendorCounts(catalog).sources:
         values = source.binding.label_values if source.provider is None else {}
         dimensions = {label: str(value) for label, value in values.items() if value in _KNOWN_DIMENSIONS}
+        older = ((name, metric) for name, metric in source.binding.metrics.items() if metric.older)
+        parts |= {part: name for name, metric in older for part in metric.exposed(name)}
         for name, metric, _ in source.binding.counted():
             labels[name] = {label: dimensions[label] for label in metric.labels if label in dimensions}
             if metric.type in _WITH_PARTS:

@@ -19,7 +19,8 @@ _PLACEHOLDERS = ("None", "other")
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One metric: its series now, and how many the plan allows; None for a metric that the plan does not have. `instances`: how
-    many targets like this one share its budget; `dropped`: the catalog drops it at the scrape."""
+    many targets like this one share its budget; `dropped`: the catalog drops it at the scrape; `other_version`: the plan has it under
+    the name of another version of its source."""
 
     name: str
     series: int
@@ -27,6 +28,7 @@ class Compared:
     budget: int | None = None
     instances: int = 1
     dropped: bool = False
+    other_version: bool = False
 
     @property
     def over_budget(self) -> bool:
@@ -60,7 +62,7 @@ class Churn:
 
 @dataclass(frozen=True, slots=True)
 class Reality:
-    """Everything that was compared, most series first. `foreign`: series of metrics that the plan does not have; `dropped`: by
+    """Everything that was compared, most series first. `foreign`: series of metrics that the plan has under no name; `dropped`: by
     metric, series of one target that Prometheus will not keep, which are in none of the other numbers."""
 
     lines: tuple[Compared, ...]
@@ -99,7 +101,7 @@ def compare(
             dropped[gone[name]] += count
     known = [_compared(planned[name], count, one_target) for name, count in series.items() if name in planned]
     foreign = {name: count for name, count in series.items() if name not in planned and name not in gone}
-    lines = [*known, *(Compared(name, count, None) for name, count in foreign.items())]
+    lines = [*known, *(Compared(name, count, None, other_version=name in exposed) for name, count in foreign.items())]
     if one_target:
         values = {key: counts for key, counts in values.items() if key[0] not in plan.dropped}
     else:
@@ -113,7 +115,7 @@ def compare(
                 key=lambda stranger: (-stranger.series, stranger.label, stranger.value),
             )
         ),
-        sum(foreign.values()),
+        sum(count for name, count in foreign.items() if name not in exposed),
         total,
         plan.budget.series,
         churn,

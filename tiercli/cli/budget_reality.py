@@ -125,7 +125,7 @@ def _verdict(reality: Reality) -> Iterable[str]:
 
 def _remark(line: Compared) -> str:
     if line.planned is None:
-        return "not in the plan"
+        return "planned under another version's name" if line.other_version else "not in the plan"
     if line.dropped:
         return "dropped by the catalog, and still there"
     parts = ["over its budget"] if line.over_budget else []
@@ -152,6 +152,7 @@ def _as_json(reality: Reality, exposed: Exposed | None) -> dict[str, Any]:
                 "over_budget": line.over_budget,
                 "unexplained": line.unexplained,
                 "dropped": line.dropped,
+                "other_version": line.other_version,
             }
             for line in reality.lines
         ],
