@@ -121,6 +121,13 @@ def test_both_versions_of_dcgm_can_be_read(run_tiercli: Run, tmp_path: Path) -> 
     assert "DCGM_FI_DEV_GPU_UTIL_RATIO" not in {one["accepted"] for one in old["differences"]}
 
 
+def test_a_name_cannot_tell_a_terminal_what_to_do(run_tiercli: Run, tmp_path: Path) -> None:
+    (tmp_path / "metrics.txt").write_text(f'{VLLM}{{"a\x1b[2J"}} 1\n', encoding="utf-8")
+    done = run_tiercli("sources", "check", "vllm", "--metrics", str(tmp_path / "metrics.txt"))
+    assert (done.returncode, "\x1b" in done.stdout) == (0, False)
+    assert "· unknown       a\\x1b[2J: untyped, 1 series that the plan does not count" in done.stdout
+
+
 def test_a_share_within_the_service_level_needs_its_bound(run_tiercli: Run, tmp_path: Path) -> None:
     text = (SCRAPES / "litellm-proxy-1.106.metrics.txt").read_text(encoding="utf-8")
     said = checked(

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tiercli.audit.completeness import MOST, Completeness, Kept
 from tiercli.audit.report import FIGURES, Report
-from tiercli.cli.terminal import output_console, plain_table, print_json
+from tiercli.cli.terminal import clean, output_console, plain_table, print_json
 from tiercli.durations import duration_in_words
 from tiercli.money import dollars
 
@@ -74,9 +74,7 @@ def _cells(figures: Mapping[str, Any], shown: list[str]) -> list[Text]:
 
 
 def _printable(value: Any) -> str:
-    """A name out of a log, without what a terminal obeys."""
-    text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "" if value is None else clean(str(value))
 
 
 def _cell(name: str, value: Any) -> str:

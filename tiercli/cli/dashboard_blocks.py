@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from tiercli.cli.terminal import plural
+from tiercli.cli.terminal import clean, plural
 from tiercli.dashboards.read.fields import State
 from tiercli.dashboards.read.lines import STALE_STEPS
 from tiercli.dashboards.read.reading_model import PanelReading, Row
@@ -61,11 +61,6 @@ def block_of(panel: PanelReading, width: int, rows: int) -> list[Text]:
     if left > 0:
         lines.append(Text(f"… {plural(left, 'row')} more", style="dim"))
     return lines
-
-
-def clean(text: str) -> str:
-    """`text` without what a terminal obeys: names come out of files and networks."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def spark(values: Sequence[float | None], width: int) -> str:

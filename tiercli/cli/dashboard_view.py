@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from tiercli.cli.dashboard_blocks import block_of, clean, fits_half, styled
-from tiercli.cli.terminal import plural
+from tiercli.cli.dashboard_blocks import block_of, fits_half, styled
+from tiercli.cli.terminal import clean, plural
 from tiercli.dashboards.read.fields import State
 from tiercli.dashboards.read.reading_model import BoardReading, PanelReading
 from tiercli.durations import format_duration

@@ -12,7 +12,7 @@ from tiercli.cardinality.exposition import Shape
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import TextOrJson
 from tiercli.cli.target_metrics import read_target, refuse_malformed
-from tiercli.cli.terminal import output_console, plural, print_json
+from tiercli.cli.terminal import clean, output_console, plural, print_json
 from tiercli.errors import CheckFailed, Location
 from tiercli.lint.live.binding_check import BindingCheck, Difference, binding_metrics, check_binding
 from tiercli.signals.bindings import load_binding
@@ -55,7 +55,7 @@ def check(
     else:
         console = output_console()
         for line in _lines(name, result):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(clean(line), markup=False, highlight=False, soft_wrap=True)
     if not result.holds:
         unread = f"{len(result.unread)} of {plural(result.signals, 'signal')} of {name} cannot be read here"
         raise CheckFailed(

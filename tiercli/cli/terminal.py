@@ -53,6 +53,11 @@ def print_json(content: Any) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def clean(text: str) -> str:
+    """`text` without what a terminal obeys: names come out of files and networks."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def plural(count: int, thing: str, many: str = "") -> str:
     """A number with its noun: "1 file", "3 files"."""
     return f"{count} {thing if count == 1 else many or thing + 's'}"
