@@ -182,7 +182,9 @@ class Override(Model):
     thresholds: dict[str, Annotated[float, Field(ge=0)]] = {}
     severity: Severity | None = None
     owner: PlainName | None = None
-    for_: Duration | None = Field(default=None, alias="for", description="how long the condition holds before the alert fires, for these alerts")
+    for_: Duration | None = Field(
+        default=None, alias="for", description="how long the condition holds before the alert fires, for these alerts"
+    )
 
     def labels(self) -> dict[str, str]:
         """The labels that it names."""
