@@ -8,7 +8,7 @@ RUNS ?= runs
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill drills demo test test-fast test-prom3 test-vm test-panels test-sums test-drills test-litellm test-real-chain real-parts test-toxiproxy golden golden-diff lint bench bench-quiet bench-quiet-month bench-evaluation clean
+.PHONY: help setup drill drills demo test test-fast test-prom3 test-vm test-panels test-sums test-expositions test-drills test-litellm test-real-chain real-parts test-toxiproxy golden golden-diff lint bench bench-quiet bench-quiet-month bench-evaluation clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,12 @@ test-panels: setup $(VENV)/.dev ## Every query of every panel, in a sandbox unde
 
 test-sums: setup $(VENV)/.dev ## Sums of days and months, for 300 random histories of counters
 	@$(BIN)/python -m pytest tests/rules/test_sums.py -s -n 2
+
+test-expositions: setup $(VENV)/.dev ## Thousands of exposition texts, right and wrong, as a real Prometheus takes them
+	@$(BIN)/python -m pytest tests/cardinality/test_exposition_scrapes.py
+	@if [ -x $(PROM3)/bin/prometheus ]; then \
+	  TIERCLI_PROMETHEUS=$(CURDIR)/$(PROM3)/bin/prometheus $(BIN)/python -m pytest tests/cardinality/test_exposition_scrapes.py; \
+	else echo "not on Prometheus 3, which is not in $(PROM3): make $(PROM3)/versions.txt gets it"; fi
 
 TOXIPROXY := .toxiproxy
 TOXIPROXY_VERSION ?= v2.5.0

@@ -38,14 +38,16 @@ ALERTMANAGER = {
 
 
 @contextmanager
-def http_server(answer: Answer) -> Iterator[str]:
-    """A server on loopback that answers each GET by `answer(path)`: status and body. Yields its URL."""
+def http_server(answer: Answer, content_type: str = "text/plain; version=0.0.4") -> Iterator[str]:
+    """A server on loopback that answers each GET by `answer(path)`: status and body. Yields its URL. Without a `content_type` it
+    names none: Prometheus 3 scrapes nothing so."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, body = answer(self.path)
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")  # Prometheus 3 scrapes nothing without
+            if content_type:
+                self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

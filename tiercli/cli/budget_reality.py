@@ -9,10 +9,11 @@ from typing import Any
 import typer
 
 from tiercli.cardinality.exposition import Exposed, scraped_metrics
+from tiercli.cardinality.exposition_grammar import SERVERS
 from tiercli.cardinality.plan import Plan
 from tiercli.cardinality.reality import Compared, Reality, compare
 from tiercli.catalog.loading import LoadedCatalog
-from tiercli.cli.target_metrics import read_target, refuse_malformed
+from tiercli.cli.target_metrics import read_target, refuse_malformed, tell_notes
 from tiercli.cli.terminal import output_console, print_json
 from tiercli.cli.wide_table import SHOWN_ROWS, Column, print_table
 from tiercli.clients.prometheus import PrometheusClient
@@ -49,6 +50,7 @@ def compare_with(
         reality = compare(loaded.catalog, scraped, plan, exposed.series, exposed.values, one_target=True)
     _print(reality, exposed, form, every_row)
     if exposed is not None:
+        tell_notes(exposed, form)
         refuse_malformed(exposed)
     if not reality.explained:
         hint = "add it to the catalog, or remove it where the metric is counted"
@@ -168,4 +170,5 @@ def _as_json(reality: Reality, exposed: Exposed | None) -> dict[str, Any]:
         "churn": None if churn is None else {"alive": churn.alive, "created_in_an_hour": churn.created},
         "dropped": dict(reality.dropped),
         "malformed_lines": 0 if exposed is None else exposed.wrong,
+        "refused_lines": {} if exposed is None else {server.name: exposed.refused[server.name] for server in SERVERS},
     }

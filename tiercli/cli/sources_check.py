@@ -11,7 +11,7 @@ import typer
 from tiercli.cardinality.exposition import Shape
 from tiercli.cli.lazy_group import examples
 from tiercli.cli.options import TextOrJson
-from tiercli.cli.target_metrics import read_target, refuse_malformed
+from tiercli.cli.target_metrics import read_target, refuse_malformed, tell_notes
 from tiercli.cli.terminal import clean, output_console, plural, print_json
 from tiercli.errors import CheckFailed, Location
 from tiercli.lint.live.binding_check import BindingCheck, Difference, binding_metrics, check_binding
@@ -48,6 +48,7 @@ def check(
     binding = load_binding(name, Location("NAME"))
     shapes: dict[str, Shape] = {}
     exposed = read_target(metrics, binding_metrics(binding), shapes)
+    tell_notes(exposed, form)
     refuse_malformed(exposed)
     result = check_binding(binding, exposed, shapes)
     if form == "json":
