@@ -161,6 +161,6 @@ def test_a_live_target_is_read_and_what_cannot_be_read_is_told(run_tiercli: Run,
     assert (none.returncode, "No such file" in none.stderr) == (2, True)
     (tmp_path / "bad.txt").write_text("vllm:num_requests_waiting{engine=0} 1\n", encoding="utf-8")
     bad = run_tiercli("sources", "check", "vllm", "--metrics", str(tmp_path / "bad.txt"))
-    assert (bad.returncode, "bad.txt:1:27" in bad.stderr) == (2, True), bad.stderr
+    assert (bad.returncode, "bad.txt:1:34" in bad.stderr) == (2, True), bad.stderr
     unknown = run_tiercli("sources", "check", "vlm", "--metrics", "-")
     assert (unknown.returncode, "did you mean 'vllm'" in unknown.stderr) == (2, True)
