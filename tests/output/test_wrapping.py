@@ -37,8 +37,13 @@ def options_for(loaded: LoadedCatalog, **more: Any) -> WrapOptions:
     return WrapOptions(catalog.estate, catalog.env, folder_title(catalog), namespace=NAMESPACE, **more)
 
 
+_PLAIN: dict[int, tuple[LoadedCatalog, dict[str, str]]] = {}  # by the identity of a catalog, which is kept with it
+
+
 def plain_of(loaded: LoadedCatalog) -> dict[str, str]:
-    return render_tree(loaded, Deployment.production(loaded.catalog))
+    if id(loaded) not in _PLAIN:
+        _PLAIN[id(loaded)] = loaded, render_tree(loaded, Deployment.production(loaded.catalog))
+    return dict(_PLAIN[id(loaded)][1])
 
 
 def wrapped(loaded: LoadedCatalog, *wraps: str, **more: Any) -> dict[str, str]:

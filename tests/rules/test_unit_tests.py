@@ -22,19 +22,32 @@ NAMES = sorted(alarm_paths())
 Rules = dict[str, Any]
 
 
+_TEXTS: dict[int, tuple[LoadedCatalog, str, dict[str, str]]] = {}  # by the identity of a catalog, which is kept with it
+
+
+def texts_of(loaded: LoadedCatalog) -> tuple[str, dict[str, str]]:
+    """The alert rules, and a test file an alarm."""
+    if id(loaded) not in _TEXTS:
+        timing = timing_of(loaded.catalog)
+        alarms = load_alarms(loaded, timing)
+        rules = to_yaml(rule_file_content(build_tested_rules(loaded.catalog, alarms, timing)))
+        tests = {alarm.alarm: to_yaml(build_unit_tests(loaded.catalog, alarms, alarm, timing)) for alarm in alarms}
+        _TEXTS[id(loaded)] = loaded, rules, tests
+    return _TEXTS[id(loaded)][1:]
+
+
 def write_tests(
     loaded: LoadedCatalog, folder: Path, edit: Callable[[Rules], object] = lambda rules: None
 ) -> list[Path]:
     """The alert rules, changed by `edit`, and a test file an alarm."""
-    timing = timing_of(loaded.catalog)
-    alarms = load_alarms(loaded, timing)
-    rules = yaml.safe_load(to_yaml(rule_file_content(build_tested_rules(loaded.catalog, alarms, timing))))
+    rules_text, tests = texts_of(loaded)
+    rules = yaml.safe_load(rules_text)
     edit(rules)
     (folder / "alerts.yml").write_text(to_yaml(rules), encoding="utf-8")
     files = []
-    for alarm in alarms:
-        files.append(folder / f"{alarm.alarm}_test.yml")
-        files[-1].write_text(to_yaml(build_unit_tests(loaded.catalog, alarms, alarm, timing)), encoding="utf-8")
+    for alarm, text in tests.items():
+        files.append(folder / f"{alarm}_test.yml")
+        files[-1].write_text(text, encoding="utf-8")
     return files
 
 
