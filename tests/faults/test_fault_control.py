@@ -22,6 +22,7 @@ from tiercli.errors import BackendError, BackendUnreachable, ExitCode, FaultNotR
 from tiercli.faults.proxy.client import AppliedFault, FaultControl
 from tiercli.faults.proxy.process import FaultProxy
 from tiercli.faults.proxy.routes import Route
+from tiercli.sandbox.ports import PortAllocator
 
 TOKEN = "a-token-of-this-test"
 TARGET = {"provider": "anthropic", "region": "ap-south-1"}
@@ -30,18 +31,20 @@ TARGET = {"provider": "anthropic", "region": "ap-south-1"}
 @asynccontextmanager
 async def proxying() -> AsyncIterator[tuple[FaultProxy, FaultControl]]:
     """A proxy of one route, whose upstream is the proxy's own control port: something that answers."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        control_port = probe.getsockname()[1]
-    route = Route(
-        name="mumbai", port=0, upstream=f"http://127.0.0.1:{control_port}", labels={**TARGET, "tier": "cloud"}
-    )
-    proxy = FaultProxy([route], control_port=control_port, token=TOKEN)
-    await proxy.start()
-    try:
-        async with FaultControl(f"http://127.0.0.1:{control_port}", TOKEN, token_file=Path("/run/token")) as control:
-            yield proxy, control
-    finally:
-        await proxy.close()
+    with PortAllocator() as allocate:  # reserved: other tests connect from ports by the hundred
+        control_port = allocate()
+        route = Route(
+            name="mumbai", port=0, upstream=f"http://127.0.0.1:{control_port}", labels={**TARGET, "tier": "cloud"}
+        )
+        proxy = FaultProxy([route], control_port=control_port, token=TOKEN)
+        await proxy.start()
+        try:
+            async with FaultControl(
+                f"http://127.0.0.1:{control_port}", TOKEN, token_file=Path("/run/token")
+            ) as control:
+                yield proxy, control
+        finally:
+            await proxy.close()
 
 
 async def _answers(proxy: FaultProxy) -> bool:

@@ -68,8 +68,8 @@ async def beside(sandbox: DrillSandbox, folder: Path) -> AsyncIterator[httpx.Asy
     (folder / "scrape.yml").write_text(yaml.safe_dump(scrapes))
     rules = [str(path) for pattern in prometheus["rule_files"] for path in sorted(config.parent.glob(pattern))]
     interval = prometheus["global"]["scrape_interval"]
-    with PortAllocator() as allocate:
-        database, alerting = (f"127.0.0.1:{allocate('victoria')}", f"127.0.0.1:{allocate('vmalert')}")
+    allocate = PortAllocator()
+    database, alerting = (f"127.0.0.1:{allocate()}" for _ in range(2))
     commands = {
         "victoria-metrics": [
             f"-httpListenAddr={database}",
@@ -102,6 +102,7 @@ async def beside(sandbox: DrillSandbox, folder: Path) -> AsyncIterator[httpx.Asy
         for process in running:
             process.kill()
             process.wait()
+        allocate.close()
 
 
 async def fired(client: httpx.AsyncClient) -> set[str]:
