@@ -20,8 +20,8 @@ from tests.cardinality.test_plan_exact import series_of
 from tests.cardinality.test_vendor_series import estate, exposed_by_target
 from tests.clients.live_servers import free_port, http_server, running
 from tests.conftest import HYBRID, Done, Tool
-from tiercli.cardinality.exposition import scraped_metrics
 from tiercli.cardinality.plan import plan_series
+from tiercli.cardinality.scraped_metrics import scraped_metrics
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.lint.catalog_checks import further_checks

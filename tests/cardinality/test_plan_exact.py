@@ -28,8 +28,8 @@ from tests.cardinality.vendor_exposition import local_texts
 from tests.clients.live_servers import Answer, free_port, http_server, running
 from tests.conftest import HYBRID, Done
 from tests.contract_metrics import ContractMetrics
-from tiercli.cardinality.exposition import scraped_metrics
 from tiercli.cardinality.plan import plan_series
+from tiercli.cardinality.scraped_metrics import scraped_metrics
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.clients.prometheus import PrometheusClient
 from tiercli.lint.catalog_checks import further_checks

@@ -15,8 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cardinality.vendor_exposition import as_text, gateway_sets, local_texts
 from tests.conftest import HYBRID, Done
-from tiercli.cardinality.exposition import read_exposition, scraped_metrics
+from tiercli.cardinality.exposition import read_exposition
 from tiercli.cardinality.plan import Plan, plan_series
+from tiercli.cardinality.scraped_metrics import scraped_metrics
 from tiercli.catalog.loading import LoadedCatalog, parse_catalog
 from tiercli.lint.catalog_checks import further_checks
 from tiercli.signals.bindings import binding_names, known_binding

@@ -233,3 +233,13 @@ def test_a_copy_that_is_being_compressed_is_waited_for(tmp_path: Path) -> None:
         target.write_bytes(packed)
         reader.read()
         assert sorted(reader.counted) == sorted(writer.written)
+
+
+def test_a_position_without_a_first_line_goes_on_in_its_file(tmp_path: Path) -> None:
+    """As versions before wrote it."""
+    path = tmp_path / NAME
+    path.write_bytes(b'{"at": 1}\n{"at": 2}\n')
+    before = FollowedFile(path, Position(path.stat().st_ino, 10))
+    assert list(before.lines()) == [b'{"at": 2}']
+    assert (before.truncations, before.rotations, before.lost) == (0, 0, 0)
+    before.close()

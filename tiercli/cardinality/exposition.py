@@ -30,13 +30,9 @@ from tiercli.cardinality.exposition_grammar import (
     read_entry,
     unescaped,
 )
+from tiercli.cardinality.scraped_metrics import CONTRACT_ONLY, SUFFIXES, WITH_PARTS, ScrapedMetrics
 from tiercli.cardinality.scraping import MEDIA_TYPES, NAME, stored_labels
-from tiercli.cardinality.vendor import VendorCounts
-from tiercli.catalog.model import Catalog
 from tiercli.errors import Location, Problem
-from tiercli.signals.contract import CONTRACT, METRICS_BY_SERIES
-from tiercli.signals.exposed import contract_targets
-from tiercli.signals.vendor_metrics import created_series
 
 # What both formats and every version take, as exporters write it: no escapes but the three, numbers far from a float's limits.
 # Bytes that are not UTF-8 come as lone surrogates, and are no such text.
@@ -64,56 +60,7 @@ _QUOTED_PAIR = rf"(?:[a-zA-Z_][a-zA-Z0-9_]*+|{_PLAIN_STRING})={_STRING}"
 _QUOTED_PAIRS = re.compile(rf"([a-zA-Z_][a-zA-Z0-9_]*+|{_PLAIN_STRING})=({_STRING})")
 _QUOTED = re.compile(rf"\{{({_PLAIN_STRING})(?:,({_QUOTED_PAIR}(?:,{_QUOTED_PAIR})*+))?\}} {_VALUE}\n?")
 _METADATA = re.compile(rf"# (?:HELP {_NAME} {_TEXT}*+|TYPE ({_NAME}) (counter|gauge|histogram|summary))\n?")
-_SUFFIXES = ("_bucket", "_sum", "_count")
-_WITH_PARTS = ("histogram", "summary")
 SHOWN_PROBLEMS, SHOWN_NOTES = 20, 5
-# Labels of the contract whose values a catalog knows; of other metrics, the labels that a binding maps to these.
-CATALOG_LABELS = frozenset(("tenant", "feature", "alias", "provider", "model", "region"))
-# Dimensions whose values a gateway takes from the catalog; its names of providers, models and regions are often its own.
-_KNOWN_DIMENSIONS = frozenset(("tenant", "alias", "deployment"))
-
-
-@dataclass(frozen=True)
-class ScrapedMetrics:
-    """`labels`: by metric its watched labels, each with the dimension of the catalog that its values belong to. `parts`: by series
-    name the metric that it is a part of, where the names differ."""
-
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    parts: Mapping[str, str] = field(default_factory=dict)
-
-    def family(self, series: str) -> str:
-        """The metric that a series belongs to."""
-        return self.parts.get(series, series)
-
-    @property
-    def watched(self) -> frozenset[str]:
-        """Every label that is watched, of any metric."""
-        return frozenset(label for labels in self.labels.values() for label in labels)
-
-
-CONTRACT_ONLY = ScrapedMetrics(
-    {metric.name: {label: label for label in metric.labels if label in CATALOG_LABELS} for metric in CONTRACT},
-    {series: metric.name for series, metric in METRICS_BY_SERIES.items()},
-)
-
-
-def scraped_metrics(catalog: Catalog) -> ScrapedMetrics:
-    """What the targets of a catalog expose, as far as their bindings name it."""
-    counted = contract_targets(catalog)
-    labels = dict(CONTRACT_ONLY.labels) if counted else {}
-    parts = dict(CONTRACT_ONLY.parts) if counted else {}
-    for source in VendorCounts(catalog).sources:
-        values = source.binding.label_values if source.provider is None else {}
-        dimensions = {label: str(value) for label, value in values.items() if value in _KNOWN_DIMENSIONS}
-        older = ((name, metric) for name, metric in source.binding.metrics.items() if metric.older)
-        parts |= {part: name for name, metric in older for part in metric.exposed(name)}
-        for name, metric, _ in source.binding.counted():
-            labels[name] = {label: dimensions[label] for label in metric.labels if label in dimensions}
-            if metric.type in _WITH_PARTS:
-                parts |= {f"{name}{part}": name for part in _SUFFIXES}
-            if source.binding.created and metric.type != "gauge":
-                parts[created_series(name, metric.type)] = name
-    return ScrapedMetrics(labels, parts)
 
 
 @dataclass
@@ -168,8 +115,8 @@ def read_exposition(
     shapes: dict[str, Shape] | None = None,
 ) -> Exposed:
     """Read exposition text line by line; `name`: the file in problems. Of `scraped` metrics, the values of catalog labels are
-    counted. `form`: PLAIN or OPENMETRICS; without it, as `form_of` says. `shapes` gains that of each metric. A line ends in a line feed alone, or in nothing; bytes that
-    are not UTF-8 are lone surrogates in it, as Python's surrogateescape makes them."""
+    counted. `form`: PLAIN or OPENMETRICS; without it, as `form_of` says. `shapes` gains that of each metric. A line ends in a
+    line feed alone, or in nothing; bytes that are not UTF-8 are lone surrogates in it, as Python's surrogateescape makes them."""
     if form is None:
         lines = list(lines)
         form = form_of(lines[-2:])
@@ -224,9 +171,8 @@ class _Reading:
         self._now_ms = time.time() * 1000
         self._samples: set[str] = set()  # every series that has no times; the others with each of them
         self._timed: set[str] = set()
-        self._watched: dict[
-            str, tuple[str, dict[str, dict[str, int]]]
-        ] = {}  # by name: its metric, values by watched label
+        # By name: its metric, and how many series have each value of its watched labels.
+        self._watched: dict[str, tuple[str, dict[str, dict[str, int]]]] = {}
         self._number, self._ended = 0, form is PLAIN
 
     def read(self) -> None:
@@ -364,9 +310,8 @@ class _Reading:
             pairs = sorted((one.name.decode(), _quoted(one.value.decode())) for one in labels if one.name != NAME)
             metric = next(one.value for one in labels if one.name == NAME).decode()
             series = _series(metric, pairs)
-            empty = {
-                one.name.decode(errors="replace") for one in entry.labels if not one.value
-            }  # as if it was not there
+            # An empty label is as good as none to Prometheus; here it is a value that was exposed.
+            empty = {one.name.decode(errors="replace") for one in entry.labels if not one.value}
             pairs += [(label, '""') for label in empty]
             self._count(metric, series, pairs, None if entry.time_ms is None else str(entry.time_ms))
         elif entry.kind is Kind.TYPE:
@@ -431,9 +376,9 @@ def _family(metric: str, types: dict[str, str], scraped: ScrapedMetrics) -> str:
     """The metric that a sample belongs to: of a histogram or summary without the suffix, of an OpenMetrics counter with _total."""
     known = scraped.family(metric)
     if known == metric:
-        for suffix in _SUFFIXES:
+        for suffix in SUFFIXES:
             base = metric.removesuffix(suffix)
-            if base != metric and types.get(base) in _WITH_PARTS:
+            if base != metric and types.get(base) in WITH_PARTS:
                 return base
     return known
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tiercli.cardinality.exposition import ScrapedMetrics
 from tiercli.cardinality.plan import Line, Plan
+from tiercli.cardinality.scraped_metrics import ScrapedMetrics
 from tiercli.catalog.model import Catalog
 from tiercli.signals.exposed import exposed_metrics
 from tiercli.signals.label_policy import metric_policies

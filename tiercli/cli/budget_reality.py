@@ -8,10 +8,11 @@ from typing import Any
 
 import typer
 
-from tiercli.cardinality.exposition import Exposed, scraped_metrics
+from tiercli.cardinality.exposition import Exposed
 from tiercli.cardinality.exposition_grammar import SERVERS
 from tiercli.cardinality.plan import Plan
 from tiercli.cardinality.reality import Compared, Reality, compare
+from tiercli.cardinality.scraped_metrics import scraped_metrics
 from tiercli.catalog.loading import LoadedCatalog
 from tiercli.cli.target_metrics import read_target, refuse_malformed, tell_notes
 from tiercli.cli.terminal import output_console, print_json

@@ -10,15 +10,9 @@ from pathlib import Path
 import httpx
 import typer
 
-from tiercli.cardinality.exposition import (
-    Exposed,
-    ScrapedMetrics,
-    Shape,
-    form_of,
-    read_exposition,
-    refuse_media_type,
-)
+from tiercli.cardinality.exposition import Exposed, Shape, form_of, read_exposition, refuse_media_type
 from tiercli.cardinality.exposition_grammar import PLAIN
+from tiercli.cardinality.scraped_metrics import ScrapedMetrics
 from tiercli.cardinality.scraping import ACCEPT, format_of
 from tiercli.cli.terminal import error_console
 from tiercli.errors import BackendUnreachable, InvalidInput, Location, Problem

@@ -67,9 +67,7 @@ class FollowedFile:
         self._before_stream: BinaryIO | None = None
         self._finished: dict[str, None] = {}
         self._unreadable: set[int] = set()
-        self._passed: set[tuple[int, int, int]] = (
-            set()
-        )  # files that need not be opened again while they are as they are
+        self._passed: set[tuple[int, int, int]] = set()  # states of files that need not be opened again
         self._seen_at = -1  # when the folder last changed, as far as it was looked at
         self._owed = False  # the content before may have lines that were not read, and is no open file
         self._resumes_at = position  # until the first lines are asked for
@@ -149,10 +147,13 @@ class FollowedFile:
         truncated = False
         if self._open():
             assert self._stream is not None  # noqa: S101 - just opened
+            same_file = os.fstat(self._stream.fileno()).st_ino == position.inode
+            if same_file and not read.first:  # of a version that noted no first line
+                read.first = first_line(self._stream)
             if read.goes_on_in(self._stream):
                 self._content, self._before = read, before
                 return
-            truncated = os.fstat(self._stream.fileno()).st_ino == position.inode
+            truncated = same_file
             self._stream.close()
             self._stream = None
         self.truncations += truncated
@@ -260,9 +261,8 @@ class FollowedFile:
 
     def _count_lost(self, held: bool) -> None:
         unreadable = {stat.st_ino for path, stat in self._beside() if is_unreadable(path)}
-        new = (
-            len(unreadable - self._unreadable) if self._was_away else 0
-        )  # else they were read before they were compressed
+        # While it ran, they were read before they were compressed.
+        new = len(unreadable - self._unreadable) if self._was_away else 0
         self.lost += max(new, self._owed and not held)
         self._unreadable, self._owed, self._was_away = unreadable, False, False
 

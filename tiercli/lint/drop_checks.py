@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tiercli.cardinality.combinations import count_values
 from tiercli.cardinality.estate import Estates
-from tiercli.cardinality.exposition import CATALOG_LABELS
+from tiercli.cardinality.scraped_metrics import CATALOG_LABELS
 from tiercli.cardinality.vendor import VendorCounts
 from tiercli.catalog.document import KeyPath
 from tiercli.catalog.loading import LoadedCatalog

@@ -21,7 +21,7 @@ class HeldBody:
         self.cut = False
         self.size = 0
         self._unpacker = _Unpacker(zlib_first=encodings[0] == "deflate") if encodings and self.readable else None
-        self._limit, self._room = limit, limit
+        self._room = limit
         self._held: list[bytes] = []
 
     def unpack(self, piece: bytes) -> Iterator[bytes]:

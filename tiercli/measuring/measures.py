@@ -143,7 +143,8 @@ class Measures:
         header, code, reading = call.headers, call.code(), call.reading()
         request = read_request(call.request.content, cut=call.request.cut)
         if not request.model_name:
-            self._unread_requests[place] += 1
+            with self._lock:
+                self._unread_requests[place] += 1
         tenant, feature, alias, _ = (header.get(name, "") for name in OWN_HEADERS)
         names = place.names(tenant, feature, alias, request.model_name or reading.model)
         served = (

@@ -87,7 +87,8 @@ class ObservedCall:
         return self._reading
 
     def _read(self) -> Reading:
-        if self._stream is None and (content := self._answer.content).lstrip().startswith(_SSE):
+        content = self._answer.content  # empty where a stream was read as it came
+        if self._stream is None and content.lstrip().startswith(_SSE):
             self._stream = self.wire.open_stream()  # one whose header does not say so
             self._stream.feed(content)
         if self._stream is not None:

@@ -9,7 +9,7 @@ import msgspec
 
 from tiercli.wires.events import EventStream
 from tiercli.wires.interface import Reading, Wire, whole_number
-from tiercli.wires.json_text import read_json
+from tiercli.wires.json_text import entry, read_json
 
 _REFUSAL = "refusal"
 
@@ -80,19 +80,19 @@ class AnthropicStream(EventStream):
         reading, kind = self.reading, event.type
         if kind == "content_block_delta":
             reading.events += 1
-            reading.note_text(*(_of(event.delta, name) for name in ("text", "thinking", "partial_json")))
+            reading.note_text(*(entry(event.delta, name) for name in ("text", "thinking", "partial_json")))
         elif kind == "content_block_start":
             block = event.content_block
-            if _of(block, "type") not in (None, "text", "thinking"):  # a call of a tool, which may have no input
-                reading.note_text(_of(block, "name"))
+            if entry(block, "type") not in (None, "text", "thinking"):  # a call of a tool, which may have no input
+                reading.note_text(entry(block, "name"))
         elif kind == "message_start":
-            model = _of(event.message, "model")
+            model = entry(event.message, "model")
             reading.model = model if isinstance(model, str) else ""
-            _note_usage(_of(event.message, "usage"), reading)
+            _note_usage(entry(event.message, "usage"), reading)
         elif kind == "message_delta":
-            reading.refused |= _of(event.delta, "stop_reason") == _REFUSAL
+            reading.refused |= entry(event.delta, "stop_reason") == _REFUSAL
             _note_usage(event.usage, reading)
-            said = whole_number(_of(event.usage, "output_tokens"))
+            said = whole_number(entry(event.usage, "output_tokens"))
             reading.partial &= not said and (said is None or reading.content)
         elif kind == "message_stop":
             reading.done = True
@@ -101,25 +101,21 @@ class AnthropicStream(EventStream):
 
 
 def _note_usage(usage: Any, reading: Reading) -> None:
-    written, by_age = _of(usage, "cache_creation_input_tokens"), _of(usage, "cache_creation")
+    written, by_age = entry(usage, "cache_creation_input_tokens"), entry(usage, "cache_creation")
     if not written and isinstance(by_age, Mapping):  # for five minutes, for an hour
         written = sum(tokens for tokens in by_age.values() if isinstance(tokens, int))
     reading.tokens.say(
-        prompt=_of(usage, "input_tokens"),
-        answer=_of(usage, "output_tokens"),
-        cache_read=_of(usage, "cache_read_input_tokens"),
+        prompt=entry(usage, "input_tokens"),
+        answer=entry(usage, "output_tokens"),
+        cache_read=entry(usage, "cache_read_input_tokens"),
         cache_write=written,
     )
 
 
 def _inputs(block: Any) -> str:
     """The input of a tool as text."""
-    found = _of(block, "input")
+    found = entry(block, "input")
     return msgspec.json.encode(found).decode() if found else ""
-
-
-def _of(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else None
 
 
 ANTHROPIC = Wire(

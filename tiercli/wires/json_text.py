@@ -32,6 +32,11 @@ def read_json(
         return None
 
 
+def entry(value: Any, name: str) -> Any:
+    """An entry of what should be an object; None where there is none, or it is no object."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
 def _lenient(text: bytes) -> Any:
     return json.loads(text.removeprefix(_BOM).decode(errors="replace"), parse_constant=lambda name: None)
 

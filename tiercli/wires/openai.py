@@ -10,7 +10,7 @@ import msgspec
 
 from tiercli.wires.events import EventStream
 from tiercli.wires.interface import Reading, Wire, whole_number
-from tiercli.wires.json_text import read_json
+from tiercli.wires.json_text import entry, read_json
 
 _DONE = b"[DONE]"
 # Why a choice ended. A refusal can have a reason behind it ("content_filter: PROHIBITED_CONTENT", of Google's).
@@ -31,7 +31,7 @@ class _Choice(msgspec.Struct):
     @property
     def finish(self) -> str:
         """Why it ended, "" if it did not. Some servers write "" for null."""
-        reason = _of(self.finish_reason, "type") or self.finish_reason
+        reason = entry(self.finish_reason, "type") or self.finish_reason
         return reason.lower() if isinstance(reason, str) else ""
 
 
@@ -70,7 +70,7 @@ class _Answer(msgspec.Struct):
         bare = bool(self.message) and not self.choices and (bool(self.code) or isinstance(self.status, int))
         if bare or "error" in (self.object, self.type):
             return fields
-        return _of(self.x_groq, "error")
+        return entry(self.x_groq, "error")
 
 
 _decoder = msgspec.json.Decoder(_Answer)
@@ -94,7 +94,7 @@ def read_whole(content: bytes, cut: bool = False) -> Reading:
     elif bytes(answer.data).startswith(b"["):
         reading.content = reading.vectors = True
         if not reading.tokens.prompt:
-            reading.tokens.say(prompt=_of(answer.usage, "total_tokens"))
+            reading.tokens.say(prompt=entry(answer.usage, "total_tokens"))
     else:
         reading.malformed = True
     return reading
@@ -147,7 +147,7 @@ class OpenAIStream(EventStream):
             reading.note_text(*texts)
             reading.done = False
             self._open.add(str(choice.index))
-        reading.refused |= bool(_of(choice.delta, "refusal"))
+        reading.refused |= bool(entry(choice.delta, "refusal"))
         if finish:
             self._open.discard(str(choice.index))
             _note_finish(choice, reading)
@@ -164,9 +164,9 @@ class OpenAIStream(EventStream):
             reading.refused |= kind == "response.refusal.delta"
         elif kind in ("response.completed", "response.incomplete"):
             reading.done = True
-            reading.refused |= _was_filtered(_of(event.response, "incomplete_details"))
+            reading.refused |= _was_filtered(entry(event.response, "incomplete_details"))
         elif kind in ("response.failed", "response.error"):
-            reading.note_error(_of(event.response, "error") or event.own_error or kind)
+            reading.note_error(entry(event.response, "error") or event.own_error or kind)
 
 
 def _read_whole_choice(choice: _Choice, reading: Reading) -> None:
@@ -174,8 +174,8 @@ def _read_whole_choice(choice: _Choice, reading: Reading) -> None:
     if texts:
         reading.note_text(*texts)
     elif not choice.finish and not choice.error:
-        reading.malformed |= choice.text is None and _of(choice.message, "content") is None
-    reading.refused |= bool(_of(choice.message, "refusal"))
+        reading.malformed |= choice.text is None and entry(choice.message, "content") is None
+    reading.refused |= bool(entry(choice.message, "refusal"))
     _note_finish(choice, reading)
 
 
@@ -185,9 +185,9 @@ def _read_output(answer: _Answer, reading: Reading) -> None:
     if answer.status == "failed":
         reading.note_error("server_error")
     for item in answer.output:
-        parts = _of(item, "content")
-        reading.note_text(parts, _of(item, "arguments"))
-        reading.refused |= any(_of(part, "type") == "refusal" for part in parts) if isinstance(parts, list) else False
+        parts = entry(item, "content")
+        reading.note_text(parts, entry(item, "arguments"))
+        reading.refused |= any(entry(part, "type") == "refusal" for part in parts) if isinstance(parts, list) else False
     reading.refused |= _was_filtered(answer.incomplete_details)
 
 
@@ -207,14 +207,14 @@ def _texts(message: Any) -> tuple[Any, ...]:
     calls = message.get("tool_calls") or message.get("function_call")
     if calls:
         calls = calls if isinstance(calls, list) else [{"function": calls}]
-        said.append([_of(_of(call, "function"), "arguments") for call in calls])
+        said.append([entry(entry(call, "function"), "arguments") for call in calls])
     return tuple(said)
 
 
 def _note_usage(answer: _Answer, reading: Reading) -> None:
-    model = answer.model or _of(answer.response, "model")
+    model = answer.model or entry(answer.response, "model")
     reading.model = model if isinstance(model, str) and model else reading.model
-    said = [answer.usage, _of(answer.x_groq, "usage"), _of(answer.response, "usage")]
+    said = [answer.usage, entry(answer.x_groq, "usage"), entry(answer.response, "usage")]
     said += [choice.usage for choice in answer.choices or ()]
     for usage in said:
         if isinstance(usage, Mapping):
@@ -248,12 +248,8 @@ def _first(values: Mapping[str, Any], *names: str) -> int | None:
     return next((number for name in names if (number := whole_number(values.get(name))) is not None), None)
 
 
-def _of(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else None
-
-
 def _was_filtered(details: Any) -> bool:
-    return bool(_of(details, "reason") == "content_filter")
+    return bool(entry(details, "reason") == "content_filter")
 
 
 OPENAI = Wire(

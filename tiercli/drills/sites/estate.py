@@ -76,6 +76,7 @@ def simulated_catalog(
     gateway_path = next((part.metrics_path for part in real if part.kind == "gateway"), GATEWAY_PATH)
     count = settings.gateway_instances or len(catalog.gateway.targets)
     instances = tuple(f"gateway-{number}:9100" for number in range(count))
+    exporters = _exporters(catalog)
     return catalog.model_copy(
         update={
             "gateway": _at(catalog.gateway, gateway_path, instances if settings.gateway_instances else None),
@@ -85,7 +86,7 @@ def simulated_catalog(
             "sources": {
                 name: _at(source, source_path(name), targets)
                 for name, source in catalog.sources.items()
-                if (targets := _exporters(catalog).get(name, instances))
+                if (targets := exporters.get(name, instances))
             },
         }
     )

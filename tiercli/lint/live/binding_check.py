@@ -8,7 +8,8 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Literal, get_args
 
-from tiercli.cardinality.exposition import Exposed, ScrapedMetrics, Shape
+from tiercli.cardinality.exposition import Exposed, Shape
+from tiercli.cardinality.scraped_metrics import ScrapedMetrics
 from tiercli.conventions import GATEWAY_JOB, SERVERS_JOB, source_job
 from tiercli.lint.live.blindness import required_series
 from tiercli.signals.bindings import Binding, bound_expressions, escaped

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from tiercli.cardinality.exposition import ScrapedMetrics
 from tiercli.cardinality.reality import Churn
+from tiercli.cardinality.scraped_metrics import ScrapedMetrics
 from tiercli.cardinality.vendor import VendorCounts
 from tiercli.catalog.model import Catalog
 from tiercli.clients.prometheus import PrometheusClient
