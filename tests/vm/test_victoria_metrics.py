@@ -28,6 +28,7 @@ from tiercli.drills.sites.estate import build_estate
 from tiercli.drills.sites.sandbox import DrillSandbox
 from tiercli.drills.spec.cast import cast_drills
 from tiercli.drills.spec.files import drill_files
+from tiercli.drills.spec.model import DrillSpec
 from tiercli.rules.alarm_files import load_alarm_set
 from tiercli.rules.deployment import timing_of
 from tiercli.sandbox.ports import PortAllocator
@@ -40,6 +41,7 @@ PROGRAMS = Path(os.environ.get("TIERCLI_VICTORIAMETRICS", ROOT / ".victoriametri
 CATALOGS = sorted((ROOT / "catalogs").glob("*.yaml"))
 # VictoriaMetrics shows a sample a second or two after it came: time is compressed less than in the drills' own sandboxes.
 FACTOR = 6
+LOOK_BACK_S = 300  # vmalert's own default: how old the newest sample of a series may be
 DRILLS = {"provider-outage": "ProviderDown", "cloud-errors": "CloudErrorRateHigh", "gateway-outage": "GatewayDown"}
 
 
@@ -67,7 +69,6 @@ async def beside(sandbox: DrillSandbox, folder: Path) -> AsyncIterator[httpx.Asy
     scrapes["global"].pop("evaluation_interval", None)
     (folder / "scrape.yml").write_text(yaml.safe_dump(scrapes))
     rules = [str(path) for pattern in prometheus["rule_files"] for path in sorted(config.parent.glob(pattern))]
-    interval = prometheus["global"]["scrape_interval"]
     allocate = PortAllocator()
     database, alerting = (f"127.0.0.1:{allocate()}" for _ in range(2))
     commands = {
@@ -82,7 +83,7 @@ async def beside(sandbox: DrillSandbox, folder: Path) -> AsyncIterator[httpx.Asy
             f"-httpListenAddr={alerting}",
             *(f"-rule={path}" for path in rules),
             f"-datasource.url=http://{database}",
-            f"-datasource.queryStep={interval}",
+            f"-datasource.queryStep={LOOK_BACK_S / FACTOR:g}s",
             f"-remoteWrite.url=http://{database}",
             "-remoteWrite.flushInterval=200ms",
             "-rule.evalDelay=0s",
@@ -105,6 +106,12 @@ async def beside(sandbox: DrillSandbox, folder: Path) -> AsyncIterator[httpx.Asy
         allocate.close()
 
 
+def lasting(spec: DrillSpec) -> DrillSpec:
+    """A drill whose fault is on for the whole of its phase: vmalert sees it some seconds after Prometheus."""
+    expect = tuple(expected.model_copy(update={"holds": True}) for expected in spec.expect)
+    return spec.model_copy(update={"factor": FACTOR, "expect": expect})
+
+
 async def fired(client: httpx.AsyncClient) -> set[str]:
     """The alarms that vmalert has ever seen firing."""
     query = {"query": 'group by (alertname) (last_over_time(ALERTS{alertstate="firing", severity!="heartbeat"}[1h]))'}
@@ -121,7 +128,7 @@ def test_vmalert_fires_what_prometheus_fires(tmp_path: Path) -> None:
     files: Any = drill_files()
     casts = cast_drills([files[name] for name in DRILLS], loaded, alarms)
     estate = build_estate(loaded, FACTOR, (), casts[0].spec.sandbox)
-    specs = [cast.spec.model_copy(update={"factor": FACTOR}) for cast in casts]
+    specs = [lasting(cast.spec) for cast in casts]
 
     async def run() -> None:
         async with DrillSandbox(estate, find_stack()) as sandbox:
